@@ -1,0 +1,90 @@
+use serde::{Deserialize, Serialize};
+
+/// What one actor did to one file since it was last judged: numbers only, no names.
+///
+/// `observe` measures it from the pinned original and the present content; `judge` decides on it.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Serialize, Deserialize)]
+pub struct FileEvidence {
+    /// Bytes of the original that was pinned before the first write; 0 for a file that is new.
+    pub size_before: u64,
+    /// Bytes now; 0 for a file that is gone.
+    pub size_after: u64,
+    /// Bytes at equal offsets that differ, among those compared.
+    pub bytes_changed: u64,
+    /// Bytes that were compared (bounded by the sampler).
+    pub bytes_compared: u64,
+    /// Shannon entropy of the original in bits per byte, 0 to 8.
+    pub entropy_before: f32,
+    /// Shannon entropy of the present content in bits per byte, 0 to 8.
+    pub entropy_after: f32,
+    /// Chi-square of the present content's changed bytes against a uniform distribution, divided by its 255
+    /// degrees of freedom: near 1 for ciphertext, far above for text, images and archives' headers.
+    pub chi2_changed: f32,
+    /// Chi-square per degree of freedom of original XOR present over the changed bytes.
+    pub chi2_xor: f32,
+    /// The original had a structure that a parser or signature knows (HL7, SQLite, PDF, ZIP, text …).
+    pub structured_before: bool,
+    /// The present content has the structure that the original had.
+    pub structure_kept: bool,
+    /// The file got a suffix it did not have before.
+    pub suffix_added: bool,
+    /// The new suffix or name is one that a known family leaves.
+    pub suffix_known: bool,
+    /// The original's name is gone (renamed over, unlinked) and no content like it remains.
+    pub original_gone: bool,
+    /// The file is new and named like a ransom note.
+    pub ransom_note: bool,
+    /// The file is one of the guard's own canaries.
+    pub canary: bool,
+}
+
+/// One actor asks to open another file; this is everything unjudged that it did before.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct GateInput {
+    /// A number that stays the same for a process, its threads and its children.
+    pub actor: u64,
+    /// Files it changed since the last time, in the order of the changes.
+    pub evidence: Vec<FileEvidence>,
+}
+
+/// What the gate answers.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub enum Verdict {
+    /// Nothing speaks against the actor.
+    Allow,
+    /// Something does, not enough to stop it.
+    Watch(Vec<Reason>),
+    /// Freeze the actor, deny what it asks, put back what it touched.
+    Stop(Vec<Reason>),
+}
+
+/// Why the gate speaks against an actor; counts are files of this actor so far.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "reason", rename_all = "snake_case")]
+pub enum Reason {
+    /// Structured content was replaced by bytes that cannot be told from noise.
+    ContentReplacedByNoise {
+        /// How many files.
+        files: u32,
+    },
+    /// Files got one new suffix and lost their structure.
+    SuffixWithLostStructure {
+        /// How many files.
+        files: u32,
+    },
+    /// A known family's suffix or note appeared.
+    KnownFamilyArtefact {
+        /// How many files.
+        files: u32,
+    },
+    /// Originals disappeared while noise of like size appeared.
+    OriginalsReplaced {
+        /// How many files.
+        files: u32,
+    },
+    /// A canary was changed.
+    CanaryTouched {
+        /// How many files.
+        files: u32,
+    },
+}

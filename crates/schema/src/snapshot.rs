@@ -1,0 +1,109 @@
+use std::collections::BTreeMap;
+
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+
+/// What a snapshot should hold, written into it at `/.chartward/manifest.json` when it is sealed.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Manifest {
+    /// Version of this shape, counted from 1.
+    pub version: u32,
+    /// When reading began and ended.
+    pub started_at: Timestamp,
+    /// See `started_at`.
+    pub finished_at: Timestamp,
+    /// Name of the host that was read.
+    pub hostname: String,
+    /// The folders that were asked for, absolute.
+    pub roots: Vec<String>,
+    /// What was found there.
+    pub census: Census,
+    /// What could not be captured as it should have been. Empty in a whole snapshot.
+    pub exceptions: Vec<Exception>,
+}
+
+/// A count of records, taken by names and row counts at capture, by reading everything in a drill.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+pub struct Census {
+    /// Regular files of any kind.
+    pub files: u64,
+    /// Their sizes added up, in bytes.
+    pub bytes: u64,
+    /// One entry for each SS-MIX2 standardized storage, ordered by root.
+    pub ssmix2: Vec<Ssmix2Census>,
+    /// One entry for each database, ordered by path.
+    pub databases: Vec<DatabaseCensus>,
+    /// Time of the newest record: from SS-MIX2 names where there are any, else the newest file's mtime.
+    pub newest_record: Option<Timestamp>,
+}
+
+impl Census {
+    /// Patients over all storages; a patient who is in two of them counts once in each.
+    pub fn patients(&self) -> u64 {
+        self.ssmix2.iter().map(|storage| storage.patients).sum()
+    }
+
+    /// SS-MIX2 files over all storages, whatever their flag.
+    pub fn records(&self) -> u64 {
+        self.ssmix2.iter().map(|storage| storage.current + storage.history + storage.deleted).sum()
+    }
+}
+
+/// Counts of one SS-MIX2 standardized storage (SS-MIX2 1.2i §3).
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+pub struct Ssmix2Census {
+    /// The folder that holds the three-digit patient folders.
+    pub root: String,
+    /// Distinct patient ids.
+    pub patients: u64,
+    /// Files with flag 1.
+    pub current: u64,
+    /// Files with flag 2.
+    pub history: u64,
+    /// Files with flag 0.
+    pub deleted: u64,
+    /// Current files by data type, such as `OML-11`.
+    pub current_by_type: BTreeMap<String, u64>,
+    /// Keys (patient, date, type, order) with more than one current file; the standard allows none.
+    pub duplicate_current: u64,
+    /// Newest time stamp in a file name, read as local time of the host.
+    pub newest_record: Option<Timestamp>,
+}
+
+/// Row counts of one database.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+pub struct DatabaseCensus {
+    /// Where it lives on the protected host.
+    pub path: String,
+    /// `sqlite`.
+    pub engine: String,
+    /// Rows by table.
+    pub tables: BTreeMap<String, u64>,
+}
+
+/// One thing that a snapshot does not hold as it should.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Exception {
+    /// The path on the protected host; bytes that are not UTF-8 are replaced.
+    pub path: String,
+    /// What kind of trouble it was.
+    pub kind: ExceptionKind,
+    /// The cause in words, as the operating system gave it.
+    pub cause: String,
+}
+
+/// Why a path is named in a snapshot's report.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum ExceptionKind {
+    /// It could not be read; the snapshot lacks it.
+    Unreadable,
+    /// It was there when the folder was listed and gone when it was read.
+    Vanished,
+    /// It kept changing; the snapshot holds what was read last.
+    Unstable,
+    /// A database that could not be captured by its own means; the snapshot lacks it.
+    Database,
+    /// A name that looks like a record but does not follow the storage's rules.
+    Malformed,
+}
