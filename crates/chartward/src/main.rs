@@ -1,1 +1,12 @@
-fn main() {}
+//! The `chartward` binary: command line, wiring of the rooms, rehearsal.
+#![forbid(unsafe_code)]
+#![allow(clippy::print_stdout, clippy::print_stderr, reason = "the one crate that talks to people")]
+
+mod cli;
+mod output;
+
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    cli::main()
+}

@@ -26,6 +26,8 @@ pub struct Drill {
     pub expected: Census,
     /// What is missing or wrong. A drill without any has passed.
     pub shortfalls: Vec<Shortfall>,
+    /// What is wrong and was so when it was captured: restored byte for byte, named, not held against the vault.
+    pub remarks: Vec<Shortfall>,
 }
 
 impl Drill {
@@ -95,6 +97,8 @@ pub struct Proof {
     pub patients: u64,
     /// SS-MIX2 records that decoded.
     pub records: u64,
+    /// SS-MIX2 files that were broken when they were captured and still are.
+    pub unreadable_records: u64,
     /// Regular files restored and compared by content.
     pub files: u64,
     /// Bytes of them.

@@ -104,6 +104,8 @@ pub enum ExceptionKind {
     Unstable,
     /// A database that could not be captured by its own means; the snapshot lacks it.
     Database,
-    /// A name that looks like a record but does not follow the storage's rules.
+    /// A record that does not decode; the snapshot holds its bytes as they are.
     Malformed,
+    /// A record that looks encrypted; the snapshot holds its bytes as they are.
+    Encrypted,
 }
