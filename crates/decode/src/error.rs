@@ -1,0 +1,59 @@
+/// Why bytes are not what they should be. Offsets count bytes from the start of the input.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum DecodeError {
+    /// The input passes the size that this parser takes.
+    #[error("HL7 message of {bytes} bytes is larger than the limit of {limit}")]
+    TooLarge {
+        /// Its size.
+        bytes: usize,
+        /// The size allowed.
+        limit: usize,
+    },
+    /// There is no MSH segment where every message begins.
+    #[error("no MSH segment at byte 0: this is not an HL7 v2 message")]
+    NoHeader,
+    /// MSH-1 and MSH-2 do not name usable separators.
+    #[error("unusable HL7 separators at byte {offset}")]
+    Separators {
+        /// Where MSH-1 begins.
+        offset: usize,
+    },
+    /// Bytes that the message's character set does not have.
+    #[error("bytes that are not {charset} at byte {offset}")]
+    Charset {
+        /// Where the first of them is.
+        offset: usize,
+        /// The character set that was expected.
+        charset: &'static str,
+    },
+    /// A control character that no message holds: the content was overwritten or never written.
+    #[error("control character 0x{code:02x} at byte {offset}")]
+    Control {
+        /// Where it is.
+        offset: usize,
+        /// Its code.
+        code: u8,
+    },
+    /// A line that does not begin with a segment's name.
+    #[error("no HL7 segment at byte {offset}")]
+    Segment {
+        /// Where the line begins.
+        offset: usize,
+    },
+    /// More segments than this parser takes.
+    #[error("more than {limit} HL7 segments: the next one is at byte {offset}")]
+    TooManySegments {
+        /// Where the first one too many begins.
+        offset: usize,
+        /// The number allowed.
+        limit: usize,
+    },
+    /// More fields in one segment than this parser takes.
+    #[error("more than {limit} fields in the HL7 segment at byte {offset}")]
+    TooManyFields {
+        /// Where the segment begins.
+        offset: usize,
+        /// The number allowed.
+        limit: usize,
+    },
+}
