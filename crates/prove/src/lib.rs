@@ -1,1 +1,19 @@
+//! What can be shown to somebody else: the append-only, signed ledger, the incident report, and the one sentence.
+//!
+//! Nothing here decides anything. Facts come in from the other rooms and leave as lines that a stranger can
+//! verify, as a page for the hospital's director, or as words that never carry a figure without saying when and
+//! how it was measured.
 #![forbid(unsafe_code)]
+
+mod error;
+mod lang;
+/// The append-only file of signed facts, and its verification on any machine.
+pub mod ledger;
+mod report;
+mod sentence;
+
+pub use error::Error;
+pub use lang::Lang;
+pub use ledger::{Entry, Fact, Head, Ledger};
+pub use report::{Comparison, Report, Written};
+pub use sentence::sentence;
