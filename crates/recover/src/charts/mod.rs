@@ -1,0 +1,67 @@
+//! Downtime charts: what a patient's records say, read from a snapshot or a folder while the EMR is down.
+//!
+//! A chart holds nothing that no record says, names the record behind every item, and names every record that
+//! could not be read: what is missing from a chart must never look like "there is none".
+
+mod banner;
+mod care;
+mod chart;
+mod conditions;
+mod labs;
+mod medication;
+mod model;
+mod notes;
+mod record;
+mod roster;
+mod source;
+mod storage;
+#[cfg(test)]
+mod tests;
+
+use std::path::PathBuf;
+
+use jiff::civil::Date;
+use schema::PatientId;
+
+pub use model::{
+    Agent, Alert, AlertKind, Allergy, Answer, Banner, Bed, Chart, Course, Drug, Given, Infection, Item,
+    LabFlag, LabResult, LabSeries, Meal, Medication, Note, Outcome, Problem, Provenance, Route, Sex, Stay,
+    Trend, Unread, Visit,
+};
+pub use roster::{Roster, RosterLine};
+pub use source::{Entry, Source};
+
+use crate::Error;
+
+/// The record storages of one source, opened for reading charts.
+pub struct Charts<'a> {
+    source: Source<'a>,
+    roots: Vec<PathBuf>,
+    unread: Vec<Unread>,
+}
+
+impl<'a> Charts<'a> {
+    /// Looks for SS-MIX2 storages, standardized and extended ones alike, without opening a record.
+    pub fn open(source: Source<'a>) -> Result<Charts<'a>, Error> {
+        let (roots, unread) = storage::roots(&source)?;
+        Ok(Charts { source, roots, unread })
+    }
+
+    /// The storages found.
+    pub fn roots(&self) -> &[PathBuf] {
+        &self.roots
+    }
+
+    /// All patients. Reads the demographics and movements of each.
+    pub fn roster(&self) -> Roster {
+        roster::roster(&self.source, &self.roots, self.unread.clone())
+    }
+
+    /// One patient's chart, from that patient's folders alone; `None` when no storage has any.
+    ///
+    /// `as_of` is the day of the data: ages and running medication are told for it. Without one it is the day
+    /// of the patient's newest record.
+    pub fn chart(&self, patient: &PatientId, as_of: Option<Date>) -> Option<Chart> {
+        chart::chart(&self.source, &self.roots, patient, as_of)
+    }
+}
