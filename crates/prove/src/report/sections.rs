@@ -111,8 +111,8 @@ pub(super) fn impact(report: &Report<'_>, lang: Lang) -> Markup {
     let known = effect.patients_total > 0;
     let patients = |n: u64| match known {
         true => {
-            let share = n as f64 * 100.0 / effect.patients_total as f64;
-            format!("{} ({share:.1} %)", counted(n, lang, "patient", "patients", "人"))
+            let share = share(n, effect.patients_total);
+            format!("{} ({share})", counted(n, lang, "patient", "patients", "人"))
         }
         false => lang.unknown().to_owned(),
     };
@@ -158,6 +158,16 @@ pub(super) fn impact(report: &Report<'_>, lang: Lang) -> Markup {
             @if known { p { (affected_sentence(report, lang)) } }
             table { tbody { @for (label, value) in rows { tr { th { (label) } td { (value) } } } } }
         }
+    }
+}
+
+/// Per cent of a total. Neither a single patient nor all but one is rounded away.
+fn share(n: u64, total: u64) -> String {
+    let percent = n as f64 * 100.0 / total as f64;
+    match percent {
+        p if n > 0 && p < 0.1 => "< 0.1 %".to_owned(),
+        p if n < total && p > 99.9 => "> 99.9 %".to_owned(),
+        p => format!("{p:.1} %"),
     }
 }
 
@@ -324,6 +334,18 @@ pub(super) fn comparison(report: &Report<'_>, comparison: &Comparison, lang: Lan
                     tr { th { (lang.pick(&row.label_en, &row.label_ja)) } td { (report.say(&row.then, lang)) } td { (report.say(&row.now, lang)) } }
                 } }
             }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #[test]
+    fn no_patient_is_rounded_away() {
+        for (n, told) in
+            [(0, "0.0 %"), (1, "< 0.1 %"), (1133, "29.5 %"), (3834, "> 99.9 %"), (3835, "100.0 %")]
+        {
+            assert_eq!(super::share(n, 3835), told);
         }
     }
 }
