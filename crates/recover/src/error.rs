@@ -1,0 +1,214 @@
+use std::io;
+use std::path::PathBuf;
+
+/// What can go wrong between a vault and a restored record.
+///
+/// Each variant names the operation and the object; the cause is its source. [`Error::next_step`] says what an operator can do.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum Error {
+    /// The folder of the vault is not there: a disk that is not plugged in, a share that is not mounted.
+    #[error("the vault's medium is absent: {} does not exist", dir.display())]
+    MediumAbsent {
+        /// Where the vault should be.
+        dir: PathBuf,
+    },
+    /// The folder is there and holds no repository.
+    #[error("there is no repository in {}", dir.display())]
+    NoRepository {
+        /// Where the vault should be.
+        dir: PathBuf,
+    },
+    /// A new vault was asked for in a folder that is in use.
+    #[error("cannot create a vault in {}: the folder is not empty", dir.display())]
+    NotEmpty {
+        /// The folder.
+        dir: PathBuf,
+    },
+    /// No key file opens with the passphrase.
+    #[error("the passphrase does not open the vault in {}", dir.display())]
+    WrongPassphrase {
+        /// Where the vault is.
+        dir: PathBuf,
+    },
+    /// The repository has a version that this engine does not know.
+    #[error("the repository in {} has version {version}, which is not 1 or 2", dir.display())]
+    UnsupportedVersion {
+        /// Where the vault is.
+        dir: PathBuf,
+        /// As its config says.
+        version: u64,
+    },
+    /// A key file asks for more work or memory than a key derivation may take.
+    #[error("the key file {id} asks for scrypt N={n} r={r} p={p}, beyond the bound")]
+    KeyDerivationBound {
+        /// Name of the key file.
+        id: String,
+        /// Cost.
+        n: u64,
+        /// Block size.
+        r: u64,
+        /// Parallelism.
+        p: u64,
+    },
+    /// A file of the repository is not what it should be.
+    #[error("damaged {what} {id} in the vault: {cause}")]
+    Damaged {
+        /// `config`, `key`, `index`, `snapshot`, `pack`, `tree`, `blob`.
+        what: &'static str,
+        /// Its name.
+        id: String,
+        /// What was found.
+        cause: String,
+    },
+    /// Something that the repository refers to is nowhere in it.
+    #[error("missing {what} {id} in the vault")]
+    Missing {
+        /// `tree`, `blob`, `pack`.
+        what: &'static str,
+        /// Its name.
+        id: String,
+    },
+    /// Somebody else works on the repository and wants nobody beside them.
+    #[error("the vault in {} is locked by {by}", dir.display())]
+    Locked {
+        /// Where the vault is.
+        dir: PathBuf,
+        /// User, host, process and time of the lock.
+        by: String,
+    },
+    /// There is no space left for the vault.
+    #[error("the vault's medium at {} is full", dir.display())]
+    VaultFull {
+        /// Where the vault is.
+        dir: PathBuf,
+        /// As the operating system said it.
+        #[source]
+        source: io::Error,
+    },
+    /// No snapshot has that id.
+    #[error("no snapshot {wanted} in the vault")]
+    SnapshotNotFound {
+        /// What was asked for.
+        wanted: String,
+    },
+    /// More than one snapshot begins with these digits.
+    #[error("more than one snapshot begins with {wanted}")]
+    SnapshotAmbiguous {
+        /// What was asked for.
+        wanted: String,
+    },
+    /// A folder that should be protected is not there.
+    #[error("cannot look at {}, which should be backed up", path.display())]
+    RootMissing {
+        /// The path as it was asked for.
+        path: PathBuf,
+        /// As the operating system said it.
+        #[source]
+        source: io::Error,
+    },
+    /// Charts are read from what a drill proved, and no drill did.
+    #[error("no snapshot in the vault in {} is proven: no drill has restored one and found everything", dir.display())]
+    NotProven {
+        /// Where the vault is.
+        dir: PathBuf,
+    },
+    /// Something is not in the snapshot.
+    #[error("{} is not in the snapshot", path.display())]
+    PathNotFound {
+        /// The path in the snapshot.
+        path: PathBuf,
+    },
+    /// Something is larger than the caller or this engine accepts.
+    #[error("{what} has {size} bytes, more than the {limit} that are accepted here")]
+    TooLarge {
+        /// A name or a path.
+        what: String,
+        /// Its size.
+        size: u64,
+        /// The bound.
+        limit: u64,
+    },
+    /// A path cannot be used for what it was given.
+    #[error("cannot use the path {}: {reason}", path.display())]
+    UnusablePath {
+        /// The path.
+        path: PathBuf,
+        /// Why.
+        reason: &'static str,
+    },
+    /// The operating system refused something.
+    #[error("cannot {op} {}", path.display())]
+    Io {
+        /// A verb, such as `write`.
+        op: &'static str,
+        /// What it was about.
+        path: PathBuf,
+        /// As the operating system said it.
+        #[source]
+        source: io::Error,
+    },
+    /// SQLite refused something.
+    #[error("cannot {op} the database {}", path.display())]
+    Database {
+        /// A verb, such as `copy`.
+        op: &'static str,
+        /// The database.
+        path: PathBuf,
+        /// As SQLite said it.
+        #[source]
+        source: rusqlite::Error,
+    },
+    /// Compression or the source of randomness failed.
+    #[error("cannot {op}")]
+    Engine {
+        /// A verb and its object.
+        op: &'static str,
+        /// As the library said it.
+        #[source]
+        source: io::Error,
+    },
+}
+
+impl Error {
+    /// What an operator can do about it, where there is something.
+    pub fn next_step(&self) -> Option<&'static str> {
+        Some(match self {
+            Error::MediumAbsent { .. } => "plug in or mount the backup medium, then try again",
+            Error::NoRepository { .. } => {
+                "check that this is the right medium; if it is, what was backed up here is gone: use another copy, or `vault init` to begin anew"
+            }
+            Error::NotEmpty { .. } => "name an empty or a new folder",
+            Error::WrongPassphrase { .. } => "use the passphrase on the recovery sheet of this vault",
+            Error::KeyDerivationBound { .. } | Error::UnsupportedVersion { .. } => {
+                "open the vault with a current stock restic"
+            }
+            Error::Damaged { .. } | Error::Missing { .. } => {
+                "run `vault check --read-data` to see what is affected, and fetch the damaged files from another copy of the vault"
+            }
+            Error::Locked { .. } => {
+                "wait until it is done; if no such process runs, remove the file in the vault's `locks` folder, or run `restic unlock`"
+            }
+            Error::VaultFull { .. } => {
+                "earlier snapshots are whole; make space on the medium or use a larger one, then back up again"
+            }
+            Error::SnapshotNotFound { .. } | Error::SnapshotAmbiguous { .. } => "list them with `snapshots`",
+            Error::NotProven { .. } => {
+                "run `chartward drill`; when there is no time for one, name a snapshot with `--snapshot ID` (`--snapshot latest`) and read it unproven"
+            }
+            Error::RootMissing { .. } => "check the path, and that its file system is mounted",
+            _ => return None,
+        })
+    }
+
+    /// The error with all its causes on one line, for a report that names many.
+    pub(crate) fn chain(&self) -> String {
+        let mut text = self.to_string();
+        let mut cause = std::error::Error::source(self);
+        while let Some(error) = cause {
+            text = format!("{text}: {error}");
+            cause = error.source();
+        }
+        text
+    }
+}

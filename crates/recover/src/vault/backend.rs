@@ -1,0 +1,285 @@
+//! The folder that holds a repository. Files come into being whole: a temporary file is written, flushed and renamed to a name
+//! that must not exist yet. Nothing but locks is ever removed or overwritten.
+
+use std::collections::BTreeSet;
+use std::fs::{self, File, OpenOptions};
+use std::io::{self, Read, Write};
+use std::os::unix::fs::{DirBuilderExt, FileExt, OpenOptionsExt};
+use std::path::{Path, PathBuf};
+
+use rustix::fs::{CWD, RenameFlags};
+use rustix::io::Errno;
+
+use super::crypto::random;
+use super::id::Id;
+use crate::Error;
+
+/// The kinds of files in a repository, each in a folder of its own.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum FileKind {
+    Key,
+    Lock,
+    Index,
+    Snapshot,
+    Pack,
+}
+
+impl FileKind {
+    fn folder(self) -> &'static str {
+        match self {
+            FileKind::Key => "keys",
+            FileKind::Lock => "locks",
+            FileKind::Index => "index",
+            FileKind::Snapshot => "snapshots",
+            FileKind::Pack => "data",
+        }
+    }
+}
+
+/// Largest file other than a pack that is read: an index of restic has at most some megabytes.
+const MAX_FILE: u64 = 256 << 20;
+
+#[derive(Debug)]
+pub(crate) struct Backend {
+    dir: PathBuf,
+}
+
+impl Backend {
+    pub(crate) fn new(dir: &Path) -> Backend {
+        Backend { dir: dir.to_owned() }
+    }
+
+    pub(crate) fn dir(&self) -> &Path {
+        &self.dir
+    }
+
+    /// Makes the folders of a new repository in a folder that is missing or empty.
+    pub(crate) fn create_layout(&self) -> Result<(), Error> {
+        let make = |dir: &Path| {
+            let mut builder = fs::DirBuilder::new();
+            builder.recursive(true).mode(0o700);
+            builder.create(dir).map_err(|e| self.failed("create", dir, e))
+        };
+        make(&self.dir)?;
+        let mut entries = fs::read_dir(&self.dir).map_err(|e| self.failed("list", &self.dir, e))?;
+        if entries.any(|entry| entry.is_ok_and(|e| e.file_name() != "lost+found")) {
+            return Err(Error::NotEmpty { dir: self.dir.clone() });
+        }
+        for folder in ["keys", "locks", "index", "snapshots", "data"] {
+            make(&self.dir.join(folder))?;
+        }
+        for prefix in 0..=255u8 {
+            make(&self.dir.join("data").join(hex::encode([prefix])))?;
+        }
+        self.sync_dir(&self.dir.join("data"))?;
+        self.sync_dir(&self.dir)
+    }
+
+    /// Whether the folder exists and holds a repository's `config`.
+    pub(crate) fn probe(&self) -> Result<(), Error> {
+        match fs::metadata(&self.dir) {
+            Ok(meta) if !meta.is_dir() => return Err(Error::NoRepository { dir: self.dir.clone() }),
+            Ok(_) => {}
+            Err(e) if e.kind() == io::ErrorKind::NotFound => return Err(Error::MediumAbsent { dir: self.dir.clone() }),
+            Err(e) => return Err(self.failed("look at", &self.dir, e)),
+        }
+        match fs::metadata(self.config_path()) {
+            Ok(_) => Ok(()),
+            Err(e) if e.kind() == io::ErrorKind::NotFound => Err(Error::NoRepository { dir: self.dir.clone() }),
+            Err(e) => Err(self.failed("look at", &self.config_path(), e)),
+        }
+    }
+
+    pub(crate) fn config_path(&self) -> PathBuf {
+        self.dir.join("config")
+    }
+
+    pub(crate) fn path(&self, kind: FileKind, id: &Id) -> PathBuf {
+        let folder = self.dir.join(kind.folder());
+        match kind {
+            FileKind::Pack => folder.join(hex::encode(&id.0[..1])).join(id.to_string()),
+            _ => folder.join(id.to_string()),
+        }
+    }
+
+    pub(crate) fn save_config(&self, bytes: &[u8]) -> Result<(), Error> {
+        self.write_whole(&self.config_path(), bytes)?;
+        self.sync_dir(&self.dir)
+    }
+
+    /// Writes a file under the name of its content and makes the name durable.
+    pub(crate) fn save(&self, kind: FileKind, bytes: &[u8]) -> Result<Id, Error> {
+        let id = Id::of(bytes);
+        self.write_whole(&self.path(kind, &id), bytes)?;
+        self.sync_dir(&self.dir.join(kind.folder()))?;
+        Ok(id)
+    }
+
+    /// Writes a pack. Its name is durable only after [`Backend::sync_packs`]: one flush of a directory serves many packs.
+    pub(crate) fn save_pack(&self, id: &Id, bytes: &[u8]) -> Result<(), Error> {
+        let path = self.path(FileKind::Pack, id);
+        match self.write_whole(&path, bytes) {
+            Err(Error::Io { source, .. }) if source.kind() == io::ErrorKind::NotFound => {
+                // The folder went missing: restic makes it again, too.
+                let folder = path.parent().unwrap_or(&self.dir);
+                fs::create_dir_all(folder).map_err(|e| self.failed("create", folder, e))?;
+                self.sync_dir(&self.dir.join("data"))?;
+                self.write_whole(&path, bytes)
+            }
+            result => result,
+        }
+    }
+
+    pub(crate) fn sync_packs(&self, packs: impl Iterator<Item = Id>) -> Result<(), Error> {
+        let prefixes: BTreeSet<u8> = packs.map(|id| id.0[0]).collect();
+        prefixes.into_iter().try_for_each(|prefix| self.sync_dir(&self.dir.join("data").join(hex::encode([prefix]))))
+    }
+
+    fn write_whole(&self, path: &Path, bytes: &[u8]) -> Result<(), Error> {
+        let mut noise = [0; 8];
+        random(&mut noise)?;
+        let mut name = path.as_os_str().to_owned();
+        name.push(format!("-tmp-{}", hex::encode(noise)));
+        let temporary = PathBuf::from(name);
+        let result = (|| {
+            let mut file = OpenOptions::new().write(true).create_new(true).mode(0o400).open(&temporary)?;
+            file.write_all(bytes)?;
+            file.sync_all()?;
+            drop(file);
+            rename_new(&temporary, path)
+        })();
+        result.map_err(|e| {
+            let _ = fs::remove_file(&temporary);
+            self.failed("write", path, e)
+        })
+    }
+
+    /// Reads a whole file that is not a pack.
+    pub(crate) fn read(&self, kind: FileKind, id: &Id) -> Result<Vec<u8>, Error> {
+        self.read_path(&self.path(kind, id))
+    }
+
+    pub(crate) fn read_path(&self, path: &Path) -> Result<Vec<u8>, Error> {
+        let read = || -> io::Result<Vec<u8>> {
+            let mut bytes = Vec::new();
+            File::open(path)?.take(MAX_FILE + 1).read_to_end(&mut bytes)?;
+            Ok(bytes)
+        };
+        let bytes = read().map_err(|e| self.failed("read", path, e))?;
+        if bytes.len() as u64 > MAX_FILE {
+            return Err(Error::TooLarge { what: path.display().to_string(), size: bytes.len() as u64, limit: MAX_FILE });
+        }
+        Ok(bytes)
+    }
+
+    pub(crate) fn open_pack(&self, id: &Id) -> Result<PackFile, Error> {
+        let path = self.path(FileKind::Pack, id);
+        let open = || -> io::Result<(File, u64)> {
+            let file = File::open(&path)?;
+            let size = file.metadata()?.len();
+            Ok((file, size))
+        };
+        match open() {
+            Ok((file, size)) => Ok(PackFile { file, size, path }),
+            Err(e) if e.kind() == io::ErrorKind::NotFound => Err(Error::Missing { what: "pack", id: id.to_string() }),
+            Err(e) => Err(self.failed("open", &path, e)),
+        }
+    }
+
+    /// Names and sizes of all files of a kind. Names that are no ids are left out: temporary files, mostly.
+    pub(crate) fn list(&self, kind: FileKind) -> Result<Vec<(Id, u64)>, Error> {
+        let folder = self.dir.join(kind.folder());
+        let mut found = Vec::new();
+        if kind == FileKind::Pack {
+            for prefix in 0..=255u8 {
+                self.list_folder(&folder.join(hex::encode([prefix])), &mut found)?;
+            }
+        } else {
+            self.list_folder(&folder, &mut found)?;
+        }
+        found.sort_unstable();
+        Ok(found)
+    }
+
+    fn list_folder(&self, folder: &Path, found: &mut Vec<(Id, u64)>) -> Result<(), Error> {
+        let entries = match fs::read_dir(folder) {
+            Ok(entries) => entries,
+            Err(e) if e.kind() == io::ErrorKind::NotFound => return Ok(()),
+            Err(e) => return Err(self.failed("list", folder, e)),
+        };
+        for entry in entries {
+            let entry = entry.map_err(|e| self.failed("list", folder, e))?;
+            let Some(id) = entry.file_name().to_str().and_then(Id::from_hex) else { continue };
+            if let Ok(meta) = entry.metadata() {
+                found.push((id, meta.len()));
+            }
+        }
+        Ok(())
+    }
+
+    /// Removes what killed backups left unfinished. Only for the one process that holds a lock.
+    pub(crate) fn remove_temporary_files(&self) -> Result<(), Error> {
+        let data = self.dir.join("data");
+        let packs = (0..=255u8).map(|prefix| data.join(hex::encode([prefix])));
+        let others = ["index", "snapshots", "keys"].map(|folder| self.dir.join(folder));
+        for folder in packs.chain(others) {
+            let Ok(entries) = fs::read_dir(&folder) else { continue };
+            for entry in entries.flatten() {
+                if entry.file_name().to_str().is_some_and(|name| name.contains("-tmp-")) {
+                    fs::remove_file(entry.path()).map_err(|e| self.failed("remove", &entry.path(), e))?;
+                }
+            }
+        }
+        Ok(())
+    }
+
+    pub(crate) fn remove_lock(&self, id: &Id) -> Result<(), Error> {
+        let path = self.path(FileKind::Lock, id);
+        match fs::remove_file(&path) {
+            Err(e) if e.kind() != io::ErrorKind::NotFound => Err(self.failed("remove", &path, e)),
+            _ => Ok(()),
+        }
+    }
+
+    fn sync_dir(&self, dir: &Path) -> Result<(), Error> {
+        File::open(dir).and_then(|dir| dir.sync_all()).map_err(|e| self.failed("flush", dir, e))
+    }
+
+    fn failed(&self, op: &'static str, path: &Path, source: io::Error) -> Error {
+        match source.kind() {
+            io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => Error::VaultFull { dir: self.dir.clone(), source },
+            _ => Error::Io { op, path: path.to_owned(), source },
+        }
+    }
+}
+
+/// Renames without replacing. What is there already has the name of the same content, so the new copy is dropped.
+fn rename_new(from: &Path, to: &Path) -> io::Result<()> {
+    match rustix::fs::renameat_with(CWD, from, CWD, to, RenameFlags::NOREPLACE) {
+        Ok(()) => Ok(()),
+        Err(Errno::EXIST) => fs::remove_file(from),
+        // File systems without that flag (FAT, some network shares).
+        Err(Errno::INVAL | Errno::NOSYS | Errno::NOTSUP) if !to.exists() => fs::rename(from, to),
+        Err(Errno::INVAL | Errno::NOSYS | Errno::NOTSUP) => fs::remove_file(from),
+        Err(e) => Err(e.into()),
+    }
+}
+
+/// An open pack.
+pub(crate) struct PackFile {
+    file: File,
+    pub(crate) size: u64,
+    path: PathBuf,
+}
+
+impl PackFile {
+    /// Reads `length` bytes at `offset`; `buffer` is replaced. The range is checked against the file before memory is taken.
+    pub(crate) fn read_at(&self, offset: u64, length: usize, buffer: &mut Vec<u8>) -> Result<(), Error> {
+        let failed = |source| Error::Io { op: "read", path: self.path.clone(), source };
+        if offset.checked_add(length as u64).is_none_or(|end| end > self.size) {
+            return Err(failed(io::Error::new(io::ErrorKind::UnexpectedEof, "the pack ends too early")));
+        }
+        buffer.resize(length, 0);
+        self.file.read_exact_at(buffer, offset).map_err(failed)
+    }
+}

@@ -1,0 +1,294 @@
+use std::collections::BTreeMap;
+use std::fs;
+use std::os::unix::ffi::OsStrExt;
+use std::os::unix::fs::MetadataExt;
+use std::path::{Component, Path, PathBuf};
+
+use jiff::Timestamp;
+use schema::{Exception, SnapshotId};
+
+use super::archive::Setup;
+use super::backend::FileKind;
+use super::capture::{Root, capture};
+use super::files::Entry;
+use super::id::Id;
+use super::lock::Lock;
+use super::meta::{self, Names};
+use super::progress::{Phase, Progress};
+use super::repository::Vault;
+use super::skeleton::Skeleton;
+use super::snapshot::{PROOF_TAG, Snapshot, SnapshotFile};
+use super::tree::Node;
+use super::write::{PACK_WRITERS, Writer};
+use crate::Error;
+
+/// Files that the caller adds just before the snapshot is sealed: absolute paths in the snapshot and contents, made from
+/// the report and from everything that was captured, a directory before its entries.
+pub type Extra<'a> = Box<dyn FnOnce(&BackupReport, &mut dyn Iterator<Item = Result<Entry, Error>>) -> ExtraFiles + 'a>;
+
+/// What an [`Extra`] adds.
+pub type ExtraFiles = Result<Vec<(String, Vec<u8>)>, Error>;
+
+/// Looks at the content of each file that is read whole (up to 512 KiB), each time it is read. Called from several threads.
+pub type Inspect<'a> = &'a (dyn Fn(&Path, &[u8]) + Sync);
+
+/// Which snapshot to take unchanged files over from.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub enum ParentChoice {
+    /// The newest of the same host and roots.
+    #[default]
+    Newest,
+    /// None: every file is read. Time stamps can be forged.
+    ReadEverything,
+    /// This one.
+    Snapshot(SnapshotId),
+}
+
+/// What to back up, and how.
+pub struct BackupRequest<'a> {
+    /// Folders and files, absolute.
+    pub roots: Vec<PathBuf>,
+    /// Labels.
+    pub tags: Vec<String>,
+    /// The host that is read.
+    pub hostname: String,
+    /// The moment to note in the snapshot.
+    pub time: Timestamp,
+    /// Absolute paths that are left out with all that is below them.
+    pub exclude: Vec<PathBuf>,
+    /// Files to read in place of others, by the path that they have in the snapshot.
+    pub substitutes: BTreeMap<PathBuf, PathBuf>,
+    /// Where unchanged files come from.
+    pub parent: ParentChoice,
+    /// Who looks at what is read.
+    pub inspect: Option<Inspect<'a>>,
+    /// What else goes in.
+    pub extra: Option<Extra<'a>>,
+}
+
+impl BackupRequest<'_> {
+    /// A backup of these folders and files of this host, now.
+    pub fn new(roots: Vec<PathBuf>) -> Self {
+        BackupRequest {
+            roots,
+            tags: Vec::new(),
+            hostname: meta::hostname(),
+            time: Timestamp::now(),
+            exclude: Vec::new(),
+            substitutes: BTreeMap::new(),
+            parent: ParentChoice::Newest,
+            inspect: None,
+            extra: None,
+        }
+    }
+}
+
+/// What a backup did.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct BackupReport {
+    /// The new snapshot; `None` only while the backup is still running.
+    pub snapshot: Option<SnapshotId>,
+    /// The snapshot that unchanged files were taken over from.
+    pub parent: Option<SnapshotId>,
+    /// Regular files in the snapshot.
+    pub files: u64,
+    /// Their sizes added up.
+    pub bytes: u64,
+    /// Files that the parent does not have.
+    pub files_new: u64,
+    /// Files that look different from what the parent has.
+    pub files_changed: u64,
+    /// Files that were taken over unread.
+    pub files_unmodified: u64,
+    /// Directories.
+    pub dirs: u64,
+    /// Bytes read from the source.
+    pub bytes_read: u64,
+    /// Bytes that the vault has grown by.
+    pub bytes_added: u64,
+    /// What the snapshot does not hold as it should, ordered by path.
+    pub exceptions: Vec<Exception>,
+}
+
+impl Vault {
+    /// Captures the roots and seals a snapshot of them.
+    ///
+    /// What cannot be read or does not hold still is named in the report and the rest goes on. A failure of the vault itself
+    /// ends the backup without a snapshot.
+    pub fn backup(&self, request: BackupRequest<'_>, progress: &dyn Fn(Progress)) -> Result<BackupReport, Error> {
+        let roots = distinct_roots(&request.roots)?;
+        let _lock = self.begin_writing()?;
+        let parent = self.choose_parent(&request)?;
+        let setup = Setup {
+            names: Names::of_this_host(),
+            exclude: request.exclude.iter().cloned().collect(),
+            substitutes: &request.substitutes,
+            inspect: request.inspect,
+            vault: fs::metadata(self.dir()).ok().map(|meta| (meta.dev(), meta.ino())),
+        };
+        let roots: Vec<Root> = roots
+            .into_iter()
+            .map(|path| Root { previous: parent.as_ref().and_then(|p| self.node_at(p, &path)), path })
+            .collect();
+        let mut report = BackupReport { parent: parent.map(|p| p.id), ..BackupReport::default() };
+        let mut file = snapshot_file(&request);
+        file.parent = report.parent.as_ref().and_then(|id| Id::from_hex(&id.0));
+        let paths: Vec<PathBuf> = roots.iter().map(|root| root.path.clone()).collect();
+        let extra = request.extra;
+        let id = self.with_writer(|writer| {
+            let nodes = capture(self, writer, &setup, roots, &mut report, progress)?;
+            progress(Progress { phase: Phase::Seal, done: report.files, total: Some(report.files), bytes: report.bytes });
+            report.bytes_added = writer.added();
+            let mut skeleton = Skeleton::new(file.time);
+            let mut captured = self.walk_captured(&paths, &nodes);
+            for (path, node) in paths.iter().zip(nodes.clone()) {
+                if let Some(node) = node {
+                    skeleton.insert_root(path, node, &setup.names);
+                }
+            }
+            for (path, content) in extra.map_or_else(|| Ok(Vec::new()), |extra| extra(&report, &mut captured))? {
+                skeleton.insert_file(self, Path::new(&path), content)?;
+            }
+            self.seal_snapshot(writer, skeleton, file)
+        })?;
+        report.bytes_added = id.1;
+        report.snapshot = Some(id.0);
+        Ok(report)
+    }
+
+    /// Stores a proof: a snapshot of files that exist in memory only, with the tag `chartward-proof`.
+    pub fn store_proof(&self, files: Vec<(String, Vec<u8>)>, time: Timestamp) -> Result<SnapshotId, Error> {
+        let _lock = self.begin_writing()?;
+        let mut request = BackupRequest::new(files.iter().map(|(path, _)| PathBuf::from(path)).collect());
+        request.tags = vec![PROOF_TAG.to_owned()];
+        request.time = time;
+        let file = snapshot_file(&request);
+        let (id, _) = self.with_writer(|writer| {
+            let mut skeleton = Skeleton::new(time);
+            for (path, content) in files {
+                skeleton.insert_file(self, Path::new(&path), content)?;
+            }
+            self.seal_snapshot(writer, skeleton, file)
+        })?;
+        Ok(id)
+    }
+
+    /// Takes a lock, tidies up after backups that died if nobody else is here, and reads the index as it is now.
+    fn begin_writing(&self) -> Result<Lock, Error> {
+        let lock = Lock::take(&self.backend, &self.codecs)?;
+        self.load_index()?;
+        if lock.alone {
+            self.backend.remove_temporary_files()?;
+            // Packs of a backup that was killed are as good as any.
+            self.read_headers()?;
+        }
+        Ok(lock)
+    }
+
+    fn with_writer<T>(&self, work: impl FnOnce(&Writer<'_>) -> Result<T, Error>) -> Result<T, Error> {
+        let writer = Writer::new(self);
+        std::thread::scope(|scope| {
+            for _ in 0..PACK_WRITERS {
+                scope.spawn(|| writer.write_packs());
+            }
+            let result = work(&writer);
+            writer.close();
+            result
+        })
+    }
+
+    fn seal_snapshot(&self, writer: &Writer<'_>, skeleton: Skeleton, mut file: SnapshotFile) -> Result<(SnapshotId, u64), Error> {
+        let mut codec = self.codecs.take()?;
+        let sealed = skeleton.store(writer, &mut codec).and_then(|tree| writer.seal().map(|()| tree));
+        let Ok(tree) = sealed else {
+            let unknown = || std::io::Error::other("a thread ended early");
+            return Err(writer.failure().unwrap_or_else(|| Error::Engine { op: "store blobs", source: unknown() }));
+        };
+        file.tree = tree;
+        let text = serde_json::to_vec(&file).map_err(|e| Error::Engine { op: "serialise", source: e.into() })?;
+        let sealed = codec.seal_file(&text, self.compresses())?;
+        self.codecs.give_back(codec);
+        let id = self.backend.save(FileKind::Snapshot, &sealed)?;
+        Ok((SnapshotId(id.to_string()), writer.added() + sealed.len() as u64))
+    }
+
+    fn choose_parent(&self, request: &BackupRequest<'_>) -> Result<Option<Snapshot>, Error> {
+        match &request.parent {
+            ParentChoice::ReadEverything => Ok(None),
+            ParentChoice::Snapshot(id) => self.find(&id.0).map(Some),
+            ParentChoice::Newest => {
+                let mut wanted = path_texts(&request.roots);
+                wanted.sort();
+                let same = |snapshot: &Snapshot| {
+                    let mut paths = snapshot.paths.clone();
+                    paths.sort();
+                    snapshot.hostname == request.hostname && paths == wanted && !snapshot.is_proof()
+                };
+                Ok(self.snapshots()?.0.into_iter().rev().find(same))
+            }
+        }
+    }
+
+    /// What a snapshot has at a path; nothing if the way there is damaged, since it only saves reading.
+    fn node_at(&self, snapshot: &Snapshot, path: &Path) -> Option<Node> {
+        let mut codec = self.codecs.take().ok()?;
+        let mut tree = snapshot.tree;
+        let mut found = None;
+        for component in path.components() {
+            let Component::Normal(name) = component else { continue };
+            let nodes = self.load_tree(&mut codec, &tree).ok()?;
+            let node = nodes.into_iter().find(|node| node.name == name.as_bytes())?;
+            tree = node.subtree.unwrap_or(tree);
+            found = Some(node);
+        }
+        self.codecs.give_back(codec);
+        // The root itself has no node of its own.
+        found.or_else(|| Some(Node { subtree: Some(tree), ..Node::new(b"/", super::Kind::Dir) }))
+    }
+}
+
+fn snapshot_file(request: &BackupRequest<'_>) -> SnapshotFile {
+    let (uid, gid) = meta::own_ids();
+    SnapshotFile {
+        time: request.time,
+        parent: None,
+        tree: Id([0; 32]),
+        paths: path_texts(&request.roots),
+        hostname: request.hostname.clone(),
+        username: meta::username(),
+        uid,
+        gid,
+        excludes: path_texts(&request.exclude),
+        tags: (!request.tags.is_empty()).then(|| request.tags.clone()),
+        program_version: Some(concat!("chartward ", env!("CARGO_PKG_VERSION")).to_owned()),
+    }
+}
+
+fn path_texts(paths: &[PathBuf]) -> Vec<String> {
+    paths.iter().map(|path| path.to_string_lossy().into_owned()).collect()
+}
+
+/// The roots without those that lie within others, all of which must be there.
+fn distinct_roots(roots: &[PathBuf]) -> Result<Vec<PathBuf>, Error> {
+    let unusable = |path: &Path, reason| Err(Error::UnusablePath { path: path.to_owned(), reason });
+    if roots.is_empty() {
+        return unusable(Path::new(""), "nothing to back up was named");
+    }
+    let mut sorted = Vec::new();
+    for root in roots {
+        if !root.is_absolute() || root.components().any(|c| matches!(c, Component::ParentDir)) {
+            return unusable(root, "it is not absolute, or contains `..`");
+        }
+        fs::symlink_metadata(root).map_err(|source| Error::RootMissing { path: root.clone(), source })?;
+        // Without trailing slashes and dots.
+        sorted.push(root.components().collect::<PathBuf>());
+    }
+    sorted.sort();
+    let mut distinct: Vec<PathBuf> = Vec::new();
+    for root in sorted {
+        if !distinct.iter().any(|outer| root.starts_with(outer)) {
+            distinct.push(root);
+        }
+    }
+    Ok(distinct)
+}

@@ -1,0 +1,366 @@
+use std::fmt;
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
+use std::ffi::OsStr;
+use std::os::unix::ffi::OsStrExt;
+use std::path::PathBuf;
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+use std::sync::{Mutex, PoisonError};
+use std::time::Duration;
+
+use super::backend::FileKind;
+use super::codec::Codec;
+use super::id::{BlobKind, Id};
+use super::pack::{self, Entry};
+use super::progress::{Phase, Progress};
+use super::repository::Vault;
+use super::snapshot::Snapshot;
+use super::tree::{Kind, MAX_DEPTH};
+use super::lock;
+use crate::Error;
+
+/// Paths that are named for one problem; the rest is counted.
+const MAX_PATHS: usize = 1000;
+
+/// How much is looked at.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum CheckLevel {
+    /// Index, packs' presence and length, snapshots and directories.
+    Structure,
+    /// All of it, and every byte of every pack.
+    ReadData,
+}
+
+/// Something that is wrong with the repository.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Problem {
+    /// What is wrong, with the id of the pack or file.
+    pub what: String,
+    /// Paths in snapshots that cannot be restored because of it, at most a thousand.
+    pub paths: Vec<PathBuf>,
+    /// How many there are in all.
+    pub paths_total: u64,
+    /// What to do.
+    pub next_step: String,
+}
+
+impl fmt::Display for Problem {
+    /// What is wrong, the first few paths that it costs, and what to do, on one line.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}", self.what)?;
+        if self.paths_total > 0 {
+            let some: Vec<String> = self.paths.iter().take(10).map(|path| path.display().to_string()).collect();
+            write!(f, "; it costs {} paths: {}", self.paths_total, some.join(", "))?;
+            if self.paths_total > some.len() as u64 {
+                f.write_str(" …")?;
+            }
+        }
+        write!(f, "; next: {}", self.next_step)
+    }
+}
+
+/// What a check found.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct CheckReport {
+    /// Packs that were looked at.
+    pub packs: u64,
+    /// Their bytes that were read.
+    pub bytes_read: u64,
+    /// Blobs that the index lists.
+    pub blobs: u64,
+    /// Snapshots.
+    pub snapshots: u64,
+    /// What is wrong. Empty in a whole repository.
+    pub problems: Vec<Problem>,
+    /// What is unusual and harmless.
+    pub notes: Vec<String>,
+}
+
+impl CheckReport {
+    /// Whether nothing is wrong.
+    pub fn is_whole(&self) -> bool {
+        self.problems.is_empty()
+    }
+}
+
+/// What is damaged: the blobs by pack, and the packs' own troubles.
+#[derive(Default)]
+struct Damage {
+    packs: BTreeMap<Id, String>,
+    blobs: HashMap<(BlobKind, Id), Vec<Id>>,
+}
+
+impl Vault {
+    /// Checks the repository and names every problem and the files it costs.
+    pub fn check(&self, level: CheckLevel, progress: &dyn Fn(Progress)) -> Result<CheckReport, Error> {
+        let mut report = CheckReport::default();
+        if let Some(owner) = lock::exclusive_owner(&self.backend, &self.codecs)? {
+            report.notes.push(format!("the vault is locked exclusively by {owner}: what is being changed may look wrong"));
+        }
+        self.load_index()?;
+        self.check_index_files(&mut report)?;
+        let contents = self.index().by_pack();
+        let mut damage = self.check_packs(&contents);
+        report.packs = contents.len() as u64;
+        report.blobs = contents.iter().map(|entries| entries.len() as u64).sum();
+        if level == CheckLevel::ReadData {
+            report.bytes_read = self.read_packs(&contents, &mut damage, progress)?;
+        }
+        let (snapshots, damaged) = self.snapshots()?;
+        report.snapshots = snapshots.len() as u64;
+        for error in damaged {
+            report.problems.push(problem(&error.to_string(), "the other snapshots are not affected; fetch this file from another copy of the vault"));
+        }
+        let walked = self.walk_snapshots(&snapshots, &damage, progress)?;
+        name_damage(damage, walked, &mut report);
+        report.notes.extend(self.notes());
+        Ok(report)
+    }
+
+    fn check_index_files(&self, report: &mut CheckReport) -> Result<(), Error> {
+        let next = "nothing is lost by it; `restic rebuild-index` (`repair index` in newer versions) writes a new one";
+        let files = self.backend.list(FileKind::Index)?;
+        for (id, _) in &files {
+            if let Err(error) = self.load_file(FileKind::Index, "index", id) {
+                report.problems.push(problem(&error.to_string(), next));
+            }
+        }
+        if files.is_empty() && !self.index().packs().is_empty() {
+            report.problems.push(problem("the index is lost", next));
+        }
+        Ok(())
+    }
+
+    /// Packs that are missing or have the wrong length, and blobs that only they hold.
+    fn check_packs(&self, contents: &[Vec<Entry>]) -> Damage {
+        let mut damage = Damage::default();
+        let index = self.index();
+        for (pack, entries) in index.packs().iter().zip(contents) {
+            let cause = match pack.size {
+                None => "it is missing".to_owned(),
+                Some(size) if size != pack.expected => format!("it has {size} bytes and should have {}", pack.expected),
+                Some(_) => continue,
+            };
+            damage.packs.insert(pack.id, cause);
+            // Of a pack that is there, some blobs may be; reading tells.
+            for entry in entries {
+                let end = u64::from(entry.offset) + u64::from(entry.length);
+                if pack.size.is_none_or(|size| end > size) {
+                    damage.blobs.entry((entry.kind, entry.id)).or_default().push(pack.id);
+                }
+            }
+        }
+        damage
+    }
+
+    fn read_packs(
+        &self,
+        contents: &[Vec<Entry>],
+        damage: &mut Damage,
+        progress: &dyn Fn(Progress),
+    ) -> Result<u64, Error> {
+        let packs: Vec<(Id, Option<u64>)> = self.index().packs().iter().map(|pack| (pack.id, pack.size)).collect();
+        let (next, bytes) = (AtomicUsize::new(0), AtomicU64::new(0));
+        let found = Mutex::new(std::mem::take(damage));
+        let work = || -> Result<(), Error> {
+            let mut codec = self.codecs.take()?;
+            loop {
+                let number = next.fetch_add(1, Ordering::Relaxed);
+                let (Some((id, size)), Some(entries)) = (packs.get(number), contents.get(number)) else { break };
+                if size.is_none() {
+                    continue;
+                }
+                let (cause, lost) = self.read_pack(&mut codec, id, entries, &bytes);
+                let mut found = found.lock().unwrap_or_else(PoisonError::into_inner);
+                if let Some(cause) = cause {
+                    found.packs.entry(*id).or_insert(cause);
+                }
+                for key in lost {
+                    let packs = found.blobs.entry(key).or_default();
+                    if !packs.contains(id) {
+                        packs.push(*id);
+                    }
+                }
+            }
+            self.codecs.give_back(codec);
+            Ok(())
+        };
+        let total = Some(packs.len() as u64);
+        std::thread::scope(|scope| {
+            let threads = std::thread::available_parallelism().map_or(2, |n| n.get().clamp(2, 8));
+            let running: Vec<_> = (0..threads).map(|_| scope.spawn(work)).collect();
+            while running.iter().any(|thread| !thread.is_finished()) {
+                let done = next.load(Ordering::Relaxed).min(packs.len()) as u64;
+                progress(Progress { phase: Phase::ReadData, done, total, bytes: bytes.load(Ordering::Relaxed) });
+                std::thread::sleep(Duration::from_millis(10));
+            }
+            let stopped = || Error::Engine { op: "read packs", source: std::io::Error::other("a thread ended early") };
+            running.into_iter().try_for_each(|thread| thread.join().unwrap_or_else(|_| Err(stopped())))
+        })?;
+        *damage = found.into_inner().unwrap_or_else(PoisonError::into_inner);
+        Ok(bytes.into_inner())
+    }
+
+    /// What is wrong with a pack as a whole, and which of its blobs are lost.
+    fn read_pack(
+        &self,
+        codec: &mut Codec,
+        id: &Id,
+        entries: &[Entry],
+        bytes: &AtomicU64,
+    ) -> (Option<String>, Vec<(BlobKind, Id)>) {
+        let all = || entries.iter().map(|entry| (entry.kind, entry.id)).collect();
+        let file = match self.backend.open_pack(id) {
+            Ok(file) => file,
+            Err(error) => return (Some(error.to_string()), all()),
+        };
+        if file.size > MAX_PACK {
+            return (Some("it is larger than any pack may be".to_owned()), all());
+        }
+        let mut content = Vec::new();
+        if let Err(error) = file.read_at(0, file.size as usize, &mut content) {
+            return (Some(with_source(&error)), all());
+        }
+        bytes.fetch_add(file.size, Ordering::Relaxed);
+        let mut cause = None;
+        if Id::of(&content) != *id {
+            cause = Some("its content does not match its name".to_owned());
+        } else if let Err(error) = pack::read_header(codec, id, &file).map(|listed| listed == entries) {
+            cause = Some(error.to_string());
+        }
+        let mut lost = Vec::new();
+        for entry in entries {
+            let range = entry.offset as usize..entry.offset as usize + entry.length as usize;
+            let opened = content
+                .get_mut(range)
+                .is_some_and(|sealed| codec.open_blob(entry.kind, &entry.id, sealed, entry.uncompressed).is_ok());
+            if !opened {
+                lost.push((entry.kind, entry.id));
+            }
+        }
+        if cause.is_none() && !lost.is_empty() {
+            cause = Some(format!("{} of its {} blobs are damaged", lost.len(), entries.len()));
+        }
+        (cause, lost)
+    }
+
+    /// Walks every directory of every snapshot once and finds what cannot be restored.
+    fn walk_snapshots(&self, snapshots: &[Snapshot], damage: &Damage, progress: &dyn Fn(Progress)) -> Result<Walked, Error> {
+        let mut walked = Walked::default();
+        let mut seen = HashSet::new();
+        let mut codec = self.codecs.take()?;
+        for (done, snapshot) in snapshots.iter().rev().enumerate() {
+            let mut stack = vec![(snapshot.tree, PathBuf::from("/"), 0)];
+            while let Some((tree, path, depth)) = stack.pop() {
+                if !seen.insert(tree) {
+                    continue;
+                }
+                let nodes = match self.load_tree(&mut codec, &tree) {
+                    Ok(nodes) if depth <= MAX_DEPTH => nodes,
+                    Ok(_) => {
+                        walked.add(Cause::Other("directories are nested too deeply".to_owned()), path);
+                        continue;
+                    }
+                    Err(error) => {
+                        let cause = match damage.blobs.get(&(BlobKind::Tree, tree)) {
+                            Some(packs) => Cause::Packs(packs.clone()),
+                            None => Cause::Other(error.to_string()),
+                        };
+                        walked.add(cause, path);
+                        continue;
+                    }
+                };
+                for node in nodes {
+                    let path = path.join(OsStr::from_bytes(&node.name));
+                    if !node.has_safe_name() {
+                        walked.add(Cause::Other("names lead out of their folders".to_owned()), path);
+                    } else if node.kind == Kind::Dir {
+                        match node.subtree {
+                            Some(tree) => stack.push((tree, path, depth + 1)),
+                            None => walked.add(Cause::Other("directories without a list of entries".to_owned()), path),
+                        }
+                    } else {
+                        self.check_content(node.content.as_deref().unwrap_or_default(), path, damage, &mut walked);
+                    }
+                }
+            }
+            let total = Some(snapshots.len() as u64);
+            progress(Progress { phase: Phase::Structure, done: done as u64 + 1, total, bytes: 0 });
+        }
+        self.codecs.give_back(codec);
+        Ok(walked)
+    }
+
+    fn check_content(&self, content: &[Id], path: PathBuf, damage: &Damage, walked: &mut Walked) {
+        let index = self.index();
+        for id in content {
+            let places = index.locations(BlobKind::Data, id);
+            if places.is_empty() {
+                return walked.add(Cause::Other(format!("content {id} is nowhere in the vault")), path);
+            }
+            let Some(packs) = damage.blobs.get(&(BlobKind::Data, *id)) else { continue };
+            if places.iter().all(|place| packs.contains(&index.pack(place.pack).id)) {
+                return walked.add(Cause::Packs(packs.clone()), path);
+            }
+        }
+    }
+}
+
+/// Largest pack that is read at once; restic writes at most 128 MiB.
+const MAX_PACK: u64 = 256 << 20;
+
+enum Cause {
+    Packs(Vec<Id>),
+    Other(String),
+}
+
+/// What each pack, and each other cause, costs.
+#[derive(Default)]
+struct Walked {
+    by_pack: BTreeMap<Id, BTreeSet<PathBuf>>,
+    others: BTreeMap<String, BTreeSet<PathBuf>>,
+}
+
+impl Walked {
+    fn add(&mut self, cause: Cause, path: PathBuf) {
+        match cause {
+            Cause::Packs(packs) => packs.into_iter().for_each(|pack| {
+                self.by_pack.entry(pack).or_default().insert(path.clone());
+            }),
+            Cause::Other(what) => {
+                self.others.entry(what).or_default().insert(path);
+            }
+        }
+    }
+}
+
+fn name_damage(damage: Damage, mut walked: Walked, report: &mut CheckReport) {
+    for (pack, cause) in damage.packs {
+        let paths = walked.by_pack.remove(&pack).unwrap_or_default();
+        let next = if paths.is_empty() {
+            "no snapshot needs what is lost; the next backup stores again what it needs"
+        } else {
+            "fetch the pack from another copy of the vault; if there is none, back up again while the files still exist"
+        };
+        report.problems.push(Problem { paths_total: paths.len() as u64, ..problem(&format!("pack {pack}: {cause}"), next) });
+        if let Some(last) = report.problems.last_mut() {
+            last.paths = paths.into_iter().take(MAX_PATHS).collect();
+        }
+    }
+    for (what, paths) in walked.others {
+        let mut found = problem(&what, "fetch the missing packs from another copy of the vault, or back up again");
+        found.paths_total = paths.len() as u64;
+        found.paths = paths.into_iter().take(MAX_PATHS).collect();
+        report.problems.push(found);
+    }
+}
+
+fn problem(what: &str, next_step: &str) -> Problem {
+    Problem { what: what.to_owned(), paths: Vec::new(), paths_total: 0, next_step: next_step.to_owned() }
+}
+
+fn with_source(error: &Error) -> String {
+    match std::error::Error::source(error) {
+        Some(source) => format!("{error}: {source}"),
+        None => error.to_string(),
+    }
+}

@@ -1,0 +1,194 @@
+//! What is known about a path besides its content, between the kernel's form and restic's.
+
+use std::collections::HashMap;
+use std::fs;
+use std::os::fd::BorrowedFd;
+use std::sync::Arc;
+
+use jiff::Timestamp;
+use rustix::fs::Stat;
+
+use super::tree::{Kind, Node};
+
+// Go's os.FileMode.
+const GO_DIR: u32 = 1 << 31;
+const GO_SYMLINK: u32 = 1 << 27;
+const GO_DEVICE: u32 = 1 << 26;
+const GO_PIPE: u32 = 1 << 25;
+const GO_SOCKET: u32 = 1 << 24;
+const GO_SETUID: u32 = 1 << 23;
+const GO_SETGID: u32 = 1 << 22;
+const GO_CHAR: u32 = 1 << 21;
+const GO_STICKY: u32 = 1 << 20;
+const GO_IRREGULAR: u32 = 1 << 19;
+
+const SETUID: u32 = 0o4000;
+const SETGID: u32 = 0o2000;
+const STICKY: u32 = 0o1000;
+
+/// Mode of a directory that exists in the snapshot only.
+pub(crate) const SYNTHETIC_DIR: u32 = GO_DIR | 0o755;
+
+pub(crate) fn kind_of(stat: &Stat) -> Kind {
+    match stat.st_mode & 0o170_000 {
+        0o100_000 => Kind::File,
+        0o040_000 => Kind::Dir,
+        0o120_000 => Kind::Symlink,
+        0o060_000 => Kind::Dev,
+        0o020_000 => Kind::CharDev,
+        0o010_000 => Kind::Fifo,
+        0o140_000 => Kind::Socket,
+        _ => Kind::Irregular,
+    }
+}
+
+fn go_mode(kind: Kind, mode: u32) -> u32 {
+    let kind = match kind {
+        Kind::File => 0,
+        Kind::Dir => GO_DIR,
+        Kind::Symlink => GO_SYMLINK,
+        Kind::Dev => GO_DEVICE,
+        Kind::CharDev => GO_DEVICE | GO_CHAR,
+        Kind::Fifo => GO_PIPE,
+        Kind::Socket => GO_SOCKET,
+        Kind::Irregular => GO_IRREGULAR,
+    };
+    let special = [(SETUID, GO_SETUID), (SETGID, GO_SETGID), (STICKY, GO_STICKY)];
+    special.iter().filter(|(unix, _)| mode & unix != 0).fold(kind | mode & 0o777, |all, (_, go)| all | go)
+}
+
+/// Permission bits for `chmod`.
+pub(crate) fn unix_mode(go: u32) -> u32 {
+    let special = [(SETUID, GO_SETUID), (SETGID, GO_SETGID), (STICKY, GO_STICKY)];
+    special.iter().filter(|(_, bit)| go & bit != 0).fold(go & 0o777, |all, (unix, _)| all | unix)
+}
+
+/// A time as a snapshot can hold it: years 0 to 9999, as Go's JSON.
+pub(crate) fn timestamp(seconds: i64, nanoseconds: i64) -> Timestamp {
+    const YEAR_0: i64 = -62_167_219_200;
+    const YEAR_9999: i64 = 253_370_764_800;
+    let seconds = seconds.clamp(YEAR_0, YEAR_9999);
+    Timestamp::new(seconds, nanoseconds as i32).unwrap_or(Timestamp::UNIX_EPOCH)
+}
+
+pub(crate) fn mtime(stat: &Stat) -> Timestamp {
+    timestamp(stat.st_mtime as i64, stat.st_mtime_nsec as i64)
+}
+
+pub(crate) fn ctime(stat: &Stat) -> Timestamp {
+    timestamp(stat.st_ctime as i64, stat.st_ctime_nsec as i64)
+}
+
+/// Names of users and groups, read once.
+#[derive(Default)]
+pub(crate) struct Names {
+    users: HashMap<u32, Arc<str>>,
+    groups: HashMap<u32, Arc<str>>,
+    nobody: Arc<str>,
+}
+
+impl Names {
+    pub(crate) fn of_this_host() -> Names {
+        Names { users: name_table("/etc/passwd"), groups: name_table("/etc/group"), nobody: Arc::from("") }
+    }
+}
+
+fn name_table(path: &str) -> HashMap<u32, Arc<str>> {
+    let text = fs::read(path).unwrap_or_default();
+    let text = String::from_utf8_lossy(&text);
+    let entry = |line: &str| {
+        let mut fields = line.split(':');
+        let name = fields.next()?;
+        Some((fields.nth(1)?.parse().ok()?, Arc::from(name)))
+    };
+    // The first of several names for one id, as getpwuid does.
+    text.lines().rev().filter_map(entry).collect()
+}
+
+/// A node with everything but content, subtree, link target and attributes.
+pub(crate) fn node(name: &[u8], stat: &Stat, names: &Names) -> Node {
+    let kind = kind_of(stat);
+    let mtime = mtime(stat);
+    let mut node = Node::new(name, kind);
+    node.mode = go_mode(kind, stat.st_mode);
+    node.mtime = mtime;
+    // As restic does unless asked otherwise: reading must not make a tree differ.
+    node.atime = mtime;
+    node.ctime = ctime(stat);
+    node.uid = stat.st_uid;
+    node.gid = stat.st_gid;
+    node.user = Arc::clone(names.users.get(&stat.st_uid).unwrap_or(&names.nobody));
+    node.group = Arc::clone(names.groups.get(&stat.st_gid).unwrap_or(&names.nobody));
+    node.inode = stat.st_ino;
+    node.device_id = stat.st_dev;
+    match kind {
+        Kind::File => {
+            node.size = stat.st_size as u64;
+            node.links = stat.st_nlink as u64;
+            node.content = Some(Vec::new());
+        }
+        Kind::Symlink => node.links = stat.st_nlink as u64,
+        Kind::Dev | Kind::CharDev => {
+            node.links = stat.st_nlink as u64;
+            node.device = stat.st_rdev;
+        }
+        _ => {}
+    }
+    node
+}
+
+/// Extended attributes of an open file or directory. File systems without any have none.
+pub(crate) fn attributes(fd: BorrowedFd<'_>) -> Vec<super::tree::Attribute> {
+    const MAX: usize = 64 << 10;
+    // The usual case, none, costs one call and no memory.
+    match rustix::fs::flistxattr(fd, &mut [0u8; 0][..]) {
+        Ok(0) | Err(_) => return Vec::new(),
+        Ok(_) => {}
+    }
+    let mut list = vec![0u8; MAX];
+    let Ok(length) = rustix::fs::flistxattr(fd, list.as_mut_slice()) else { return Vec::new() };
+    let mut attributes = Vec::new();
+    for name in list[..length].split(|b| *b == 0).filter(|name| !name.is_empty()) {
+        let Ok(name) = std::str::from_utf8(name) else { continue };
+        let mut value = vec![0u8; MAX];
+        if let Ok(length) = rustix::fs::fgetxattr(fd, name, value.as_mut_slice()) {
+            value.truncate(length);
+            attributes.push(super::tree::Attribute { name: name.to_owned(), value });
+        }
+    }
+    attributes.sort_by(|a, b| a.name.cmp(&b.name));
+    attributes
+}
+
+pub(crate) fn hostname() -> String {
+    fs::read_to_string("/proc/sys/kernel/hostname").unwrap_or_default().trim().to_owned()
+}
+
+pub(crate) fn own_ids() -> (u32, u32) {
+    (rustix::process::getuid().as_raw(), rustix::process::getgid().as_raw())
+}
+
+pub(crate) fn username() -> String {
+    let (uid, _) = own_ids();
+    name_table("/etc/passwd").get(&uid).map_or_else(|| uid.to_string(), ToString::to_string)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn modes_go_there_and_back() {
+        for (kind, unix, go) in [
+            (Kind::File, 0o644, 420),
+            (Kind::Dir, 0o1777, 2_148_532_735),
+            (Kind::Symlink, 0o777, 134_218_239),
+            (Kind::Fifo, 0o644, 33_554_852),
+            (Kind::Dev, 0o644, 67_109_284),
+            (Kind::File, 0o6755, GO_SETUID | GO_SETGID | 0o755),
+        ] {
+            assert_eq!(go_mode(kind, unix), go);
+            assert_eq!(unix_mode(go), unix);
+        }
+    }
+}

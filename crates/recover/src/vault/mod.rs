@@ -1,0 +1,61 @@
+//! The vault: a repository in restic's format, version 2 (version 1 is read and written, too), in a local folder.
+//!
+//! A stock `restic` lists, checks and restores what is written here, and the other way round. The format is described in restic's
+//! design document; each file here names its part.
+//!
+//! # What holds at any moment
+//! - A file under a final name is whole: it was written under another name, flushed, then renamed to a name that was free.
+//! - The order is packs → their directories → index → snapshot, each durable before the next. A snapshot that is listed can be
+//!   restored; a backup that is killed leaves packs that the next one takes over, and no snapshot.
+//! - Nothing is removed or overwritten but locks, and temporary files of backups that died.
+//! - Damage to a pack costs the files that have content in it; the rest is restored and what is lost is named.
+//! - Bytes of the repository never make the engine panic. Lengths are checked against the file and the bounds (pack header 16 MiB, file
+//!   content 32 MiB a blob, directory 512 MiB, other files 256 MiB) before memory is taken.
+//!
+//! # Memory
+//! The index takes about 100 bytes a blob. A backup holds at most 6 packs (16 to 25 MiB each), 8 chunks (8 MiB at most, 1 MiB on average) in
+//! the queue and one in each thread, and the entries of the directories it is in (about 400 bytes each): below 300 MB, usually half of it.
+//! A restore holds the plan of 20,000 files or 200,000 blobs at a time, about 100 bytes for each directory, and 4 MiB a thread.
+
+mod archive;
+mod backend;
+mod backup;
+mod capture;
+mod check;
+mod chunker;
+mod codec;
+mod crypto;
+mod files;
+mod fetch;
+mod goformat;
+mod id;
+mod index;
+mod key;
+mod lock;
+mod meta;
+mod open_at;
+mod pack;
+mod password;
+mod place;
+mod plan;
+mod progress;
+mod repository;
+mod restore;
+mod skeleton;
+mod snapshot;
+mod source;
+mod tree;
+mod work;
+mod write;
+
+pub use backup::{BackupReport, BackupRequest, Extra, ExtraFiles, Inspect, ParentChoice};
+pub use check::{CheckLevel, CheckReport, Problem};
+pub use files::{Entry, SnapshotFiles};
+pub use id::Id;
+pub use key::KeyCost;
+pub use password::Password;
+pub use progress::{Phase, Progress};
+pub use repository::Vault;
+pub use restore::{NotRestored, RestoreReport};
+pub use snapshot::Snapshot;
+pub use tree::Kind;

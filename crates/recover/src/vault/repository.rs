@@ -1,0 +1,287 @@
+use std::path::Path;
+use std::sync::{Arc, Mutex, PoisonError, RwLock, RwLockReadGuard};
+
+use serde::{Deserialize, Serialize};
+
+use super::backend::{Backend, FileKind};
+use super::chunker::{Chunker, Polynomial};
+use super::codec::{Codec, Codecs};
+use super::crypto::{Key, random};
+use super::id::{BlobKind, Id};
+use super::index::{Index, IndexFile, IndexedPack, Location};
+use super::key::{self, KeyCost};
+use super::password::Password;
+use super::tree::{self, Node};
+use super::{meta, pack};
+use crate::Error;
+
+/// An open repository.
+pub struct Vault {
+    pub(crate) backend: Arc<Backend>,
+    pub(crate) codecs: Arc<Codecs>,
+    pub(crate) key: Key,
+    pub(crate) chunker: Chunker,
+    id: String,
+    version: u64,
+    pub(crate) index: RwLock<Index>,
+    notes: Mutex<Vec<String>>,
+    headers_read: Mutex<bool>,
+    /// Packs that no index lists; the next backup puts them into its own.
+    pub(crate) unindexed: Mutex<Vec<IndexedPack>>,
+}
+
+#[derive(Serialize, Deserialize)]
+struct Config {
+    version: u64,
+    id: String,
+    chunker_polynomial: String,
+}
+
+impl Vault {
+    /// Creates a repository in a folder that is missing or empty.
+    pub fn init(dir: &Path, password: &Password) -> Result<Vault, Error> {
+        Vault::init_with_cost(dir, password, KeyCost::RESTIC)
+    }
+
+    /// As [`Vault::init`], with another cost of trying a passphrase.
+    pub fn init_with_cost(dir: &Path, password: &Password, cost: KeyCost) -> Result<Vault, Error> {
+        let backend = Backend::new(dir);
+        if backend.probe().is_ok() {
+            return Err(Error::NotEmpty { dir: dir.to_owned() });
+        }
+        backend.create_layout()?;
+        let (key, key_file) = key::create(password, cost, &meta::hostname(), &meta::username())?;
+        backend.save(FileKind::Key, &key_file)?;
+        let mut id = [0; 32];
+        random(&mut id)?;
+        let polynomial = Polynomial::draw()?;
+        let config = Config { version: 2, id: hex::encode(id), chunker_polynomial: format!("{:x}", polynomial.0) };
+        let text = serde_json::to_vec(&config).map_err(|e| Error::Engine { op: "serialise", source: e.into() })?;
+        let mut sealed = Vec::new();
+        key.seal(&text, &mut sealed)?;
+        // Last: a folder with a config is a repository.
+        backend.save_config(&sealed)?;
+        Ok(Vault::assemble(backend, key, config, polynomial))
+    }
+
+    /// Opens a repository. A lost or damaged index is made up for from the packs' headers; [`Vault::notes`] tells.
+    pub fn open(dir: &Path, password: &Password) -> Result<Vault, Error> {
+        let backend = Backend::new(dir);
+        backend.probe()?;
+        let key = find_key(&backend, password)?;
+        let (config, polynomial) = read_config(&backend, &key)?;
+        let vault = Vault::assemble(backend, key, config, polynomial);
+        vault.load_index()?;
+        Ok(vault)
+    }
+
+    /// Whether there is a repository, looked at without a passphrase: [`Error::MediumAbsent`] or [`Error::NoRepository`] if not.
+    pub fn probe(dir: &Path) -> Result<(), Error> {
+        Backend::new(dir).probe()
+    }
+
+    /// How many packs that the index lists are missing, or have another length than they should.
+    pub fn damaged_packs(&self) -> u64 {
+        self.index().packs().iter().filter(|pack| !pack.is_whole()).count() as u64
+    }
+
+    /// The repository's id, as its config has it.
+    pub fn id(&self) -> &str {
+        &self.id
+    }
+
+    /// The folder.
+    pub fn dir(&self) -> &Path {
+        self.backend.dir()
+    }
+
+    /// What was found wrong with the repository while it was used, and made up for.
+    pub fn notes(&self) -> Vec<String> {
+        self.notes.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    pub(crate) fn note(&self, text: String) {
+        let mut notes = self.notes.lock().unwrap_or_else(PoisonError::into_inner);
+        // Enough to see what is wrong; a check names everything.
+        if notes.len() < 1000 && !notes.contains(&text) {
+            notes.push(text);
+        }
+    }
+
+    /// Whether the format version allows compression.
+    pub(crate) fn compresses(&self) -> bool {
+        self.version >= 2
+    }
+
+    fn assemble(backend: Backend, key: Key, config: Config, polynomial: Polynomial) -> Vault {
+        Vault {
+            backend: Arc::new(backend),
+            codecs: Arc::new(Codecs::new(key.clone())),
+            key,
+            chunker: Chunker::new(polynomial),
+            id: config.id,
+            version: config.version,
+            index: RwLock::default(),
+            notes: Mutex::default(),
+            headers_read: Mutex::default(),
+            unindexed: Mutex::default(),
+        }
+    }
+
+    pub(crate) fn index(&self) -> RwLockReadGuard<'_, Index> {
+        self.index.read().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// The opened text of a snapshot or an index.
+    pub(crate) fn load_file(&self, kind: FileKind, what: &'static str, id: &Id) -> Result<Vec<u8>, Error> {
+        let damaged = |cause: &str| Error::Damaged { what, id: id.to_string(), cause: cause.to_owned() };
+        let mut sealed = self.backend.read(kind, id)?;
+        if Id::of(&sealed) != *id {
+            return Err(damaged("its content does not match its name"));
+        }
+        let codec = self.codecs.take()?;
+        let text = codec.open_file(&mut sealed).map_err(damaged);
+        self.codecs.give_back(codec);
+        text
+    }
+
+    /// Reads the index anew.
+    pub(crate) fn load_index(&self) -> Result<(), Error> {
+        *self.headers_read.lock().unwrap_or_else(PoisonError::into_inner) = false;
+        self.unindexed.lock().unwrap_or_else(PoisonError::into_inner).clear();
+        let sizes = self.backend.list(FileKind::Pack)?;
+        let size_of = |id: &Id| sizes.binary_search_by_key(id, |(id, _)| *id).ok().map(|at| sizes[at].1);
+        let files = self.backend.list(FileKind::Index)?;
+        let mut index = Index::default();
+        let mut whole = !files.is_empty();
+        for (id, _) in &files {
+            match self.load_index_file(id) {
+                Ok(file) => file.packs.iter().for_each(|pack| index.add(pack.id, &pack.entries(), size_of(&pack.id))),
+                Err(error) => {
+                    whole = false;
+                    self.note(format!("{error}; the packs' headers are read instead"));
+                }
+            }
+        }
+        *self.index.write().unwrap_or_else(PoisonError::into_inner) = index;
+        if !whole && !sizes.is_empty() {
+            if files.is_empty() {
+                self.note("the index is lost; the packs' headers are read instead".to_owned());
+            }
+            self.read_headers()?;
+        }
+        Ok(())
+    }
+
+    fn load_index_file(&self, id: &Id) -> Result<IndexFile, Error> {
+        let text = self.load_file(FileKind::Index, "index", id)?;
+        serde_json::from_slice(&text).map_err(|e| Error::Damaged {
+            what: "index",
+            id: id.to_string(),
+            cause: e.to_string(),
+        })
+    }
+
+    /// Adds the packs that no index lists, from their headers; once. Returns how many.
+    pub(crate) fn read_headers(&self) -> Result<usize, Error> {
+        let mut done = self.headers_read.lock().unwrap_or_else(PoisonError::into_inner);
+        if std::mem::replace(&mut *done, true) {
+            return Ok(0);
+        }
+        let unknown: Vec<(Id, u64)> = {
+            let index = self.index();
+            self.backend.list(FileKind::Pack)?.into_iter().filter(|(id, _)| !index.knows_pack(id)).collect()
+        };
+        let mut added = Vec::new();
+        let codec = self.codecs.take()?;
+        for (id, size) in unknown {
+            match self.backend.open_pack(&id).and_then(|file| pack::read_header(&codec, &id, &file)) {
+                Ok(entries) => {
+                    self.index.write().unwrap_or_else(PoisonError::into_inner).add(id, &entries, Some(size));
+                    added.push(IndexedPack::new(id, &entries));
+                }
+                Err(error) => self.note(format!("a pack that no index lists cannot be used: {error}")),
+            }
+        }
+        self.codecs.give_back(codec);
+        let count = added.len();
+        self.unindexed.lock().unwrap_or_else(PoisonError::into_inner).extend(added);
+        Ok(count)
+    }
+
+    /// All places of a blob. If the index has none, packs that it does not list are searched.
+    pub(crate) fn locate(&self, kind: BlobKind, id: &Id) -> Result<Vec<Location>, Error> {
+        let found = self.index().locations(kind, id);
+        if !found.is_empty() || self.read_headers()? == 0 {
+            return Ok(found);
+        }
+        self.note("the index does not list all packs; their headers are read as well".to_owned());
+        Ok(self.index().locations(kind, id))
+    }
+
+    /// The content of a blob, from the first of its places that is undamaged.
+    pub(crate) fn load_blob(&self, codec: &mut Codec, kind: BlobKind, id: &Id) -> Result<Vec<u8>, Error> {
+        let mut failure = Error::Missing { what: kind.name(), id: id.to_string() };
+        let mut buffer = Vec::new();
+        for location in self.locate(kind, id)? {
+            let pack = self.index().pack(location.pack).id;
+            let read = self
+                .backend
+                .open_pack(&pack)
+                .and_then(|file| file.read_at(u64::from(location.offset), location.length as usize, &mut buffer));
+            match read {
+                Ok(()) => match codec.open_blob(kind, id, &mut buffer, location.uncompressed) {
+                    Ok(content) => return Ok(content),
+                    Err(cause) => {
+                        failure = Error::Damaged {
+                            what: kind.name(),
+                            id: id.to_string(),
+                            cause: format!("{cause} (pack {pack})"),
+                        };
+                    }
+                },
+                Err(error) => failure = error,
+            }
+        }
+        Err(failure)
+    }
+
+    /// The entries of a directory, ordered by name.
+    pub(crate) fn load_tree(&self, codec: &mut Codec, id: &Id) -> Result<Vec<Node>, Error> {
+        let bytes = self.load_blob(codec, BlobKind::Tree, id)?;
+        tree::parse(&bytes).map_err(|cause| Error::Damaged { what: "tree", id: id.to_string(), cause })
+    }
+}
+
+fn find_key(backend: &Backend, password: &Password) -> Result<Key, Error> {
+    let mut failure = None;
+    let files = backend.list(FileKind::Key)?;
+    if files.is_empty() {
+        return Err(Error::Missing { what: "key", id: "file of any name".to_owned() });
+    }
+    for (id, _) in files {
+        match backend.read(FileKind::Key, &id).and_then(|text| key::open(&id, &text, password)) {
+            Ok(Some(key)) => return Ok(key),
+            Ok(None) => {}
+            Err(error) => failure = Some(error),
+        }
+    }
+    // A damaged key file may be the one that this passphrase opens, so that is what the operator has to know.
+    Err(failure.unwrap_or_else(|| Error::WrongPassphrase { dir: backend.dir().to_owned() }))
+}
+
+fn read_config(backend: &Backend, key: &Key) -> Result<(Config, Polynomial), Error> {
+    let damaged = |cause: &str| Error::Damaged { what: "config", id: "file".to_owned(), cause: cause.to_owned() };
+    let mut sealed = backend.read_path(&backend.config_path())?;
+    let text = key.open(&mut sealed).ok_or_else(|| damaged("its authentication fails"))?;
+    let config: Config = serde_json::from_slice(text).map_err(|e| damaged(&e.to_string()))?;
+    if !matches!(config.version, 1 | 2) {
+        return Err(Error::UnsupportedVersion { dir: backend.dir().to_owned(), version: config.version });
+    }
+    let polynomial = u64::from_str_radix(&config.chunker_polynomial, 16)
+        .map(Polynomial)
+        .ok()
+        .filter(|polynomial| polynomial.is_usable())
+        .ok_or_else(|| damaged("its chunker polynomial cannot be used"))?;
+    Ok((config, polynomial))
+}

@@ -1,0 +1,364 @@
+use std::collections::HashMap;
+use std::ffi::OsStr;
+use std::io;
+use std::os::fd::{AsFd, OwnedFd};
+use std::os::unix::ffi::OsStrExt;
+use std::path::{Component, Path, PathBuf};
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Mutex, PoisonError};
+use std::time::Duration;
+
+use rustix::fs::{AtFlags, Mode, mkdirat, statat};
+use rustix::io::Errno;
+
+use super::codec::Codec;
+use super::fetch::{self, Fetch};
+use super::id::BlobKind;
+use super::plan::{Batch, TargetDir};
+use super::progress::{Phase, Progress};
+use super::repository::Vault;
+use super::snapshot::Snapshot;
+use super::tree::{Kind, MAX_DEPTH, Node};
+use super::{lock, meta, open_at, place};
+use crate::Error;
+
+/// Something that a restore could not put back.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct NotRestored {
+    /// Its path in the snapshot.
+    pub path: PathBuf,
+    /// Why, in words.
+    pub cause: String,
+}
+
+/// What a restore did.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct RestoreReport {
+    /// Regular files that are now as they were, those included that were so already.
+    pub files: u64,
+    /// Files that already had the right content.
+    pub files_left: u64,
+    /// Sizes of all of them added up.
+    pub bytes: u64,
+    /// Directories.
+    pub dirs: u64,
+    /// What is missing, ordered by path; empty in a whole restore.
+    pub not_restored: Vec<NotRestored>,
+    /// Owners, modes, times or attributes that could not be set; the content is there.
+    pub metadata: Vec<NotRestored>,
+    /// What was found wrong with the vault and made up for.
+    pub notes: Vec<String>,
+}
+
+/// A restore under way.
+pub(crate) struct Restore<'a> {
+    pub(crate) vault: &'a Vault,
+    pub(crate) root: OwnedFd,
+    pub(crate) dirs: Vec<TargetDir>,
+    pub(crate) as_root: bool,
+    pub(crate) files: AtomicU64,
+    pub(crate) files_left: AtomicU64,
+    pub(crate) bytes: AtomicU64,
+    pub(crate) problems: Mutex<Vec<NotRestored>>,
+    pub(crate) metadata: Mutex<Vec<NotRestored>>,
+    /// First path of each hard-linked inode, and the further ones.
+    first_links: HashMap<(u64, u64), (usize, Vec<u8>)>,
+    links: Vec<(usize, Node, (usize, Vec<u8>))>,
+}
+
+impl Vault {
+    /// Restores a snapshot, or the parts of it at the absolute paths `only`, below `target`.
+    ///
+    /// A file of the target that differs is replaced, whole or not at all; one that is right already is left; nothing is deleted.
+    /// Symbolic links in the target are never followed. What cannot be restored is named and the rest goes on.
+    pub fn restore(
+        &self,
+        snapshot: &Snapshot,
+        target: &Path,
+        only: &[PathBuf],
+        progress: &dyn Fn(Progress),
+    ) -> Result<RestoreReport, Error> {
+        let failed = |source| Error::Io { op: "create", path: target.to_owned(), source };
+        std::fs::create_dir_all(target).map_err(failed)?;
+        let mut notes = Vec::new();
+        if let Some(owner) = lock::exclusive_owner(&self.backend, &self.codecs)? {
+            notes.push(format!("the vault is locked exclusively by {owner}; restoring all the same"));
+        }
+        let mut restore = Restore {
+            vault: self,
+            root: open_at::named_dir(target).map_err(failed)?,
+            dirs: Vec::new(),
+            as_root: rustix::process::geteuid().is_root(),
+            files: AtomicU64::new(0),
+            files_left: AtomicU64::new(0),
+            bytes: AtomicU64::new(0),
+            problems: Mutex::default(),
+            metadata: Mutex::default(),
+            first_links: HashMap::new(),
+            links: Vec::new(),
+        };
+        restore.run(snapshot, only, progress)?;
+        let mut report = restore.into_report();
+        report.notes = notes;
+        report.notes.extend(self.notes());
+        Ok(report)
+    }
+}
+
+/// A directory of the snapshot that is still to be walked.
+struct Pending {
+    parent: Option<usize>,
+    node: Node,
+    path: PathBuf,
+    depth: usize,
+}
+
+impl Restore<'_> {
+    fn run(&mut self, snapshot: &Snapshot, only: &[PathBuf], progress: &dyn Fn(Progress)) -> Result<(), Error> {
+        let selection = Selection::new(snapshot, only);
+        let mut codec = self.vault.codecs.take()?;
+        let top = Node { subtree: Some(snapshot.tree), ..Node::new(b"", Kind::Dir) };
+        let mut stack = vec![Pending { parent: None, node: top, path: PathBuf::from("/"), depth: 0 }];
+        let mut batch = Batch::default();
+        while let Some(pending) = stack.pop() {
+            let Some((dir, nodes)) = self.enter(&mut codec, &pending, &selection) else { continue };
+            for node in nodes {
+                let path = pending.path.join(OsStr::from_bytes(&node.name));
+                if selection.skips(&path) {
+                    continue;
+                }
+                if !node.has_safe_name() {
+                    self.problem(path, "its name would lead out of its folder");
+                } else if node.kind == Kind::Dir {
+                    stack.push(Pending { parent: Some(dir), node, path, depth: pending.depth + 1 });
+                } else if selection.everything || selection.is_wanted(&path) {
+                    self.plan(&mut batch, dir, node);
+                    if batch.is_full() {
+                        self.restore_batch(std::mem::take(&mut batch), progress)?;
+                    }
+                }
+            }
+        }
+        if !batch.is_empty() {
+            self.restore_batch(batch, progress)?;
+        }
+        self.vault.codecs.give_back(codec);
+        self.make_links();
+        self.finish_dirs();
+        self.name_what_was_not_found(snapshot, only);
+        // One flush for all files: thousands of small ones would take minutes otherwise.
+        rustix::fs::syncfs(&self.root).map_err(|e| Error::Io { op: "flush", path: PathBuf::from("the target"), source: e.into() })
+    }
+
+    /// Makes a directory of the target and reads its entries.
+    fn enter(&mut self, codec: &mut Codec, pending: &Pending, selection: &Selection) -> Option<(usize, Vec<Node>)> {
+        let made = self.make_dir(pending, selection);
+        let dir = match made {
+            Ok(dir) => dir,
+            Err(error) => {
+                self.problem(pending.path.clone(), &error.to_string());
+                return None;
+            }
+        };
+        if pending.depth > MAX_DEPTH {
+            self.problem(pending.path.clone(), "it is nested too deeply");
+            return None;
+        }
+        let Some(tree) = &pending.node.subtree else {
+            self.problem(pending.path.clone(), "the vault has no list of its entries");
+            return None;
+        };
+        match self.vault.load_tree(codec, tree) {
+            Ok(nodes) => Some((dir, nodes)),
+            Err(error) => {
+                self.problem(pending.path.clone(), &format!("the list of its entries is lost with all below it: {error}"));
+                None
+            }
+        }
+    }
+
+    fn make_dir(&mut self, pending: &Pending, selection: &Selection) -> io::Result<usize> {
+        let Some(parent) = pending.parent else {
+            self.dirs.push(TargetDir { relative: PathBuf::new(), node: None });
+            return Ok(0);
+        };
+        let name = OsStr::from_bytes(&pending.node.name);
+        let relative = self.dirs[parent].relative.join(name);
+        let above = open_at::dir(self.root.as_fd(), &self.dirs[parent].relative)?;
+        // Closed to others until its owner and mode are set at the end.
+        let is_fresh = match mkdirat(&above, name, Mode::RWXU) {
+            Ok(()) => true,
+            Err(Errno::EXIST) => false,
+            Err(error) => return Err(error.into()),
+        };
+        if !is_fresh {
+            let stat = statat(&above, name, AtFlags::SYMLINK_NOFOLLOW)?;
+            if meta::kind_of(&stat) != Kind::Dir {
+                return Err(io::Error::other("something that is no directory stands in its place in the target"));
+            }
+        }
+        // Directories above what was asked for belong to the target's machine.
+        let keep = !is_fresh && !selection.is_wanted(&pending.path);
+        let node = (!keep).then(|| Node { subtree: None, ..pending.node.clone() });
+        self.dirs.push(TargetDir { relative, node });
+        Ok(self.dirs.len() - 1)
+    }
+
+    fn plan(&mut self, batch: &mut Batch, dir: usize, node: Node) {
+        if node.kind != Kind::File {
+            self.make_special(dir, &node);
+            return;
+        }
+        if node.links > 1 {
+            let key = (node.device_id, node.inode);
+            if let Some(first) = self.first_links.get(&key) {
+                self.links.push((dir, node, first.clone()));
+                return;
+            }
+            self.first_links.insert(key, (dir, node.name.clone()));
+        }
+        let vault = self.vault;
+        batch.push(dir, node, |id| {
+            vault.locate(BlobKind::Data, id).ok().and_then(|all| all.first().map(super::index::Location::content_length))
+        });
+    }
+
+    /// Everything that has no content: links, pipes, devices.
+    fn make_special(&self, dir: usize, node: &Node) {
+        let result = self.open_dir(dir).and_then(|fd| place::special(&fd, node));
+        let path = self.path_of(dir, &node.name);
+        match result {
+            Ok(()) => {
+                if let Err(error) = self.open_dir(dir).and_then(|fd| place::metadata_at(&fd, node, self.as_root)) {
+                    self.metadata_problem(path, &error);
+                }
+            }
+            Err(error) => self.problem(path, &error.to_string()),
+        }
+    }
+
+    fn make_links(&mut self) {
+        for (dir, node, (first_dir, first_name)) in std::mem::take(&mut self.links) {
+            let result = self.open_dir(dir).and_then(|to| {
+                let from = self.open_dir(first_dir)?;
+                place::hard_link(&from, &first_name, &to, &node.name)
+            });
+            match result {
+                Ok(()) => {
+                    self.files.fetch_add(1, Ordering::Relaxed);
+                    self.bytes.fetch_add(node.size, Ordering::Relaxed);
+                }
+                Err(error) => self.problem(self.path_of(dir, &node.name), &format!("its hard link cannot be made: {error}")),
+            }
+        }
+    }
+
+    /// Sets owners, modes and times of directories, innermost first, so that nothing changes them afterwards.
+    fn finish_dirs(&self) {
+        for dir in self.dirs.iter().rev() {
+            let Some(node) = &dir.node else { continue };
+            let result = open_at::dir(self.root.as_fd(), &dir.relative)
+                .and_then(|fd| place::metadata(fd.as_fd(), node, self.as_root));
+            if let Err(error) = result {
+                self.metadata_problem(Path::new("/").join(&dir.relative), &error);
+            }
+        }
+    }
+
+    fn name_what_was_not_found(&self, snapshot: &Snapshot, only: &[PathBuf]) {
+        let files = self.vault.files(snapshot);
+        for path in only {
+            // A path that is damaged has been named already.
+            if matches!(files.entry(path), Err(Error::PathNotFound { .. })) {
+                self.problem(path.clone(), "it is not in the snapshot");
+            }
+        }
+    }
+
+    pub(crate) fn open_dir(&self, dir: usize) -> io::Result<OwnedFd> {
+        open_at::dir(self.root.as_fd(), &self.dirs[dir].relative)
+    }
+
+    pub(crate) fn path_of(&self, dir: usize, name: &[u8]) -> PathBuf {
+        Path::new("/").join(&self.dirs[dir].relative).join(OsStr::from_bytes(name))
+    }
+
+    pub(crate) fn problem(&self, path: PathBuf, cause: &str) {
+        let entry = NotRestored { path, cause: cause.to_owned() };
+        self.problems.lock().unwrap_or_else(PoisonError::into_inner).push(entry);
+    }
+
+    pub(crate) fn metadata_problem(&self, path: PathBuf, error: &io::Error) {
+        let entry = NotRestored { path, cause: error.to_string() };
+        self.metadata.lock().unwrap_or_else(PoisonError::into_inner).push(entry);
+    }
+
+    fn into_report(self) -> RestoreReport {
+        let sorted = |list: Mutex<Vec<NotRestored>>| {
+            let mut list = list.into_inner().unwrap_or_else(PoisonError::into_inner);
+            list.sort_by(|a, b| a.path.cmp(&b.path));
+            list
+        };
+        RestoreReport {
+            files: self.files.into_inner(),
+            files_left: self.files_left.into_inner(),
+            bytes: self.bytes.into_inner(),
+            dirs: (self.dirs.len() as u64).saturating_sub(1),
+            not_restored: sorted(self.problems),
+            metadata: sorted(self.metadata),
+            notes: Vec::new(),
+        }
+    }
+
+    /// Restores the files of a batch with several threads, pack by pack.
+    fn restore_batch(&self, batch: Batch, progress: &dyn Fn(Progress)) -> Result<(), Error> {
+        let (runs, lost) = fetch::runs(self.vault, &batch);
+        let work = Fetch::new(self, batch, runs);
+        work.give_up(&lost);
+        let threads = std::thread::available_parallelism().map_or(2, |n| n.get().clamp(2, 8));
+        std::thread::scope(|scope| {
+            let running: Vec<_> = (0..threads).map(|_| scope.spawn(|| work.run())).collect();
+            while running.iter().any(|thread| !thread.is_finished()) {
+                let (done, bytes) = (self.files.load(Ordering::Relaxed), self.bytes.load(Ordering::Relaxed));
+                progress(Progress { phase: Phase::Restore, done, total: None, bytes });
+                for _ in 0..50 {
+                    if running.iter().all(|thread| thread.is_finished()) {
+                        break;
+                    }
+                    std::thread::sleep(Duration::from_millis(2));
+                }
+            }
+            let stopped = || Error::Engine { op: "restore", source: io::Error::other("a thread ended early") };
+            running.into_iter().try_for_each(|thread| thread.join().unwrap_or_else(|_| Err(stopped())))
+        })?;
+        Ok(())
+    }
+}
+
+/// What of a snapshot is wanted.
+struct Selection {
+    everything: bool,
+    /// What was asked for, or the snapshot's roots.
+    paths: Vec<PathBuf>,
+}
+
+impl Selection {
+    fn new(snapshot: &Snapshot, only: &[PathBuf]) -> Selection {
+        let clean = |path: &Path| path.components().filter(|c| !matches!(c, Component::CurDir)).collect();
+        let paths = match only {
+            [] => snapshot.paths.iter().map(|path| clean(Path::new(path))).collect(),
+            only => only.iter().map(|path| clean(path)).collect(),
+        };
+        Selection { everything: only.is_empty(), paths }
+    }
+
+    /// Whether it lies at or below what was asked for, and not merely on the way there.
+    fn is_wanted(&self, path: &Path) -> bool {
+        self.paths.iter().any(|wanted| path.starts_with(wanted))
+    }
+
+    /// Whether there is nothing wanted at it or below it.
+    fn skips(&self, path: &Path) -> bool {
+        !self.everything && !self.paths.iter().any(|wanted| path.starts_with(wanted) || wanted.starts_with(path))
+    }
+}

@@ -1,0 +1,5 @@
+//! The vault against the outside world: a stock restic, damage, hostile repositories and a source that does not hold still.
+mod support;
+mod vault_damage;
+mod vault_restic;
+mod vault_source;
