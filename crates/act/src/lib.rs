@@ -1,1 +1,13 @@
+//! What Chartward does to a machine: a plan first, then apply, with undo.
+//!
+//! Invariants: making a plan changes nothing; applying it makes no choice; the never-touch list wins over everything;
+//! nothing is ever deleted, what has to go out of the way goes into the evidence folder.
 #![forbid(unsafe_code)]
+
+mod error;
+pub mod evidence;
+pub mod freeze;
+mod process;
+pub mod put_back;
+
+pub use error::Error;

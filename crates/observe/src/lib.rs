@@ -1,1 +1,11 @@
-#![forbid(unsafe_code)]
+//! The outside world becomes values that judge can weigh: what happened to the files of a protected tree, by whom,
+//! and what they held before.
+//!
+//! Invariants: nothing here decides, every queue, table and store has a bound, and dropping anything that holds
+//! somebody up lets it go.
+#![deny(unsafe_code)]
+
+mod error;
+pub mod files;
+
+pub use error::Error;

@@ -4,12 +4,17 @@ use serde::{Deserialize, Serialize};
 ///
 /// `observe` measures it from the pinned original and the present content; `judge` decides on it.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
 pub struct FileEvidence {
+    /// A number that stays the same for this file as long as it is watched, so that a second measurement of one
+    /// file replaces the first instead of counting twice.
+    pub file: u64,
     /// Bytes of the original that was pinned before the first write; 0 for a file that is new.
     pub size_before: u64,
     /// Bytes now; 0 for a file that is gone.
     pub size_after: u64,
-    /// Bytes at equal offsets that differ, among those compared.
+    /// Bytes in blocks of which a quarter or more differs from the original at the same offset, among those
+    /// compared.
     pub bytes_changed: u64,
     /// Bytes that were compared (bounded by the sampler).
     pub bytes_compared: u64,
@@ -17,6 +22,8 @@ pub struct FileEvidence {
     pub entropy_before: f32,
     /// Shannon entropy of the present content in bits per byte, 0 to 8.
     pub entropy_after: f32,
+    /// Chi-square per degree of freedom of the original's bytes in the changed blocks: how far from noise it was.
+    pub chi2_before: f32,
     /// Chi-square of the present content's changed bytes against a uniform distribution, divided by its 255
     /// degrees of freedom: near 1 for ciphertext, far above for text, images and archives' headers.
     pub chi2_changed: f32,
@@ -26,6 +33,8 @@ pub struct FileEvidence {
     pub structured_before: bool,
     /// The present content has the structure that the original had.
     pub structure_kept: bool,
+    /// The present content is another format that holds together, such as a gzip file that unpacks to the original.
+    pub structured_after: bool,
     /// The file got a suffix it did not have before.
     pub suffix_added: bool,
     /// The new suffix or name is one that a known family leaves.

@@ -1,0 +1,232 @@
+//! Stopping an actor where it stands: SIGSTOP to its processes and all that descend from them, undone with SIGCONT.
+//!
+//! Not killed: the memory of a stopped attacker may hold the key, a stopped program that was suspected wrongly goes on as if nothing
+//! had happened.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use jiff::{SignedDuration, Timestamp};
+use rustix::process::{Pid, PidfdFlags, Signal, pidfd_open, pidfd_send_signal};
+use schema::{Act, Action, Outcome, Plan};
+use serde::{Deserialize, Serialize};
+
+use crate::Error;
+use crate::evidence::{private_dir, write_private};
+use crate::process::{self, Process};
+
+/// A plan that was not applied by then is no longer meant.
+const PLAN_HOLDS: SignedDuration = SignedDuration::from_secs(10);
+const ROUNDS_MAX: u32 = 16;
+
+/// Who is never stopped, whatever the verdict.
+#[derive(Debug, Clone, Default)]
+pub struct NeverTouch {
+    /// By process id: the guard itself and its ancestors. Process 1 and 2 always belong to them.
+    pub pids: Vec<i32>,
+    /// By name of the command, as in `/proc/PID/comm`.
+    pub commands: Vec<String>,
+}
+
+impl NeverTouch {
+    fn names(&self, process: &Process) -> bool {
+        process.pid <= 2 || self.pids.contains(&process.pid) || self.commands.contains(&process.command)
+    }
+}
+
+/// Plans to stop the processes in `roots` (process id and start ticks) with all that descend from them.
+pub fn plan(roots: &[(i32, u64)], because: &str, now: Timestamp) -> Plan {
+    let acts = process::tree(roots)
+        .into_iter()
+        .map(|process| Act::Freeze { pid: process.pid, start_ticks: process.start_ticks })
+        .collect();
+    Plan {
+        acts,
+        because: because.to_owned(),
+        deadline: now.checked_add(PLAN_HOLDS).unwrap_or(Timestamp::MAX),
+    }
+}
+
+/// Carries a plan out. What is forked meanwhile is stopped as well and stands among the actions, so that undoing them leaves nobody behind.
+pub fn apply(plan: &Plan, never: &NeverTouch, now: Timestamp) -> Vec<Action> {
+    let action =
+        |pid, start_ticks, outcome| Action { act: Act::Freeze { pid, start_ticks }, at: now, outcome };
+    let mut roots: Vec<(i32, u64)> =
+        plan.acts.iter().map(|Act::Freeze { pid, start_ticks }| (*pid, *start_ticks)).collect();
+    if now > plan.deadline {
+        let late = || Outcome::Failed { cause: "the plan's deadline has passed".into() };
+        return roots.into_iter().map(|(pid, start)| action(pid, start, late())).collect();
+    }
+    let mut actions: Vec<Action> = Vec::new();
+    for _ in 0..ROUNDS_MAX {
+        let done: Vec<i32> = actions.iter().map(|Action { act: Act::Freeze { pid, .. }, .. }| *pid).collect();
+        let fresh: Vec<Process> =
+            process::tree(&roots).into_iter().filter(|process| !done.contains(&process.pid)).collect();
+        if fresh.is_empty() {
+            break;
+        }
+        for process in fresh {
+            roots.push((process.pid, process.start_ticks));
+            let outcome = if never.names(&process) {
+                Outcome::NeverTouch
+            } else {
+                signal(process.pid, process.start_ticks, Signal::STOP, Outcome::Applied)
+            };
+            actions.push(action(process.pid, process.start_ticks, outcome));
+        }
+    }
+    actions
+}
+
+/// Waits until everybody that was stopped stands still; `false` when somebody still runs at the end of `patience`.
+pub fn wait(actions: &[Action], patience: Duration) -> bool {
+    let end = Instant::now() + patience;
+    loop {
+        let still = actions.iter().filter(|action| action.outcome == Outcome::Applied).all(
+            |Action { act: Act::Freeze { pid, start_ticks }, .. }| Process::stands_still(*pid, *start_ticks),
+        );
+        if still || Instant::now() >= end {
+            return still;
+        }
+        thread::sleep(Duration::from_micros(200));
+    }
+}
+
+/// Stops again whoever was continued by somebody else.
+pub fn hold(actions: &[Action]) {
+    for Action { act: Act::Freeze { pid, start_ticks }, .. } in
+        actions.iter().filter(|action| action.outcome == Outcome::Applied)
+    {
+        if !Process::stands_still(*pid, *start_ticks) {
+            signal(*pid, *start_ticks, Signal::STOP, Outcome::Applied);
+        }
+    }
+}
+
+/// Lets everybody go on.
+pub fn undo(actions: &[Action], now: Timestamp) -> Vec<Action> {
+    actions
+        .iter()
+        .rev()
+        .filter(|action| action.outcome == Outcome::Applied)
+        .map(|Action { act: Act::Freeze { pid, start_ticks }, .. }| Action {
+            act: Act::Freeze { pid: *pid, start_ticks: *start_ticks },
+            at: now,
+            outcome: signal(*pid, *start_ticks, Signal::CONT, Outcome::Undone),
+        })
+        .collect()
+}
+
+/// Signals exactly the process that was meant: the descriptor is taken first and the start time is compared after, so that a
+/// process id given out anew in between is never hit.
+fn signal(pid: i32, start_ticks: u64, signal: Signal, done: Outcome) -> Outcome {
+    let failed = |cause: String| Outcome::Failed { cause };
+    let Some(target) = Pid::from_raw(pid) else { return failed("no such process".into()) };
+    let descriptor = match pidfd_open(target, PidfdFlags::empty()) {
+        Ok(descriptor) => descriptor,
+        Err(error) => return failed(error.to_string()),
+    };
+    if Process::of(pid).is_none_or(|process| process.start_ticks != start_ticks) {
+        return failed("the process has ended".into());
+    }
+    match pidfd_send_signal(descriptor, signal) {
+        Ok(()) => done,
+        Err(error) => failed(error.to_string()),
+    }
+}
+
+/// A plan that was applied, as it lies in the state folder until somebody takes it back.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Applied {
+    /// The plan.
+    pub plan: Plan,
+    /// What came of it.
+    pub actions: Vec<Action>,
+}
+
+/// Writes down an applied plan, for its owner only. The file's presence is what keeps the actor frozen.
+pub fn remember(state: &Path, applied: &Applied) -> Result<PathBuf, Error> {
+    let dir = private_dir(&state.join("frozen"))?;
+    let Some(Act::Freeze { pid, start_ticks }) = applied.plan.acts.first() else {
+        return write_plan(&dir.join("empty.json"), applied);
+    };
+    write_plan(&dir.join(format!("{pid}-{start_ticks}.json")), applied)
+}
+
+fn write_plan(path: &Path, applied: &Applied) -> Result<PathBuf, Error> {
+    write_private(path, &serde_json::to_vec_pretty(applied).map_err(Error::Encode)?)?;
+    Ok(path.to_owned())
+}
+
+/// Takes back the plan that froze process `pid`, and removes it from the state folder so that a running guard lets the actor
+/// go on too.
+pub fn release(state: &Path, pid: i32, now: Timestamp) -> Result<Vec<Action>, Error> {
+    let dir = state.join("frozen");
+    let entries = fs::read_dir(&dir).map_err(|source| Error::ReadPlan { path: dir.clone(), source })?;
+    for path in entries.flatten().map(|entry| entry.path()) {
+        let bytes = fs::read(&path).map_err(|source| Error::ReadPlan { path: path.clone(), source })?;
+        let applied: Applied = serde_json::from_slice(&bytes)
+            .map_err(|source| Error::ParsePlan { path: path.clone(), source })?;
+        if applied.actions.iter().any(|Action { act: Act::Freeze { pid: frozen, .. }, .. }| *frozen == pid) {
+            // First the plan, else a running guard would stop the processes again.
+            fs::remove_file(&path).map_err(|source| Error::Write { path: path.clone(), source })?;
+            thread::sleep(Duration::from_millis(300));
+            return Ok(undo(&applied.actions, now));
+        }
+    }
+    Err(Error::NoPlan { pid, state: state.to_owned() })
+}
+
+#[cfg(test)]
+mod tests {
+    use std::process::{Child, Command};
+
+    use super::*;
+
+    struct Sleeper(Child);
+
+    impl Drop for Sleeper {
+        fn drop(&mut self) {
+            let _ = self.0.kill();
+            let _ = self.0.wait();
+        }
+    }
+
+    fn sleeper() -> (Sleeper, i32, u64) {
+        let child = Command::new("sleep").arg("60").spawn().unwrap();
+        let pid = i32::try_from(child.id()).unwrap();
+        let start = Process::of(pid).unwrap().start_ticks;
+        (Sleeper(child), pid, start)
+    }
+
+    #[test]
+    fn a_process_is_stopped_and_goes_on_when_released() {
+        let (_sleeper, pid, start) = sleeper();
+        let now = Timestamp::now();
+        let plan = plan(&[(pid, start)], "test", now);
+        let actions = apply(&plan, &NeverTouch::default(), now);
+        assert!(wait(&actions, Duration::from_secs(5)));
+        assert_eq!(Process::of(pid).unwrap().state, 'T');
+        let state = tempfile::tempdir().unwrap();
+        remember(state.path(), &Applied { plan, actions }).unwrap();
+        let undone = release(state.path(), pid, now).unwrap();
+        assert!(undone.iter().all(|action| action.outcome == Outcome::Undone));
+        assert_ne!(Process::of(pid).unwrap().state, 'T');
+        assert!(matches!(release(state.path(), pid, now), Err(Error::NoPlan { .. })));
+    }
+
+    #[test]
+    fn a_reused_process_id_the_never_touch_list_and_a_late_plan_stop_nobody() {
+        let (_sleeper, pid, start) = sleeper();
+        let now = Timestamp::now();
+        assert!(plan(&[(pid, start + 1)], "test", now).acts.is_empty());
+        let good = plan(&[(pid, start)], "test", now);
+        let never = NeverTouch { pids: vec![], commands: vec!["sleep".into()] };
+        assert_eq!(apply(&good, &never, now)[0].outcome, Outcome::NeverTouch);
+        let late = now + SignedDuration::from_secs(60);
+        assert!(matches!(apply(&good, &NeverTouch::default(), late)[0].outcome, Outcome::Failed { .. }));
+        assert_ne!(Process::of(pid).unwrap().state, 'T');
+    }
+}

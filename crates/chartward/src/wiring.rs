@@ -1,0 +1,3 @@
+//! The only place that names every room: what one sees is carried to the next.
+
+pub(crate) mod guard;

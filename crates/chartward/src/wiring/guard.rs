@@ -1,0 +1,244 @@
+//! The guard's loop: observe holds an open, judge weighs what its actor did before, act stops it and puts back.
+//!
+//! One thread judges; a second one, in observe, reads events and answers the guard's own opens. When this thread falls behind, opens pass
+//! unjudged and are counted; when the process dies, the kernel lets everything pass.
+
+mod report;
+mod response;
+
+use std::collections::{HashMap, VecDeque};
+use std::os::fd::{AsFd, BorrowedFd};
+use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
+
+use anyhow::{Context, bail};
+use jiff::Timestamp;
+use observe::files::fanotify::{Change, Message, NameChange, Waiting, Watch, path_of};
+use observe::files::{Actor, Lineage, Store, Tracker, intent, pins};
+use schema::{GateInput, Verdict};
+
+pub(crate) use report::{Ready, Report};
+use response::Frozen;
+
+const TICK: Duration = Duration::from_millis(100);
+const STAND_STILL: Duration = Duration::from_secs(2);
+
+/// What the operator chose.
+#[derive(Debug, Clone)]
+pub(crate) struct Settings {
+    pub(crate) dirs: Vec<PathBuf>,
+    pub(crate) store: PathBuf,
+    pub(crate) state: PathBuf,
+    pub(crate) max_store: u64,
+    pub(crate) response: Response,
+    pub(crate) never: act::freeze::NeverTouch,
+}
+
+/// Whether a verdict has consequences.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Response {
+    /// Freeze, deny, put back.
+    Armed,
+    /// Say it and do nothing.
+    ObserveOnly,
+}
+
+/// Guards with permission events until it is asked to end.
+pub(crate) fn permission(settings: Settings, tell: &mut dyn FnMut(Report)) -> anyhow::Result<()> {
+    let store = Store::open(&settings.store, settings.max_store)?;
+    outside(&store, &settings.dirs)?;
+    let watch = Watch::start(&settings.dirs)?;
+    let ready = Ready::permission(
+        watch.trees().map(|(path, apart, _)| (path.to_owned(), apart)).collect(),
+        &settings,
+    );
+    let mut guard = Guard::new(settings, Tracker::new(store, pins()), Some(watch));
+    tell(Report::Ready(ready));
+    guard.run(tell)
+}
+
+/// The store may not lie where the attacker writes and the guard itself would wait.
+fn outside(store: &Store, dirs: &[PathBuf]) -> anyhow::Result<()> {
+    for dir in dirs {
+        let root =
+            dir.canonicalize().with_context(|| format!("open the protected folder {}", dir.display()))?;
+        if store.dir().starts_with(&root) {
+            bail!("the store {} lies inside the protected folder {}", store.dir().display(), root.display());
+        }
+    }
+    Ok(())
+}
+
+/// Everything that the loop carries.
+struct Guard {
+    settings: Settings,
+    tracker: Tracker,
+    watch: Option<Watch>,
+    gate: judge::gate::Gate,
+    lineage: Lineage,
+    actors: HashMap<u64, Actor>,
+    frozen: HashMap<Actor, Frozen>,
+    /// Observe only: actors that were told of already.
+    told: Vec<Actor>,
+    backlog: VecDeque<Message>,
+    overflows: u64,
+}
+
+impl Guard {
+    fn new(settings: Settings, tracker: Tracker, watch: Option<Watch>) -> Self {
+        let lineage = Lineage::new();
+        let mut settings = settings;
+        settings.never.pids.extend(lineage.own());
+        Self {
+            settings,
+            tracker,
+            watch,
+            gate: judge::gate::Gate::default(),
+            lineage,
+            actors: HashMap::new(),
+            frozen: HashMap::new(),
+            told: Vec::new(),
+            backlog: VecDeque::new(),
+            overflows: 0,
+        }
+    }
+
+    fn run(&mut self, tell: &mut dyn FnMut(Report)) -> anyhow::Result<()> {
+        let Some(messages) = self.watch.as_ref().map(|watch| watch.messages().clone()) else { return Ok(()) };
+        let mut next_tick = Instant::now() + TICK;
+        loop {
+            let message = match self.backlog.pop_front() {
+                Some(message) => Some(message),
+                None => messages.recv_timeout(next_tick.saturating_duration_since(Instant::now())).ok(),
+            };
+            match message {
+                Some(Message::Open(waiting)) => self.open(waiting, tell)?,
+                Some(Message::Closed { file, tid }) => {
+                    self.names();
+                    self.closed(&file, tid);
+                }
+                Some(Message::Names) => self.names(),
+                Some(Message::Overflow) => self.overflows += 1,
+                Some(Message::Terminate) => return Ok(()),
+                Some(Message::Broken(error)) => return Err(error.into()),
+                None => {}
+            }
+            if Instant::now() >= next_tick {
+                next_tick = Instant::now() + TICK;
+                self.tick(tell)?;
+            }
+        }
+    }
+
+    /// The synchronous gate: what the actor did before is judged before its next open may pass.
+    fn open(&mut self, waiting: Waiting, tell: &mut dyn FnMut(Report)) -> anyhow::Result<()> {
+        self.names();
+        let Some(actor) = self.lineage.actor(waiting.tid) else { return Ok(()) };
+        if self.frozen.contains_key(&actor) {
+            waiting.deny();
+            return self.freeze_newcomers(actor, tell);
+        }
+        if let Verdict::Stop(reasons) = self.judge(actor)
+            && self.stop(actor, &reasons, tell)?
+        {
+            waiting.deny();
+            return self.put_back(actor, tell);
+        }
+        let Some(path) = path_of(waiting.file.as_fd()) else { return Ok(()) };
+        let is_file = waiting.file.metadata().is_ok_and(|meta| meta.is_file());
+        if is_file && let Ok(file) = waiting.file.try_clone() {
+            let intent = intent(waiting.tid);
+            self.tracker.opened(actor, file, path, intent, Timestamp::now());
+        }
+        // Only now, with the pre-image taken, may it pass: dropping the waiter lets it.
+        drop(waiting);
+        Ok(())
+    }
+
+    fn closed(&mut self, file: &std::fs::File, tid: i32) {
+        let actor = self.lineage.actor(tid);
+        self.tracker.closed(actor, file, Timestamp::now());
+    }
+
+    /// Takes in the names that changed. They were queued before whatever open came after them, so reading them first keeps
+    /// the order of causes.
+    fn names(&mut self) {
+        let Some(watch) = self.watch.as_mut() else { return };
+        let (changes, overflow) = watch.names();
+        self.overflows += u64::from(overflow);
+        for change in changes {
+            self.name(change);
+        }
+    }
+
+    fn name(&mut self, change: NameChange) {
+        let now = Timestamp::now();
+        let actor = self.lineage.actor(change.pid);
+        match (change.change, change.is_directory) {
+            (Change::Renamed { from: Some(from), to: Some(to) }, true) => {
+                self.tracker.directory_renamed(&from, &to)
+            }
+            (Change::Renamed { from, to }, false) => self.tracker.renamed(actor, from.as_deref(), to, now),
+            (Change::Created(path), false) => {
+                if let Some(actor) = actor {
+                    self.tracker.created(actor, path);
+                }
+            }
+            (Change::Deleted(path), false) => self.tracker.deleted(actor, &path, now),
+            (_, true) => {}
+        }
+    }
+
+    fn judge(&mut self, actor: Actor) -> Verdict {
+        let input = self.tracker.evidence(actor);
+        if input.evidence.is_empty() {
+            // Nothing new: whoever was let pass before is let pass again.
+            return Verdict::Allow;
+        }
+        self.actors.insert(actor.number(), actor);
+        self.gate.decide(&input, Timestamp::now())
+    }
+
+    /// What was left unjudged by an actor that opens nothing more, and whoever was set going again by somebody else.
+    fn tick(&mut self, tell: &mut dyn FnMut(Report)) -> anyhow::Result<()> {
+        self.names();
+        for actor in self.tracker.unmeasured() {
+            if self.frozen.contains_key(&actor) {
+                continue;
+            }
+            if let Verdict::Stop(reasons) = self.judge(actor)
+                && self.stop(actor, &reasons, tell)?
+            {
+                self.put_back(actor, tell)?;
+            }
+        }
+        self.hold_or_release();
+        self.tracker.expire(Timestamp::now());
+        if self.overflows > 0 {
+            tell(Report::Missed { events: std::mem::take(&mut self.overflows) });
+        }
+        Ok(())
+    }
+
+    /// Everything that the actor left unmeasured, so that what is put back is complete.
+    fn measure_all(&mut self, actor: Actor) {
+        for _ in 0..256 {
+            let GateInput { evidence, .. } = self.tracker.evidence(actor);
+            if evidence.is_empty() {
+                return;
+            }
+        }
+    }
+
+    /// The tree that `path` lies in, and its path there.
+    fn relative(&self, path: &Path) -> Option<(usize, PathBuf)> {
+        let trees = self.watch.as_ref()?.trees();
+        trees
+            .enumerate()
+            .find_map(|(index, (root, ..))| Some((index, path.strip_prefix(root).ok()?.to_owned())))
+    }
+
+    fn tree(&self, index: usize) -> Option<BorrowedFd<'_>> {
+        self.watch.as_ref()?.trees().nth(index).map(|(_, _, tree)| tree)
+    }
+}

@@ -1,0 +1,95 @@
+//! What the guard says, as values; the command line puts them into JSON or words. Nothing here names a record.
+
+use std::path::PathBuf;
+
+use jiff::Timestamp;
+use observe::files::{Apart, COPY_EACH_MAX};
+use schema::{Action, Finding};
+use serde::Serialize;
+
+use super::{Response, Settings};
+
+/// Something that the guard has to say.
+#[derive(Debug)]
+pub(crate) enum Report {
+    /// It protects from now on.
+    Ready(Ready),
+    /// An attack.
+    Finding(Finding),
+    /// Something was done to a process.
+    Action(Action),
+    /// Files were put back.
+    Restored(Restored),
+    /// The kernel dropped events.
+    Missed {
+        /// How often its queue overflowed.
+        events: u64,
+    },
+}
+
+/// What protection stands from now on, and what it cannot do.
+#[derive(Debug, Clone, Serialize)]
+pub(crate) struct Ready {
+    pub(crate) mode: &'static str,
+    pub(crate) armed: bool,
+    pub(crate) paths: Vec<PathBuf>,
+    /// What waits until it was judged.
+    pub(crate) holds: Vec<String>,
+    /// What happens first and is undone after.
+    pub(crate) undoes: Vec<String>,
+    pub(crate) blind_spots: Vec<String>,
+}
+
+impl Ready {
+    pub(super) fn permission(trees: Vec<(PathBuf, Apart)>, settings: &Settings) -> Self {
+        let mut blind_spots = vec![
+            "files that were open for writing before the guard started".to_owned(),
+            "files that nobody had opened since then when they were removed".to_owned(),
+            format!("contents above {} MiB on a file system without reflinks", COPY_EACH_MAX >> 20),
+            "writes to the block device, and a hostile root, who can end the guard: opens pass then"
+                .to_owned(),
+        ];
+        if trees.iter().any(|(_, apart)| *apart != Apart::FileSystem) {
+            blind_spots.push(
+                "a folder that is no file system of its own is mounted onto itself: processes in another mount namespace, and \
+                 those whose working folder or open descriptor was below it before, go past that mount"
+                    .to_owned(),
+            );
+        }
+        Self {
+            mode: "permission",
+            armed: settings.response == Response::Armed,
+            paths: trees.into_iter().map(|(path, _)| path).collect(),
+            holds: words(&["open for writing", "open with truncation", "open for mapping into memory"]),
+            undoes: words(&["rename", "rename over another file", "removal", "truncate by path"]),
+            blind_spots,
+        }
+    }
+}
+
+pub(super) fn words(words: &[&str]) -> Vec<String> {
+    words.iter().map(|&word| word.to_owned()).collect()
+}
+
+/// What became of the files of one stopped actor.
+#[derive(Debug, Clone, Serialize)]
+pub(crate) struct Restored {
+    /// Originals that it changed, renamed or removed.
+    pub(crate) files_touched: u64,
+    /// Of those, files that read as before, verified by hash.
+    pub(crate) files_put_back: u64,
+    /// Of those, files that could not be put back.
+    pub(crate) files_irrecoverable: u64,
+    /// Of those, files that somebody else wrote to since: left alone.
+    pub(crate) files_contested: u64,
+    /// Files that it made and that were moved into the evidence.
+    pub(crate) files_moved_aside: u64,
+    /// From the first harmful act to the actor standing still.
+    pub(crate) time_to_stop_ms: u64,
+    pub(crate) first_harm_at: Timestamp,
+    pub(crate) stopped_at: Timestamp,
+    pub(crate) restored_at: Timestamp,
+    /// New suffixes that it gave, without the dot.
+    pub(crate) suffixes: Vec<String>,
+    pub(crate) evidence: PathBuf,
+}

@@ -1,0 +1,306 @@
+//! From a verdict to an actor that stands still and files that read as before.
+
+use std::collections::BTreeSet;
+use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
+
+use act::evidence::{self, private_dir, write_json};
+use act::freeze::{self, Applied};
+use act::put_back::{Attributes, Bench, Damaged};
+use jiff::Timestamp;
+use observe::files::fanotify::Message;
+use observe::files::{Actor, PreImage, Stat, Touch, suffix_of};
+use schema::{Act, Finding, FindingClass, Outcome, Reason, Severity};
+use serde::Serialize;
+
+use super::report::{Report, Restored};
+use super::{Guard, Response, STAND_STILL};
+
+/// An actor that was stopped.
+pub(super) struct Frozen {
+    applied: Applied,
+    /// Its presence keeps the actor frozen.
+    plan: PathBuf,
+    evidence: PathBuf,
+}
+
+/// One file in the evidence folder's list. Only its owner can read the list: names of records hold patient ids.
+#[derive(Debug, Serialize)]
+struct FileRecord {
+    before: PathBuf,
+    now: Option<PathBuf>,
+    made_by_actor: bool,
+    note: bool,
+    touched_at: Timestamp,
+    outcome: String,
+    sha256: Option<String>,
+}
+
+impl Guard {
+    /// Tells of the actor and, when armed, stops it. `false` when it may go on: observe only, or never-touch.
+    pub(super) fn stop(
+        &mut self,
+        actor: Actor,
+        reasons: &[Reason],
+        tell: &mut dyn FnMut(Report),
+    ) -> anyhow::Result<bool> {
+        if self.told.contains(&actor) {
+            return Ok(false);
+        }
+        let now = Timestamp::now();
+        let finding = finding(actor, reasons, now);
+        if self.settings.response == Response::ObserveOnly {
+            self.told.push(actor);
+            tell(Report::Finding(finding));
+            return Ok(false);
+        }
+        let mut roots = vec![(actor.pid, actor.start_ticks)];
+        roots.extend(self.lineage.members(actor));
+        let plan = freeze::plan(&roots, &finding.reasons.join("; "), now);
+        let actions = freeze::apply(&plan, &self.settings.never, now);
+        tell(Report::Finding(finding.clone()));
+        for action in &actions {
+            tell(Report::Action(action.clone()));
+        }
+        if actions.iter().any(|action| action.outcome == Outcome::NeverTouch) {
+            freeze::undo(&actions, now);
+            self.told.push(actor);
+            return Ok(false);
+        }
+        let applied = Applied { plan, actions };
+        let folder = format!("evidence/{}-{}", now.strftime("%Y%m%dT%H%M%S%.3fZ"), actor.pid);
+        let evidence = private_dir(&self.settings.store.join(folder))?;
+        private_dir(&evidence.join("taken"))?;
+        write_json(&evidence.join("finding.json"), &finding)?;
+        let plan = freeze::remember(&self.settings.state, &applied)?;
+        self.frozen.insert(actor, Frozen { applied, plan, evidence });
+        Ok(true)
+    }
+
+    /// Waits until the actor stands still, then puts back what it touched since its first harmful act.
+    pub(super) fn put_back(&mut self, actor: Actor, tell: &mut dyn FnMut(Report)) -> anyhow::Result<()> {
+        self.let_it_come_to_rest(actor);
+        let stopped_at = Timestamp::now();
+        self.names();
+        self.measure_all(actor);
+        let Some(frozen) = self.frozen.get(&actor) else { return Ok(()) };
+        let folder = frozen.evidence.clone();
+        write_json(&folder.join("processes.json"), &evidence::processes(&frozen.applied.actions))?;
+
+        let touches = self.tracker.take(actor, stopped_at);
+        let first_harm_at = first_harm(&touches).unwrap_or(stopped_at);
+        let harmed: Vec<Touch> = touches.into_iter().filter(|touch| touch.at >= first_harm_at).collect();
+        let records = self.restore(&harmed, &folder.join("taken"));
+        write_json(&folder.join("files.json"), &records)?;
+        let count = |outcome: &str| {
+            records.iter().filter(|record| record.outcome.starts_with(outcome)).count() as u64
+        };
+        tell(Report::Restored(Restored {
+            files_touched: count("put back") + count("irrecoverable") + count("contested"),
+            files_put_back: count("put back"),
+            files_irrecoverable: count("irrecoverable"),
+            files_contested: count("contested"),
+            files_moved_aside: count("moved aside"),
+            time_to_stop_ms: u64::try_from(stopped_at.duration_since(first_harm_at).as_millis()).unwrap_or(0),
+            first_harm_at,
+            stopped_at,
+            restored_at: Timestamp::now(),
+            suffixes: new_suffixes(&harmed),
+            evidence: folder,
+        }));
+        Ok(())
+    }
+
+    /// Answers what the actor still waits in, keeps everybody else's messages for later.
+    fn let_it_come_to_rest(&mut self, actor: Actor) {
+        let messages = self.watch.as_ref().map(|watch| watch.messages().clone());
+        let end = Instant::now() + STAND_STILL;
+        while Instant::now() < end {
+            while let Some(message) = messages.as_ref().and_then(|messages| messages.try_recv().ok()) {
+                match message {
+                    Message::Open(waiting) if self.lineage.actor(waiting.tid) == Some(actor) => {
+                        waiting.deny()
+                    }
+                    Message::Closed { file, tid } => self.closed(&file, tid),
+                    other => self.backlog.push_back(other),
+                }
+            }
+            let Some(frozen) = self.frozen.get(&actor) else { return };
+            if freeze::wait(&frozen.applied.actions, Duration::from_millis(1)) {
+                break;
+            }
+        }
+    }
+
+    fn restore(&self, harmed: &[Touch], aside: &Path) -> Vec<FileRecord> {
+        let attackers: BTreeSet<(u64, u64)> = harmed.iter().map(Touch::key).collect();
+        let mut records = Vec::with_capacity(harmed.len());
+        for touch in harmed.iter().filter(|touch| !touch.made) {
+            let (outcome, sha256) = self.restore_one(touch, aside, &attackers);
+            records.push(record(touch, outcome, sha256));
+        }
+        for touch in harmed.iter().filter(|touch| touch.made) {
+            records.push(record(touch, self.move_aside(touch, aside), None));
+        }
+        records
+    }
+
+    fn restore_one(
+        &self,
+        touch: &Touch,
+        aside: &Path,
+        attackers: &BTreeSet<(u64, u64)>,
+    ) -> (String, Option<String>) {
+        let Some(original) = &touch.original else { return ("irrecoverable: it was not kept".into(), None) };
+        if touch.contested {
+            return ("contested: somebody else wrote to it since".into(), None);
+        }
+        let Some((index, before)) = self.relative(&touch.path_before) else {
+            return ("irrecoverable: it lies in no protected folder".into(), None);
+        };
+        let now = touch.path_now.as_deref().and_then(|now| self.relative(now)).map(|(_, now)| now);
+        let damaged = Damaged {
+            before: &before,
+            now: now.as_deref(),
+            inode: &touch.pin,
+            attributes: attributes(original),
+        };
+        let done = self.with_bench(index, aside, |bench| {
+            bench.put_back(&damaged, || original.reader(), |inode| attackers.contains(&inode))
+        });
+        match done {
+            Some(Ok(put)) if put.content_was_whole && now.as_deref() == Some(&before) => {
+                ("unchanged".into(), Some(put.sha256))
+            }
+            Some(Ok(put)) => ("put back".into(), Some(put.sha256)),
+            Some(Err(error)) => (format!("irrecoverable: {:#}", anyhow::Error::from(error)), None),
+            None => ("irrecoverable: it lies in no protected folder".into(), None),
+        }
+    }
+
+    fn move_aside(&self, touch: &Touch, aside: &Path) -> String {
+        let place = touch.path_now.as_deref().and_then(|now| self.relative(now));
+        let moved = place.and_then(|(index, now)| {
+            self.with_bench(index, aside, |bench| bench.move_aside(&now, &touch.pin))
+        });
+        match moved {
+            Some(Ok(_)) => "moved aside".into(),
+            Some(Err(error)) => format!("left in place: {:#}", anyhow::Error::from(error)),
+            None => "gone".into(),
+        }
+    }
+
+    fn with_bench<T>(&self, index: usize, aside: &Path, work: impl FnOnce(&Bench<'_>) -> T) -> Option<T> {
+        let tree = self.tree(index)?;
+        Some(work(&Bench { tree, aside }))
+    }
+
+    /// A frozen actor's new processes are frozen as well.
+    pub(super) fn freeze_newcomers(
+        &mut self,
+        actor: Actor,
+        tell: &mut dyn FnMut(Report),
+    ) -> anyhow::Result<()> {
+        let now = Timestamp::now();
+        let Some(frozen) = self.frozen.get_mut(&actor) else { return Ok(()) };
+        let actions = &frozen.applied.actions;
+        let known = |pid: i32| {
+            actions.iter().any(|a| matches!(a.act, Act::Freeze { pid: known, .. } if known == pid))
+        };
+        let members = self.lineage.members(actor).iter();
+        let fresh: Vec<(i32, u64)> = members.copied().filter(|(pid, _)| !known(*pid)).collect();
+        if fresh.is_empty() {
+            return Ok(());
+        }
+        let plan = freeze::plan(&fresh, &frozen.applied.plan.because, now);
+        for action in freeze::apply(&plan, &self.settings.never, now) {
+            tell(Report::Action(action.clone()));
+            frozen.applied.actions.push(action);
+        }
+        if frozen.plan.exists() {
+            freeze::remember(&self.settings.state, &frozen.applied)?;
+        }
+        Ok(())
+    }
+
+    /// Keeps the frozen frozen, and lets go whom a person has released by removing the plan.
+    pub(super) fn hold_or_release(&mut self) {
+        let gate = &mut self.gate;
+        self.frozen.retain(|actor, frozen| {
+            let held = frozen.plan.exists();
+            if held {
+                freeze::hold(&frozen.applied.actions);
+            } else {
+                gate.release(actor.number());
+            }
+            held
+        });
+    }
+}
+
+/// When the first file that speaks against the actor was touched, or what took its place was made.
+fn first_harm(touches: &[Touch]) -> Option<Timestamp> {
+    let suspicious = || touches.iter().filter(|touch| touch.suspicious);
+    let replacements: BTreeSet<_> = suspicious().filter_map(Touch::replaced_by).collect();
+    let made = touches.iter().filter(|touch| replacements.contains(&touch.key()));
+    suspicious().chain(made).map(|touch| touch.at).min()
+}
+
+fn attributes(original: &PreImage) -> Attributes {
+    let stamp = &original.stamp;
+    Attributes { mode: stamp.mode, owner: stamp.owner, atime: stamp.atime, mtime: stamp.mtime }
+}
+
+fn new_suffixes(harmed: &[Touch]) -> Vec<String> {
+    let suffixes: BTreeSet<String> = harmed
+        .iter()
+        .filter(|touch| !touch.note)
+        .filter_map(|touch| {
+            let new = suffix_of(touch.path_now.as_deref()?)?;
+            (touch.made || suffix_of(&touch.path_before).as_ref() != Some(&new)).then_some(new)
+        })
+        .collect();
+    suffixes.into_iter().take(8).collect()
+}
+
+fn record(touch: &Touch, outcome: String, sha256: Option<String>) -> FileRecord {
+    FileRecord {
+        before: touch.path_before.clone(),
+        now: touch.path_now.clone(),
+        made_by_actor: touch.made,
+        note: touch.note,
+        touched_at: touch.at,
+        outcome,
+        sha256,
+    }
+}
+
+fn finding(actor: Actor, reasons: &[Reason], now: Timestamp) -> Finding {
+    let command =
+        Stat::of(actor.pid).map_or_else(|| "a process that has ended".to_owned(), |stat| stat.command);
+    let entry = &judge::gate::ENTRY;
+    Finding {
+        time: now,
+        class: FindingClass::Detection,
+        detector: entry.id.to_owned(),
+        title: entry.title.to_owned(),
+        severity_id: Severity::Critical,
+        attacks: (entry.attacks)(),
+        actor: format!("process {} ({command})", actor.pid),
+        reasons: reasons.iter().map(sentence).collect(),
+    }
+}
+
+fn sentence(reason: &Reason) -> String {
+    match reason {
+        Reason::ContentReplacedByNoise { files } => format!("{files} files: structured content became noise"),
+        Reason::SuffixWithLostStructure { files } => {
+            format!("{files} files: a new suffix, and the structure is lost")
+        }
+        Reason::KnownFamilyArtefact { files } => {
+            format!("{files} suffixes or notes that a known family leaves")
+        }
+        Reason::OriginalsReplaced { files } => format!("{files} originals removed, noise stands for them"),
+        Reason::CanaryTouched { files } => format!("{files} canaries changed"),
+    }
+}

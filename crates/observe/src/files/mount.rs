@@ -1,0 +1,144 @@
+//! A mount of its own for each protected tree, so that only opens below it ever wait for the guard.
+
+use std::ffi::OsString;
+use std::fs;
+use std::os::fd::OwnedFd;
+use std::os::unix::ffi::OsStringExt;
+use std::os::unix::fs::MetadataExt;
+use std::path::{Path, PathBuf};
+
+use rustix::fs::CWD;
+use rustix::mount::{
+    MountPropagationFlags, OpenTreeFlags, UnmountFlags, mount_bind_recursive, mount_change, open_tree,
+    unmount,
+};
+
+use crate::Error;
+
+/// How a tree is set apart from what surrounds it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Apart {
+    /// It is the root of a file system: the file system is marked, whoever mounts it wherever.
+    FileSystem,
+    /// It was mounted onto itself and the mount is marked.
+    SelfBind,
+    /// A self-bind that a killed guard left behind is used again.
+    SelfBindReused,
+}
+
+/// A protected tree with its mount; dropped, a self-bind goes away.
+#[derive(Debug)]
+pub(super) struct Ward {
+    /// Absolute path without symbolic links.
+    pub(super) path: PathBuf,
+    pub(super) apart: Apart,
+    /// Mounts to mark: the tree's own and those below it.
+    pub(super) mounts: Vec<PathBuf>,
+    /// The same files through a mount that nobody else sees and no mark covers.
+    pub(super) tree: OwnedFd,
+}
+
+impl Ward {
+    /// Sets the tree apart.
+    pub(super) fn new(path: &Path) -> Result<Self, Error> {
+        let open = |source| Error::OpenRoot { path: path.to_owned(), source };
+        let path = fs::canonicalize(path).map_err(open)?;
+        let bind = |source: rustix::io::Errno| Error::Bind { path: path.clone(), source: source.into() };
+        let apart = match own_mount(&path)? {
+            Some(Mount { root, .. }) if root == Path::new("/") => Apart::FileSystem,
+            Some(_) if device(&path)? == device(path.parent().unwrap_or(&path))? => Apart::SelfBindReused,
+            _ => Apart::SelfBind,
+        };
+        // Taken before the new mount exists, so that what is put back never waits for the guard itself.
+        let flags =
+            OpenTreeFlags::OPEN_TREE_CLONE | OpenTreeFlags::OPEN_TREE_CLOEXEC | OpenTreeFlags::AT_RECURSIVE;
+        let tree = open_tree(CWD, &path, flags).map_err(bind)?;
+        if apart == Apart::SelfBind {
+            mount_bind_recursive(&path, &path).map_err(bind)?;
+            // Without this a mount made in another namespace would travel in, and ours would travel out.
+            mount_change(&path, MountPropagationFlags::PRIVATE).map_err(bind)?;
+        }
+        let mounts = mounts()?.into_iter().map(|mount| mount.at).filter(|at| at.starts_with(&path));
+        let mut mounts: Vec<_> = mounts.collect();
+        mounts.sort();
+        mounts.dedup();
+        Ok(Self { mounts, path, apart, tree })
+    }
+}
+
+impl Drop for Ward {
+    fn drop(&mut self) {
+        if self.apart != Apart::FileSystem {
+            // A mount that is gone already needs no unmounting, and there is nobody to tell at this point.
+            let _ = unmount(&self.path, UnmountFlags::DETACH);
+        }
+    }
+}
+
+struct Mount {
+    /// What part of the file system is mounted.
+    root: PathBuf,
+    /// Where.
+    at: PathBuf,
+}
+
+fn own_mount(path: &Path) -> Result<Option<Mount>, Error> {
+    Ok(mounts()?.into_iter().rfind(|mount| mount.at == path))
+}
+
+fn mounts() -> Result<Vec<Mount>, Error> {
+    let text = fs::read("/proc/self/mountinfo").map_err(Error::Mounts)?;
+    Ok(parse_mountinfo(&text))
+}
+
+/// proc_pid_mountinfo(5): the fourth field is the root within the file system, the fifth the mount point.
+fn parse_mountinfo(text: &[u8]) -> Vec<Mount> {
+    text.split(|&byte| byte == b'\n')
+        .filter_map(|line| {
+            let mut fields = line.split(|&byte| byte == b' ').skip(3);
+            Some(Mount { root: unescape(fields.next()?), at: unescape(fields.next()?) })
+        })
+        .collect()
+}
+
+/// The kernel writes blanks, tabs, newlines and backslashes as three octal digits.
+fn unescape(field: &[u8]) -> PathBuf {
+    let mut bytes = Vec::with_capacity(field.len());
+    let mut rest = field;
+    while let Some((&first, tail)) = rest.split_first() {
+        let octal =
+            tail.get(..3).filter(|digits| first == b'\\' && digits.iter().all(|d| (b'0'..=b'7').contains(d)));
+        if let Some(digits) = octal {
+            bytes.push(
+                digits.iter().fold(0u8, |value, digit| value.wrapping_mul(8).wrapping_add(digit - b'0')),
+            );
+            rest = tail.get(3..).unwrap_or_default();
+        } else {
+            bytes.push(first);
+            rest = tail;
+        }
+    }
+    PathBuf::from(OsString::from_vec(bytes))
+}
+
+fn device(path: &Path) -> Result<u64, Error> {
+    fs::metadata(path)
+        .map(|meta| meta.dev())
+        .map_err(|source| Error::OpenRoot { path: path.to_owned(), source })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn mount_points_with_blanks_and_their_roots_are_read() {
+        let text = b"22 27 0:21 / /proc rw - proc proc rw\n99 27 254:0 /srv/a\\040b /srv/a\\040b rw - ext4 /dev/vda rw\n";
+        let all = parse_mountinfo(text);
+        assert_eq!(all.len(), 2);
+        assert_eq!(
+            (all[1].root.as_path(), all[1].at.as_path()),
+            (Path::new("/srv/a b"), Path::new("/srv/a b"))
+        );
+    }
+}

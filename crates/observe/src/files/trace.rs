@@ -1,0 +1,434 @@
+//! Who touched which file, what it held before, and what became of it.
+//!
+//! A file is known by its inode from the first open on, whatever its name becomes. An actor's touch of a file begins with its first
+//! open for writing, rename or removal, and keeps the content from just before: that is what the present content is compared with
+//! and what is put back. A touch that proved harmless begins anew with the actor's next open, so that a program that rewrites its
+//! files all day is compared with yesterday's content by nobody.
+
+mod table;
+
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::fs::File;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use jiff::{SignedDuration, Timestamp};
+use schema::{FileEvidence, GateInput};
+
+use self::table::{Key, Table};
+use super::measure::measure;
+use super::names;
+use super::preimage::{PreImage, Stamp, Store, sample};
+use super::process::{Actor, Intent};
+
+const TOUCHES_MAX: usize = 8192;
+const MEASURED_AT_ONCE_MAX: usize = 64;
+const HARMLESS_KEPT: SignedDuration = SignedDuration::from_mins(15);
+/// Files that are only read are kept as well up to here: truncate(2) and unlink(2) ask nobody.
+const KEEP_READ_MAX: u64 = 64 * 1024;
+
+/// One file as one actor left it.
+#[derive(Debug, Clone)]
+pub struct Touch {
+    /// Number of the file.
+    pub file: u64,
+    /// When the actor first touched it.
+    pub at: Timestamp,
+    /// Its path then.
+    pub path_before: PathBuf,
+    /// Its path now; `None` when it was removed, replaced or taken out of the tree.
+    pub path_now: Option<PathBuf>,
+    /// The inode, read only; it outlives the last name.
+    pub pin: Arc<File>,
+    /// What it held; `None` for a file that the actor made, and for one that could not be kept.
+    pub original: Option<PreImage>,
+    /// The actor made the file.
+    pub made: bool,
+    /// It is named like a ransom note.
+    pub note: bool,
+    /// Somebody else wrote to it afterwards.
+    pub contested: bool,
+    /// The last measurement spoke against the actor.
+    pub suspicious: bool,
+    key: Key,
+    replaced_by: Option<Key>,
+    measured: Option<Stamp>,
+    closed: bool,
+}
+
+impl Touch {
+    /// Device and inode.
+    pub fn key(&self) -> (u64, u64) {
+        self.key
+    }
+
+    /// The file that took its place, when one did.
+    pub fn replaced_by(&self) -> Option<(u64, u64)> {
+        self.replaced_by
+    }
+}
+
+/// Everything that one actor did.
+#[derive(Debug, Default)]
+struct Trace {
+    touches: BTreeMap<u64, Touch>,
+    dirty: BTreeSet<u64>,
+    note_names: HashMap<String, u32>,
+}
+
+/// The bounded memory of what happened below the protected trees.
+#[derive(Debug)]
+pub struct Tracker {
+    store: Store,
+    table: Table,
+    actors: HashMap<Actor, Trace>,
+}
+
+impl Tracker {
+    /// With a place for pre-images and a bound on pinned files.
+    pub fn new(store: Store, pins_max: usize) -> Self {
+        Self { store, table: Table::new(pins_max), actors: HashMap::new() }
+    }
+
+    /// The place for pre-images.
+    pub fn store(&self) -> &Store {
+        &self.store
+    }
+
+    /// `actor` opens `file`, which stands at `path` and still has the content from before.
+    pub fn opened(&mut self, actor: Actor, file: File, path: PathBuf, intent: Intent, now: Timestamp) {
+        let Ok(stamp) = Stamp::of(&file) else { return };
+        let key = self.table.seen(file, &stamp, Some(path), actor);
+        if intent == Intent::Write || stamp.size <= KEEP_READ_MAX {
+            self.keep(key, &stamp);
+        }
+        if intent == Intent::Write {
+            self.contest(actor, key);
+            self.touch(actor, key, now, |touch| touch.closed = false);
+        }
+    }
+
+    /// Somebody closed a file after writing; `actor` is the last known writer when nobody can tell who closed it.
+    pub fn closed(&mut self, actor: Option<Actor>, file: &File, now: Timestamp) {
+        let Ok(stamp) = Stamp::of(file) else { return };
+        let Some(known) = self.table.get(stamp.key) else { return };
+        let Some(actor) = actor.or(known.writer) else { return };
+        let Some(trace) = self.actors.get_mut(&actor) else { return };
+        let made = trace.touches.get(&known.id).is_some_and(|touch| touch.made);
+        if let Some(touch) = trace.touches.get_mut(&known.id) {
+            touch.closed = true;
+            touch.measured = None;
+            trace.dirty.insert(known.id);
+        } else {
+            // Opened before the guard started, or its open passed unjudged.
+            self.touch(actor, stamp.key, now, |touch| touch.closed = true);
+            return;
+        }
+        if made {
+            trace.reconsider_gone();
+        }
+    }
+
+    /// `actor` made an entry at `path`.
+    pub fn created(&mut self, actor: Actor, path: PathBuf) {
+        self.table.made(path, actor);
+    }
+
+    /// `actor` removed the entry at `path`.
+    pub fn deleted(&mut self, actor: Option<Actor>, path: &Path, now: Timestamp) {
+        let Some(key) = self.table.unname(path) else { return };
+        self.gone(actor, key, None, now);
+    }
+
+    /// `actor` renamed an entry; `None` stands for a place outside the protected trees.
+    pub fn renamed(
+        &mut self,
+        actor: Option<Actor>,
+        from: Option<&Path>,
+        to: Option<PathBuf>,
+        now: Timestamp,
+    ) {
+        let over = to.as_deref().and_then(|to| self.table.unname(to));
+        let moving = from.and_then(|from| self.table.unname(from)).or_else(|| {
+            let to = to.as_deref()?;
+            let (key, stamp) = self.table.find(to, actor?)?;
+            self.keep(key, &stamp);
+            self.table.unname(to)
+        });
+        if let Some(over) = over {
+            self.gone(actor, over, moving, now);
+        }
+        let Some(key) = moving else { return };
+        let Some(actor) = actor.or_else(|| self.table.get(key)?.last) else { return };
+        if from.is_none() {
+            self.table.set_made(key, actor);
+        }
+        let before = from.map(Path::to_owned);
+        self.touch(actor, key, now, |touch| {
+            if let Some(before) = before.filter(|_| touch.measured.is_none() && touch.path_now.is_none()) {
+                touch.path_before = before;
+            }
+            touch.measured = None;
+        });
+        self.table.name(key, to.clone());
+        if let Some(touch) =
+            self.actors.get_mut(&actor).and_then(|trace| trace.touches.values_mut().find(|t| t.key == key))
+        {
+            touch.path_now = to;
+        }
+    }
+
+    /// A directory got another path; everything below it did too.
+    pub fn directory_renamed(&mut self, from: &Path, to: &Path) {
+        self.table.directory_renamed(from, to);
+        for touch in self.actors.values_mut().flat_map(|trace| trace.touches.values_mut()) {
+            let moved = touch.path_now.as_ref().and_then(|path| Some(to.join(path.strip_prefix(from).ok()?)));
+            touch.path_now = moved.or(touch.path_now.take());
+        }
+    }
+
+    /// Actors with something unmeasured.
+    pub fn unmeasured(&self) -> Vec<Actor> {
+        let mut actors: Vec<_> = self
+            .actors
+            .iter()
+            .filter(|(_, trace)| !trace.dirty.is_empty())
+            .map(|(actor, _)| *actor)
+            .collect();
+        actors.sort();
+        actors
+    }
+
+    /// Measures what `actor` left unmeasured, for the gate.
+    pub fn evidence(&mut self, actor: Actor) -> GateInput {
+        let mut evidence = Vec::new();
+        if let Some(trace) = self.actors.get_mut(&actor) {
+            let files: Vec<u64> = trace.dirty.iter().copied().take(MEASURED_AT_ONCE_MAX).collect();
+            for file in files {
+                evidence.extend(trace.measure(file, &self.table));
+            }
+        }
+        GateInput { actor: actor.number(), evidence }
+    }
+
+    /// Takes out everything that `actor` did, in the order of time, with the entries that it made and was refused to open.
+    pub fn take(&mut self, actor: Actor, now: Timestamp) -> Vec<Touch> {
+        for path in self.table.made_unopened(actor) {
+            if let Some((key, _)) = self.table.find(&path, actor) {
+                self.touch(actor, key, now, |touch| touch.note = names::is_note(&path));
+            }
+        }
+        let trace = self.actors.remove(&actor).unwrap_or_default();
+        let mut touches: Vec<_> = trace.touches.into_values().collect();
+        touches.sort_by_key(|touch| (touch.at, touch.file));
+        touches
+    }
+
+    /// Forgets what is old and harmless. Call it now and then.
+    pub fn expire(&mut self, now: Timestamp) {
+        let limit = now.checked_sub(HARMLESS_KEPT).unwrap_or(Timestamp::MIN);
+        self.actors.retain(|_, trace| {
+            let dirty = &trace.dirty;
+            trace.touches.retain(|id, touch| touch.suspicious || dirty.contains(id) || touch.at >= limit);
+            !trace.touches.is_empty()
+        });
+        self.table.trim(self.store.used() > self.store.max() / 4 * 3);
+    }
+
+    fn keep(&mut self, key: Key, stamp: &Stamp) {
+        let Some(known) = self.table.get_mut(key) else { return };
+        if known.kept.as_ref().is_some_and(|kept| kept.stamp.same_content(stamp)) {
+            return;
+        }
+        let pin = Arc::clone(&known.pin);
+        let mut kept = self.store.keep(&pin).ok().flatten();
+        if kept.is_none() && self.table.trim(true) {
+            kept = self.store.keep(&pin).ok().flatten();
+        }
+        if let Some(known) = self.table.get_mut(key) {
+            known.kept = kept;
+        }
+    }
+
+    fn gone(&mut self, actor: Option<Actor>, key: Key, by: Option<Key>, now: Timestamp) {
+        let Some(known) = self.table.get(key) else { return };
+        // A process that ended before its removal was read is taken for the one that last opened the file.
+        let Some(actor) = actor.or(known.last) else { return };
+        if known.made_by == Some(actor) {
+            let id = known.id;
+            if let Some(trace) = self.actors.get_mut(&actor) {
+                trace.touches.remove(&id);
+                trace.dirty.remove(&id);
+            }
+            self.table.forget(key);
+            return;
+        }
+        if known.kept.is_none() {
+            let pin = Arc::clone(&known.pin);
+            let kept = self.store.keep(&pin).ok().flatten();
+            if let Some(known) = self.table.get_mut(key) {
+                known.kept = kept;
+            }
+        }
+        self.touch(actor, key, now, |touch| {
+            touch.path_now = None;
+            touch.replaced_by = by;
+            touch.measured = None;
+            touch.closed = true;
+        });
+    }
+
+    /// Another actor's touch of this file can no longer be undone without harm to this one's.
+    fn contest(&mut self, actor: Actor, key: Key) {
+        let previous = self.table.get_mut(key).and_then(|known| known.writer.replace(actor));
+        if let Some(trace) =
+            previous.filter(|previous| *previous != actor).and_then(|previous| self.actors.get_mut(&previous))
+            && let Some(touch) = trace.touches.values_mut().find(|touch| touch.key == key)
+        {
+            touch.contested = true;
+        }
+    }
+
+    fn touch(&mut self, actor: Actor, key: Key, now: Timestamp, change: impl FnOnce(&mut Touch)) {
+        let Some(known) = self.table.get(key) else { return };
+        let trace = self.actors.entry(actor).or_default();
+        let made = known.made_by == Some(actor);
+        let begin = |path_now: Option<PathBuf>| Touch {
+            file: known.id,
+            at: now,
+            path_before: known.path.clone().or_else(|| known.last_path.clone()).unwrap_or_default(),
+            path_now,
+            pin: Arc::clone(&known.pin),
+            original: known.kept.clone().filter(|_| !made),
+            made,
+            note: false,
+            contested: false,
+            suspicious: false,
+            key,
+            replaced_by: None,
+            measured: None,
+            closed: false,
+        };
+        let touch = trace.touches.entry(known.id).or_insert_with(|| begin(known.path.clone()));
+        // Measured, closed and found harmless: what comes now is a new touch.
+        if touch.closed && !touch.suspicious && touch.measured.is_some() {
+            *touch = begin(known.path.clone());
+        }
+        change(touch);
+        trace.dirty.insert(known.id);
+        trace.bound();
+    }
+}
+
+impl Trace {
+    fn bound(&mut self) {
+        while self.touches.len() > TOUCHES_MAX {
+            let oldest = self.touches.iter().find(|(_, touch)| !touch.suspicious).map(|(id, _)| *id);
+            let Some(id) = oldest.or_else(|| self.touches.keys().next().copied()) else { return };
+            self.touches.remove(&id);
+            self.dirty.remove(&id);
+        }
+    }
+
+    /// A new file may be what took the place of one that is gone.
+    fn reconsider_gone(&mut self) {
+        let gone = self
+            .touches
+            .iter_mut()
+            .filter(|(_, touch)| touch.path_now.is_none() && !touch.made && !touch.suspicious);
+        for (id, touch) in gone {
+            touch.measured = None;
+            self.dirty.insert(*id);
+        }
+    }
+
+    fn measure(&mut self, file: u64, table: &Table) -> Option<FileEvidence> {
+        let touch = self.touches.get(&file)?;
+        let stamp = Stamp::of(&touch.pin).ok()?;
+        if touch.measured.as_ref().is_some_and(|measured| measured.same_content(&stamp)) {
+            if touch.closed {
+                self.dirty.remove(&file);
+            }
+            return None;
+        }
+        let evidence = if touch.made { self.measure_made(file) } else { self.measure_changed(file, table) };
+        let touch = self.touches.get_mut(&file)?;
+        touch.measured = Some(stamp);
+        if touch.closed || touch.path_now.is_none() {
+            self.dirty.remove(&file);
+        }
+        let evidence = FileEvidence { file, ..evidence? };
+        touch.suspicious |= is_suspicious(&evidence);
+        Some(evidence)
+    }
+
+    fn measure_made(&mut self, file: u64) -> Option<FileEvidence> {
+        let touch = self.touches.get_mut(&file)?;
+        let path = touch.path_now.as_deref()?;
+        if touch.note || !names::is_note(path) {
+            return None;
+        }
+        touch.note = true;
+        let name = path.file_name()?.to_string_lossy().into_owned();
+        *self.note_names.entry(name).or_default() += 1;
+        Some(FileEvidence { ransom_note: true, ..FileEvidence::default() })
+    }
+
+    fn measure_changed(&mut self, file: u64, table: &Table) -> Option<FileEvidence> {
+        if self.touches.get(&file)?.path_now.is_none() && self.touches.get(&file)?.replaced_by.is_none() {
+            let replacement = self.replacement(self.touches.get(&file)?);
+            self.touches.get_mut(&file)?.replaced_by = replacement;
+        }
+        let touch = self.touches.get(&file)?;
+        let original = touch.original.as_ref()?.sample().ok()?;
+        let replacement = touch.replaced_by.and_then(|key| table.get(key));
+        let (present, name) = match (&touch.path_now, replacement) {
+            (None, None) => {
+                return Some(FileEvidence {
+                    size_before: original.len,
+                    original_gone: true,
+                    ..FileEvidence::default()
+                });
+            }
+            (None, Some(other)) => (sample(&other.pin).ok()?, other.path.clone()),
+            (Some(path), _) => (sample(&touch.pin).ok()?, Some(path.clone())),
+        };
+        let renaming = name.map(|name| names::renaming(&touch.path_before, &name)).unwrap_or_default();
+        Some(FileEvidence {
+            original_gone: touch.path_now.is_none(),
+            suffix_added: renaming.suffix_added,
+            suffix_known: renaming.suffix_known,
+            ..measure(&original, &present)
+        })
+    }
+
+    /// Which of the files that the actor made took the place of `gone`: the one named after it, else the newest of like size that
+    /// stands for no other.
+    fn replacement(&self, gone: &Touch) -> Option<Key> {
+        let taken: BTreeSet<Key> = self.touches.values().filter_map(|touch| touch.replaced_by).collect();
+        let free =
+            || self.touches.values().filter(|touch| touch.made && !touch.note && !taken.contains(&touch.key));
+        let stem = gone.path_before.file_name()?.to_string_lossy().into_owned();
+        let named = free().find(|touch| {
+            touch
+                .path_now
+                .as_deref()
+                .and_then(Path::file_name)
+                .is_some_and(|name| name.to_string_lossy().starts_with(&stem))
+        });
+        let size = gone.original.as_ref()?.stamp.size;
+        let alike = |touch: &&Touch| {
+            Stamp::of(&touch.pin)
+                .is_ok_and(|stamp| stamp.size.abs_diff(size) <= size / 10 + 512 && stamp.size > 0)
+        };
+        named.or_else(|| free().filter(alike).max_by_key(|touch| touch.file)).map(|touch| touch.key)
+    }
+}
+
+/// Whether a touch must be kept for putting back: anything that is not plainly harmless.
+fn is_suspicious(evidence: &FileEvidence) -> bool {
+    let lost = evidence.structured_before && !evidence.structure_kept && evidence.size_after > 0;
+    let emptied = evidence.size_before > 0 && evidence.size_after == 0;
+    let noise = evidence.bytes_changed > 0 && evidence.chi2_changed < 1.6 && evidence.chi2_before > 2.0;
+    lost || emptied || noise || evidence.suffix_known || evidence.ransom_note || evidence.original_gone
+}
