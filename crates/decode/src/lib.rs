@@ -4,6 +4,7 @@
 //! than a small multiple of the input.
 #![forbid(unsafe_code)]
 
+pub mod content;
 #[cfg(test)]
 mod corpus;
 mod error;
