@@ -7,29 +7,35 @@ mod banner;
 mod care;
 mod chart;
 mod conditions;
+mod html;
 mod labs;
 mod medication;
 mod model;
 mod notes;
 mod record;
 mod roster;
+mod snapshot;
 mod source;
 mod storage;
 #[cfg(test)]
 mod tests;
+pub mod words;
 
 use std::path::PathBuf;
 
 use jiff::civil::Date;
 use schema::PatientId;
 
+pub use html::page;
 pub use model::{
     Agent, Alert, AlertKind, Allergy, Answer, Banner, Bed, Chart, Course, Drug, Given, Infection, Item,
     LabFlag, LabResult, LabSeries, Meal, Medication, Note, Outcome, Problem, Provenance, Route, Sex, Stay,
     Trend, Unread, Visit,
 };
 pub use roster::{Roster, RosterLine};
+pub use snapshot::{basis, first_chart};
 pub use source::{Entry, Source};
+pub use words::{Basis, Lang, Origin};
 
 use crate::Error;
 

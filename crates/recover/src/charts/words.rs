@@ -1,0 +1,262 @@
+//! The words of a chart in both languages, for the terminal and for the page.
+
+use jiff::Timestamp;
+use jiff::civil::{Date, DateTime};
+use jiff::tz::TimeZone;
+use schema::SnapshotId;
+use serde::Serialize;
+
+use super::model::{Agent, AlertKind, Bed, Chart, Course, LabFlag, Outcome, Sex, Trend};
+
+/// The language of a chart's labels; what was recorded stays as it was written.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Lang {
+    /// Japanese.
+    Ja,
+    /// English.
+    En,
+}
+
+impl Lang {
+    /// One of two texts.
+    pub fn pick<T>(self, ja: T, en: T) -> T {
+        match self {
+            Lang::Ja => ja,
+            Lang::En => en,
+        }
+    }
+
+    /// BCP 47.
+    pub fn tag(self) -> &'static str {
+        self.pick("ja", "en")
+    }
+}
+
+/// What a chart rests on. It stands on every page.
+#[derive(Debug, Clone, Serialize)]
+pub struct Basis {
+    /// Where the records were read from.
+    pub origin: Origin,
+    /// The day of the data: ages and running medication are told for it.
+    pub as_of: Option<Date>,
+    /// When the newest record of the whole store was made, where a drill measured it.
+    pub newest_record: Option<Timestamp>,
+}
+
+/// Where records were read from.
+#[derive(Debug, Clone, Serialize)]
+#[serde(tag = "origin", rename_all = "snake_case")]
+pub enum Origin {
+    /// A snapshot in the vault.
+    Snapshot {
+        /// Its id.
+        snapshot: SnapshotId,
+        /// When it was captured.
+        captured_at: Timestamp,
+        /// When a drill that restored it passed; `None` when none did.
+        proven_at: Option<Timestamp>,
+    },
+    /// A folder, whose content nobody has checked.
+    Folder {
+        /// Its path.
+        path: String,
+    },
+}
+
+impl Basis {
+    /// The lines that stand on every page and chart, most important first.
+    pub fn lines(&self, chart: Option<&Chart>, lang: Lang, zone: &TimeZone) -> Vec<String> {
+        let at = |time: Timestamp| time.to_zoned(zone.clone()).strftime("%Y-%m-%d %H:%M").to_string();
+        let mut lines = vec![self.data_as_of(chart, lang, &at)];
+        lines.push(match &self.origin {
+            Origin::Snapshot { snapshot, captured_at, proven_at } => {
+                let (id, captured) = (snapshot.short(), at(*captured_at));
+                let taken = lang.pick(
+                    format!("スナップショット {id}({captured} 取得)"),
+                    format!("Snapshot {id}, captured {captured}"),
+                );
+                match proven_at.map(at) {
+                    Some(proven) => lang.pick(
+                        format!("{taken}・{proven} に復元して確認済み"),
+                        format!("{taken}; proven by restoring it at {proven}"),
+                    ),
+                    None => lang.pick(
+                        format!("{taken}・未確認 (復元による確認なし)"),
+                        format!("{taken}; NOT PROVEN by a restore"),
+                    ),
+                }
+            }
+            Origin::Folder { path } => lang.pick(
+                format!("フォルダー {path}・未確認 (復元による確認なし)"),
+                format!("Folder {path}; NOT PROVEN by a restore"),
+            ),
+        });
+        lines.push(
+            lang.pick(
+                "「記録なし」は「なし」を意味しません (記録なし ≠ なし)",
+                "\"Not recorded\" does not mean \"none\" (not recorded ≠ none)",
+            )
+            .to_owned(),
+        );
+        lines
+    }
+
+    fn data_as_of(&self, chart: Option<&Chart>, lang: Lang, at: &impl Fn(Timestamp) -> String) -> String {
+        let of_patient = chart.and_then(|chart| chart.newest_record).map(minute);
+        let of_store = self.newest_record.map(at);
+        let captured = match &self.origin {
+            Origin::Snapshot { captured_at, .. } => Some(at(*captured_at)),
+            Origin::Folder { .. } => None,
+        };
+        let known = of_store.or(captured);
+        match (of_patient, known) {
+            (Some(own), Some(store)) => lang.pick(
+                format!("データ時点 {store}・この患者の最新の記録 {own}"),
+                format!("Data as of {store}; this patient's newest record {own}"),
+            ),
+            (Some(time), None) | (None, Some(time)) => {
+                lang.pick(format!("データ時点 {time}"), format!("Data as of {time}"))
+            }
+            (None, None) => lang.pick("データ時点 不明", "Data as of: not known").to_owned(),
+        }
+    }
+
+    /// Whether a drill stands behind it.
+    pub fn is_proven(&self) -> bool {
+        matches!(self.origin, Origin::Snapshot { proven_at: Some(_), .. })
+    }
+}
+
+/// A time as charts write it.
+pub fn minute(at: DateTime) -> String {
+    at.strftime("%Y-%m-%d %H:%M").to_string()
+}
+
+/// A day, or a dash.
+pub fn day(date: Option<Date>) -> String {
+    date.map_or_else(|| "–".to_owned(), |date| date.to_string())
+}
+
+/// What stands where a section has nothing.
+pub fn not_recorded(lang: Lang) -> &'static str {
+    lang.pick("記録なし (≠ なし)", "not recorded (≠ none)")
+}
+
+/// "1 record could not be read"; 「1件の記録が読めません」.
+pub fn unread_count(count: usize, lang: Lang) -> String {
+    let noun = if count == 1 { "record" } else { "records" };
+    lang.pick(format!("{count}件の記録を読めませんでした"), format!("{count} {noun} could not be read"))
+}
+
+impl Chart {
+    /// How many records of these types could not be read; a folder that could not be listed counts for each.
+    pub fn unread_of(&self, kinds: &[&str]) -> usize {
+        self.unread
+            .iter()
+            .filter(|unread| unread.kind == "-" || kinds.contains(&unread.kind.as_str()))
+            .count()
+    }
+}
+
+impl Sex {
+    /// In words.
+    pub fn word(self, lang: Lang) -> &'static str {
+        match self {
+            Sex::Male => lang.pick("男", "male"),
+            Sex::Female => lang.pick("女", "female"),
+            Sex::Other => lang.pick("その他", "other"),
+        }
+    }
+}
+
+impl AlertKind {
+    /// In words.
+    pub fn word(self, lang: Lang) -> &'static str {
+        match self {
+            AlertKind::Unread => lang.pick("読めない記録", "unreadable record"),
+            AlertKind::OtherPatient => {
+                lang.pick("記録内の患者IDが不一致", "patient id differs inside the record")
+            }
+            AlertKind::Allergy => lang.pick("アレルギー", "allergy"),
+            AlertKind::Infection => lang.pick("感染症 陽性", "infection, positive"),
+            AlertKind::Critical => lang.pick("パニック値", "critical value"),
+        }
+    }
+}
+
+impl Course {
+    /// In words.
+    pub fn word(self, lang: Lang) -> &'static str {
+        match self {
+            Course::Current => lang.pick("継続中", "current"),
+            Course::Planned => lang.pick("開始前", "planned"),
+            Course::Open => lang.pick("終了日の記録なし", "no end recorded"),
+            Course::Ended => lang.pick("終了", "ended"),
+            Course::Stopped => lang.pick("中止", "stopped"),
+        }
+    }
+}
+
+impl LabFlag {
+    /// As laboratories print it; empty for a normal value.
+    pub fn sign(self) -> &'static str {
+        match self {
+            LabFlag::Critical => "!!",
+            LabFlag::High => "H",
+            LabFlag::Low => "L",
+            LabFlag::Abnormal => "A",
+            LabFlag::Normal => "",
+            LabFlag::Unknown => "?",
+        }
+    }
+}
+
+impl Trend {
+    /// An arrow.
+    pub fn arrow(self) -> &'static str {
+        match self {
+            Trend::Up => "↑",
+            Trend::Down => "↓",
+            Trend::Level => "→",
+        }
+    }
+}
+
+impl Agent {
+    /// In words.
+    pub fn word(self, lang: Lang) -> &'static str {
+        match self {
+            Agent::HbsAntigen => lang.pick("HBs抗原", "HBs antigen"),
+            Agent::HbsAntibody => lang.pick("HBs抗体", "HBs antibody"),
+            Agent::Hcv => "HCV",
+            Agent::Hiv => "HIV",
+            Agent::Syphilis => lang.pick("梅毒", "syphilis"),
+        }
+    }
+
+    /// Those that a banner always names, recorded or not.
+    pub const ALWAYS: [Agent; 4] = [Agent::HbsAntigen, Agent::Hcv, Agent::Hiv, Agent::Syphilis];
+}
+
+impl Outcome {
+    /// A sign; empty when the value itself has to be read.
+    pub fn sign(self) -> &'static str {
+        match self {
+            Outcome::Positive => "(+)",
+            Outcome::Negative => "(−)",
+            Outcome::Unclear => "",
+        }
+    }
+}
+
+impl Bed {
+    /// Ward, room and bed.
+    pub fn place(&self) -> String {
+        [&self.ward, &self.room, &self.bed]
+            .into_iter()
+            .filter(|part| !part.is_empty())
+            .cloned()
+            .collect::<Vec<_>>()
+            .join("-")
+    }
+}

@@ -1,0 +1,117 @@
+//! Proofs in the vault: what drills found, stored beside the snapshots they speak of.
+//!
+//! Each is a snapshot of its own that a stock restic reads, so proofs survive the machine that made them.
+
+use std::path::Path;
+
+use std::collections::BTreeMap;
+
+use schema::{Census, Drill, Proof, ShortfallKind, SnapshotId};
+
+use crate::error::Error;
+use crate::manifest;
+use crate::vault::{Snapshot, Vault};
+
+/// The proof inside a snapshot that holds one.
+pub const PATH: &str = "/.chartward/proof.json";
+
+/// What the ledger signed about it, beside it.
+pub const LEDGER_ENTRY_PATH: &str = "/.chartward/ledger-entry.json";
+
+const METHOD: &str = "the snapshot was restored into an empty folder; every SS-MIX2 record was decoded, every database \
+     checked and counted by SQLite, and the counts compared with those taken at capture";
+
+/// No proof is larger: it holds counts.
+const BYTES_MAX: u64 = 1 << 20;
+
+/// Snapshots of protected data, oldest first: those that are no proofs.
+pub fn data_snapshots(vault: &Vault) -> Result<Vec<Snapshot>, Error> {
+    let (mut snapshots, _) = vault.snapshots()?;
+    snapshots.retain(|snapshot| !snapshot.is_proof());
+    Ok(snapshots)
+}
+
+/// All proofs of this vault, oldest first, those of failed drills among them.
+///
+/// One that cannot be read counts as none: that can only make a snapshot seem unproven, and the damage is
+/// named by `vault check` and by status. So does one that was copied here from another vault.
+pub fn proofs(vault: &Vault) -> Result<Vec<Proof>, Error> {
+    let (snapshots, _) = vault.snapshots()?;
+    let held = snapshots.iter().filter(|snapshot| snapshot.is_proof());
+    let mut proofs: Vec<Proof> = held.filter_map(|snapshot| read(vault, snapshot)).collect();
+    proofs.sort_by_key(|proof| proof.proven_at);
+    Ok(proofs)
+}
+
+/// The statement that a drill took place, with its counts and without any path.
+pub fn of_drill(drill: &Drill, vault_id: &str) -> Proof {
+    let mut counts: BTreeMap<ShortfallKind, u64> = BTreeMap::new();
+    for shortfall in &drill.shortfalls {
+        *counts.entry(shortfall.kind).or_default() += 1;
+    }
+    let unreadable = drill.remarks.iter().filter(|remark| remark.kind == ShortfallKind::Undecodable).count();
+    let rows = drill.census.databases.iter().flat_map(|database| database.tables.values()).sum();
+    Proof {
+        version: 1,
+        vault_id: vault_id.to_owned(),
+        snapshot: drill.snapshot.clone(),
+        captured_at: drill.captured_at,
+        proven_at: drill.finished_at,
+        passed: drill.passed(),
+        newest_record: drill.census.newest_record,
+        rpo_seconds: drill.rpo_seconds,
+        rto_first_chart_seconds: drill.rto_first_chart_seconds,
+        rto_full_seconds: drill.rto_full_seconds,
+        patients: drill.census.patients(),
+        records: drill.records_decoded,
+        unreadable_records: unreadable as u64,
+        files: drill.census.files,
+        bytes: drill.census.bytes,
+        database_rows: rows,
+        shortfalls: counts.into_iter().collect(),
+        method: METHOD.to_owned(),
+    }
+}
+
+/// Writes a proof into the vault, with what the ledger signed about it.
+pub fn store(vault: &Vault, proof: &Proof, ledger_entry: &[u8]) -> Result<SnapshotId, Error> {
+    let text = serde_json::to_vec_pretty(proof)
+        .map_err(|cause| Error::Engine { op: "write the proof", source: cause.into() })?;
+    let files = vec![(PATH.to_owned(), text), (LEDGER_ENTRY_PATH.to_owned(), ledger_entry.to_vec())];
+    vault.store_proof(files, proof.proven_at)
+}
+
+fn read(vault: &Vault, snapshot: &Snapshot) -> Option<Proof> {
+    let files = vault.files(snapshot);
+    let bytes = files.read(&files.entry(Path::new(PATH)).ok()?, BYTES_MAX).ok()?;
+    serde_json::from_slice(&bytes).ok().filter(|proof: &Proof| proof.vault_id == vault.id())
+}
+
+/// The proof of the newest snapshot that a drill passed and that is still in the vault.
+///
+/// A snapshot whose last drill failed is not proven, whatever an earlier one found.
+pub fn newest_proven(vault: &Vault) -> Result<Option<Proof>, Error> {
+    Ok(newest_proven_of(vault, |_| true)?.map(|(_, proof)| proof))
+}
+
+/// What the newest proven snapshot before this one held, by its own manifest: records do not become fewer
+/// by themselves.
+pub fn census_of_newest_proven_before(vault: &Vault, snapshot: &Snapshot) -> Result<Option<Census>, Error> {
+    let before =
+        newest_proven_of(vault, |other| other.time < snapshot.time && other.paths == snapshot.paths)?;
+    let Some((earlier, _)) = before else { return Ok(None) };
+    Ok(manifest::read(vault, &earlier)?.map(|manifest| manifest.census))
+}
+
+fn newest_proven_of(
+    vault: &Vault,
+    wanted: impl Fn(&Snapshot) -> bool,
+) -> Result<Option<(Snapshot, Proof)>, Error> {
+    let proofs = proofs(vault)?;
+    let last_of = |snapshot: &Snapshot| proofs.iter().rev().find(|proof| proof.snapshot == snapshot.id);
+    let proven = data_snapshots(vault)?.into_iter().rev().filter(wanted).find_map(|snapshot| {
+        let proof = last_of(&snapshot).filter(|proof| proof.passed)?.clone();
+        Some((snapshot, proof))
+    });
+    Ok(proven)
+}
