@@ -20,12 +20,12 @@ use super::chunker;
 use super::codec::Codec;
 use super::id::{BlobKind, Id};
 use super::meta::{self, Names};
+use super::open_at;
 use super::repository::Vault;
 use super::source::Failure;
 use super::tree::{self, Kind, MAX_DEPTH, Node};
 use super::work::{Dir, DirJob, FilesJob, Job, Next, Work};
 use super::write::{Stopped, Writer};
-use super::open_at;
 
 /// Files that one thread takes at a time.
 const FILES_PER_JOB: usize = 32;
@@ -94,6 +94,7 @@ impl Archive<'_> {
     pub(crate) fn run(&self) -> Result<(), Stopped> {
         let codec = self.vault.codecs.take().map_err(|e| self.stop(self.writer.fail(e)))?;
         let mut worker = Worker { codec, buffer: Vec::new() };
+        let _end = EndOnPanic(&self.work);
         let result = loop {
             let result = match self.work.next() {
                 Next::Over => break Ok(()),
@@ -172,40 +173,13 @@ impl Archive<'_> {
         let mut dirs = Vec::new();
         let mut files = Vec::new();
         for (slot, name) in names.iter().enumerate() {
-            let path = job.path.join(OsStr::from_bytes(name));
-            if self.setup.exclude.contains(&path) {
-                continue;
-            }
-            let stat = match statat(&*fd, OsStr::from_bytes(name), AtFlags::SYMLINK_NOFOLLOW) {
-                Ok(stat) => stat,
-                Err(error) => {
-                    self.report_failure(&path, &error.into());
-                    continue;
+            match self.look(&job, &dir, &fd, slot, name) {
+                Look::Dir(job) => dirs.push(Job::Dir(job)),
+                Look::MustRead(stat) => files.push((slot, name.clone(), stat)),
+                Look::Known(node) => {
+                    dir.slots.lock().unwrap_or_else(PoisonError::into_inner)[slot] = Some(*node)
                 }
-            };
-            if self.setup.vault == Some((stat.st_dev, stat.st_ino)) {
-                continue;
-            }
-            match meta::kind_of(&stat) {
-                Kind::Dir => dirs.push(Job::Dir(DirJob {
-                    parent: Arc::clone(&dir),
-                    slot,
-                    name: name.clone(),
-                    root: Arc::clone(&job.root),
-                    relative: job.relative.join(OsStr::from_bytes(name)),
-                    path,
-                    previous: dir.before(name).and_then(|node| node.subtree),
-                    depth: job.depth + 1,
-                })),
-                _ => {
-                    let known = self.without_reading(dir.before(name), &fd, name, &path, &stat);
-                    let mut slots = dir.slots.lock().unwrap_or_else(PoisonError::into_inner);
-                    match known {
-                        Known::Node(node) => slots[slot] = Some(*node),
-                        Known::Lost => {}
-                        Known::MustRead => files.push((slot, name.clone(), stat)),
-                    }
-                }
+                Look::Nothing => {}
             }
         }
         dir.left.fetch_add(dirs.len() + files.len(), Ordering::AcqRel);
@@ -220,41 +194,84 @@ impl Archive<'_> {
         if dir.finish_one() { self.finish_dir(&mut worker.codec, dir) } else { Ok(()) }
     }
 
+    /// What one name of a directory is, and what has to be done for it.
+    fn look(&self, job: &DirJob, dir: &Arc<Dir>, fd: &OwnedFd, slot: usize, name: &[u8]) -> Look {
+        let path = job.path.join(OsStr::from_bytes(name));
+        if self.setup.exclude.contains(&path) {
+            return Look::Nothing;
+        }
+        let stat = match statat(fd, OsStr::from_bytes(name), AtFlags::SYMLINK_NOFOLLOW) {
+            Ok(stat) => stat,
+            Err(error) => {
+                self.report_failure(&path, &error.into());
+                return Look::Nothing;
+            }
+        };
+        if self.setup.vault == Some((stat.st_dev, stat.st_ino)) {
+            return Look::Nothing;
+        }
+        if meta::kind_of(&stat) != Kind::Dir {
+            return self.without_reading(dir.before(name), fd, name, &path, &stat);
+        }
+        Look::Dir(DirJob {
+            parent: Arc::clone(dir),
+            slot,
+            name: name.to_owned(),
+            root: Arc::clone(&job.root),
+            relative: job.relative.join(OsStr::from_bytes(name)),
+            path,
+            previous: dir.before(name).and_then(|node| node.subtree),
+            depth: job.depth + 1,
+        })
+    }
+
     /// A root that is no directory.
-    pub(crate) fn push_single(&self, top: &Arc<Dir>, slot: usize, root: &Root, fd: OwnedFd, stat: Stat) {
+    pub(crate) fn push_single(&self, top: &Arc<Dir>, slot: usize, root: &Root, fd: OwnedFd, stat: &Stat) {
         let path = &root.path;
         let name = path.file_name().unwrap_or_default().as_bytes().to_owned();
         let before = root.previous.clone().map(|node| Node { name: name.clone(), ..node });
-        match self.without_reading(before.as_ref(), &fd, &name, path, &stat) {
-            Known::Node(node) => {
+        match self.without_reading(before.as_ref(), &fd, &name, path, stat) {
+            Look::Known(node) => {
                 top.put(slot, Some(*node));
             }
-            Known::Lost => {
-                top.put(slot, None);
-            }
-            Known::MustRead => {
+            Look::MustRead(stat) => {
                 let base = path.parent().unwrap_or(Path::new("/")).to_owned();
                 let files = vec![(slot, name, stat)];
-                self.work.push([Job::Files(FilesJob { dir: Arc::clone(top), fd: Arc::new(fd), base, files })]);
+                self.work.push([Job::Files(FilesJob {
+                    dir: Arc::clone(top),
+                    fd: Arc::new(fd),
+                    base,
+                    files,
+                })]);
+            }
+            _ => {
+                top.put(slot, None);
             }
         }
     }
 
     /// The node of what is no directory, if nothing has to be read for it.
-    fn without_reading(&self, before: Option<&Node>, fd: &OwnedFd, name: &[u8], path: &Path, stat: &Stat) -> Known {
+    fn without_reading(
+        &self,
+        before: Option<&Node>,
+        fd: &OwnedFd,
+        name: &[u8],
+        path: &Path,
+        stat: &Stat,
+    ) -> Look {
         let kind = meta::kind_of(stat);
         if kind == Kind::File {
             let Some(before) = before else {
                 bump(&self.counts.new, 1);
-                return Known::MustRead;
+                return Look::MustRead(*stat);
             };
             if self.is_unchanged(before, path, stat) {
                 bump(&self.counts.unmodified, 1);
                 bump(&self.counts.files_bytes, before.size);
-                return Known::Node(Box::new(before.clone()));
+                return Look::Known(Box::new(before.clone()));
             }
             bump(&self.counts.changed, 1);
-            return Known::MustRead;
+            return Look::MustRead(*stat);
         }
         let mut node = meta::node(name, stat, &self.setup.names);
         if kind == Kind::Symlink {
@@ -262,11 +279,11 @@ impl Archive<'_> {
                 Ok(target) => node.set_link_target(target.as_bytes()),
                 Err(error) => {
                     self.report_failure(path, &error.into());
-                    return Known::Lost;
+                    return Look::Nothing;
                 }
             }
         }
-        Known::Node(Box::new(node))
+        Look::Known(Box::new(node))
     }
 
     /// Whether a file need not be read: it looks as it did, and all its content is stored in packs that are there.
@@ -296,8 +313,12 @@ impl Archive<'_> {
         for (slot, name, stat) in job.files {
             let path = job.base.join(OsStr::from_bytes(&name));
             let opened = match self.setup.substitutes.get(&path) {
-                Some(copy) => rustix::fs::open(copy, rustix::fs::OFlags::RDONLY | rustix::fs::OFlags::CLOEXEC, rustix::fs::Mode::empty())
-                    .map_err(io::Error::from),
+                Some(copy) => rustix::fs::open(
+                    copy,
+                    rustix::fs::OFlags::RDONLY | rustix::fs::OFlags::CLOEXEC,
+                    rustix::fs::Mode::empty(),
+                )
+                .map_err(io::Error::from),
                 None => open_at::file(job.fd.as_fd(), &name),
             };
             let node = match opened.map_err(Failure::from).and_then(|fd| self.capture_file(worker, fd)) {
@@ -320,7 +341,13 @@ impl Archive<'_> {
         Ok(())
     }
 
-    fn file_node(&self, name: &[u8], path: PathBuf, listed: &Stat, captured: super::source::Captured) -> Node {
+    fn file_node(
+        &self,
+        name: &[u8],
+        path: PathBuf,
+        listed: &Stat,
+        captured: super::source::Captured,
+    ) -> Node {
         // Of a substitute only the content counts; owner, mode and times are those of the file it stands for.
         let stat = if self.setup.substitutes.contains_key(&path) { listed } else { &captured.stat };
         let mut node = meta::node(name, stat, &self.setup.names);
@@ -338,7 +365,13 @@ impl Archive<'_> {
     }
 
     /// Puts an entry in its place, and finishes the directories that this completes.
-    fn deliver(&self, codec: &mut Codec, dir: &Arc<Dir>, slot: usize, node: Option<Node>) -> Result<(), Stopped> {
+    fn deliver(
+        &self,
+        codec: &mut Codec,
+        dir: &Arc<Dir>,
+        slot: usize,
+        node: Option<Node>,
+    ) -> Result<(), Stopped> {
         if dir.put(slot, node) { self.finish_dir(codec, Arc::clone(dir)) } else { Ok(()) }
     }
 
@@ -346,7 +379,11 @@ impl Archive<'_> {
         while let Some((parent, slot)) = &dir.parent {
             let nodes = dir.take_nodes();
             let tree = match &dir.previous {
-                Some((id, before)) if *before == nodes && self.vault.index().has_whole(BlobKind::Tree, id) => *id,
+                Some((id, before))
+                    if *before == nodes && self.vault.index().has_whole(BlobKind::Tree, id) =>
+                {
+                    *id
+                }
                 _ => self.writer.save(codec, BlobKind::Tree, &tree::write(&nodes))?,
             };
             let mut node = dir.node.clone();
@@ -361,10 +398,24 @@ impl Archive<'_> {
     }
 }
 
-enum Known {
-    Node(Box<Node>),
-    Lost,
-    MustRead,
+/// Lets the other threads go when one panics, so that the backup fails rather than waits.
+struct EndOnPanic<'a>(&'a Work);
+
+impl Drop for EndOnPanic<'_> {
+    fn drop(&mut self) {
+        if std::thread::panicking() {
+            self.0.end();
+        }
+    }
+}
+
+/// What there is to do for a name.
+enum Look {
+    Dir(DirJob),
+    MustRead(Stat),
+    Known(Box<Node>),
+    /// It is left out, or gone and named.
+    Nothing,
 }
 
 /// The names in a directory, ordered.

@@ -80,12 +80,16 @@ impl Backend {
         match fs::metadata(&self.dir) {
             Ok(meta) if !meta.is_dir() => return Err(Error::NoRepository { dir: self.dir.clone() }),
             Ok(_) => {}
-            Err(e) if e.kind() == io::ErrorKind::NotFound => return Err(Error::MediumAbsent { dir: self.dir.clone() }),
+            Err(e) if e.kind() == io::ErrorKind::NotFound => {
+                return Err(Error::MediumAbsent { dir: self.dir.clone() });
+            }
             Err(e) => return Err(self.failed("look at", &self.dir, e)),
         }
         match fs::metadata(self.config_path()) {
             Ok(_) => Ok(()),
-            Err(e) if e.kind() == io::ErrorKind::NotFound => Err(Error::NoRepository { dir: self.dir.clone() }),
+            Err(e) if e.kind() == io::ErrorKind::NotFound => {
+                Err(Error::NoRepository { dir: self.dir.clone() })
+            }
             Err(e) => Err(self.failed("look at", &self.config_path(), e)),
         }
     }
@@ -132,7 +136,9 @@ impl Backend {
 
     pub(crate) fn sync_packs(&self, packs: impl Iterator<Item = Id>) -> Result<(), Error> {
         let prefixes: BTreeSet<u8> = packs.map(|id| id.0[0]).collect();
-        prefixes.into_iter().try_for_each(|prefix| self.sync_dir(&self.dir.join("data").join(hex::encode([prefix]))))
+        prefixes
+            .into_iter()
+            .try_for_each(|prefix| self.sync_dir(&self.dir.join("data").join(hex::encode([prefix]))))
     }
 
     fn write_whole(&self, path: &Path, bytes: &[u8]) -> Result<(), Error> {
@@ -167,7 +173,11 @@ impl Backend {
         };
         let bytes = read().map_err(|e| self.failed("read", path, e))?;
         if bytes.len() as u64 > MAX_FILE {
-            return Err(Error::TooLarge { what: path.display().to_string(), size: bytes.len() as u64, limit: MAX_FILE });
+            return Err(Error::TooLarge {
+                what: path.display().to_string(),
+                size: bytes.len() as u64,
+                limit: MAX_FILE,
+            });
         }
         Ok(bytes)
     }
@@ -181,7 +191,9 @@ impl Backend {
         };
         match open() {
             Ok((file, size)) => Ok(PackFile { file, size, path }),
-            Err(e) if e.kind() == io::ErrorKind::NotFound => Err(Error::Missing { what: "pack", id: id.to_string() }),
+            Err(e) if e.kind() == io::ErrorKind::NotFound => {
+                Err(Error::Missing { what: "pack", id: id.to_string() })
+            }
             Err(e) => Err(self.failed("open", &path, e)),
         }
     }
@@ -247,7 +259,9 @@ impl Backend {
 
     fn failed(&self, op: &'static str, path: &Path, source: io::Error) -> Error {
         match source.kind() {
-            io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => Error::VaultFull { dir: self.dir.clone(), source },
+            io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => {
+                Error::VaultFull { dir: self.dir.clone(), source }
+            }
             _ => Error::Io { op, path: path.to_owned(), source },
         }
     }

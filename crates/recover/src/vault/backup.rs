@@ -24,7 +24,8 @@ use crate::Error;
 
 /// Files that the caller adds just before the snapshot is sealed: absolute paths in the snapshot and contents, made from
 /// the report and from everything that was captured, a directory before its entries.
-pub type Extra<'a> = Box<dyn FnOnce(&BackupReport, &mut dyn Iterator<Item = Result<Entry, Error>>) -> ExtraFiles + 'a>;
+pub type Extra<'a> =
+    Box<dyn FnOnce(&BackupReport, &mut dyn Iterator<Item = Result<Entry, Error>>) -> ExtraFiles + 'a>;
 
 /// What an [`Extra`] adds.
 pub type ExtraFiles = Result<Vec<(String, Vec<u8>)>, Error>;
@@ -115,7 +116,11 @@ impl Vault {
     ///
     /// What cannot be read or does not hold still is named in the report and the rest goes on. A failure of the vault itself
     /// ends the backup without a snapshot.
-    pub fn backup(&self, request: BackupRequest<'_>, progress: &dyn Fn(Progress)) -> Result<BackupReport, Error> {
+    pub fn backup(
+        &self,
+        request: BackupRequest<'_>,
+        progress: &dyn Fn(Progress),
+    ) -> Result<BackupReport, Error> {
         let roots = distinct_roots(&request.roots)?;
         let _lock = self.begin_writing()?;
         let parent = self.choose_parent(&request)?;
@@ -137,7 +142,12 @@ impl Vault {
         let extra = request.extra;
         let id = self.with_writer(|writer| {
             let nodes = capture(self, writer, &setup, roots, &mut report, progress)?;
-            progress(Progress { phase: Phase::Seal, done: report.files, total: Some(report.files), bytes: report.bytes });
+            progress(Progress {
+                phase: Phase::Seal,
+                done: report.files,
+                total: Some(report.files),
+                bytes: report.bytes,
+            });
             report.bytes_added = writer.added();
             let mut skeleton = Skeleton::new(file.time);
             let mut captured = self.walk_captured(&paths, &nodes);
@@ -146,7 +156,9 @@ impl Vault {
                     skeleton.insert_root(path, node, &setup.names);
                 }
             }
-            for (path, content) in extra.map_or_else(|| Ok(Vec::new()), |extra| extra(&report, &mut captured))? {
+            for (path, content) in
+                extra.map_or_else(|| Ok(Vec::new()), |extra| extra(&report, &mut captured))?
+            {
                 skeleton.insert_file(self, Path::new(&path), content)?;
             }
             self.seal_snapshot(writer, skeleton, file)
@@ -197,15 +209,23 @@ impl Vault {
         })
     }
 
-    fn seal_snapshot(&self, writer: &Writer<'_>, skeleton: Skeleton, mut file: SnapshotFile) -> Result<(SnapshotId, u64), Error> {
+    fn seal_snapshot(
+        &self,
+        writer: &Writer<'_>,
+        skeleton: Skeleton,
+        mut file: SnapshotFile,
+    ) -> Result<(SnapshotId, u64), Error> {
         let mut codec = self.codecs.take()?;
         let sealed = skeleton.store(writer, &mut codec).and_then(|tree| writer.seal().map(|()| tree));
         let Ok(tree) = sealed else {
             let unknown = || std::io::Error::other("a thread ended early");
-            return Err(writer.failure().unwrap_or_else(|| Error::Engine { op: "store blobs", source: unknown() }));
+            return Err(writer
+                .failure()
+                .unwrap_or_else(|| Error::Engine { op: "store blobs", source: unknown() }));
         };
         file.tree = tree;
-        let text = serde_json::to_vec(&file).map_err(|e| Error::Engine { op: "serialise", source: e.into() })?;
+        let text =
+            serde_json::to_vec(&file).map_err(|e| Error::Engine { op: "serialise", source: e.into() })?;
         let sealed = codec.seal_file(&text, self.compresses())?;
         self.codecs.give_back(codec);
         let id = self.backend.save(FileKind::Snapshot, &sealed)?;

@@ -177,7 +177,7 @@ fn push_root(archive: &Archive<'_>, top: &Arc<Dir>, slot: usize, root: &Root) {
             })]);
         } else {
             let fd = open_at::named_dir(root.path.parent().unwrap_or(Path::new("/")))?;
-            archive.push_single(top, slot, root, fd, stat);
+            archive.push_single(top, slot, root, fd, &stat);
         }
         Ok(())
     });

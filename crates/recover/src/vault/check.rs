@@ -1,6 +1,6 @@
-use std::fmt;
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::ffi::OsStr;
+use std::fmt;
 use std::os::unix::ffi::OsStrExt;
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
@@ -10,12 +10,12 @@ use std::time::Duration;
 use super::backend::FileKind;
 use super::codec::Codec;
 use super::id::{BlobKind, Id};
+use super::lock;
 use super::pack::{self, Entry};
 use super::progress::{Phase, Progress};
 use super::repository::Vault;
 use super::snapshot::Snapshot;
 use super::tree::{Kind, MAX_DEPTH};
-use super::lock;
 use crate::Error;
 
 /// Paths that are named for one problem; the rest is counted.
@@ -48,7 +48,8 @@ impl fmt::Display for Problem {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}", self.what)?;
         if self.paths_total > 0 {
-            let some: Vec<String> = self.paths.iter().take(10).map(|path| path.display().to_string()).collect();
+            let some: Vec<String> =
+                self.paths.iter().take(10).map(|path| path.display().to_string()).collect();
             write!(f, "; it costs {} paths: {}", self.paths_total, some.join(", "))?;
             if self.paths_total > some.len() as u64 {
                 f.write_str(" …")?;
@@ -94,7 +95,9 @@ impl Vault {
     pub fn check(&self, level: CheckLevel, progress: &dyn Fn(Progress)) -> Result<CheckReport, Error> {
         let mut report = CheckReport::default();
         if let Some(owner) = lock::exclusive_owner(&self.backend, &self.codecs)? {
-            report.notes.push(format!("the vault is locked exclusively by {owner}: what is being changed may look wrong"));
+            report.notes.push(format!(
+                "the vault is locked exclusively by {owner}: what is being changed may look wrong"
+            ));
         }
         self.load_index()?;
         self.check_index_files(&mut report)?;
@@ -108,7 +111,10 @@ impl Vault {
         let (snapshots, damaged) = self.snapshots()?;
         report.snapshots = snapshots.len() as u64;
         for error in damaged {
-            report.problems.push(problem(&error.to_string(), "the other snapshots are not affected; fetch this file from another copy of the vault"));
+            report.problems.push(problem(
+                &error.to_string(),
+                "the other snapshots are not affected; fetch this file from another copy of the vault",
+            ));
         }
         let walked = self.walk_snapshots(&snapshots, &damage, progress)?;
         name_damage(damage, walked, &mut report);
@@ -137,7 +143,9 @@ impl Vault {
         for (pack, entries) in index.packs().iter().zip(contents) {
             let cause = match pack.size {
                 None => "it is missing".to_owned(),
-                Some(size) if size != pack.expected => format!("it has {size} bytes and should have {}", pack.expected),
+                Some(size) if size != pack.expected => {
+                    format!("it has {size} bytes and should have {}", pack.expected)
+                }
                 Some(_) => continue,
             };
             damage.packs.insert(pack.id, cause);
@@ -158,14 +166,17 @@ impl Vault {
         damage: &mut Damage,
         progress: &dyn Fn(Progress),
     ) -> Result<u64, Error> {
-        let packs: Vec<(Id, Option<u64>)> = self.index().packs().iter().map(|pack| (pack.id, pack.size)).collect();
+        let packs: Vec<(Id, Option<u64>)> =
+            self.index().packs().iter().map(|pack| (pack.id, pack.size)).collect();
         let (next, bytes) = (AtomicUsize::new(0), AtomicU64::new(0));
         let found = Mutex::new(std::mem::take(damage));
         let work = || -> Result<(), Error> {
             let mut codec = self.codecs.take()?;
             loop {
                 let number = next.fetch_add(1, Ordering::Relaxed);
-                let (Some((id, size)), Some(entries)) = (packs.get(number), contents.get(number)) else { break };
+                let (Some((id, size)), Some(entries)) = (packs.get(number), contents.get(number)) else {
+                    break;
+                };
                 if size.is_none() {
                     continue;
                 }
@@ -190,10 +201,16 @@ impl Vault {
             let running: Vec<_> = (0..threads).map(|_| scope.spawn(work)).collect();
             while running.iter().any(|thread| !thread.is_finished()) {
                 let done = next.load(Ordering::Relaxed).min(packs.len()) as u64;
-                progress(Progress { phase: Phase::ReadData, done, total, bytes: bytes.load(Ordering::Relaxed) });
+                progress(Progress {
+                    phase: Phase::ReadData,
+                    done,
+                    total,
+                    bytes: bytes.load(Ordering::Relaxed),
+                });
                 std::thread::sleep(Duration::from_millis(10));
             }
-            let stopped = || Error::Engine { op: "read packs", source: std::io::Error::other("a thread ended early") };
+            let stopped =
+                || Error::Engine { op: "read packs", source: std::io::Error::other("a thread ended early") };
             running.into_iter().try_for_each(|thread| thread.join().unwrap_or_else(|_| Err(stopped())))
         })?;
         *damage = found.into_inner().unwrap_or_else(PoisonError::into_inner);
@@ -230,9 +247,9 @@ impl Vault {
         let mut lost = Vec::new();
         for entry in entries {
             let range = entry.offset as usize..entry.offset as usize + entry.length as usize;
-            let opened = content
-                .get_mut(range)
-                .is_some_and(|sealed| codec.open_blob(entry.kind, &entry.id, sealed, entry.uncompressed).is_ok());
+            let opened = content.get_mut(range).is_some_and(|sealed| {
+                codec.open_blob(entry.kind, &entry.id, sealed, entry.uncompressed).is_ok()
+            });
             if !opened {
                 lost.push((entry.kind, entry.id));
             }
@@ -244,7 +261,12 @@ impl Vault {
     }
 
     /// Walks every directory of every snapshot once and finds what cannot be restored.
-    fn walk_snapshots(&self, snapshots: &[Snapshot], damage: &Damage, progress: &dyn Fn(Progress)) -> Result<Walked, Error> {
+    fn walk_snapshots(
+        &self,
+        snapshots: &[Snapshot],
+        damage: &Damage,
+        progress: &dyn Fn(Progress),
+    ) -> Result<Walked, Error> {
         let mut walked = Walked::default();
         let mut seen = HashSet::new();
         let mut codec = self.codecs.take()?;
@@ -276,10 +298,16 @@ impl Vault {
                     } else if node.kind == Kind::Dir {
                         match node.subtree {
                             Some(tree) => stack.push((tree, path, depth + 1)),
-                            None => walked.add(Cause::Other("directories without a list of entries".to_owned()), path),
+                            None => walked
+                                .add(Cause::Other("directories without a list of entries".to_owned()), path),
                         }
                     } else {
-                        self.check_content(node.content.as_deref().unwrap_or_default(), path, damage, &mut walked);
+                        self.check_content(
+                            node.content.as_deref().unwrap_or_default(),
+                            path,
+                            damage,
+                            &mut walked,
+                        );
                     }
                 }
             }
@@ -341,13 +369,17 @@ fn name_damage(damage: Damage, mut walked: Walked, report: &mut CheckReport) {
         } else {
             "fetch the pack from another copy of the vault; if there is none, back up again while the files still exist"
         };
-        report.problems.push(Problem { paths_total: paths.len() as u64, ..problem(&format!("pack {pack}: {cause}"), next) });
+        report.problems.push(Problem {
+            paths_total: paths.len() as u64,
+            ..problem(&format!("pack {pack}: {cause}"), next)
+        });
         if let Some(last) = report.problems.last_mut() {
             last.paths = paths.into_iter().take(MAX_PATHS).collect();
         }
     }
     for (what, paths) in walked.others {
-        let mut found = problem(&what, "fetch the missing packs from another copy of the vault, or back up again");
+        let mut found =
+            problem(&what, "fetch the missing packs from another copy of the vault, or back up again");
         found.paths_total = paths.len() as u64;
         found.paths = paths.into_iter().take(MAX_PATHS).collect();
         report.problems.push(found);

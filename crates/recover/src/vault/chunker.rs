@@ -233,7 +233,12 @@ mod tests {
     #[test]
     fn polynomials_that_can_be_factored_are_told_apart() {
         // The first is the one of restic's own tests; x^53 + 1 has the factor x + 1.
-        for (bits, expected) in [(0x3DA3358B4DC173, true), (0x3f4f6cae0832ab, true), (1 << 53 | 1, false), (0x3DA3358B4DC175, false)] {
+        for (bits, expected) in [
+            (0x3DA3358B4DC173, true),
+            (0x3f4f6cae0832ab, true),
+            (1 << 53 | 1, false),
+            (0x3DA3358B4DC175, false),
+        ] {
             assert_eq!(Polynomial(bits).is_usable(), expected, "{bits:x}");
         }
         assert!(Polynomial::draw().unwrap().is_usable());

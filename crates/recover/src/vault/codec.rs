@@ -86,10 +86,14 @@ impl Codec {
         let plain = self.key.open(sealed).ok_or("its authentication fails")?;
         let content = match uncompressed {
             None => plain.to_vec(),
-            Some(length) if length > limit(kind) => return Err("it claims to be larger than any blob may be"),
+            Some(length) if length > limit(kind) => {
+                return Err("it claims to be larger than any blob may be");
+            }
             Some(length) => {
                 let mut content = Vec::with_capacity(length as usize);
-                self.decompressor.decompress_to_buffer(plain, &mut content).map_err(|_| "it does not decompress")?;
+                self.decompressor
+                    .decompress_to_buffer(plain, &mut content)
+                    .map_err(|_| "it does not decompress")?;
                 if content.len() != length as usize {
                     return Err("it decompresses to another length");
                 }

@@ -13,7 +13,7 @@ use super::codec::Codec;
 use super::crypto::random;
 use super::id::{BlobKind, Id};
 use super::index::Location;
-use super::plan::{Batch, LastDir, Prepared, TargetFile};
+use super::plan::{Batch, OpenDirs, Prepared, TargetFile};
 use super::repository::Vault;
 use super::restore::Restore;
 use super::tree::Kind;
@@ -86,7 +86,7 @@ pub(crate) struct Fetch<'a> {
 struct Worker {
     codec: Codec,
     buffer: Vec<u8>,
-    dir: LastDir,
+    dirs: OpenDirs,
 }
 
 impl<'a> Fetch<'a> {
@@ -97,7 +97,7 @@ impl<'a> Fetch<'a> {
     /// Takes runs until there are none left.
     pub(crate) fn run(&self) -> Result<(), Error> {
         let codec = self.restore.vault.codecs.take()?;
-        let mut worker = Worker { codec, buffer: Vec::new(), dir: LastDir::default() };
+        let mut worker = Worker { codec, buffer: Vec::new(), dirs: OpenDirs::default() };
         while let Some(file) = self.batch.files.get(self.next_file.fetch_add(1, Ordering::Relaxed)) {
             if file.node.content.as_deref().unwrap_or_default().is_empty() {
                 self.use_file(&mut worker, file, |_| Ok(()));
@@ -114,7 +114,7 @@ impl<'a> Fetch<'a> {
     /// Names the files that need blobs which are nowhere.
     pub(crate) fn give_up(&self, lost: &[Id]) {
         let Ok(codec) = self.restore.vault.codecs.take() else { return };
-        let mut worker = Worker { codec, buffer: Vec::new(), dir: LastDir::default() };
+        let mut worker = Worker { codec, buffer: Vec::new(), dirs: OpenDirs::default() };
         for id in lost {
             let missing = Error::Missing { what: "blob", id: id.to_string() };
             self.deliver(&mut worker, id, Err(&missing));
@@ -136,8 +136,9 @@ impl<'a> Fetch<'a> {
         for (id, location) in &run.blobs {
             let from = (u64::from(location.offset) - start) as usize;
             let sealed = if read { buffer.get_mut(from..from + location.length as usize) } else { None };
-            let opened = sealed
-                .and_then(|sealed| worker.codec.open_blob(BlobKind::Data, id, sealed, location.uncompressed).ok());
+            let opened = sealed.and_then(|sealed| {
+                worker.codec.open_blob(BlobKind::Data, id, sealed, location.uncompressed).ok()
+            });
             // The slow way looks at one blob alone, finds further copies, and says what is wrong.
             let content = opened
                 .map_or_else(|| self.restore.vault.load_blob(&mut worker.codec, BlobKind::Data, id), Ok);
@@ -148,12 +149,15 @@ impl<'a> Fetch<'a> {
 
     /// Writes a blob wherever it belongs.
     fn deliver(&self, worker: &mut Worker, id: &Id, content: Result<&[u8], &Error>) {
-        let is_zero = content.is_ok_and(|content| content.len() >= HOLE && content.iter().all(|byte| *byte == 0));
+        let is_zero =
+            content.is_ok_and(|content| content.len() >= HOLE && content.iter().all(|byte| *byte == 0));
         for place in self.batch.blobs.get(id).map(Vec::as_slice).unwrap_or_default() {
             let file = &self.batch.files[place.file as usize];
             match content {
                 Ok(content) if file.failure.get().is_none() => {
-                    self.use_file(worker, file, |fd| if is_zero { Ok(()) } else { write_sparse(fd, content, place.offset) });
+                    self.use_file(worker, file, |fd| {
+                        if is_zero { Ok(()) } else { write_sparse(fd, content, place.offset) }
+                    });
                 }
                 Ok(_) => {}
                 Err(error) => {
@@ -228,7 +232,12 @@ impl<'a> Fetch<'a> {
         self.sized(file, fd, Prepared::Beside(beside))
     }
 
-    fn sized(&self, file: &TargetFile, fd: OwnedFd, prepared: Prepared) -> io::Result<(Prepared, Option<OwnedFd>)> {
+    fn sized(
+        &self,
+        file: &TargetFile,
+        fd: OwnedFd,
+        prepared: Prepared,
+    ) -> io::Result<(Prepared, Option<OwnedFd>)> {
         if file.size >= HOLE as u64 {
             // What is not written stays a hole.
             rustix::fs::ftruncate(&fd, file.size)?;
@@ -241,7 +250,9 @@ impl<'a> Fetch<'a> {
         let mut there = File::from(open_at::file(dir, &file.node.name)?);
         let mut chunk = Vec::new();
         for id in file.node.content.as_deref().unwrap_or_default() {
-            let Some(location) = self.restore.vault.index().location(BlobKind::Data, id) else { return Ok(false) };
+            let Some(location) = self.restore.vault.index().location(BlobKind::Data, id) else {
+                return Ok(false);
+            };
             chunk.clear();
             (&mut there).take(location.content_length()).read_to_end(&mut chunk)?;
             if Id::of(&chunk) != *id {
@@ -305,12 +316,7 @@ impl<'a> Fetch<'a> {
     }
 
     fn dir<'w>(&self, worker: &'w mut Worker, number: usize) -> io::Result<BorrowedFd<'w>> {
-        let slot = &mut worker.dir.0;
-        if slot.as_ref().is_none_or(|(last, _)| *last != number) {
-            *slot = None;
-            *slot = Some((number, self.restore.open_dir(number)?));
-        }
-        slot.as_ref().map(|(_, fd)| fd.as_fd()).ok_or_else(|| io::ErrorKind::NotFound.into())
+        worker.dirs.get(number, || self.restore.open_dir(number))
     }
 }
 

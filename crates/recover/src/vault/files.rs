@@ -112,7 +112,9 @@ impl SnapshotFiles<'_> {
         for component in path.components() {
             let Component::Normal(name) = component else { continue };
             let nodes = self.nodes(here.node.subtree.as_ref().ok_or_else(missing)?)?;
-            let at = nodes.binary_search_by(|node| node.name.as_slice().cmp(name.as_bytes())).map_err(|_| missing())?;
+            let at = nodes
+                .binary_search_by(|node| node.name.as_slice().cmp(name.as_bytes()))
+                .map_err(|_| missing())?;
             here = Entry { path: here.path.join(name), node: nodes[at].clone() };
         }
         Ok(here)
@@ -123,7 +125,9 @@ impl SnapshotFiles<'_> {
         let Some(tree) = &dir.node.subtree else { return Ok(Vec::new()) };
         let nodes = self.nodes(tree)?;
         let safe = nodes.iter().filter(|node| node.has_safe_name());
-        Ok(safe.map(|node| Entry { path: dir.path.join(OsStr::from_bytes(&node.name)), node: node.clone() }).collect())
+        Ok(safe
+            .map(|node| Entry { path: dir.path.join(OsStr::from_bytes(&node.name)), node: node.clone() })
+            .collect())
     }
 
     /// Everything at and below a path, a directory before its entries, read as it is asked for. A directory that cannot be read is one
@@ -165,7 +169,10 @@ impl SnapshotFiles<'_> {
     }
 
     fn top(&self) -> Entry {
-        Entry { path: PathBuf::from("/"), node: Node { subtree: Some(self.tree), ..Node::new(b"/", Kind::Dir) } }
+        Entry {
+            path: PathBuf::from("/"),
+            node: Node { subtree: Some(self.tree), ..Node::new(b"/", Kind::Dir) },
+        }
     }
 
     fn nodes(&self, tree: &Id) -> Result<Arc<Vec<Node>>, Error> {

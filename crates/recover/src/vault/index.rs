@@ -63,8 +63,12 @@ impl Index {
         let expected = blobs + header + super::crypto::OVERHEAD as u64 + 4;
         self.packs.push(Pack { id, expected, blobs: entries.len() as u32, size });
         for entry in entries {
-            let location =
-                Location { pack, offset: entry.offset, length: entry.length, uncompressed: entry.uncompressed };
+            let location = Location {
+                pack,
+                offset: entry.offset,
+                length: entry.length,
+                uncompressed: entry.uncompressed,
+            };
             match self.blobs[entry.kind as usize].entry(entry.id) {
                 hash_map::Entry::Vacant(slot) => {
                     slot.insert(location);
@@ -114,13 +118,15 @@ impl Index {
 
     /// The blobs of each pack, ordered by offset.
     pub(crate) fn by_pack(&self) -> Vec<Vec<Entry>> {
-        let mut all: Vec<Vec<Entry>> = self.packs.iter().map(|pack| Vec::with_capacity(pack.blobs as usize)).collect();
-        let firsts = [BlobKind::Data, BlobKind::Tree]
-            .into_iter()
-            .flat_map(|kind| self.blobs[kind as usize].iter().map(move |(id, location)| (kind, id, location)));
+        let mut all: Vec<Vec<Entry>> =
+            self.packs.iter().map(|pack| Vec::with_capacity(pack.blobs as usize)).collect();
+        let firsts = [BlobKind::Data, BlobKind::Tree].into_iter().flat_map(|kind| {
+            self.blobs[kind as usize].iter().map(move |(id, location)| (kind, id, location))
+        });
         let others = self.others.iter().flat_map(|((kind, id), all)| all.iter().map(move |l| (*kind, id, l)));
         for (kind, id, l) in firsts.chain(others) {
-            let entry = Entry { kind, id: *id, offset: l.offset, length: l.length, uncompressed: l.uncompressed };
+            let entry =
+                Entry { kind, id: *id, offset: l.offset, length: l.length, uncompressed: l.uncompressed };
             all[l.pack as usize].push(entry);
         }
         all.iter_mut().for_each(|entries| entries.sort_unstable_by_key(|e| e.offset));

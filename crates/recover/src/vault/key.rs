@@ -6,8 +6,8 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
 use super::crypto::{Key, KeyBytes, random};
-use super::password::Password;
 use super::id::Id;
+use super::password::Password;
 use crate::Error;
 
 /// How much work it is to try a passphrase.
@@ -55,7 +55,12 @@ struct MacKey {
 }
 
 /// A new repository key and the text of its key file.
-pub(crate) fn create(password: &Password, cost: KeyCost, hostname: &str, username: &str) -> Result<(Key, Vec<u8>), Error> {
+pub(crate) fn create(
+    password: &Password,
+    cost: KeyCost,
+    hostname: &str,
+    username: &str,
+) -> Result<(Key, Vec<u8>), Error> {
     let master = KeyBytes::random()?;
     let plain = MasterKey {
         mac: MacKey { k: STANDARD.encode(&master.0[32..48]), r: STANDARD.encode(&master.0[48..]) },
@@ -102,7 +107,8 @@ pub(crate) fn open(id: &Id, text: &[u8], password: &Password) -> Result<Option<K
     let log_n = u8::try_from(file.n.trailing_zeros()).map_err(|_| bound())?;
     let wrapping = derive(password, &salt, log_n, r, p)?;
     let Some(plain) = wrapping.open(&mut data) else { return Ok(None) };
-    let master: MasterKey = serde_json::from_slice(plain).map_err(|_| damaged("its sealed part is not a key"))?;
+    let master: MasterKey =
+        serde_json::from_slice(plain).map_err(|_| damaged("its sealed part is not a key"))?;
     let mut bytes = KeyBytes([0; 64]);
     for (part, text) in [(0..32, &master.encrypt), (32..48, &master.mac.k), (48..64, &master.mac.r)] {
         let decoded = STANDARD.decode(text).map_err(|_| damaged("its sealed part is not base64"))?;

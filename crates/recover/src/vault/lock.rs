@@ -57,7 +57,9 @@ impl LockFile {
 
     fn owner_is_dead(&self) -> bool {
         let same_host = self.hostname == meta::hostname();
-        same_host && Pid::from_raw(self.pid).is_some_and(|pid| test_kill_process(pid) == Err(rustix::io::Errno::SRCH))
+        same_host
+            && Pid::from_raw(self.pid)
+                .is_some_and(|pid| test_kill_process(pid) == Err(rustix::io::Errno::SRCH))
     }
 
     fn describe(&self) -> String {
@@ -143,7 +145,9 @@ fn refuse_if_exclusive(backend: &Backend, codecs: &Codecs, own: Option<Id>) -> R
         let codec = codecs.take()?;
         let text = codec.open_file(&mut sealed);
         codecs.give_back(codec);
-        let Some(lock) = text.ok().and_then(|text| serde_json::from_slice::<LockFile>(&text).ok()) else { continue };
+        let Some(lock) = text.ok().and_then(|text| serde_json::from_slice::<LockFile>(&text).ok()) else {
+            continue;
+        };
         if lock.owner_is_dead() {
             let _ = backend.remove_lock(&id);
         } else if !lock.is_stale() {

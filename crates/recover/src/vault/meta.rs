@@ -72,11 +72,11 @@ pub(crate) fn timestamp(seconds: i64, nanoseconds: i64) -> Timestamp {
 }
 
 pub(crate) fn mtime(stat: &Stat) -> Timestamp {
-    timestamp(stat.st_mtime as i64, stat.st_mtime_nsec as i64)
+    timestamp(stat.st_mtime, stat.st_mtime_nsec as i64)
 }
 
 pub(crate) fn ctime(stat: &Stat) -> Timestamp {
-    timestamp(stat.st_ctime as i64, stat.st_ctime_nsec as i64)
+    timestamp(stat.st_ctime, stat.st_ctime_nsec as i64)
 }
 
 /// Names of users and groups, read once.
@@ -124,12 +124,12 @@ pub(crate) fn node(name: &[u8], stat: &Stat, names: &Names) -> Node {
     match kind {
         Kind::File => {
             node.size = stat.st_size as u64;
-            node.links = stat.st_nlink as u64;
+            node.links = stat.st_nlink;
             node.content = Some(Vec::new());
         }
-        Kind::Symlink => node.links = stat.st_nlink as u64,
+        Kind::Symlink => node.links = stat.st_nlink,
         Kind::Dev | Kind::CharDev => {
-            node.links = stat.st_nlink as u64;
+            node.links = stat.st_nlink;
             node.device = stat.st_rdev;
         }
         _ => {}

@@ -25,8 +25,8 @@ mod check;
 mod chunker;
 mod codec;
 mod crypto;
-mod files;
 mod fetch;
+mod files;
 mod goformat;
 mod id;
 mod index;
@@ -44,6 +44,8 @@ mod restore;
 mod skeleton;
 mod snapshot;
 mod source;
+#[cfg(test)]
+mod tests;
 mod tree;
 mod work;
 mod write;

@@ -9,8 +9,11 @@ use std::path::{Component, Path};
 use rustix::fs::{Mode, OFlags, ResolveFlags, openat, openat2};
 use rustix::io::Errno;
 
-const DIR: OFlags =
-    OFlags::RDONLY.union(OFlags::DIRECTORY).union(OFlags::NOFOLLOW).union(OFlags::CLOEXEC).union(OFlags::NONBLOCK);
+const DIR: OFlags = OFlags::RDONLY
+    .union(OFlags::DIRECTORY)
+    .union(OFlags::NOFOLLOW)
+    .union(OFlags::CLOEXEC)
+    .union(OFlags::NONBLOCK);
 
 /// Opens the directory at `relative` below `root`. No component may be a symbolic link or lead out.
 pub(crate) fn dir(root: BorrowedFd<'_>, relative: &Path) -> io::Result<OwnedFd> {
@@ -20,7 +23,9 @@ pub(crate) fn dir(root: BorrowedFd<'_>, relative: &Path) -> io::Result<OwnedFd> 
     let resolve = ResolveFlags::NO_SYMLINKS | ResolveFlags::BENEATH;
     match openat2(root, relative, DIR, Mode::empty(), resolve) {
         // Old kernels, sandboxes, and paths that are too long for one call.
-        Err(Errno::NOSYS | Errno::PERM | Errno::INVAL | Errno::NAMETOOLONG | Errno::AGAIN) => step_by_step(root, relative),
+        Err(Errno::NOSYS | Errno::PERM | Errno::INVAL | Errno::NAMETOOLONG | Errno::AGAIN) => {
+            step_by_step(root, relative)
+        }
         result => Ok(result?),
     }
 }

@@ -1,9 +1,9 @@
 //! Packs: sealed blobs one after the other, then a sealed header that lists them, then the header's length in four bytes
 //! (restic design, "Pack Format").
 
+use super::backend::PackFile;
 use super::codec::{Codec, limit};
 use super::crypto::{Key, OVERHEAD};
-use super::backend::PackFile;
 use super::id::{BlobKind, Id};
 use crate::Error;
 

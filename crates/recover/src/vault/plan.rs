@@ -1,7 +1,8 @@
 //! What a restore has to do: directories first, then files in batches, each batch pack by pack.
 
 use std::collections::HashMap;
-use std::os::fd::OwnedFd;
+use std::io;
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::path::PathBuf;
 use std::sync::OnceLock;
 use std::sync::atomic::AtomicUsize;
@@ -91,6 +92,34 @@ impl Batch {
     }
 }
 
-/// The directory that a thread opened last: neighbours in a pack are mostly neighbours on disk.
+/// The directories that a thread opened last: neighbours in a pack are mostly neighbours on disk.
 #[derive(Default)]
-pub(crate) struct LastDir(pub(crate) Option<(usize, OwnedFd)>);
+pub(crate) struct OpenDirs {
+    dirs: Vec<(usize, OwnedFd)>,
+    oldest: usize,
+}
+
+impl OpenDirs {
+    const MAX: usize = 32;
+
+    /// The open directory of this number; `open` opens it if it is not among the last ones.
+    pub(crate) fn get(
+        &mut self,
+        number: usize,
+        open: impl FnOnce() -> io::Result<OwnedFd>,
+    ) -> io::Result<BorrowedFd<'_>> {
+        let at = match self.dirs.iter().position(|(known, _)| *known == number) {
+            Some(at) => at,
+            None if self.dirs.len() < Self::MAX => {
+                self.dirs.push((number, open()?));
+                self.dirs.len() - 1
+            }
+            None => {
+                self.oldest = (self.oldest + 1) % Self::MAX;
+                self.dirs[self.oldest] = (number, open()?);
+                self.oldest
+            }
+        };
+        Ok(self.dirs[at].1.as_fd())
+    }
+}

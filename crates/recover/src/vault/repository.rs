@@ -55,8 +55,10 @@ impl Vault {
         let mut id = [0; 32];
         random(&mut id)?;
         let polynomial = Polynomial::draw()?;
-        let config = Config { version: 2, id: hex::encode(id), chunker_polynomial: format!("{:x}", polynomial.0) };
-        let text = serde_json::to_vec(&config).map_err(|e| Error::Engine { op: "serialise", source: e.into() })?;
+        let config =
+            Config { version: 2, id: hex::encode(id), chunker_polynomial: format!("{:x}", polynomial.0) };
+        let text =
+            serde_json::to_vec(&config).map_err(|e| Error::Engine { op: "serialise", source: e.into() })?;
         let mut sealed = Vec::new();
         key.seal(&text, &mut sealed)?;
         // Last: a folder with a config is a repository.
@@ -156,7 +158,9 @@ impl Vault {
         let mut whole = !files.is_empty();
         for (id, _) in &files {
             match self.load_index_file(id) {
-                Ok(file) => file.packs.iter().for_each(|pack| index.add(pack.id, &pack.entries(), size_of(&pack.id))),
+                Ok(file) => {
+                    file.packs.iter().for_each(|pack| index.add(pack.id, &pack.entries(), size_of(&pack.id)))
+                }
                 Err(error) => {
                     whole = false;
                     self.note(format!("{error}; the packs' headers are read instead"));
@@ -225,10 +229,9 @@ impl Vault {
         let mut buffer = Vec::new();
         for location in self.locate(kind, id)? {
             let pack = self.index().pack(location.pack).id;
-            let read = self
-                .backend
-                .open_pack(&pack)
-                .and_then(|file| file.read_at(u64::from(location.offset), location.length as usize, &mut buffer));
+            let read = self.backend.open_pack(&pack).and_then(|file| {
+                file.read_at(u64::from(location.offset), location.length as usize, &mut buffer)
+            });
             match read {
                 Ok(()) => match codec.open_blob(kind, id, &mut buffer, location.uncompressed) {
                     Ok(content) => return Ok(content),
@@ -271,7 +274,8 @@ fn find_key(backend: &Backend, password: &Password) -> Result<Key, Error> {
 }
 
 fn read_config(backend: &Backend, key: &Key) -> Result<(Config, Polynomial), Error> {
-    let damaged = |cause: &str| Error::Damaged { what: "config", id: "file".to_owned(), cause: cause.to_owned() };
+    let damaged =
+        |cause: &str| Error::Damaged { what: "config", id: "file".to_owned(), cause: cause.to_owned() };
     let mut sealed = backend.read_path(&backend.config_path())?;
     let text = key.open(&mut sealed).ok_or_else(|| damaged("its authentication fails"))?;
     let config: Config = serde_json::from_slice(text).map_err(|e| damaged(&e.to_string()))?;

@@ -114,7 +114,12 @@ struct Pending {
 }
 
 impl Restore<'_> {
-    fn run(&mut self, snapshot: &Snapshot, only: &[PathBuf], progress: &dyn Fn(Progress)) -> Result<(), Error> {
+    fn run(
+        &mut self,
+        snapshot: &Snapshot,
+        only: &[PathBuf],
+        progress: &dyn Fn(Progress),
+    ) -> Result<(), Error> {
         let selection = Selection::new(snapshot, only);
         let mut codec = self.vault.codecs.take()?;
         let top = Node { subtree: Some(snapshot.tree), ..Node::new(b"", Kind::Dir) };
@@ -147,11 +152,20 @@ impl Restore<'_> {
         self.finish_dirs();
         self.name_what_was_not_found(snapshot, only);
         // One flush for all files: thousands of small ones would take minutes otherwise.
-        rustix::fs::syncfs(&self.root).map_err(|e| Error::Io { op: "flush", path: PathBuf::from("the target"), source: e.into() })
+        rustix::fs::syncfs(&self.root).map_err(|e| Error::Io {
+            op: "flush",
+            path: PathBuf::from("the target"),
+            source: e.into(),
+        })
     }
 
     /// Makes a directory of the target and reads its entries.
-    fn enter(&mut self, codec: &mut Codec, pending: &Pending, selection: &Selection) -> Option<(usize, Vec<Node>)> {
+    fn enter(
+        &mut self,
+        codec: &mut Codec,
+        pending: &Pending,
+        selection: &Selection,
+    ) -> Option<(usize, Vec<Node>)> {
         let made = self.make_dir(pending, selection);
         let dir = match made {
             Ok(dir) => dir,
@@ -171,7 +185,10 @@ impl Restore<'_> {
         match self.vault.load_tree(codec, tree) {
             Ok(nodes) => Some((dir, nodes)),
             Err(error) => {
-                self.problem(pending.path.clone(), &format!("the list of its entries is lost with all below it: {error}"));
+                self.problem(
+                    pending.path.clone(),
+                    &format!("the list of its entries is lost with all below it: {error}"),
+                );
                 None
             }
         }
@@ -194,7 +211,9 @@ impl Restore<'_> {
         if !is_fresh {
             let stat = statat(&above, name, AtFlags::SYMLINK_NOFOLLOW)?;
             if meta::kind_of(&stat) != Kind::Dir {
-                return Err(io::Error::other("something that is no directory stands in its place in the target"));
+                return Err(io::Error::other(
+                    "something that is no directory stands in its place in the target",
+                ));
             }
         }
         // Directories above what was asked for belong to the target's machine.
@@ -219,7 +238,10 @@ impl Restore<'_> {
         }
         let vault = self.vault;
         batch.push(dir, node, |id| {
-            vault.locate(BlobKind::Data, id).ok().and_then(|all| all.first().map(super::index::Location::content_length))
+            vault
+                .locate(BlobKind::Data, id)
+                .ok()
+                .and_then(|all| all.first().map(super::index::Location::content_length))
         });
     }
 
@@ -229,7 +251,9 @@ impl Restore<'_> {
         let path = self.path_of(dir, &node.name);
         match result {
             Ok(()) => {
-                if let Err(error) = self.open_dir(dir).and_then(|fd| place::metadata_at(&fd, node, self.as_root)) {
+                if let Err(error) =
+                    self.open_dir(dir).and_then(|fd| place::metadata_at(&fd, node, self.as_root))
+                {
                     self.metadata_problem(path, &error);
                 }
             }
@@ -248,7 +272,10 @@ impl Restore<'_> {
                     self.files.fetch_add(1, Ordering::Relaxed);
                     self.bytes.fetch_add(node.size, Ordering::Relaxed);
                 }
-                Err(error) => self.problem(self.path_of(dir, &node.name), &format!("its hard link cannot be made: {error}")),
+                Err(error) => self.problem(
+                    self.path_of(dir, &node.name),
+                    &format!("its hard link cannot be made: {error}"),
+                ),
             }
         }
     }
@@ -328,7 +355,8 @@ impl Restore<'_> {
                     std::thread::sleep(Duration::from_millis(2));
                 }
             }
-            let stopped = || Error::Engine { op: "restore", source: io::Error::other("a thread ended early") };
+            let stopped =
+                || Error::Engine { op: "restore", source: io::Error::other("a thread ended early") };
             running.into_iter().try_for_each(|thread| thread.join().unwrap_or_else(|_| Err(stopped())))
         })?;
         Ok(())
@@ -359,6 +387,7 @@ impl Selection {
 
     /// Whether there is nothing wanted at it or below it.
     fn skips(&self, path: &Path) -> bool {
-        !self.everything && !self.paths.iter().any(|wanted| path.starts_with(wanted) || wanted.starts_with(path))
+        !self.everything
+            && !self.paths.iter().any(|wanted| path.starts_with(wanted) || wanted.starts_with(path))
     }
 }

@@ -141,7 +141,8 @@ fn store(parts: BTreeMap<Vec<u8>, Part>, writer: &Writer<'_>, codec: &mut Codec)
             Part::File(mut node, content) => {
                 // Whoever adds a file adds a small one: it is one chunk up to the largest blob there is.
                 let chunk = |bytes: &[u8]| writer.save(codec, BlobKind::Data, bytes);
-                node.content = Some(content.chunks(super::chunker::MAX).map(chunk).collect::<Result<_, _>>()?);
+                node.content =
+                    Some(content.chunks(super::chunker::MAX).map(chunk).collect::<Result<_, _>>()?);
                 node
             }
         });

@@ -102,7 +102,8 @@ impl Vault {
             let (snapshots, _) = self.snapshots()?;
             return snapshots.into_iter().rev().find(|s| !s.is_proof()).ok_or_else(missing);
         }
-        let ids: BTreeSet<Id> = self.backend.list(FileKind::Snapshot)?.into_iter().map(|(id, _)| id).collect();
+        let ids: BTreeSet<Id> =
+            self.backend.list(FileKind::Snapshot)?.into_iter().map(|(id, _)| id).collect();
         let mut matching = ids.iter().filter(|id| !wanted.is_empty() && id.to_string().starts_with(wanted));
         let id = matching.next().ok_or_else(missing)?;
         if matching.next().is_some() {

@@ -97,11 +97,17 @@ impl Archive<'_> {
         Ok((vec![id], size))
     }
 
-    fn store_large(&self, worker: &mut Worker, file: &mut File, stat: &Stat) -> Result<(Vec<Id>, u64), Failure> {
+    fn store_large(
+        &self,
+        worker: &mut Worker,
+        file: &mut File,
+        stat: &Stat,
+    ) -> Result<(Vec<Id>, u64), Failure> {
         let size = stat.st_size as u64;
         let is_sparse = (stat.st_blocks as u64).saturating_mul(512) < size;
         let assembly = Arc::new(Assembly::default());
-        let mut pending = Pending { bytes: Vec::new(), scan: Scan::default(), assembly: Arc::clone(&assembly) };
+        let mut pending =
+            Pending { bytes: Vec::new(), scan: Scan::default(), assembly: Arc::clone(&assembly) };
         let result = self.store_extents(worker, file, size, is_sparse, &mut pending);
         // Also after a failure: chunks of this file may still be with other threads.
         while let Some(chunk) = self.work.help(&assembly) {
@@ -126,7 +132,11 @@ impl Archive<'_> {
             if self.writer.has_failed() {
                 return Err(Stopped.into());
             }
-            let extent = if is_sparse { extent_at(file, position, size)? } else { Extent { end: size, is_hole: false } };
+            let extent = if is_sparse {
+                extent_at(file, position, size)?
+            } else {
+                Extent { end: size, is_hole: false }
+            };
             if extent.is_hole {
                 self.store_hole(worker, pending, extent.end - position)?;
                 position = extent.end;

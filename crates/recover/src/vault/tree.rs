@@ -138,7 +138,8 @@ impl Node {
 
     /// Whether the name is a single component that stays within its directory.
     pub(crate) fn has_safe_name(&self) -> bool {
-        !matches!(self.name.as_slice(), b"" | b"." | b"..") && !self.name.iter().any(|b| matches!(b, b'/' | 0))
+        !matches!(self.name.as_slice(), b"" | b"." | b"..")
+            && !self.name.iter().any(|b| matches!(b, b'/' | 0))
     }
 
     pub(crate) fn set_link_target(&mut self, target: &[u8]) {
@@ -300,7 +301,8 @@ mod tests {
     #[test]
     fn hostile_trees_are_refused() {
         let deep = format!("{{\"nodes\":{}{}}}", "[".repeat(100_000), "]".repeat(100_000));
-        let twice = r#"{"nodes":[{"name":"b","type":"file"},{"name":"a","type":"file"},{"name":"b","type":"dir"}]}"#;
+        let twice =
+            r#"{"nodes":[{"name":"b","type":"file"},{"name":"a","type":"file"},{"name":"b","type":"dir"}]}"#;
         for text in [deep.as_str(), twice, "{", "{}", r#"{"nodes":[{"name":"\\q","type":"file"}]}"#] {
             assert!(parse(text.as_bytes()).is_err(), "{}", &text[..text.len().min(80)]);
         }

@@ -6,12 +6,12 @@ use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
 
 use crossbeam_channel::{Receiver, Sender, bounded};
 
+use super::backend::FileKind;
 use super::codec::{Codec, limit};
 use super::id::{BlobKind, Id};
 use super::index::{IndexFile, IndexedPack};
 use super::pack::Builder;
 use super::repository::Vault;
-use super::backend::FileKind;
 use crate::Error;
 
 /// Threads that write packs: one computes while the other waits for the disk.
@@ -89,12 +89,18 @@ impl<'v> Writer<'v> {
             return Err(Stopped);
         }
         let id = Id::of(content);
-        if self.vault.index().has_whole(kind, &id) || !lock(&self.fresh[usize::from(id.0[31]) % SHARDS]).insert((kind, id)) {
+        if self.vault.index().has_whole(kind, &id)
+            || !lock(&self.fresh[usize::from(id.0[31]) % SHARDS]).insert((kind, id))
+        {
             return Ok(id);
         }
         if content.len() as u64 > u64::from(limit(kind)) {
             let what = format!("a {}", kind.name());
-            return Err(self.fail(Error::TooLarge { what, size: content.len() as u64, limit: limit(kind).into() }));
+            return Err(self.fail(Error::TooLarge {
+                what,
+                size: content.len() as u64,
+                limit: limit(kind).into(),
+            }));
         }
         let sealed = codec.seal_blob(content, self.vault.compresses()).map_err(|e| self.fail(e))?;
         let full = {
@@ -115,16 +121,15 @@ impl<'v> Writer<'v> {
     /// Takes the packs that are full until [`Writer::close`]; run by [`PACK_WRITERS`] threads.
     pub(crate) fn write_packs(&self) {
         while let Ok(pack) = self.queue.recv() {
-            let closing = pack.entries.is_empty();
-            if !closing && !self.has_failed() {
-                if let Err(error) = self.write_pack(pack) {
-                    self.fail(error);
-                }
-            }
-            *lock(&self.in_flight) -= 1;
-            self.settled.notify_all();
-            if closing {
+            let _settle = Settle(self);
+            if pack.entries.is_empty() {
                 return;
+            }
+            if self.has_failed() {
+                continue;
+            }
+            if let Err(error) = self.write_pack(pack) {
+                self.fail(error);
             }
         }
     }
@@ -193,11 +198,25 @@ impl<'v> Writer<'v> {
     }
 
     fn write_index_file(&self, file: &IndexFile) -> Result<(), Error> {
-        let text = serde_json::to_vec(file).map_err(|e| Error::Engine { op: "serialise an index", source: e.into() })?;
+        let text = serde_json::to_vec(file)
+            .map_err(|e| Error::Engine { op: "serialise an index", source: e.into() })?;
         let mut codec = self.vault.codecs.take()?;
         let sealed = codec.seal_file(&text, self.vault.compresses())?;
         self.vault.codecs.give_back(codec);
         self.added.fetch_add(sealed.len() as u64, Ordering::Relaxed);
         self.vault.backend.save(FileKind::Index, &sealed).map(|_| ())
+    }
+}
+
+/// Counts a pack as settled, also when writing it panicked: nobody must wait for it for ever.
+struct Settle<'a>(&'a Writer<'a>);
+
+impl Drop for Settle<'_> {
+    fn drop(&mut self) {
+        if std::thread::panicking() {
+            self.0.failed.store(true, Ordering::Relaxed);
+        }
+        *lock(&self.0.in_flight) -= 1;
+        self.0.settled.notify_all();
     }
 }

@@ -1,4 +1,7 @@
 //! The vault against the outside world: a stock restic, damage, hostile repositories and a source that does not hold still.
+// Helpers of tests may fail as tests do.
+#![allow(clippy::unwrap_used)]
+
 mod support;
 mod vault_damage;
 mod vault_restic;

@@ -106,7 +106,14 @@ pub(crate) fn census(root: &Path) -> BTreeMap<Vec<u8>, String> {
     while let Some(path) = stack.pop() {
         let meta = fs::symlink_metadata(&path).unwrap();
         let kind = meta.file_type();
-        let mut text = format!("{:o} {}:{} {}.{:09}", meta.mode(), meta.uid(), meta.gid(), meta.mtime(), meta.mtime_nsec());
+        let mut text = format!(
+            "{:o} {}:{} {}.{:09}",
+            meta.mode(),
+            meta.uid(),
+            meta.gid(),
+            meta.mtime(),
+            meta.mtime_nsec()
+        );
         if kind.is_dir() {
             stack.extend(fs::read_dir(&path).unwrap().map(|entry| entry.unwrap().path()));
         } else if kind.is_symlink() {

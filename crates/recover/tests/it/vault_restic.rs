@@ -33,14 +33,20 @@ fn odd_tree(place: &Place) {
     fs::set_permissions(place.source().join("empty-dir"), fs::Permissions::from_mode(0o1770)).unwrap();
     assert!(Command::new("mkfifo").arg(place.source().join("pipe")).status().unwrap().success());
     for name in ["record.txt", "deep/er", "empty-dir"] {
-        let status = Command::new("touch").args(["-h", "-d", "2018-10-16T05:40:00.123456789Z"]).arg(place.source().join(name)).status();
+        let status = Command::new("touch")
+            .args(["-h", "-d", "2018-10-16T05:40:00.123456789Z"])
+            .arg(place.source().join(name))
+            .status();
         assert!(status.unwrap().success());
     }
 }
 
 #[test]
 fn what_we_write_a_stock_restic_lists_checks_and_restores() {
-    let Some(restic) = testkit::tool("what_we_write_a_stock_restic_lists_checks_and_restores", "restic") else { return };
+    let Some(restic) = testkit::tool("what_we_write_a_stock_restic_lists_checks_and_restores", "restic")
+    else {
+        return;
+    };
     let place = Place::new();
     odd_tree(&place);
     let report = place.backup();
@@ -64,7 +70,9 @@ fn what_we_write_a_stock_restic_lists_checks_and_restores() {
 
 #[test]
 fn what_restic_writes_we_list_check_and_restore() {
-    let Some(restic) = testkit::tool("what_restic_writes_we_list_check_and_restore", "restic") else { return };
+    let Some(restic) = testkit::tool("what_restic_writes_we_list_check_and_restore", "restic") else {
+        return;
+    };
     for version in ["1", "2"] {
         let place = Place::new();
         odd_tree(&place);
@@ -82,7 +90,10 @@ fn what_restic_writes_we_list_check_and_restore() {
 
 #[test]
 fn unchanged_folders_are_stored_once_whoever_stores_them() {
-    let Some(restic) = testkit::tool("unchanged_folders_are_stored_once_whoever_stores_them", "restic") else { return };
+    let Some(restic) = testkit::tool("unchanged_folders_are_stored_once_whoever_stores_them", "restic")
+    else {
+        return;
+    };
     let place = Place::new();
     odd_tree(&place);
     place.backup();
@@ -92,7 +103,9 @@ fn unchanged_folders_are_stored_once_whoever_stores_them() {
     place.restic(&restic, &["backup", "--force", source.to_str().unwrap()]);
     let root = |vault: &Vault| {
         let snapshots = vault.snapshots().unwrap().0;
-        let entry = |s| vault.files(s).walk(&source).unwrap().map(|e| format!("{:?}", e.unwrap())).collect::<Vec<_>>();
+        let entry = |s| {
+            vault.files(s).walk(&source).unwrap().map(|e| format!("{:?}", e.unwrap())).collect::<Vec<_>>()
+        };
         snapshots.iter().map(entry).collect::<Vec<_>>()
     };
     let vault = place.reopen();
@@ -121,13 +134,16 @@ fn a_proof_is_readable_by_a_stock_restic_and_is_never_the_latest_snapshot() {
     assert_eq!(dumped.stdout, b"{\"passed\":true}");
     place.restic(&restic, &["check", "--read-data"]);
     let vault = place.reopen();
-    let files = vault.files(&vault.find(&proof.0).unwrap()).entry("/.chartward/proof.json".as_ref()).unwrap().size();
+    let files =
+        vault.files(&vault.find(&proof.0).unwrap()).entry("/.chartward/proof.json".as_ref()).unwrap().size();
     assert_eq!(files, 15);
 }
 
 #[test]
 fn a_passphrase_that_restic_added_opens_the_vault() {
-    let Some(restic) = testkit::tool("a_passphrase_that_restic_added_opens_the_vault", "restic") else { return };
+    let Some(restic) = testkit::tool("a_passphrase_that_restic_added_opens_the_vault", "restic") else {
+        return;
+    };
     let place = Place::new();
     let file = place.dir.path().join("new-password");
     fs::write(&file, "second").unwrap();
