@@ -182,14 +182,14 @@ pub struct Alert {
 pub enum AlertKind {
     /// A record could not be read, so the chart is incomplete.
     Unread,
-    /// A record names another patient inside.
-    OtherPatient,
     /// An allergy to a drug, or one that is severe.
     Allergy,
     /// A test for an infection was positive.
     Infection,
     /// The latest value is beyond the panic limits (HH, LL, AA).
     Critical,
+    /// A record names another patient inside.
+    OtherPatient,
 }
 
 /// An allergy or intolerance.

@@ -277,7 +277,8 @@ fn a_record_of_another_patient_is_marked() {
     storage.put_bytes("-_ADT-00_999999999999999_20181014120000000_-_1", &ISO_2022_JP.encode(&text).0);
     let chart = storage.chart();
     assert_eq!(chart.allergies[0].from.other_patient, Some(PatientId("777".into())));
-    assert_eq!(chart.alerts[0].kind, AlertKind::OtherPatient);
+    let alerts: Vec<_> = chart.alerts.iter().map(|alert| alert.kind).collect();
+    assert_eq!(alerts, [AlertKind::Allergy, AlertKind::OtherPatient]);
 }
 
 #[test]
@@ -333,6 +334,76 @@ fn patients_are_found_as_people_ask_for_them() {
     for not_found in ["山田", "1949-04-05", "3", "患者 花子"] {
         check(not_found, usize::from(not_found == "3"));
     }
+}
+
+#[test]
+fn every_page_says_what_it_rests_on_and_escapes_what_it_shows() {
+    let storage = Storage::new();
+    storage.put("-_ADT-00_999999999999999_20181014120000000_-_1", "AL1|1|DA|1^<script>alert(1)</script>^X");
+    storage.put_bytes("-_ADT-61_999999999999999_20181001120000000_-_1", b"encrypted");
+    let chart = storage.chart();
+    let zone = jiff::tz::TimeZone::UTC;
+    let time = |text: &str| text.parse::<jiff::Timestamp>().unwrap();
+    let proven = Origin::Snapshot {
+        snapshot: schema::SnapshotId("0123456789abcdef".into()),
+        captured_at: time("2018-10-15T03:00:00Z"),
+        proven_at: Some(time("2018-10-15T04:00:00Z")),
+    };
+    let check = |origin: &Origin, lang, expected: &[&str], absent: &[&str]| {
+        let basis =
+            Basis { origin: origin.clone(), as_of: None, newest_record: Some(time("2018-10-15T02:59:00Z")) };
+        let page = page(&chart, &basis, lang, &zone);
+        for text in expected {
+            assert!(page.contains(text), "{text} is not on the page");
+        }
+        for text in absent {
+            assert!(!page.contains(text), "{text} is on the page");
+        }
+    };
+    let loads = ["<script", "<link", "<img", "url(", "@import", "src="];
+    check(
+        &proven,
+        Lang::Ja,
+        &["データ時点 2018-10-15 02:59", "01234567", "記録なし ≠ なし", "1件の記録を読めません"],
+        &loads,
+    );
+    let english = [
+        "Data as of 2018-10-15 02:59",
+        "proven by restoring it",
+        "not recorded ≠ none",
+        "1 record could not",
+    ];
+    check(&proven, Lang::En, &english, &["NOT PROVEN", "<script"]);
+    let unproven = Origin::Folder { path: "/srv".into() };
+    check(&unproven, Lang::En, &["NOT PROVEN", "&lt;script&gt;"], &loads);
+}
+
+#[test]
+fn the_generated_hospital_decodes_whole_and_every_patient_has_a_chart() {
+    let name = "generated_hospital_makes_charts";
+    let Some(archive) = testkit::shared(name, "hospital/ssmix2-generated/ssmix2-39patients.tar.gz") else {
+        return;
+    };
+    let Some(tar) = testkit::tool(name, "tar") else { return };
+    let dir = tempfile::tempdir().unwrap();
+    let unpacked =
+        std::process::Command::new(tar).arg("xzf").arg(archive).arg("-C").arg(dir.path()).status().unwrap();
+    assert!(unpacked.success());
+    let charts = Charts::open(Source::folder(dir.path())).unwrap();
+    let roster = charts.roster();
+    assert_eq!((roster.patients.len(), roster.unread.len()), (39, 0));
+    let (mut labs, mut medication) = (0, 0);
+    for line in &roster.patients {
+        let chart = charts.chart(&line.patient, None).unwrap();
+        assert_eq!(chart.banner.name, line.name);
+        assert!(chart.banner.name.is_some() && chart.banner.kana.is_some(), "{}", line.patient);
+        assert!(chart.banner.birth_date.is_some() && chart.banner.blood_abo.is_some(), "{}", line.patient);
+        assert!(chart.unread.is_empty() && chart.not_shown.is_empty(), "{}", line.patient);
+        assert!(chart.alerts.iter().all(|alert| alert.kind != AlertKind::OtherPatient), "{}", line.patient);
+        labs += chart.labs.iter().map(|series| series.results.len()).sum::<usize>();
+        medication += chart.medication.len();
+    }
+    assert_eq!((labs, medication > 200), (1_607, true));
 }
 
 #[test]

@@ -6,7 +6,7 @@ use jiff::tz::TimeZone;
 use schema::SnapshotId;
 use serde::Serialize;
 
-use super::model::{Agent, AlertKind, Bed, Chart, Course, LabFlag, Outcome, Sex, Trend};
+use super::model::{Agent, AlertKind, Bed, Chart, Course, Given, LabFlag, Outcome, Sex, Trend};
 
 /// The language of a chart's labels; what was recorded stays as it was written.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -142,6 +142,14 @@ pub fn not_recorded(lang: Lang) -> &'static str {
     lang.pick("記録なし (≠ なし)", "not recorded (≠ none)")
 }
 
+/// What the signs beside laboratory values mean.
+pub fn flag_legend(lang: Lang) -> &'static str {
+    lang.pick(
+        "!! パニック値  H/L/A 異常  * 記録された基準値から算出  ? 判定・基準値の記録なし (≠ 正常)",
+        "!! critical  H/L/A abnormal  * computed from the recorded range  ? no flag or range recorded (≠ normal)",
+    )
+}
+
 /// "1 record could not be read"; 「1件の記録が読めません」.
 pub fn unread_count(count: usize, lang: Lang) -> String {
     let noun = if count == 1 { "record" } else { "records" };
@@ -193,6 +201,19 @@ impl Course {
             Course::Open => lang.pick("終了日の記録なし", "no end recorded"),
             Course::Ended => lang.pick("終了", "ended"),
             Course::Stopped => lang.pick("中止", "stopped"),
+        }
+    }
+}
+
+impl Given {
+    /// What to know beside "it was given": refused, partly given, not given (HL7 table 0322).
+    pub fn state(&self, lang: Lang) -> &str {
+        match self.status.as_str() {
+            "CP" => "",
+            "PA" => lang.pick("一部のみ", "in part"),
+            "RE" => lang.pick("拒否", "refused"),
+            "NA" => lang.pick("未実施", "not given"),
+            other => other,
         }
     }
 }

@@ -2,9 +2,9 @@
 
 use std::fmt::Write;
 
-use comfy_table::{ContentArrangement, Table, presets};
+use comfy_table::{ContentArrangement, LineStyle, Table, TableStyle};
 use jiff::tz::TimeZone;
-use recover::charts::words::{day, minute, not_recorded, unread_count};
+use recover::charts::words::{day, flag_legend, minute, not_recorded, unread_count};
 use recover::charts::{
     Agent, AlertKind, Basis, Chart, Course, Item, LabSeries, Lang, Medication, Outcome, Roster, RosterLine,
     Trend,
@@ -12,6 +12,9 @@ use recover::charts::{
 
 /// Rows of lists that grow for years; what is left out is counted.
 const ROWS_MAX: usize = 10;
+/// Nothing but a line below the head: charts are long, and borders would double them.
+const RULE_BELOW_HEAD: TableStyle =
+    TableStyle::new().header_separator(LineStyle::none().fill('─').junction('─'));
 /// Columns of a terminal that does not say how wide it is.
 const WIDTH: u16 = 120;
 
@@ -232,7 +235,13 @@ impl Sections<'_> {
         let rows = chart.given.iter().take(ROWS_MAX).map(|item| {
             let given = &item.value;
             let at = given.at.map(minute).unwrap_or_default();
-            vec![at, given.drug.name.clone(), given.drug.dose.clone(), given.status.clone(), given.by.clone()]
+            vec![
+                at,
+                given.drug.name.clone(),
+                given.drug.dose.clone(),
+                given.state(lang).to_owned(),
+                given.by.clone(),
+            ]
         });
         let left_out = chart.given.len().saturating_sub(ROWS_MAX);
         let head = lang.pick(["日時", "薬剤", "量", "", "実施者"], ["at", "drug", "amount", "", "by"]);
@@ -245,8 +254,12 @@ impl Sections<'_> {
             ["検査", "最新値", "", "単位", "基準値", "採取", "前回値", "前回採取"],
             ["test", "latest", "", "unit", "reference", "taken", "before", "taken"],
         );
-        let rows = chart.labs.iter().filter_map(lab).collect();
+        let rows: Vec<_> = chart.labs.iter().filter_map(lab).collect();
+        let any = !rows.is_empty();
         self.section(lang.pick("検査結果", "Laboratory"), &["OML-11"], &head, rows, 0);
+        if any {
+            let _ = writeln!(self.out, "  {}", flag_legend(lang));
+        }
     }
 
     fn care(&mut self) {
@@ -367,7 +380,7 @@ fn recorded<T>(item: &Item<T>) -> String {
 fn table(head: &[&str], rows: impl IntoIterator<Item = Vec<String>>) -> String {
     let columns = std::env::var("COLUMNS").ok().and_then(|columns| columns.parse().ok());
     let mut table = Table::new();
-    table.load_style(presets::UTF8_HORIZONTAL_ONLY);
+    table.load_style(RULE_BELOW_HEAD);
     table.set_content_arrangement(ContentArrangement::Dynamic).set_width(columns.unwrap_or(WIDTH));
     table.set_header(head.iter().copied());
     table.add_rows(rows);

@@ -152,7 +152,7 @@ fn alerts(chart: &Chart, lang: Lang) -> Markup {
         }
         ul.alerts {
             @for alert in chart.alerts.iter().filter(|alert| alert.kind != AlertKind::Unread) {
-                li.infection[alert.kind == AlertKind::Infection] .other[alert.kind == AlertKind::OtherPatient] {
+                li.infection[alert.kind == AlertKind::Infection].other[alert.kind == AlertKind::OtherPatient] {
                     small { (alert.kind.word(lang)) } (alert.what)
                 }
             }

@@ -66,7 +66,7 @@ fn allergies<'c>(chart: &'c Chart, lang: Lang, cited: &mut Cited<'c>) -> Markup 
         table {
             @for item in &chart.allergies {
                 tr {
-                    td { span.abnormal[item.value.is_drug() || item.value.is_severe()] .strong { (item.value.substance) } (mark(cited, &item.from)) }
+                    td { span.strong.abnormal[item.value.is_drug() || item.value.is_severe()] { (item.value.substance) } (mark(cited, &item.from)) }
                     td { (item.value.category) @if !item.value.severity.is_empty() { " " span.tag { (item.value.severity) } } }
                     td { (item.value.reaction) @if !item.value.since.is_empty() { " " span.soft { "(" (item.value.since) ")" } } }
                 }
@@ -129,8 +129,8 @@ fn medication<'c>(chart: &'c Chart, lang: Lang, cited: &mut Cited<'c>) -> Markup
                     }
                     td { (item.value.usage) }
                     td.date { (words::day(item.value.start)) @if let Some(until) = item.value.until { " – " (until) } }
-                    td { (item.value.state.word(lang)) }
-                    td { (item.value.ordered_by) }
+                    td.date { (item.value.state.word(lang)) }
+                    td.date { (item.value.ordered_by) }
                 }
             }
         }
@@ -150,9 +150,7 @@ fn labs<'c>(chart: &'c Chart, lang: Lang, cited: &mut Cited<'c>) -> Markup {
             }
             @for series in &chart.labs { (lab(series, lang, cited)) }
         }
-        @if chart.labs.iter().any(|series| series.results.first().is_some_and(|latest| latest.value.flag_computed)) {
-            p.none { (lang.pick("* 判定は記録された基準値から算出", "* computed from the recorded reference range")) }
-        }
+        p.none { (words::flag_legend(lang)) }
     };
     let (total, title) = (chart.labs.len(), lang.pick("検査結果", "Laboratory"));
     Section { title, kinds: &["OML-11"], total, shown: total }.with(chart, lang, rows)
@@ -164,7 +162,7 @@ fn lab<'c>(series: &'c LabSeries, lang: Lang, cited: &mut Cited<'c>) -> Markup {
     html! {
         tr {
             td { (series.name) (mark(cited, &latest.from)) }
-            td.number { span class=(flag_class(latest.value.flag)) { (latest.value.value) } }
+            td.number { span class=(value_class(latest.value.flag)) { (latest.value.value) } }
             td.date {
                 span class=(flag_class(latest.value.flag)) { (latest.value.flag.sign()) } @if latest.value.flag_computed && latest.value.flag.is_abnormal() { "*" }
                 " " (series.trend.map_or("", Trend::arrow))
@@ -175,7 +173,7 @@ fn lab<'c>(series: &'c LabSeries, lang: Lang, cited: &mut Cited<'c>) -> Markup {
             td.date { (latest.value.at.map(words::minute).unwrap_or_default()) }
             @match before {
                 Some(before) => {
-                    td.number { span class=(flag_class(before.value.flag)) { (before.value.value) } (mark(cited, &before.from)) }
+                    td.number { span class=(value_class(before.value.flag)) { (before.value.value) } (mark(cited, &before.from)) }
                     td.date.soft { (before.value.at.map(words::minute).unwrap_or_default()) }
                 }
                 None => { td {} td {} }
@@ -184,12 +182,18 @@ fn lab<'c>(series: &'c LabSeries, lang: Lang, cited: &mut Cited<'c>) -> Markup {
     }
 }
 
+/// A value without a flag stays as dark as a normal one; only its sign is pale.
+fn value_class(flag: LabFlag) -> &'static str {
+    if flag.is_abnormal() { flag_class(flag) } else { "" }
+}
+
 fn flag_class(flag: LabFlag) -> &'static str {
     match flag {
         LabFlag::Critical => "critical",
         LabFlag::High | LabFlag::Abnormal => "abnormal",
         LabFlag::Low => "low",
-        LabFlag::Normal | LabFlag::Unknown => "",
+        LabFlag::Unknown => "soft",
+        LabFlag::Normal => "",
     }
 }
 
@@ -221,7 +225,7 @@ fn given<'c>(chart: &'c Chart, lang: Lang, cited: &mut Cited<'c>) -> Markup {
                     td.date { (item.value.at.map(words::minute).unwrap_or_default()) }
                     td { (item.value.drug.name) (mark(cited, &item.from)) }
                     td { (item.value.drug.dose) }
-                    td.soft { (item.value.status) " " (item.value.by) }
+                    td.soft { (item.value.state(lang)) " " (item.value.by) }
                 }
             }
         }
@@ -257,7 +261,7 @@ fn stays<'c>(chart: &'c Chart, lang: Lang, cited: &mut Cited<'c>) -> Markup {
                         (item.value.discharged.map_or_else(|| lang.pick("入院中", "in hospital").to_owned(), words::minute))
                         (mark(cited, &item.from))
                     }
-                    td { (item.value.bed.place()) }
+                    td.date { (item.value.bed.place()) }
                     td { (item.value.dept) " " (item.value.doctor) }
                 }
             }
