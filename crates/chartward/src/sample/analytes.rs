@@ -1,6 +1,8 @@
 //! The laboratory's tests: JLAC10 codes as the standard's samples and the national check-up show them, the reference
 //! ranges in use at most Japanese hospitals. Values are whole numbers of the last decimal place.
 
+use Specimen::{Blood, Plasma, Serum};
+
 /// A test, by its place in [`ANALYTES`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Test {
@@ -120,8 +122,6 @@ const fn row(
 const fn both(low: i64, high: i64) -> [(i64, i64); 2] {
     [(low, high), (low, high)]
 }
-
-use Specimen::{Blood, Plasma, Serum};
 
 /// In the order of [`Test`].
 #[rustfmt::skip]

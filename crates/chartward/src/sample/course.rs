@@ -9,7 +9,7 @@ use super::chart::{Allergy, Body, Care, Chart, Order, Problem, Report, Value, Vi
 use super::dice::Dice;
 use super::diseases::{CHRONIC, Disease, PASSING};
 use super::labs::{Condition, Laboratory};
-use super::person::{Person, at_minute, days_before};
+use super::person::{Person, Sex, at_minute, days_before};
 
 /// Order numbers are the patient's place and a count within the patient: unique without asking other threads.
 const ORDERS_PER_PATIENT: u64 = 100_000_000;
@@ -76,7 +76,7 @@ impl Course {
         };
         for _ in 0..count {
             let disease = self.dice.pick_early(CHRONIC);
-            let fits = disease.icd10 != "N40" || self.chart.person.sex == super::person::Sex::Male;
+            let fits = disease.icd10 != "N40" || self.chart.person.sex == Sex::Male;
             if fits && !self.chronic.iter().any(|other| other.code == disease.code) {
                 self.chronic.push(disease);
             }

@@ -7,7 +7,7 @@ use jiff::civil::DateTime;
 use rusqlite::{Connection, Params, Transaction, params};
 
 use super::catalogue::{Bed, DEPARTMENTS, DOCTORS, MEALS};
-use super::chart::{Body, Care, Chart, NoteKind, Order, Stay, Value};
+use super::chart::{Allergy, Body, Care, Chart, NoteKind, Order, Problem, Stay, Value};
 use super::labs::{decimal, flag, range};
 use super::person::Sex;
 
@@ -103,37 +103,8 @@ impl Rows<'_> {
 
     fn chart(&self, chart: &Chart) -> rusqlite::Result<()> {
         self.patient(chart)?;
-        for allergy in &chart.allergies {
-            self.insert(
-                "INSERT INTO allergies (patient_id, kind, code, substance, severity, reaction, since, recorded_at)
-                 VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)",
-                params![
-                    self.id,
-                    allergy.allergen.kind,
-                    allergy.allergen.code,
-                    allergy.allergen.name,
-                    allergy.severity.1,
-                    allergy.allergen.reaction,
-                    allergy.since.to_string(),
-                    text(allergy.recorded)
-                ],
-            )?;
-        }
-        for problem in &chart.problems {
-            self.insert(
-                "INSERT INTO problems (patient_id, icd10, name, department, onset, resolved, recorded_at)
-                 VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)",
-                params![
-                    self.id,
-                    problem.disease.icd10,
-                    problem.disease.name,
-                    department(problem.care),
-                    problem.onset.to_string(),
-                    problem.resolved.map(|day| day.to_string()),
-                    text(problem.recorded)
-                ],
-            )?;
-        }
+        chart.allergies.iter().try_for_each(|allergy| self.allergy(allergy))?;
+        chart.problems.iter().try_for_each(|problem| self.problem(problem))?;
         for visit in &chart.visits {
             self.insert(
                 "INSERT INTO visits (patient_id, visited_at, department, doctor) VALUES (?1, ?2, ?3, ?4)",
@@ -177,6 +148,39 @@ impl Rows<'_> {
                 person.insurance.number,
                 text(chart.registered),
                 text(updated)
+            ],
+        )
+    }
+
+    fn allergy(&self, allergy: &Allergy) -> rusqlite::Result<()> {
+        self.insert(
+            "INSERT INTO allergies (patient_id, kind, code, substance, severity, reaction, since, recorded_at)
+             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)",
+            params![
+                self.id,
+                allergy.allergen.kind,
+                allergy.allergen.code,
+                allergy.allergen.name,
+                allergy.severity.1,
+                allergy.allergen.reaction,
+                allergy.since.to_string(),
+                text(allergy.recorded)
+            ],
+        )
+    }
+
+    fn problem(&self, problem: &Problem) -> rusqlite::Result<()> {
+        self.insert(
+            "INSERT INTO problems (patient_id, icd10, name, department, onset, resolved, recorded_at)
+             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)",
+            params![
+                self.id,
+                problem.disease.icd10,
+                problem.disease.name,
+                department(problem.care),
+                problem.onset.to_string(),
+                problem.resolved.map(|day| day.to_string()),
+                text(problem.recorded)
             ],
         )
     }
@@ -229,14 +233,19 @@ impl Rows<'_> {
                 order.cancelled.map(text)
             ],
         )?;
-        match &order.body {
+        self.details(&number, &order.body)
+    }
+
+    /// What is ordered, and what came of it.
+    fn details(&self, number: &str, body: &Body) -> rusqlite::Result<()> {
+        match body {
             Body::Prescription { lines, days, .. } => lines.iter().try_for_each(|drug| {
                 let (name, unit) = (drug.name, drug.unit.name);
-                self.item(&number, drug.code, name, drug.usage.per_day * days, unit, drug.usage.name)
+                self.item(number, drug.code, name, drug.usage.per_day * days, unit, drug.usage.name)
             }),
             Body::Injection { fluid, additive, start, end, given } => {
                 for part in [fluid, additive] {
-                    self.item(&number, part.code, part.name, 1, part.unit.name, "点滴静注")?;
+                    self.item(number, part.code, part.name, 1, part.unit.name, "点滴静注")?;
                 }
                 if !given {
                     return Ok(());
@@ -253,7 +262,7 @@ impl Rows<'_> {
             Body::Lab { collected, values, reports } => {
                 let Some(report) = reports.last() else { return Ok(()) };
                 let status = if report.is_final { "F" } else { "P" };
-                values.iter().try_for_each(|value| self.result(&number, value, *collected, report.at, status))
+                values.iter().try_for_each(|value| self.result(number, value, *collected, report.at, status))
             }
         }
     }
