@@ -80,3 +80,88 @@ pub fn first_chart(vault: &Vault, snapshot: &Snapshot) -> Result<Option<Chart>, 
     }
     Ok(None)
 }
+
+#[cfg(test)]
+mod tests {
+    use std::fs;
+    use std::path::Path;
+
+    use jiff::Timestamp;
+    use schema::{Drill, PatientId, SnapshotId};
+
+    use super::*;
+    use crate::vault::{BackupRequest, KeyCost, Password};
+
+    const ADT: &str = "0001234567_-_ADT-00_999999999999999_20181014120000000_-_1";
+
+    /// A vault with one snapshot of a store that holds one patient of this name.
+    fn vault(dir: &Path) -> Vault {
+        let vault = Vault::init_with_cost(&dir.join("vault"), &Password::new("x"), KeyCost::TEST).unwrap();
+        backup(&vault, dir, "A");
+        vault
+    }
+
+    fn backup(vault: &Vault, dir: &Path, name: &str) -> SnapshotId {
+        let folder = dir.join("store/000/123/0001234567/-/ADT-00");
+        fs::create_dir_all(&folder).unwrap();
+        let message =
+            format!("MSH|^~\\&|H|S|G|R|2018||ADT^A08|1|P|2.5\rPID|1||0001234567||{name}^B||19480405|M\r");
+        fs::write(folder.join(ADT), message).unwrap();
+        let mut request = BackupRequest::new(vec![dir.join("store")]);
+        request.time = Timestamp::now();
+        vault.backup(request, &|_| {}).unwrap().snapshot.unwrap()
+    }
+
+    fn drilled(vault: &Vault, wanted: &str, shortfalls: usize) {
+        let snapshot = vault.find(wanted).unwrap();
+        let now = Timestamp::now();
+        let shortfall = schema::Shortfall {
+            kind: schema::ShortfallKind::Undecodable,
+            what: "x".into(),
+            detail: "y".into(),
+        };
+        let drill = Drill {
+            snapshot: snapshot.id,
+            captured_at: snapshot.time,
+            started_at: now,
+            finished_at: now,
+            rto_first_chart_seconds: None,
+            rto_full_seconds: 1.0,
+            rpo_seconds: None,
+            records_decoded: 1,
+            census: schema::Census::default(),
+            expected: schema::Census::default(),
+            shortfalls: vec![shortfall; shortfalls],
+            remarks: Vec::new(),
+        };
+        proof::store(vault, &proof::of_drill(&drill, vault.id()), b"{}").unwrap();
+    }
+
+    fn name(vault: &Vault, wanted: Option<&str>) -> (Option<String>, bool) {
+        let (snapshot, basis) = basis(vault, wanted, &TimeZone::UTC).unwrap();
+        let charts = Charts::open(Source::snapshot(vault, &snapshot)).unwrap();
+        let chart = charts.chart(&PatientId("0001234567".into()), basis.as_of).unwrap();
+        assert_eq!(charts.roster().patients.len(), 1);
+        (chart.banner.name, basis.is_proven())
+    }
+
+    #[test]
+    fn charts_come_from_the_newest_proven_snapshot_unless_another_is_named() {
+        let dir = tempfile::tempdir().unwrap();
+        let vault = vault(dir.path());
+        let refused = basis(&vault, None, &TimeZone::UTC).map(|_| ());
+        assert!(matches!(refused, Err(Error::NotProven { .. })));
+        assert_eq!(name(&vault, Some("latest")), (Some("A B".into()), false));
+        drilled(&vault, "latest", 0);
+        assert_eq!(name(&vault, None), (Some("A B".into()), true));
+        let newer = backup(&vault, dir.path(), "C");
+        assert_eq!(name(&vault, None), (Some("A B".into()), true), "a newer one is not proven yet");
+        drilled(&vault, &newer.0, 1);
+        assert_eq!(name(&vault, None), (Some("A B".into()), true), "a drill found the newer one wanting");
+        assert_eq!(name(&vault, Some(newer.short())), (Some("C B".into()), false));
+        drilled(&vault, &newer.0, 0);
+        assert_eq!(name(&vault, None), (Some("C B".into()), true));
+        let first = first_chart(&vault, &vault.find("latest").unwrap()).unwrap().unwrap();
+        assert_eq!(first.patient.0, "0001234567");
+    }
+}
