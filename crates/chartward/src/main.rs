@@ -4,6 +4,9 @@
 
 mod cli;
 mod output;
+mod rehearse;
+mod sample;
+mod wiring;
 
 use std::process::ExitCode;
 

@@ -14,6 +14,11 @@ pub(crate) enum Output {
 }
 
 impl Output {
+    /// As the `--json` flag says.
+    pub(crate) fn new(json: bool) -> Output {
+        if json { Output::Json } else { Output::People }
+    }
+
     /// Prints one JSON line, in JSON mode only. A reader that went away is no error.
     pub(crate) fn line(self, value: &impl Serialize) -> anyhow::Result<()> {
         if self == Output::Json {

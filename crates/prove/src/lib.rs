@@ -15,5 +15,5 @@ mod sentence;
 pub use error::Error;
 pub use lang::Lang;
 pub use ledger::{Entry, Fact, Head, Ledger};
-pub use report::{Comparison, Report, Written};
+pub use report::{Comparison, ComparisonRow, Report, Written};
 pub use sentence::sentence;

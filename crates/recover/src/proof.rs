@@ -18,8 +18,27 @@ pub const PATH: &str = "/.chartward/proof.json";
 /// What the ledger signed about it, beside it.
 pub const LEDGER_ENTRY_PATH: &str = "/.chartward/ledger-entry.json";
 
-const METHOD: &str = "the snapshot was restored into an empty folder; every SS-MIX2 record was decoded, every database \
-     checked and counted by SQLite, and the counts compared with those taken at capture";
+/// Where a drill restored to, which the times it measured depend on.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum RestoredTo {
+    /// A file system in memory.
+    Memory,
+    /// A disk.
+    Disk,
+}
+
+impl RestoredTo {
+    fn method(self) -> String {
+        let place = match self {
+            RestoredTo::Memory => "a folder in memory",
+            RestoredTo::Disk => "a folder on disk",
+        };
+        format!(
+            "the snapshot was restored into {place}; every SS-MIX2 record was decoded, every database checked and \
+             counted by SQLite, and the counts compared with those taken at capture"
+        )
+    }
+}
 
 /// No proof is larger: it holds counts.
 const BYTES_MAX: u64 = 1 << 20;
@@ -44,7 +63,7 @@ pub fn proofs(vault: &Vault) -> Result<Vec<Proof>, Error> {
 }
 
 /// The statement that a drill took place, with its counts and without any path.
-pub fn of_drill(drill: &Drill, vault_id: &str) -> Proof {
+pub fn of_drill(drill: &Drill, vault_id: &str, restored_to: RestoredTo) -> Proof {
     let mut counts: BTreeMap<ShortfallKind, u64> = BTreeMap::new();
     for shortfall in &drill.shortfalls {
         *counts.entry(shortfall.kind).or_default() += 1;
@@ -69,7 +88,7 @@ pub fn of_drill(drill: &Drill, vault_id: &str) -> Proof {
         bytes: drill.census.bytes,
         database_rows: rows,
         shortfalls: counts.into_iter().collect(),
-        method: METHOD.to_owned(),
+        method: restored_to.method(),
     }
 }
 

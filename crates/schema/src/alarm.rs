@@ -53,10 +53,14 @@ pub struct Alarm {
     pub id: String,
     /// How bad it is.
     pub severity_id: Severity,
-    /// One sentence for the operator.
+    /// One sentence for the operator, in English.
     pub title: String,
-    /// What to do next.
+    /// The same in Japanese.
+    pub title_ja: String,
+    /// What to do next, in English.
     pub next_step: String,
+    /// The same in Japanese.
+    pub next_step_ja: String,
 }
 
 /// What would be lost and how soon charts would be read again, as proven, with what speaks against it.

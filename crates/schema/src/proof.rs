@@ -22,6 +22,8 @@ pub struct Drill {
     pub rpo_seconds: Option<f64>,
     /// What was counted by reading the restored files.
     pub census: Census,
+    /// SS-MIX2 records that decoded.
+    pub records_decoded: u64,
     /// What the manifest promised.
     pub expected: Census,
     /// What is missing or wrong. A drill without any has passed.

@@ -162,7 +162,9 @@ struct ShownChart<'a> {
 fn show(reading: Reading<'_>, patient: &PatientId, html: Option<PathBuf>) -> anyhow::Result<ExitCode> {
     let Reading { charts, basis, lang, output } = reading;
     let Some(chart) = charts.chart(patient, basis.as_of) else {
-        bail!("there is no patient {patient} in these records; find the id with `chartward charts list NAME`");
+        bail!(
+            "there is no patient {patient} in these records; find the id with `chartward charts list NAME`"
+        );
     };
     output.line(&ShownChart { kind: "chart", basis: &basis, chart: &chart })?;
     if let Some(file) = &html {

@@ -72,7 +72,7 @@ pub(crate) fn run(args: GuardArgs) -> anyhow::Result<ExitCode> {
     match args.mode {
         Mode::Permission => guard::permission(settings, &mut tell)?,
         Mode::Auto if may_hold_opens() => guard::permission(settings, &mut tell)?,
-        Mode::Auto | Mode::Unprivileged => bail!("not yet"),
+        Mode::Auto | Mode::Unprivileged => guard::unprivileged(settings, &mut tell)?,
     }
     Ok(ExitCode::SUCCESS)
 }

@@ -3,7 +3,23 @@
 //! Exit status everywhere: 0 done and nothing found, 1 something found or part of the work not done, 2 it could
 //! not run.
 
+pub(crate) mod backup;
+mod charts;
+pub(crate) mod drill;
+mod guard;
+mod lang;
 mod password;
+mod progress;
+mod prove;
+mod recovery_sheet;
+mod rehearse;
+mod restore;
+mod sample;
+pub(crate) mod sandbox;
+mod snapshots;
+mod status;
+mod vault;
+mod vault_args;
 
 use std::env;
 use std::path::PathBuf;
@@ -25,7 +41,34 @@ struct Cli {
 }
 
 #[derive(Subcommand)]
-enum Command {}
+enum Command {
+    /// Replay an incident of the past on real parts, in a folder of its own
+    Rehearse(rehearse::Args),
+    /// Make a synthetic hospital
+    Sample(sample::SampleArgs),
+    /// Make a vault, or look for damage in one
+    Vault(vault::Args),
+    /// Capture one consistent moment into the vault
+    Backup(backup::Args),
+    /// List what the vault holds
+    Snapshots(snapshots::Args),
+    /// Get files back from the vault
+    Restore(restore::Args),
+    /// Restore into a sandbox, read every record, sign what was found
+    Drill(drill::Args),
+    /// Say what would be lost now, how soon charts would be read again, and what is wrong
+    Status(status::Args),
+    /// Print what a person needs to restore on a bare machine
+    RecoverySheet(recovery_sheet::Args),
+    /// Read charts while the record system is down
+    Charts(charts::ChartsArgs),
+    /// Watch a folder and stop what encrypts it
+    Guard(guard::GuardArgs),
+    /// Check the signed ledger, or give out a copy of it
+    Prove(prove::ProveArgs),
+    #[command(hide = true)]
+    SimulateEncryptor(crate::rehearse::EncryptorArgs),
+}
 
 pub(crate) fn main() -> ExitCode {
     match run(Cli::parse().command) {
@@ -38,7 +81,21 @@ pub(crate) fn main() -> ExitCode {
 }
 
 fn run(command: Command) -> anyhow::Result<ExitCode> {
-    match command {}
+    match command {
+        Command::Rehearse(args) => rehearse::run(args),
+        Command::Sample(args) => sample::run(args),
+        Command::Vault(args) => vault::run(args),
+        Command::Backup(args) => backup::run(args),
+        Command::Snapshots(args) => snapshots::run(args),
+        Command::Restore(args) => restore::run(args),
+        Command::Drill(args) => drill::run(args),
+        Command::Status(args) => status::run(args),
+        Command::RecoverySheet(args) => recovery_sheet::run(args),
+        Command::Charts(args) => charts::run(args),
+        Command::Guard(args) => guard::run(args),
+        Command::Prove(args) => prove::run(args),
+        Command::SimulateEncryptor(args) => rehearse::run_encryptor(&args),
+    }
 }
 
 /// Prints the whole chain of causes, the operation first.
@@ -46,6 +103,9 @@ fn explain(error: &anyhow::Error) {
     eprintln!("chartward: {error}");
     for cause in error.chain().skip(1) {
         eprintln!("  because: {cause}");
+    }
+    if let Some(step) = error.chain().find_map(|cause| cause.downcast_ref::<recover::Error>()?.next_step()) {
+        eprintln!("  next: {step}");
     }
 }
 

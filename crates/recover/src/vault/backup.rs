@@ -191,9 +191,9 @@ impl Vault {
         self.load_index()?;
         if lock.alone {
             self.backend.remove_temporary_files()?;
-            // Packs of a backup that was killed are as good as any.
-            self.read_headers()?;
         }
+        // Packs of a backup that was killed are as good as any; so are those of one that is still running.
+        self.read_headers()?;
         Ok(lock)
     }
 

@@ -1,0 +1,97 @@
+//! `chartward status`: the one sentence, and what makes it shaky.
+
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use jiff::tz::TimeZone;
+use jiff::{SignedDuration, Span, Timestamp};
+use prove::{Entry, Fact, Lang, Ledger, sentence};
+use recover::Error;
+use recover::status::{Limits, Medium, Remembered, assess, look};
+use recover::vault::Vault;
+
+use super::lang::LangArgs;
+use super::state_dir;
+use super::vault_args::VaultArgs;
+use crate::output::Output;
+
+#[derive(clap::Args)]
+pub(crate) struct Args {
+    #[command(flatten)]
+    vault: VaultArgs,
+    /// Oldest age of the newest backup before it is an alarm, such as 26h or 2d
+    #[arg(long, value_name = "AGE", value_parser = age)]
+    max_age: Option<SignedDuration>,
+    /// Oldest age of the newest passed drill before it is an alarm, such as 7d
+    #[arg(long, value_name = "AGE", value_parser = age)]
+    max_proof_age: Option<SignedDuration>,
+    /// State folder
+    #[arg(long, value_name = "DIR")]
+    state: Option<PathBuf>,
+    #[command(flatten)]
+    lang: LangArgs,
+    /// Print JSON lines
+    #[arg(long)]
+    json: bool,
+}
+
+pub(crate) fn run(args: Args) -> anyhow::Result<ExitCode> {
+    let output = Output::new(args.json);
+    let now = Timestamp::now();
+    let medium = medium(&args.vault)?;
+    let remembered = remembered(args.state)?;
+    let defaults = Limits::default();
+    let limits = Limits {
+        snapshot_age_max: args.max_age.unwrap_or(defaults.snapshot_age_max),
+        proof_age_max: args.max_proof_age.unwrap_or(defaults.proof_age_max),
+    };
+    let status = assess(&medium, remembered.as_ref(), &limits, now);
+    output.line(&status)?;
+    if output == Output::People {
+        let lang = args.lang.lang();
+        output.say(sentence(&status, lang, &TimeZone::system()));
+        for alarm in &status.alarms {
+            let (title, step) = match lang {
+                Lang::En => (&alarm.title, &alarm.next_step),
+                Lang::Ja => (&alarm.title_ja, &alarm.next_step_ja),
+            };
+            output.say(format_args!("\n[{}] {title}\n    → {step}", alarm.id));
+        }
+    }
+    Ok(if status.alarms.is_empty() { ExitCode::SUCCESS } else { ExitCode::from(1) })
+}
+
+/// Looks at the medium. That it is absent or empty is what status is there to say, not an error of it.
+fn medium(args: &VaultArgs) -> anyhow::Result<Medium> {
+    match Vault::probe(args.dir()) {
+        Err(Error::MediumAbsent { .. }) => Ok(Medium::Absent),
+        Err(Error::NoRepository { .. }) => Ok(Medium::Empty),
+        Err(error) => Err(error.into()),
+        Ok(()) => Ok(look(&args.open()?)?),
+    }
+}
+
+/// The newest snapshot that the ledger says was sealed. A state folder without a ledger remembers nothing.
+fn remembered(state: Option<PathBuf>) -> anyhow::Result<Option<Remembered>> {
+    let state = state_dir(state)?;
+    if !state.join(prove::ledger::FILE_NAME).exists() {
+        return Ok(None);
+    }
+    let entries = Ledger::open(&state, Timestamp::now())?.entries()?;
+    Ok(entries.into_iter().rev().find_map(sealed))
+}
+
+fn sealed(entry: Entry) -> Option<Remembered> {
+    match entry.fact {
+        Fact::SnapshotSealed { snapshot, captured_at, .. } => {
+            Some(Remembered { snapshot, time: captured_at })
+        }
+        _ => None,
+    }
+}
+
+/// An age as people write it: `26h`, `2d`, `90 minutes`.
+fn age(text: &str) -> Result<SignedDuration, String> {
+    let span: Span = text.parse().map_err(|error| format!("{error}; write an age such as 26h or 2d"))?;
+    span.to_duration(jiff::SpanRelativeTo::days_are_24_hours()).map_err(|error| error.to_string())
+}

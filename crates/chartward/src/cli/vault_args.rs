@@ -1,0 +1,36 @@
+//! Which vault a command works on, and how it is opened.
+
+use std::path::{Path, PathBuf};
+
+use anyhow::Context;
+use recover::vault::Vault;
+
+use super::password::PasswordArgs;
+
+/// `--vault` with the passphrase's sources.
+#[derive(Debug, Clone, clap::Args)]
+pub(crate) struct VaultArgs {
+    /// Folder of the vault
+    #[arg(long, value_name = "DIR", env = "CHARTWARD_VAULT")]
+    vault: PathBuf,
+    #[command(flatten)]
+    password: PasswordArgs,
+}
+
+impl VaultArgs {
+    /// Where the vault is, or should be.
+    pub(crate) fn dir(&self) -> &Path {
+        &self.vault
+    }
+
+    /// Opens the vault. A medium that is absent or empty is found before anybody is asked for a passphrase.
+    pub(crate) fn open(&self) -> anyhow::Result<Vault> {
+        Vault::probe(&self.vault)?;
+        let vault = Vault::open(&self.vault, &self.password.read()?)
+            .with_context(|| format!("cannot open the vault in {}", self.vault.display()))?;
+        for note in vault.notes() {
+            eprintln!("chartward: {note}");
+        }
+        Ok(vault)
+    }
+}

@@ -1,0 +1,12 @@
+//! Rehearsals: an incident of the past replayed on real parts, in a folder of its own.
+
+mod encryptor;
+mod fingerprint;
+mod narrator;
+mod processes;
+mod stage;
+mod story;
+mod uda_2018;
+
+pub(crate) use encryptor::{EncryptorArgs, run as run_encryptor};
+pub(crate) use uda_2018::{Script, play};

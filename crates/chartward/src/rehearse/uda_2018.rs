@@ -1,0 +1,419 @@
+//! Uda City Hospital, October 2018, replayed: what happened there, and what happens with a guard and a proven vault.
+//!
+//! 2018: GandCrab encrypted the records of 1,133 of 3,835 patients. Staff found it at 05:40, cables were pulled at
+//! 08:00, at 17:00 it turned out that no backup existed, and care went on with paper for two days. The way in was
+//! never determined, so the rehearsal begins where the attacker already runs as a process on the host.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::Stdio;
+use std::time::{Duration, Instant};
+
+use anyhow::{Context, ensure};
+use jiff::Timestamp;
+use jiff::tz::TimeZone;
+use prove::{Fact, Lang, Ledger};
+use recover::vault::{Password, Vault};
+use schema::{Effect, Finding, Incident, Proof, Stage as Part};
+use serde::Serialize;
+use serde_json::Value;
+
+use super::encryptor::{self, Deed};
+use super::fingerprint::{Difference, Fingerprint};
+use super::narrator::Narrator;
+use super::processes::{Attacker, Watcher, can_unshare_network, command};
+use super::stage::Stage;
+use super::story;
+use crate::cli::backup::Backup;
+use crate::cli::drill::{self, Place};
+use crate::cli::sandbox::Sandbox;
+use crate::output::Output;
+use crate::sample::{self, Hospital};
+
+/// How long the attacker may go on before the rehearsal gives up on the guard.
+const PATIENCE: Duration = Duration::from_secs(600);
+/// After the attacker ended by itself, how long the guard may still take to say so.
+const GRACE: Duration = Duration::from_secs(5);
+
+/// What to play.
+pub(crate) struct Script {
+    pub(crate) dir: Option<PathBuf>,
+    pub(crate) patients: u32,
+    pub(crate) seed: u64,
+    pub(crate) files_per_second: u32,
+    pub(crate) guard: bool,
+    pub(crate) backup: bool,
+    pub(crate) lang: Lang,
+}
+
+/// The last line of a rehearsal.
+#[derive(Debug, Serialize)]
+pub(crate) struct Summary {
+    #[serde(rename = "type")]
+    kind: &'static str,
+    rehearsal: &'static str,
+    synthetic: bool,
+    guard: bool,
+    backup: bool,
+    patients_total: u64,
+    patients_intact: u64,
+    patients_affected: u64,
+    files_touched: u64,
+    files_put_back: u64,
+    files_restored: u64,
+    files_irrecoverable: u64,
+    time_to_stop_ms: Option<u64>,
+    first_chart_seconds: Option<f64>,
+    restore_seconds: Option<f64>,
+    rpo_seconds: Option<f64>,
+    proof: Option<Proof>,
+    report: PathBuf,
+    report_ja: PathBuf,
+    ledger: PathBuf,
+    seconds: f64,
+}
+
+impl Summary {
+    /// Whether every record of every patient is as it was.
+    pub(crate) fn all_intact(&self) -> bool {
+        self.patients_intact == self.patients_total && self.files_irrecoverable == 0
+    }
+}
+
+/// Everything that belongs to the vault's side of the rehearsal.
+struct Protected {
+    vault: Vault,
+    proof: Proof,
+}
+
+/// What came of the attack.
+#[derive(Default)]
+pub(super) struct Outcome {
+    /// What the attacker wrote down.
+    pub(super) deeds: Vec<Deed>,
+    /// The guard's first line.
+    pub(super) ready: Option<Value>,
+    /// What it found.
+    pub(super) findings: Vec<Finding>,
+    /// Files it put back.
+    pub(super) put_back: u64,
+    /// From the first harmful act to the attacker standing still.
+    pub(super) time_to_stop_ms: Option<u64>,
+}
+
+/// Plays the rehearsal to its end and prints the summary.
+pub(crate) fn play(script: &Script, output: Output) -> anyhow::Result<Summary> {
+    let started = Instant::now();
+    let stage = Stage::make(script.dir.as_deref())?;
+    let ledger = Ledger::open(&stage.state(), Timestamp::now())?;
+    let mut narrator = Narrator::new(output, script.lang);
+    let isolated = can_unshare_network();
+    story::say_what_is_real(isolated, output);
+
+    let before = build(script, &stage, &mut narrator)?;
+    let protected = if script.backup { Some(protect(&stage, &ledger, &mut narrator, output)?) } else { None };
+    let outcome = attack(script, &stage, isolated, &before, &mut narrator)?;
+    ledger.append(
+        Fact::IncidentDeclared { title: story::TITLE.to_owned(), synthetic: true },
+        Timestamp::now(),
+    )?;
+    let after_attack = before.difference(&Fingerprint::take(&stage.hospital())?);
+    let mut effect = story::effect_of(&before, &outcome.deeds, &stage.hospital());
+    effect.files_put_back = outcome.put_back;
+    effect.time_to_stop_ms = outcome.time_to_stop_ms;
+    if let Some(protected) = &protected {
+        read_chart(&stage, isolated, &outcome.deeds, &mut effect, &mut narrator)?;
+        put_back(&stage, protected, &after_attack, &outcome.deeds, &mut effect, &mut narrator)?;
+    }
+    verify(&stage, &before, &mut effect, &mut narrator)?;
+    ledger
+        .append(Fact::IncidentClosed { title: story::TITLE.to_owned(), synthetic: true }, Timestamp::now())?;
+
+    let proof = protected.map(|protected| protected.proof);
+    let incident = Incident {
+        title: story::TITLE.to_owned(),
+        synthetic: Some(story::SYNTHETIC.to_owned()),
+        timeline: narrator.into_timeline(),
+        findings: outcome.findings,
+        effect: effect.clone(),
+        proof: proof.clone(),
+        observed: story::observed(script, outcome.ready.as_ref()),
+        not_observed: story::not_observed(),
+    };
+    let written = story::report(&incident, script, &ledger, &stage.report())?;
+    ledger.append(written.fact(), Timestamp::now())?;
+    let summary = Summary {
+        kind: "summary",
+        rehearsal: "uda-2018",
+        synthetic: true,
+        guard: script.guard,
+        backup: script.backup,
+        patients_total: effect.patients_total,
+        patients_intact: effect.patients_intact,
+        patients_affected: effect.patients_affected,
+        files_touched: effect.files_touched,
+        files_put_back: effect.files_put_back,
+        files_restored: effect.files_restored,
+        files_irrecoverable: effect.files_irrecoverable,
+        time_to_stop_ms: effect.time_to_stop_ms,
+        first_chart_seconds: effect.first_chart_seconds,
+        restore_seconds: effect.restore_seconds,
+        rpo_seconds: proof.as_ref().and_then(|proof| proof.rpo_seconds),
+        proof,
+        report: written.html_en,
+        report_ja: written.html_ja,
+        ledger: stage.ledger(),
+        seconds: started.elapsed().as_secs_f64(),
+    };
+    story::side_by_side(&effect, script, output);
+    story::farewell(&summary.report, &summary.report_ja, &stage, &effect, output);
+    output.line(&summary)?;
+    Ok(summary)
+}
+
+fn build(script: &Script, stage: &Stage, narrator: &mut Narrator) -> anyhow::Result<Fingerprint> {
+    let until = Timestamp::now().to_zoned(TimeZone::system()).datetime();
+    let hospital = Hospital { patients: script.patients, seed: script.seed, until };
+    let built = sample::build(&hospital, &stage.hospital(), &|_| {})?;
+    narrator.tell(
+        Part::Prepare,
+        format!(
+            "A synthetic hospital stands: {} patients, {} files, built in {:.1} s.",
+            built.patients, built.files, built.seconds
+        ),
+        format!(
+            "架空の病院を用意しました: 患者 {} 人、ファイル {} 個（{:.1} 秒）。",
+            built.patients, built.files, built.seconds
+        ),
+    )?;
+    Fingerprint::take(&stage.hospital())
+}
+
+/// Backs up and proves it by a drill.
+fn protect(
+    stage: &Stage,
+    ledger: &Ledger,
+    narrator: &mut Narrator,
+    output: Output,
+) -> anyhow::Result<Protected> {
+    let password = Password::new(fs::read(stage.password_file()?)?);
+    let vault = Vault::init(&stage.vault(), &password)?;
+    ledger.append(Fact::VaultInitialised { vault_id: vault.id().to_owned() }, Timestamp::now())?;
+    let backup = Backup {
+        sources: vec![stage.hospital()],
+        exclude: Vec::new(),
+        tags: Vec::new(),
+        sandbox: Some(stage.state()),
+    };
+    let captured = backup.perform(&vault, ledger, output)?;
+    let (manifest, id) = (&captured.manifest, captured.snapshot.short());
+    let seconds = manifest.finished_at.duration_since(manifest.started_at).as_secs_f64();
+    narrator.tell(
+        Part::Prepare,
+        format!("Backed up as snapshot {id}: {} files in {seconds:.1} s.", manifest.census.files),
+        format!(
+            "スナップショット {id} としてバックアップしました: ファイル {} 個（{seconds:.1} 秒）。",
+            manifest.census.files
+        ),
+    )?;
+    let snapshot = vault.find(&captured.snapshot.0)?;
+    let place = Place::Sandbox(Sandbox::for_files(manifest.census.files, manifest.census.bytes, None)?);
+    let drilled = drill::perform(&vault, ledger, &snapshot, &place, output)?;
+    ensure!(
+        drilled.proof.passed,
+        "the drill failed, so this rehearsal proves nothing: {:?}",
+        drilled.drill.shortfalls
+    );
+    let proof = drilled.proof;
+    narrator.tell(
+        Part::Prepare,
+        format!(
+            "Proven by restoring it: {} patients, {} records decoded, everything back in {:.1} s.",
+            proof.patients, proof.records, proof.rto_full_seconds
+        ),
+        format!(
+            "復元して証明しました: 患者 {} 人、記録 {} 件を復号して読み、全復旧まで {:.1} 秒。",
+            proof.patients, proof.records, proof.rto_full_seconds
+        ),
+    )?;
+    Ok(Protected { vault, proof })
+}
+
+/// Lets the attacker loose, with the guard on or off, until it stands still or has done what it wanted.
+fn attack(
+    script: &Script,
+    stage: &Stage,
+    isolated: bool,
+    before: &Fingerprint,
+    narrator: &mut Narrator,
+) -> anyhow::Result<Outcome> {
+    let guard = script
+        .guard
+        .then(|| Watcher::guard(&stage.hospital(), &stage.guard_store(), &stage.state()))
+        .transpose()?;
+    if let Some((_, ready)) = &guard {
+        story::tell_guard_ready(ready, narrator)?;
+    }
+    let wanted = story::patients_wanted(before.patients().len());
+    let mut attacker = start_attacker(script, stage, isolated, wanted)?;
+    narrator.tell(
+        Part::Attack,
+        format!("The attacker starts: it goes for the records of {wanted} patients."),
+        format!("攻撃プロセスが動き出しました: 患者 {wanted} 人の記録を狙います。"),
+    )?;
+    let Some((mut guard, ready)) = guard else {
+        let status = attacker.0.wait()?;
+        ensure!(status.success(), "the attacker's process failed: {status}");
+        narrator.tell(
+            Part::Attack,
+            "Nobody stopped the attacker: it has done all it wanted.",
+            "誰も止めず、攻撃プロセスは目的を果たしました。",
+        )?;
+        return Ok(Outcome { deeds: encryptor::deeds(&stage.journal())?, ..Outcome::default() });
+    };
+    let stopped = wait_for_stop(&mut guard, &mut attacker)?;
+    attacker.end()?;
+    let lines = guard.stop()?;
+    let outcome = story::outcome(stopped.as_ref(), &lines, narrator)?;
+    Ok(Outcome { deeds: encryptor::deeds(&stage.journal())?, ready: Some(ready), ..outcome })
+}
+
+fn start_attacker(
+    script: &Script,
+    stage: &Stage,
+    isolated: bool,
+    patients: usize,
+) -> anyhow::Result<Attacker> {
+    let child = command(isolated)?
+        .arg("simulate-encryptor")
+        .arg("--rehearsal")
+        .arg(stage.root())
+        .arg("--token")
+        .arg(stage.token())
+        .arg("--store")
+        .arg(stage.storage())
+        .arg("--journal")
+        .arg(stage.journal())
+        .args(["--patients", &patients.to_string()])
+        .args(["--files-per-second", &script.files_per_second.to_string()])
+        .stdin(Stdio::null())
+        .stdout(Stdio::null())
+        .stderr(Stdio::null())
+        .spawn()
+        .context("the attacker's process cannot be started")?;
+    Ok(Attacker(child))
+}
+
+/// What the guard says when it has stopped the attacker and put back what was touched; `None` when it never does.
+fn wait_for_stop(guard: &mut Watcher, attacker: &mut Attacker) -> anyhow::Result<Option<Value>> {
+    let deadline = Instant::now() + PATIENCE;
+    while Instant::now() < deadline {
+        if let Some(stopped) = guard.wait_for("restored", Duration::from_millis(200))? {
+            return Ok(Some(stopped));
+        }
+        if attacker.0.try_wait()?.is_some() {
+            return guard.wait_for("restored", GRACE);
+        }
+    }
+    Ok(None)
+}
+
+/// Reads one affected patient's chart from the vault alone, in a process without network, while the store is down.
+fn read_chart(
+    stage: &Stage,
+    isolated: bool,
+    deeds: &[Deed],
+    effect: &mut Effect,
+    narrator: &mut Narrator,
+) -> anyhow::Result<()> {
+    let patient =
+        deeds.first().map(|deed| deed.patient.clone()).context("the attacker touched no patient")?;
+    let started = Instant::now();
+    let shown = command(isolated)?
+        .args(["charts", "show", &patient, "--json", "--vault"])
+        .arg(stage.vault())
+        .arg("--password-file")
+        .arg(stage.password_file()?)
+        .stdin(Stdio::null())
+        .output()?;
+    ensure!(
+        shown.status.success(),
+        "the chart could not be read: {}",
+        String::from_utf8_lossy(&shown.stderr)
+    );
+    let seconds = started.elapsed().as_secs_f64();
+    effect.first_chart_seconds = Some(seconds);
+    narrator.tell(
+        Part::Continue,
+        format!("A patient's chart was read from the vault alone after {seconds:.2} s, with the store down."),
+        format!("記録庫が止まったまま、保管庫だけから患者のカルテを {seconds:.2} 秒で読みました。"),
+    )
+}
+
+/// Restores in place what differs, and moves aside what the attacker left.
+fn put_back(
+    stage: &Stage,
+    protected: &Protected,
+    after_attack: &Difference,
+    deeds: &[Deed],
+    effect: &mut Effect,
+    narrator: &mut Narrator,
+) -> anyhow::Result<()> {
+    let started = Instant::now();
+    let snapshot = protected.vault.find(&protected.proof.snapshot.0)?;
+    let report = protected.vault.restore(&snapshot, Path::new("/"), &[stage.storage()], &|_| {})?;
+    ensure!(report.not_restored.is_empty(), "not everything came back: {:?}", report.not_restored);
+    let aside = set_aside(stage, deeds)?;
+    let seconds = started.elapsed().as_secs_f64();
+    let restored = after_attack.damaged.len();
+    effect.restore_seconds = Some(seconds);
+    effect.files_restored = restored as u64;
+    narrator.tell(
+        Part::Restore,
+        format!(
+            "Restored in {seconds:.1} s: {} files compared with the vault, {restored} of them differed and came back, \
+             {aside} left by the attacker were set aside.",
+            report.files
+        ),
+        format!(
+            "{seconds:.1} 秒で復元: {} 個を保管庫と照合し、異なる {restored} 個を戻し、攻撃者が残した {aside} 個を隔離しました。",
+            report.files
+        ),
+    )
+}
+
+/// Moves the attacker's notes and encrypted copies out of the store; nothing is deleted.
+fn set_aside(stage: &Stage, deeds: &[Deed]) -> anyhow::Result<usize> {
+    let mut moved = 0;
+    for deed in deeds {
+        let left = if deed.note { deed.path.clone() } else { encryptor::with_suffix(&deed.path) };
+        if left.is_file() {
+            let aside = stage.quarantine().join(left.strip_prefix(stage.root())?);
+            fs::create_dir_all(aside.parent().context("a path without a folder")?)?;
+            fs::rename(&left, aside)?;
+            moved += 1;
+        }
+    }
+    Ok(moved)
+}
+
+/// Compares every file with what it was before the attack, trusting neither guard nor vault.
+fn verify(
+    stage: &Stage,
+    before: &Fingerprint,
+    effect: &mut Effect,
+    narrator: &mut Narrator,
+) -> anyhow::Result<()> {
+    let difference = before.difference(&Fingerprint::take(&stage.hospital())?);
+    effect.files_irrecoverable = difference.damaged.len() as u64;
+    effect.patients_intact = effect.patients_total - difference.patients().len() as u64;
+    let Effect { patients_intact, patients_total, files_irrecoverable, .. } = effect;
+    narrator.tell(
+        Part::Prove,
+        format!(
+            "Verified by content: {patients_intact} of {patients_total} patients are as they were, \
+             {files_irrecoverable} files are lost."
+        ),
+        format!("内容で検証: 患者 {patients_total} 人中 {patients_intact} 人が元どおり、失われたファイル {files_irrecoverable} 個。"),
+    )
+}

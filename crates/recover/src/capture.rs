@@ -1,0 +1,196 @@
+//! Capturing one consistent moment of a store and sealing it with a manifest of what it should hold.
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::sync::{Mutex, PoisonError};
+
+use jiff::Timestamp;
+use jiff::tz::TimeZone;
+use schema::{DatabaseCensus, Exception, ExceptionKind, Manifest, SnapshotId};
+
+use crate::adapter::sqlite;
+use crate::adapter::ssmix2::Tally;
+use crate::error::Error;
+use crate::examine::{Condition, condition};
+use crate::vault::{BackupReport, BackupRequest, Kind, Progress, Snapshot, Vault};
+use crate::{manifest, proof};
+
+/// Folders deeper than this are not searched for databases.
+const DEPTH_MAX: usize = 128;
+
+/// What to capture.
+pub struct CaptureRequest {
+    /// Folders, absolute.
+    pub roots: Vec<PathBuf>,
+    /// Paths that are left out.
+    pub exclude: Vec<PathBuf>,
+    /// Tags of the snapshot.
+    pub tags: Vec<String>,
+    /// This host's name.
+    pub hostname: String,
+    /// The hospital's time zone.
+    pub zone: TimeZone,
+    /// An empty folder of mode 0700 with room for every database; the caller removes it.
+    pub staging: PathBuf,
+}
+
+/// What a capture came to.
+pub struct Captured {
+    /// The sealed snapshot.
+    pub snapshot: SnapshotId,
+    /// The engine's report.
+    pub report: BackupReport,
+    /// The manifest that was sealed with it.
+    pub manifest: Manifest,
+}
+
+/// Captures the databases by their own means, the rest as files, and seals the snapshot.
+///
+/// Trouble with single files is in the manifest's exceptions; an error means that no snapshot was made.
+pub fn capture(
+    vault: &Vault,
+    request: &CaptureRequest,
+    now: &dyn Fn() -> Timestamp,
+    progress: &dyn Fn(Progress),
+) -> Result<Captured, Error> {
+    let started_at = now();
+    let databases = Databases::capture(request)?;
+    let inspected: Mutex<BTreeMap<PathBuf, Condition>> = Mutex::default();
+    let known = known_broken(vault, request)?;
+    let mut sealed = None;
+    let report = vault.backup(
+        BackupRequest {
+            exclude: request.exclude.iter().chain(&databases.left_out).cloned().collect(),
+            substitutes: databases.copies,
+            tags: request.tags.clone(),
+            hostname: request.hostname.clone(),
+            time: started_at,
+            inspect: Some(&|path, content| {
+                // Only records are looked at here: the drill reads the rest.
+                if decode::ssmix2::locate(path).is_some() {
+                    let mut inspected = inspected.lock().unwrap_or_else(PoisonError::into_inner);
+                    inspected.insert(path.to_path_buf(), condition(content));
+                }
+            }),
+            extra: Some(Box::new(|report, captured| {
+                let mut tally = Tally::new(request.zone.clone());
+                let mut exceptions = report.exceptions.clone();
+                let inspected = inspected.lock().unwrap_or_else(PoisonError::into_inner);
+                for entry in captured {
+                    let entry = entry?;
+                    if entry.kind() == Kind::File {
+                        tally.file(&entry.path, entry.size(), Some(entry.mtime()));
+                        let known = || known.get(&entry.path).cloned();
+                        exceptions.extend(
+                            inspected.get(&entry.path).map_or_else(known, |it| broken(&entry.path, it)),
+                        );
+                    }
+                }
+                exceptions.extend(databases.failed);
+                exceptions.sort_by(|a, b| a.path.cmp(&b.path));
+                let manifest = Manifest {
+                    version: manifest::VERSION,
+                    started_at,
+                    finished_at: now(),
+                    hostname: request.hostname.clone(),
+                    roots: request.roots.iter().map(|root| root.to_string_lossy().into_owned()).collect(),
+                    census: tally.finish(databases.counted),
+                    exceptions,
+                };
+                let bytes = manifest::write(&manifest)?;
+                sealed = Some(manifest);
+                Ok(vec![(manifest::PATH.to_owned(), bytes)])
+            })),
+            ..BackupRequest::new(request.roots.clone())
+        },
+        progress,
+    )?;
+    let snapshot = report.snapshot.clone();
+    let (Some(snapshot), Some(manifest)) = (snapshot, sealed) else {
+        let source = std::io::Error::other("the engine sealed no snapshot");
+        return Err(Error::Engine { op: "seal the snapshot", source });
+    };
+    Ok(Captured { snapshot, report, manifest })
+}
+
+/// The exception for a record that does not decode.
+fn broken(path: &Path, condition: &Condition) -> Option<Exception> {
+    let (kind, cause) = match condition {
+        Condition::Readable => return None,
+        Condition::Undecodable(cause) => (ExceptionKind::Malformed, cause.clone()),
+        Condition::Noise => (ExceptionKind::Encrypted, "its bytes look encrypted".to_owned()),
+    };
+    Some(Exception { path: path.to_string_lossy().into_owned(), kind, cause })
+}
+
+/// Records that were broken in the last snapshot of the same folders: unchanged files are not read again, so what
+/// was known of them is carried on.
+fn known_broken(vault: &Vault, request: &CaptureRequest) -> Result<BTreeMap<PathBuf, Exception>, Error> {
+    let roots: Vec<String> = request.roots.iter().map(|root| root.to_string_lossy().into_owned()).collect();
+    let same = |snapshot: &Snapshot| snapshot.hostname == request.hostname && snapshot.paths == roots;
+    let Some(last) = proof::data_snapshots(vault)?.into_iter().rev().find(same) else {
+        return Ok(BTreeMap::new());
+    };
+    let exceptions = manifest::read(vault, &last)?.map(|manifest| manifest.exceptions).unwrap_or_default();
+    let of_content =
+        |exception: &Exception| matches!(exception.kind, ExceptionKind::Malformed | ExceptionKind::Encrypted);
+    Ok(exceptions
+        .into_iter()
+        .filter(of_content)
+        .map(|exception| (PathBuf::from(&exception.path), exception))
+        .collect())
+}
+
+/// The databases below the roots, copied at one moment each.
+#[derive(Default)]
+struct Databases {
+    /// From the path of the live database to its copy.
+    copies: BTreeMap<PathBuf, PathBuf>,
+    /// What must not be read as a file: companions of a captured database, and databases that failed.
+    left_out: Vec<PathBuf>,
+    counted: Vec<DatabaseCensus>,
+    failed: Vec<Exception>,
+}
+
+impl Databases {
+    fn capture(request: &CaptureRequest) -> Result<Databases, Error> {
+        let mut found = Vec::new();
+        for root in &request.roots {
+            find(root, &request.exclude, 0, &mut found);
+        }
+        let mut databases = Databases::default();
+        for (number, path) in found.into_iter().enumerate() {
+            let copy = request.staging.join(format!("{number}.sqlite"));
+            match sqlite::capture(&path, &copy) {
+                Ok(census) => {
+                    databases.counted.push(census);
+                    databases.left_out.extend(sqlite::companions(&path));
+                    databases.copies.insert(path, copy);
+                }
+                // Torn or not, its bytes are better than nothing: it is captured as a file, and named.
+                Err(error) => databases.failed.push(Exception {
+                    path: path.to_string_lossy().into_owned(),
+                    kind: ExceptionKind::Database,
+                    cause: format!("captured as a plain file, since: {}", error.chain()),
+                }),
+            }
+        }
+        Ok(databases)
+    }
+}
+
+/// Databases below `path`. What cannot be listed is named by the archiver, which comes the same way.
+fn find(path: &Path, exclude: &[PathBuf], depth: usize, found: &mut Vec<PathBuf>) {
+    if depth > DEPTH_MAX || exclude.iter().any(|excluded| excluded == path) {
+        return;
+    }
+    let Ok(metadata) = fs::symlink_metadata(path) else { return };
+    if metadata.is_file() && sqlite::is_database(path, metadata.len()) {
+        found.push(path.to_path_buf());
+    } else if metadata.is_dir()
+        && let Ok(entries) = fs::read_dir(path)
+    {
+        entries.flatten().for_each(|entry| find(&entry.path(), exclude, depth + 1, found));
+    }
+}

@@ -1,0 +1,189 @@
+//! The drill: restore a snapshot into a sandbox, read every record, compare with what was captured.
+//!
+//! A backup that lists, and a job that said success, prove nothing; this does.
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+
+use jiff::Timestamp;
+use jiff::tz::TimeZone;
+use schema::{Census, DatabaseCensus, Drill, ExceptionKind, Manifest, Shortfall, ShortfallKind};
+
+use crate::charts;
+use crate::error::Error;
+use crate::examine::{Examination, examine};
+use crate::manifest;
+use crate::vault::{Progress, RestoreReport, Snapshot, Vault};
+
+/// What to drill, and where.
+pub struct DrillRequest<'r> {
+    /// The snapshot to restore.
+    pub snapshot: &'r Snapshot,
+    /// An empty folder with room for all of it.
+    pub sandbox: &'r Path,
+    /// What the last proven snapshot before this one held: records do not become fewer by themselves.
+    pub previous: Option<&'r Census>,
+    /// The hospital's time zone.
+    pub zone: TimeZone,
+    /// The clock.
+    pub now: &'r dyn Fn() -> Timestamp,
+}
+
+/// Where a drill is, for a progress display.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum DrillStep {
+    /// The vault's engine is restoring.
+    Restoring(Progress),
+    /// Files are read.
+    Reading {
+        /// So far.
+        files: u64,
+        /// Of so many.
+        total: u64,
+    },
+}
+
+/// Restores, reads and compares. An error means that the drill could not be carried out; what it found wrong is in
+/// the [`Drill`].
+pub fn drill(
+    vault: &Vault,
+    request: &DrillRequest<'_>,
+    progress: &(dyn Fn(DrillStep) + Sync),
+) -> Result<Drill, Error> {
+    let started_at = (request.now)();
+    let since_start = || (request.now)().duration_since(started_at).as_secs_f64();
+    let manifest = manifest::read(vault, request.snapshot)?;
+    let rto_first_chart_seconds = charts::first_chart(vault, request.snapshot)?.map(|_| since_start());
+    let roots: Vec<PathBuf> = request.snapshot.paths.iter().map(PathBuf::from).collect();
+    let restored = vault
+        .restore(request.snapshot, request.sandbox, &roots, &|step| progress(DrillStep::Restoring(step)))?;
+    let found = examine(request.sandbox, Path::new("/"), &request.zone, &|files, total| {
+        progress(DrillStep::Reading { files, total });
+    })?;
+    let rto_full_seconds = since_start();
+    let comparison = Comparison { manifest: manifest.as_ref(), previous: request.previous, found: &found };
+    let (shortfalls, remarks) = comparison.run(&restored);
+    let expected = manifest.map(|manifest| manifest.census).unwrap_or_default();
+    Ok(Drill {
+        snapshot: request.snapshot.id.clone(),
+        captured_at: request.snapshot.time,
+        started_at,
+        finished_at: (request.now)(),
+        rto_first_chart_seconds,
+        rto_full_seconds,
+        rpo_seconds: found
+            .census
+            .newest_record
+            .map(|newest| started_at.duration_since(newest.min(started_at)).as_secs_f64()),
+        census: found.census,
+        records_decoded: found.records_decoded,
+        expected,
+        shortfalls,
+        remarks,
+    })
+}
+
+struct Comparison<'c> {
+    manifest: Option<&'c Manifest>,
+    previous: Option<&'c Census>,
+    found: &'c Examination,
+}
+
+impl Comparison<'_> {
+    /// Shortfalls, and remarks on what was broken before it was captured.
+    fn run(&self, restored: &RestoreReport) -> (Vec<Shortfall>, Vec<Shortfall>) {
+        let mut shortfalls = Vec::new();
+        let mut remarks = Vec::new();
+        for lost in &restored.not_restored {
+            shortfalls.push(shortfall(ShortfallKind::NotRestored, lost.path.display(), &lost.cause));
+        }
+        self.contents(&mut shortfalls, &mut remarks);
+        shortfalls.extend(self.found.signs.shortfalls());
+        self.duplicates(&mut shortfalls);
+        match self.manifest {
+            Some(manifest) => against_manifest(&manifest.census, &self.found.census, &mut shortfalls),
+            None => remarks.push(shortfall(
+                ShortfallKind::Fewer,
+                "manifest",
+                "the snapshot has none (another program made it): restored files were compared with the snapshot alone",
+            )),
+        }
+        if self.found.census.files == 0 {
+            shortfalls.push(shortfall(ShortfallKind::Empty, "snapshot", "it holds no file"));
+        }
+        if let Some(previous) = self.previous {
+            against_previous(previous, &self.found.census, &mut shortfalls);
+        }
+        (shortfalls, remarks)
+    }
+
+    fn contents(&self, shortfalls: &mut Vec<Shortfall>, remarks: &mut Vec<Shortfall>) {
+        let broken_at_capture: BTreeMap<&str, ExceptionKind> = self
+            .manifest
+            .into_iter()
+            .flat_map(|manifest| &manifest.exceptions)
+            .map(|exception| (exception.path.as_str(), exception.kind))
+            .collect();
+        for (path, cause) in &self.found.undecodable {
+            let path = path.to_string_lossy();
+            let known = matches!(
+                broken_at_capture.get(path.as_ref()),
+                Some(ExceptionKind::Malformed | ExceptionKind::Encrypted)
+            );
+            let found = shortfall(ShortfallKind::Undecodable, &path, cause);
+            // Without a manifest nobody knows what the record was; its bytes are what was captured, so it is named.
+            if known || self.manifest.is_none() { remarks.push(found) } else { shortfalls.push(found) }
+        }
+        for (path, complaints) in &self.found.database_complaints {
+            shortfalls.push(shortfall(ShortfallKind::DatabaseDamaged, path.display(), complaints.join("; ")));
+        }
+    }
+
+    fn duplicates(&self, shortfalls: &mut Vec<Shortfall>) {
+        for storage in self.found.census.ssmix2.iter().filter(|storage| storage.duplicate_current > 0) {
+            let detail = format!("{} keys have more than one current file", storage.duplicate_current);
+            shortfalls.push(shortfall(ShortfallKind::DuplicateCurrent, &storage.root, detail));
+        }
+    }
+}
+
+/// Counts taken at capture are promises: nothing may be missing.
+fn against_manifest(expected: &Census, found: &Census, shortfalls: &mut Vec<Shortfall>) {
+    let mut fewer = |what: &str, expected: u64, found: u64| {
+        if found < expected {
+            shortfalls.push(shortfall(ShortfallKind::Fewer, what, format!("{found} of {expected} captured")));
+        }
+    };
+    fewer("files", expected.files, found.files);
+    fewer("patients", expected.patients(), found.patients());
+    fewer("SS-MIX2 records", expected.records(), found.records());
+    for database in &expected.databases {
+        let restored = found.databases.iter().find(|other| other.path == database.path);
+        rows(database, restored, &mut fewer);
+    }
+}
+
+fn rows(expected: &DatabaseCensus, found: Option<&DatabaseCensus>, fewer: &mut impl FnMut(&str, u64, u64)) {
+    for (table, rows) in &expected.tables {
+        let restored = found.and_then(|census| census.tables.get(table)).copied().unwrap_or(0);
+        fewer(&format!("rows of {table} in {}", expected.path), *rows, restored);
+    }
+}
+
+/// SS-MIX2 storage only grows (deleting renames), so fewer patients or records than the last proven snapshot held
+/// mean that something removed or renamed them before the capture.
+fn against_previous(previous: &Census, found: &Census, shortfalls: &mut Vec<Shortfall>) {
+    for (what, before, now) in [
+        ("patients", previous.patients(), found.patients()),
+        ("SS-MIX2 records", previous.records(), found.records()),
+    ] {
+        if now < before {
+            let detail = format!("{now} in this snapshot, {before} in the last proven one");
+            shortfalls.push(shortfall(ShortfallKind::Fewer, what, detail));
+        }
+    }
+}
+
+fn shortfall(kind: ShortfallKind, what: impl ToString, detail: impl ToString) -> Shortfall {
+    Shortfall { kind, what: what.to_string(), detail: detail.to_string() }
+}

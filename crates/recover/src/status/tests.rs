@@ -1,0 +1,130 @@
+use super::*;
+
+fn at(hours: i64) -> Timestamp {
+    Timestamp::UNIX_EPOCH + SignedDuration::from_hours(1_000_000 + hours)
+}
+
+fn held(id: &str, hours: i64) -> Held {
+    Held { id: SnapshotId(id.repeat(8)), time: at(hours), exceptions: 0, files: Some(10) }
+}
+
+fn proof(id: &str, hours: i64) -> Proof {
+    Proof {
+        version: 1,
+        vault_id: "v".into(),
+        snapshot: SnapshotId(id.repeat(8)),
+        captured_at: at(hours),
+        proven_at: at(hours),
+        passed: true,
+        newest_record: Some(at(hours - 1)),
+        rpo_seconds: Some(3_600.0),
+        rto_first_chart_seconds: Some(0.5),
+        rto_full_seconds: 30.0,
+        patients: 3,
+        records: 9,
+        unreadable_records: 0,
+        files: 10,
+        bytes: 100,
+        database_rows: 5,
+        shortfalls: Vec::new(),
+        method: String::new(),
+    }
+}
+
+fn present(snapshots: Vec<Held>, proofs: Vec<Proof>) -> Medium {
+    Medium::Present { snapshots, proofs, packs_damaged: 0, files_unreadable: 0 }
+}
+
+/// Alarm ids at hour 0 for a medium, worst first.
+fn check(medium: &Medium, remembered: Option<&str>, expected: &[&str]) -> Status {
+    let remembered = remembered.map(|id| Remembered { snapshot: SnapshotId(id.repeat(8)), time: at(-1) });
+    let status = assess(medium, remembered.as_ref(), &Limits::default(), at(0));
+    let ids: Vec<&str> = status.alarms.iter().map(|alarm| alarm.id.as_str()).collect();
+    assert_eq!(ids, expected);
+    status
+}
+
+#[test]
+fn a_fresh_proven_backup_raises_no_alarm_and_gives_the_three_figures() {
+    let status = check(&present(vec![held("aa", -2)], vec![proof("aa", -2)]), Some("aa"), &[]);
+    assert_eq!(
+        status.rpo_seconds,
+        Some(3.0 * 3_600.0),
+        "the newest record is an hour older than the snapshot"
+    );
+    assert_eq!((status.rto_first_chart_seconds, status.rto_full_seconds), (Some(0.5), Some(30.0)));
+}
+
+#[test]
+fn uda_the_medium_is_empty_although_the_job_said_success() {
+    let status = check(&Medium::Empty, Some("aa"), &["backup.medium_empty"]);
+    assert!(status.rpo_seconds.is_none(), "nothing is promised");
+    assert!(status.alarms[0].title.contains("aaaaaaaa"), "{}", status.alarms[0].title);
+}
+
+#[test]
+fn the_medium_is_absent() {
+    check(&Medium::Absent, None, &["backup.medium_absent"]);
+}
+
+#[test]
+fn a_backup_that_stopped_is_stale() {
+    check(&present(vec![held("aa", -30)], vec![proof("aa", -30)]), Some("aa"), &["backup.stale"]);
+}
+
+#[test]
+fn a_sealed_snapshot_that_is_gone_is_missed() {
+    let medium = present(vec![held("aa", -2)], vec![proof("aa", -2)]);
+    check(&medium, Some("bb"), &["backup.snapshot_missing"]);
+}
+
+#[test]
+fn packs_cut_short_are_damage() {
+    let medium = Medium::Present {
+        snapshots: vec![held("aa", -2)],
+        proofs: vec![proof("aa", -2)],
+        packs_damaged: 1,
+        files_unreadable: 0,
+    };
+    check(&medium, None, &["backup.damaged"]);
+}
+
+#[test]
+fn a_snapshot_of_encrypted_records_is_told_from_a_failed_restore() {
+    for (kind, id) in
+        [(ShortfallKind::Encrypted, "backup.encrypted"), (ShortfallKind::NotRestored, "backup.drill_failed")]
+    {
+        let failed = Proof { passed: false, shortfalls: vec![(kind, 7)], ..proof("bb", -1) };
+        let medium = present(vec![held("aa", -2), held("bb", -1)], vec![proof("aa", -2), failed]);
+        let status = check(&medium, None, &[id]);
+        assert_eq!(
+            status.snapshot,
+            Some(SnapshotId("aa".repeat(8))),
+            "the promise rests on the older proven one"
+        );
+    }
+}
+
+#[test]
+fn a_proof_whose_snapshot_is_gone_promises_nothing() {
+    let status = check(&present(vec![held("aa", -2)], vec![proof("bb", -3)]), None, &["backup.unproven"]);
+    assert!(status.proven_at.is_none());
+}
+
+#[test]
+fn a_backup_never_restored_is_unproven_and_an_old_proof_is_stale() {
+    check(&present(vec![held("aa", -2)], vec![]), None, &["backup.unproven"]);
+    check(&present(vec![held("aa", -2)], vec![proof("aa", -24 * 8)]), None, &["backup.proof_stale"]);
+}
+
+#[test]
+fn a_snapshot_from_the_future_is_a_wrong_clock_and_promises_no_negative_loss() {
+    let status = check(&present(vec![held("aa", 5)], vec![proof("aa", 5)]), None, &["backup.clock"]);
+    assert_eq!(status.rpo_seconds, Some(0.0));
+}
+
+#[test]
+fn an_empty_snapshot_that_said_success_is_an_alarm() {
+    let empty = Held { files: Some(0), ..held("aa", -1) };
+    check(&present(vec![empty], vec![proof("aa", -1)]), None, &["backup.empty"]);
+}
