@@ -56,15 +56,21 @@ impl LockFile {
     }
 
     fn owner_is_dead(&self) -> bool {
-        let same_host = self.hostname == meta::hostname();
-        same_host
-            && Pid::from_raw(self.pid)
-                .is_some_and(|pid| test_kill_process(pid) == Err(rustix::io::Errno::SRCH))
+        let is_gone = |pid| test_kill_process(pid) == Err(rustix::io::Errno::SRCH) || is_zombie(self.pid);
+        self.hostname == meta::hostname() && Pid::from_raw(self.pid).is_some_and(is_gone)
     }
 
     fn describe(&self) -> String {
         format!("{}@{}, process {}, since {}", self.username, self.hostname, self.pid, self.time)
     }
+}
+
+/// Whether a process has ended and only waits for its parent to notice, which in some containers never happens.
+fn is_zombie(pid: i32) -> bool {
+    let stat = std::fs::read(format!("/proc/{pid}/stat")).unwrap_or_default();
+    // The name in parentheses may hold anything, so the state is looked for after the last of them.
+    let state = stat.iter().rposition(|byte| *byte == b')').and_then(|end| stat.get(end + 2));
+    matches!(state, Some(b'Z' | b'X'))
 }
 
 /// A lock that is held, refreshed in the background, and removed when dropped.

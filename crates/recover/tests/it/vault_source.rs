@@ -49,7 +49,7 @@ fn an_unreadable_file_is_named_and_the_rest_goes_on() {
     let _mount = if is_root {
         Some(Mount::new(&["--bind".as_ref(), "/proc/self/mem".as_ref()], &bad))
     } else {
-        fs::set_permissions(&bad, fs::Permissions::from_mode(0)).unwrap();
+        fs::set_permissions(&bad, fs::Permissions::from_mode(0o000)).unwrap();
         None
     };
     let report = place.backup();
