@@ -134,7 +134,7 @@ mod tests {
             shortfalls: vec![shortfall; shortfalls],
             remarks: Vec::new(),
         };
-        proof::store(vault, &proof::of_drill(&drill, vault.id()), b"{}").unwrap();
+        proof::store(vault, &proof::of_drill(&drill, vault.id(), proof::RestoredTo::Memory), b"{}").unwrap();
     }
 
     fn name(vault: &Vault, wanted: Option<&str>) -> (Option<String>, bool) {

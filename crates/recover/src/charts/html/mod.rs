@@ -15,12 +15,18 @@ pub fn page(chart: &Chart, basis: &Basis, lang: Lang, zone: &TimeZone) -> String
     let mut cited = Cited::default();
     let lines = basis.lines(Some(chart), lang, zone);
     let name = chart.banner.name.as_deref().unwrap_or("–");
-    let body = html! {
+    let content = html! {
         (header(chart, basis, lang, &lines, &mut cited))
         (alerts(chart, lang))
         main { (sections::all(chart, lang, &mut cited)) }
         (cited.list(lang))
-        footer { (name) " · " (chart.patient) " · " (lines.join(" · ")) }
+    };
+    // The foot of a table is what browsers repeat on every printed page; a fixed footer lies over the text.
+    let body = html! {
+        table.frame {
+            tfoot { tr { td { (name) " · ID " (chart.patient) " · " (lines.join(" · ")) } } }
+            tbody { tr { td { (content) } } }
+        }
     };
     let page = html! {
         (DOCTYPE)

@@ -45,7 +45,7 @@ impl Section<'_> {
         let unread = chart.unread_of(self.kinds);
         let left_out = self.total.saturating_sub(self.shown);
         html! {
-            section.long[self.shown > 8] {
+            section.long[self.shown > 8 || self.kinds.is_empty()] {
                 h2 { (self.title) small { (self.kinds.join(" · ")) } }
                 @if unread > 0 { p.warn { (words::unread_count(unread, lang)) } }
                 @if self.total == 0 { p.none { (words::not_recorded(lang)) } } @else { (content) }
