@@ -5,9 +5,10 @@
 
 mod report;
 mod response;
+mod unprivileged;
 
 use std::collections::{HashMap, VecDeque};
-use std::os::fd::{AsFd, BorrowedFd};
+use std::os::fd::{AsFd, OwnedFd};
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
@@ -18,7 +19,8 @@ use observe::files::{Actor, Lineage, Store, Tracker, intent, pins};
 use schema::{GateInput, Verdict};
 
 pub(crate) use report::{Ready, Report};
-use response::Frozen;
+use response::{Attribution, Frozen};
+pub(crate) use unprivileged::unprivileged;
 
 const TICK: Duration = Duration::from_millis(100);
 const STAND_STILL: Duration = Duration::from_secs(2);
@@ -52,7 +54,9 @@ pub(crate) fn permission(settings: Settings, tell: &mut dyn FnMut(Report)) -> an
         watch.trees().map(|(path, apart, _)| (path.to_owned(), apart)).collect(),
         &settings,
     );
-    let mut guard = Guard::new(settings, Tracker::new(store, pins()), Some(watch));
+    let trees = watch.trees().map(|(path, _, tree)| Ok((path.to_owned(), tree.try_clone_to_owned()?)));
+    let trees = trees.collect::<std::io::Result<_>>().context("keep hold of the protected folders")?;
+    let mut guard = Guard::new(settings, Tracker::new(store, pins()), trees, Some(watch));
     tell(Report::Ready(ready));
     guard.run(tell)
 }
@@ -73,10 +77,11 @@ fn outside(store: &Store, dirs: &[PathBuf]) -> anyhow::Result<()> {
 struct Guard {
     settings: Settings,
     tracker: Tracker,
+    /// Each protected folder with a descriptor through which nothing waits.
+    trees: Vec<(PathBuf, OwnedFd)>,
     watch: Option<Watch>,
     gate: judge::gate::Gate,
     lineage: Lineage,
-    actors: HashMap<u64, Actor>,
     frozen: HashMap<Actor, Frozen>,
     /// Observe only: actors that were told of already.
     told: Vec<Actor>,
@@ -85,17 +90,22 @@ struct Guard {
 }
 
 impl Guard {
-    fn new(settings: Settings, tracker: Tracker, watch: Option<Watch>) -> Self {
+    fn new(
+        settings: Settings,
+        tracker: Tracker,
+        trees: Vec<(PathBuf, OwnedFd)>,
+        watch: Option<Watch>,
+    ) -> Self {
         let lineage = Lineage::new();
         let mut settings = settings;
         settings.never.pids.extend(lineage.own());
         Self {
             settings,
             tracker,
+            trees,
             watch,
             gate: judge::gate::Gate::default(),
             lineage,
-            actors: HashMap::new(),
             frozen: HashMap::new(),
             told: Vec::new(),
             backlog: VecDeque::new(),
@@ -139,10 +149,11 @@ impl Guard {
             return self.freeze_newcomers(actor, tell);
         }
         if let Verdict::Stop(reasons) = self.judge(actor)
-            && self.stop(actor, &reasons, tell)?
+            && self.stop(actor, &self.processes(actor), &reasons, tell)?
         {
             waiting.deny();
-            return self.put_back(actor, tell);
+            self.let_it_come_to_rest(actor);
+            return self.put_back(actor, Attribution::Certain(actor), tell);
         }
         let Some(path) = path_of(waiting.file.as_fd()) else { return Ok(()) };
         let is_file = waiting.file.metadata().is_ok_and(|meta| meta.is_file());
@@ -195,7 +206,6 @@ impl Guard {
             // Nothing new: whoever was let pass before is let pass again.
             return Verdict::Allow;
         }
-        self.actors.insert(actor.number(), actor);
         self.gate.decide(&input, Timestamp::now())
     }
 
@@ -207,9 +217,10 @@ impl Guard {
                 continue;
             }
             if let Verdict::Stop(reasons) = self.judge(actor)
-                && self.stop(actor, &reasons, tell)?
+                && self.stop(actor, &self.processes(actor), &reasons, tell)?
             {
-                self.put_back(actor, tell)?;
+                self.let_it_come_to_rest(actor);
+                self.put_back(actor, Attribution::Certain(actor), tell)?;
             }
         }
         self.hold_or_release();
@@ -230,15 +241,15 @@ impl Guard {
         }
     }
 
-    /// The tree that `path` lies in, and its path there.
-    fn relative(&self, path: &Path) -> Option<(usize, PathBuf)> {
-        let trees = self.watch.as_ref()?.trees();
-        trees
-            .enumerate()
-            .find_map(|(index, (root, ..))| Some((index, path.strip_prefix(root).ok()?.to_owned())))
+    /// The actor's uppermost process and those that were seen at work for it.
+    fn processes(&self, actor: Actor) -> Vec<(i32, u64)> {
+        let mut processes = vec![(actor.pid, actor.start_ticks)];
+        processes.extend(self.lineage.members(actor));
+        processes
     }
 
-    fn tree(&self, index: usize) -> Option<BorrowedFd<'_>> {
-        self.watch.as_ref()?.trees().nth(index).map(|(_, _, tree)| tree)
+    /// The tree that `path` lies in, and its path there.
+    fn relative(&self, path: &Path) -> Option<(&OwnedFd, PathBuf)> {
+        self.trees.iter().find_map(|(root, tree)| Some((tree, path.strip_prefix(root).ok()?.to_owned())))
     }
 }

@@ -1,20 +1,24 @@
 //! What happens to files below the protected trees.
 //!
-//! [`fanotify`] hears it from the kernel with opens that wait for an answer, [`poll`] hears it afterwards with the means of an
+//! [`fanotify`] hears it from the kernel with opens that wait for an answer, [`Folders`] hears it afterwards with the means of an
 //! ordinary user; both feed a [`Tracker`], which keeps what the files held before and measures what became of them.
 
 pub mod fanotify;
+mod folders;
 mod limits;
 mod measure;
+mod mirror;
 mod mount;
 mod names;
 mod preimage;
 mod process;
 mod trace;
 
+pub use folders::{FolderChange, Folders};
 pub use limits::pins;
+pub use mirror::{Mirror, open};
 pub use mount::Apart;
 pub use names::suffix_of;
 pub use preimage::{COPY_EACH_MAX, PreImage, Stamp, Store};
-pub use process::{Actor, Intent, Lineage, Stat, intent};
+pub use process::{Actor, Intent, Lineage, Nearness, Stat, intent, near, written_by};
 pub use trace::{Touch, Tracker};

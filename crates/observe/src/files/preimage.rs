@@ -12,7 +12,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use decode::content::{Chunk, Sample};
-use rustix::fs::{OFlags, ioctl_ficlone};
+use rustix::fs::{FallocateFlags, OFlags, fallocate, ioctl_ficlone};
 
 use crate::Error;
 
@@ -88,16 +88,24 @@ pub struct PreImage {
 enum Content {
     Memory(Arc<[u8]>),
     Stored(Arc<File>),
+    /// A stretch of the pack: offset and length.
+    Packed(Arc<File>, u64, u64),
 }
 
 #[derive(Debug)]
 struct Room {
     bytes: u64,
     used: Arc<AtomicU64>,
+    /// The stretch of the pack that becomes free.
+    hole: Option<(Arc<File>, u64)>,
 }
 
 impl Drop for Room {
     fn drop(&mut self) {
+        if let Some((pack, at)) = self.hole.as_ref().filter(|_| self.bytes > 0) {
+            // A file system that cannot punch holes keeps the bytes until the guard ends.
+            let _ = fallocate(pack, FallocateFlags::PUNCH_HOLE | FallocateFlags::KEEP_SIZE, *at, self.bytes);
+        }
         self.used.fetch_sub(self.bytes, Ordering::Relaxed);
     }
 }
@@ -115,6 +123,9 @@ impl PreImage {
                 sample_with(bytes.len() as u64, |buffer, at| read_slice(bytes, buffer, at))
             }
             Content::Stored(file) => sample(file),
+            Content::Packed(pack, start, len) => {
+                sample_with(*len, |buffer, at| read_stretch(pack, *start, *len, buffer, at))
+            }
         }
     }
 }
@@ -129,10 +140,16 @@ impl Read for ContentReader<'_> {
         let len = match self.content {
             Content::Memory(bytes) => read_slice(bytes, buffer, self.at)?,
             Content::Stored(file) => file.read_at(buffer, self.at)?,
+            Content::Packed(pack, start, len) => read_stretch(pack, *start, *len, buffer, self.at)?,
         };
         self.at += len as u64;
         Ok(len)
     }
+}
+
+fn read_stretch(pack: &File, start: u64, len: u64, buffer: &mut [u8], at: u64) -> io::Result<usize> {
+    let room = usize::try_from(len.saturating_sub(at)).unwrap_or(usize::MAX).min(buffer.len());
+    pack.read_at(buffer.get_mut(..room).unwrap_or_default(), start + at)
 }
 
 fn read_slice(bytes: &[u8], buffer: &mut [u8], at: u64) -> io::Result<usize> {
@@ -184,6 +201,8 @@ pub struct Store {
     used: Arc<AtomicU64>,
     /// Files that were too large or for which no room was left.
     refused: u64,
+    /// One unlinked file for many contents, and its length.
+    pack: Option<(Arc<File>, u64)>,
 }
 
 impl Store {
@@ -192,7 +211,7 @@ impl Store {
         let failed = |source| Error::Store { path: dir.to_owned(), source };
         DirBuilder::new().recursive(true).mode(0o700).create(dir).map_err(failed)?;
         let dir = fs::canonicalize(dir).map_err(failed)?;
-        Ok(Self { dir, max, used: Arc::default(), refused: 0 })
+        Ok(Self { dir, max, used: Arc::default(), refused: 0, pack: None })
     }
 
     /// Where it is.
@@ -239,12 +258,37 @@ impl Store {
             }
             Content::Stored(Arc::new(copy))
         };
-        self.used.fetch_add(stamp.size, Ordering::Relaxed);
-        let room = Room { bytes: stamp.size, used: Arc::clone(&self.used) };
-        Ok(Some(PreImage { stamp, content, _room: Arc::new(room) }))
+        Ok(Some(self.image(stamp, content, None)))
     }
 
-    fn unlinked(&self) -> io::Result<File> {
+    /// Keeps what `file` holds now in the pack: for whole trees, whose contents would fill the memory.
+    pub fn keep_packed(&mut self, file: &File) -> Result<Option<PreImage>, Error> {
+        let stamp = Stamp::of(file).map_err(Error::PreImage)?;
+        if self.used() + stamp.size > self.max {
+            self.refused += 1;
+            return Ok(None);
+        }
+        let failed = |source| Error::Store { path: self.dir.clone(), source };
+        let (pack, end) = match self.pack.take() {
+            Some(pack) => pack,
+            None => (Arc::new(self.unlinked().map_err(failed)?), 0),
+        };
+        let copied = copy_to(file, &pack, end, stamp.size).map_err(Error::PreImage);
+        // Whole blocks, so that a hole can be punched for each.
+        self.pack = Some((Arc::clone(&pack), (end + stamp.size).next_multiple_of(4096)));
+        let stamp = Stamp { size: copied?, ..stamp };
+        let content = Content::Packed(Arc::clone(&pack), end, stamp.size);
+        Ok(Some(self.image(stamp, content, Some((pack, end)))))
+    }
+
+    fn image(&self, stamp: Stamp, content: Content, hole: Option<(Arc<File>, u64)>) -> PreImage {
+        self.used.fetch_add(stamp.size, Ordering::Relaxed);
+        let room = Room { bytes: stamp.size, used: Arc::clone(&self.used), hole };
+        PreImage { stamp, content, _room: Arc::new(room) }
+    }
+
+    /// A file without a name, for its owner only.
+    pub(super) fn unlinked(&self) -> io::Result<File> {
         let mut options = OpenOptions::new();
         options.read(true).write(true).mode(0o600);
         let flags = OFlags::TMPFILE.bits().cast_signed();
@@ -268,6 +312,19 @@ impl Read for FromStart<'_> {
     }
 }
 
+fn copy_to(from: &File, to: &File, at: u64, len: u64) -> io::Result<u64> {
+    let mut buffer = vec![0; usize::try_from(len.clamp(1, 1 << 20)).unwrap_or(1 << 20)];
+    let mut done = 0;
+    while done < len {
+        let read = from.read_at(&mut buffer, done)?;
+        let bytes = buffer.get(..read).filter(|bytes| !bytes.is_empty());
+        let Some(bytes) = bytes else { break };
+        to.write_all_at(bytes, at + done)?;
+        done += read as u64;
+    }
+    Ok(done)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -280,13 +337,16 @@ mod tests {
             let path = dir.path().join("record");
             let content: Vec<u8> = (0..len).map(|i| (i % 251) as u8).collect();
             fs::write(&path, &content).unwrap();
-            let kept = store.keep(&File::open(&path).unwrap()).unwrap().unwrap();
+            let file = File::open(&path).unwrap();
+            let kept = [store.keep(&file).unwrap().unwrap(), store.keep_packed(&file).unwrap().unwrap()];
             fs::write(&path, b"gone").unwrap();
-            let mut read = Vec::new();
-            kept.reader().read_to_end(&mut read).unwrap();
-            assert_eq!(read, content);
-            assert_eq!(store.used(), len as u64);
-            assert_eq!(kept.sample().unwrap().len, len as u64);
+            for kept in &kept {
+                let mut read = Vec::new();
+                kept.reader().read_to_end(&mut read).unwrap();
+                assert_eq!(read, content);
+                assert_eq!(kept.sample().unwrap().len, len as u64);
+            }
+            assert_eq!(store.used(), 2 * len as u64);
             drop(kept);
             assert_eq!(store.used(), 0);
         }

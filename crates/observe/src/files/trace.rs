@@ -24,6 +24,7 @@ use super::process::{Actor, Intent};
 const TOUCHES_MAX: usize = 8192;
 const MEASURED_AT_ONCE_MAX: usize = 64;
 const HARMLESS_KEPT: SignedDuration = SignedDuration::from_mins(15);
+const SUSPICIOUS_KEPT: SignedDuration = SignedDuration::from_hours(24);
 /// Files that are only read are kept as well up to here: truncate(2) and unlink(2) ask nobody.
 const KEEP_READ_MAX: u64 = 64 * 1024;
 
@@ -62,6 +63,12 @@ impl Touch {
         self.key
     }
 
+    /// When its inode's content changed last, as the file system says.
+    pub fn modified_at(&self) -> Option<Timestamp> {
+        let (seconds, nanoseconds) = Stamp::of(&self.pin).ok()?.mtime;
+        Timestamp::new(seconds, i32::try_from(nanoseconds).ok()?).ok()
+    }
+
     /// The file that took its place, when one did.
     pub fn replaced_by(&self) -> Option<(u64, u64)> {
         self.replaced_by
@@ -82,12 +89,13 @@ pub struct Tracker {
     store: Store,
     table: Table,
     actors: HashMap<Actor, Trace>,
+    touches_max: usize,
 }
 
 impl Tracker {
     /// With a place for pre-images and a bound on pinned files.
     pub fn new(store: Store, pins_max: usize) -> Self {
-        Self { store, table: Table::new(pins_max), actors: HashMap::new() }
+        Self { store, table: Table::new(pins_max), actors: HashMap::new(), touches_max: pins_max / 2 }
     }
 
     /// The place for pre-images.
@@ -106,6 +114,67 @@ impl Tracker {
             self.contest(actor, key);
             self.touch(actor, key, now, |touch| touch.closed = false);
         }
+    }
+
+    /// `file` at `path` was written to; `original` is what a mirror holds of it, `None` for a file that is new.
+    pub fn mirrored(
+        &mut self,
+        actor: Actor,
+        file: File,
+        path: PathBuf,
+        original: Option<PreImage>,
+        now: Timestamp,
+    ) {
+        let Ok(stamp) = Stamp::of(&file) else { return };
+        if original.is_none() && self.table.at(&path).is_none() {
+            self.table.made(path.clone(), actor);
+        }
+        let key = self.table.seen(file, &stamp, Some(path), actor);
+        if let Some(known) = self.table.get_mut(key)
+            && original.is_some()
+        {
+            known.kept = original;
+        }
+        self.touch(actor, key, now, |touch| {
+            touch.closed = true;
+            touch.measured = None;
+        });
+        let made = self.table.get(key).is_some_and(|known| known.made_by == Some(actor));
+        if let Some(trace) = self.actors.get_mut(&actor).filter(|_| made) {
+            trace.reconsider_gone();
+        }
+    }
+
+    /// The file at `path`, of which a mirror holds `original`, is about to be reported as gone; its inode can no longer be had.
+    pub fn mirrored_gone(&mut self, actor: Actor, path: &Path, original: PreImage) {
+        if self.table.at(path).is_some() {
+            return;
+        }
+        let Ok(placeholder) = self.store.unlinked() else { return };
+        let Ok(stamp) = Stamp::of(&placeholder) else { return };
+        let key = self.table.seen(placeholder, &stamp, Some(path.to_owned()), actor);
+        if let Some(known) = self.table.get_mut(key) {
+            known.kept = Some(original);
+        }
+    }
+
+    /// The place for pre-images, for the mirror.
+    pub fn store_mut(&mut self) -> &mut Store {
+        &mut self.store
+    }
+
+    /// Takes out what was found harmless and lies before `limit`: the path it had and the one it has. The mirror is renewed
+    /// from it.
+    pub fn settled(&mut self, actor: Actor, limit: Timestamp) -> Vec<(PathBuf, Option<PathBuf>)> {
+        let Some(trace) = self.actors.get_mut(&actor) else { return vec![] };
+        let dirty = &trace.dirty;
+        let harmless = |id: &u64, touch: &Touch| {
+            !touch.suspicious && !touch.note && touch.at < limit && !dirty.contains(id)
+        };
+        let settled: Vec<u64> =
+            trace.touches.iter().filter(|(id, touch)| harmless(id, touch)).map(|(id, _)| *id).collect();
+        let settled = settled.into_iter().filter_map(|id| trace.touches.remove(&id));
+        settled.map(|touch| (touch.path_before, touch.path_now)).collect()
     }
 
     /// Somebody closed a file after writing; `actor` is the last known writer when nobody can tell who closed it.
@@ -226,10 +295,16 @@ impl Tracker {
 
     /// Forgets what is old and harmless. Call it now and then.
     pub fn expire(&mut self, now: Timestamp) {
-        let limit = now.checked_sub(HARMLESS_KEPT).unwrap_or(Timestamp::MIN);
+        let since = |kept| now.checked_sub(kept).unwrap_or(Timestamp::MIN);
+        let (harmless, suspicious) = (since(HARMLESS_KEPT), since(SUSPICIOUS_KEPT));
+        // Every touch pins a file, and descriptors are the scarcest thing here.
+        let crowded = self.actors.values().map(|trace| trace.touches.len()).sum::<usize>() > self.touches_max;
         self.actors.retain(|_, trace| {
             let dirty = &trace.dirty;
-            trace.touches.retain(|id, touch| touch.suspicious || dirty.contains(id) || touch.at >= limit);
+            trace.touches.retain(|id, touch| {
+                let limit = if touch.suspicious { suspicious } else { harmless };
+                dirty.contains(id) || (touch.at >= limit && (touch.suspicious || !crowded))
+            });
             !trace.touches.is_empty()
         });
         self.table.trim(self.store.used() > self.store.max() / 4 * 3);
@@ -430,5 +505,5 @@ fn is_suspicious(evidence: &FileEvidence) -> bool {
     let lost = evidence.structured_before && !evidence.structure_kept && evidence.size_after > 0;
     let emptied = evidence.size_before > 0 && evidence.size_after == 0;
     let noise = evidence.bytes_changed > 0 && evidence.chi2_changed < 1.6 && evidence.chi2_before > 2.0;
-    lost || emptied || noise || evidence.suffix_known || evidence.ransom_note || evidence.original_gone
+    lost || emptied || noise || evidence.suffix_known || evidence.ransom_note
 }

@@ -67,7 +67,48 @@ impl Ready {
     }
 }
 
-pub(super) fn words(words: &[&str]) -> Vec<String> {
+/// What a mirror of the trees covers.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct MirrorCover {
+    pub(super) files: usize,
+    pub(super) left_out: u64,
+    pub(super) folders_polled: usize,
+}
+
+impl Ready {
+    pub(super) fn unprivileged(paths: Vec<PathBuf>, cover: MirrorCover, settings: &Settings) -> Self {
+        let mut blind_spots = words(&[
+            "who wrote: the kernel does not tell an ordinary user, so the writer is guessed from open files and command lines",
+            "processes of other users: they can be seen to do harm and cannot be stopped",
+            "what changes between two looks: a file that is written to and removed at once leaves no trace",
+        ]);
+        if cover.left_out > 0 {
+            blind_spots.push(format!(
+                "{} files that could not be read or found no room in the mirror",
+                cover.left_out
+            ));
+        }
+        if cover.folders_polled > 0 {
+            blind_spots.push(format!(
+                "{} folders are beyond fs.inotify.max_user_watches and are looked at ten times a second instead",
+                cover.folders_polled
+            ));
+        }
+        let mut undoes =
+            words(&["overwriting", "rename", "rename over another file", "removal", "truncation"]);
+        undoes.push(format!("for the {} files in the mirror", cover.files));
+        Self {
+            mode: "unprivileged",
+            armed: settings.response == Response::Armed,
+            paths,
+            holds: vec![],
+            undoes,
+            blind_spots,
+        }
+    }
+}
+
+fn words(words: &[&str]) -> Vec<String> {
     words.iter().map(|&word| word.to_owned()).collect()
 }
 

@@ -1,20 +1,24 @@
 //! From a verdict to an actor that stands still and files that read as before.
 
 use std::collections::BTreeSet;
+use std::os::fd::AsFd;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 use act::evidence::{self, private_dir, write_json};
 use act::freeze::{self, Applied};
 use act::put_back::{Attributes, Bench, Damaged};
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 use observe::files::fanotify::Message;
 use observe::files::{Actor, PreImage, Stat, Touch, suffix_of};
-use schema::{Act, Finding, FindingClass, Outcome, Reason, Severity};
+use schema::{Act, Action, Finding, FindingClass, Outcome, Reason, Severity};
 use serde::Serialize;
 
 use super::report::{Report, Restored};
 use super::{Guard, Response, STAND_STILL};
+
+/// A time of change further back than this is the file's own, from before.
+const PLAUSIBLE: SignedDuration = SignedDuration::from_secs(10);
 
 /// An actor that was stopped.
 pub(super) struct Frozen {
@@ -22,6 +26,16 @@ pub(super) struct Frozen {
     /// Its presence keeps the actor frozen.
     plan: PathBuf,
     evidence: PathBuf,
+}
+
+/// How sure it is who touched the files.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum Attribution {
+    /// The kernel named this actor with every event: all that it did since its first harm is put back.
+    Certain(Actor),
+    /// Nobody did: only what was plainly harmed is put back, and the files (by device and inode) that the stopped processes
+    /// had open for writing.
+    Guessed(BTreeSet<(u64, u64)>),
 }
 
 /// One file in the evidence folder's list. Only its owner can read the list: names of records hold patient ids.
@@ -41,6 +55,7 @@ impl Guard {
     pub(super) fn stop(
         &mut self,
         actor: Actor,
+        processes: &[(i32, u64)],
         reasons: &[Reason],
         tell: &mut dyn FnMut(Report),
     ) -> anyhow::Result<bool> {
@@ -54,9 +69,7 @@ impl Guard {
             tell(Report::Finding(finding));
             return Ok(false);
         }
-        let mut roots = vec![(actor.pid, actor.start_ticks)];
-        roots.extend(self.lineage.members(actor));
-        let plan = freeze::plan(&roots, &finding.reasons.join("; "), now);
+        let plan = freeze::plan(processes, &finding.reasons.join("; "), now);
         let actions = freeze::apply(&plan, &self.settings.never, now);
         tell(Report::Finding(finding.clone()));
         for action in &actions {
@@ -77,19 +90,32 @@ impl Guard {
         Ok(true)
     }
 
-    /// Waits until the actor stands still, then puts back what it touched since its first harmful act.
-    pub(super) fn put_back(&mut self, actor: Actor, tell: &mut dyn FnMut(Report)) -> anyhow::Result<()> {
-        self.let_it_come_to_rest(actor);
+    /// Puts back what an actor that stands still touched since its first harmful act.
+    pub(super) fn put_back(
+        &mut self,
+        actor: Actor,
+        who: Attribution,
+        tell: &mut dyn FnMut(Report),
+    ) -> anyhow::Result<()> {
         let stopped_at = Timestamp::now();
         self.names();
-        self.measure_all(actor);
+        let traced = match who {
+            Attribution::Certain(actor) => actor,
+            Attribution::Guessed(_) => Actor::ANYBODY,
+        };
+        self.measure_all(traced);
         let Some(frozen) = self.frozen.get(&actor) else { return Ok(()) };
         let folder = frozen.evidence.clone();
         write_json(&folder.join("processes.json"), &evidence::processes(&frozen.applied.actions))?;
 
-        let touches = self.tracker.take(actor, stopped_at);
-        let first_harm_at = first_harm(&touches).unwrap_or(stopped_at);
-        let harmed: Vec<Touch> = touches.into_iter().filter(|touch| touch.at >= first_harm_at).collect();
+        let touches = self.tracker.take(traced, stopped_at);
+        let first_harm_at = first_harm(&touches, &who).unwrap_or(stopped_at);
+        let harmed = match who {
+            Attribution::Certain(_) => {
+                touches.into_iter().filter(|touch| touch.at >= first_harm_at).collect()
+            }
+            Attribution::Guessed(held) => plainly_harmed(touches, &held),
+        };
         let records = self.restore(&harmed, &folder.join("taken"));
         write_json(&folder.join("files.json"), &records)?;
         let count = |outcome: &str| {
@@ -112,7 +138,7 @@ impl Guard {
     }
 
     /// Answers what the actor still waits in, keeps everybody else's messages for later.
-    fn let_it_come_to_rest(&mut self, actor: Actor) {
+    pub(super) fn let_it_come_to_rest(&mut self, actor: Actor) {
         let messages = self.watch.as_ref().map(|watch| watch.messages().clone());
         let end = Instant::now() + STAND_STILL;
         while Instant::now() < end {
@@ -155,7 +181,7 @@ impl Guard {
         if touch.contested {
             return ("contested: somebody else wrote to it since".into(), None);
         }
-        let Some((index, before)) = self.relative(&touch.path_before) else {
+        let Some((tree, before)) = self.relative(&touch.path_before) else {
             return ("irrecoverable: it lies in no protected folder".into(), None);
         };
         let now = touch.path_now.as_deref().and_then(|now| self.relative(now)).map(|(_, now)| now);
@@ -165,34 +191,32 @@ impl Guard {
             inode: &touch.pin,
             attributes: attributes(original),
         };
-        let done = self.with_bench(index, aside, |bench| {
-            bench.put_back(&damaged, || original.reader(), |inode| attackers.contains(&inode))
-        });
-        match done {
-            Some(Ok(put)) if put.content_was_whole && now.as_deref() == Some(&before) => {
+        let bench = Bench { tree: tree.as_fd(), aside };
+        match bench.put_back(&damaged, || original.reader(), |inode| attackers.contains(&inode)) {
+            Ok(put) if put.content_was_whole && now.as_deref() == Some(&before) => {
                 ("unchanged".into(), Some(put.sha256))
             }
-            Some(Ok(put)) => ("put back".into(), Some(put.sha256)),
-            Some(Err(error)) => (format!("irrecoverable: {:#}", anyhow::Error::from(error)), None),
-            None => ("irrecoverable: it lies in no protected folder".into(), None),
+            Ok(put) => ("put back".into(), Some(put.sha256)),
+            Err(error) => (format!("irrecoverable: {:#}", anyhow::Error::from(error)), None),
         }
     }
 
     fn move_aside(&self, touch: &Touch, aside: &Path) -> String {
-        let place = touch.path_now.as_deref().and_then(|now| self.relative(now));
-        let moved = place.and_then(|(index, now)| {
-            self.with_bench(index, aside, |bench| bench.move_aside(&now, &touch.pin))
-        });
-        match moved {
-            Some(Ok(_)) => "moved aside".into(),
-            Some(Err(error)) => format!("left in place: {:#}", anyhow::Error::from(error)),
-            None => "gone".into(),
+        let Some((tree, now)) = touch.path_now.as_deref().and_then(|now| self.relative(now)) else {
+            return "gone".into();
+        };
+        match (Bench { tree: tree.as_fd(), aside }).move_aside(&now, &touch.pin) {
+            Ok(_) => "moved aside".into(),
+            Err(error) => format!("left in place: {:#}", anyhow::Error::from(error)),
         }
     }
 
-    fn with_bench<T>(&self, index: usize, aside: &Path, work: impl FnOnce(&Bench<'_>) -> T) -> Option<T> {
-        let tree = self.tree(index)?;
-        Some(work(&Bench { tree, aside }))
+    /// The processes that were stopped with this actor.
+    pub(super) fn stopped(&self, actor: Actor) -> Vec<i32> {
+        let actions =
+            self.frozen.get(&actor).map(|frozen| frozen.applied.actions.as_slice()).unwrap_or_default();
+        let applied = actions.iter().filter(|action| action.outcome == Outcome::Applied);
+        applied.map(|Action { act: Act::Freeze { pid, .. }, .. }| *pid).collect()
     }
 
     /// A frozen actor's new processes are frozen as well.
@@ -238,12 +262,41 @@ impl Guard {
     }
 }
 
+/// What speaks against somebody by its own content, what took its place, the notes, what was renamed alike, and what was being written:
+/// the rest may be anybody's work.
+fn plainly_harmed(touches: Vec<Touch>, held: &BTreeSet<(u64, u64)>) -> Vec<Touch> {
+    let suspicious = |touch: &Touch| touch.suspicious && !touch.made;
+    let given = |touch: &Touch| {
+        let now = touch.path_now.as_deref().and_then(suffix_of)?;
+        (suffix_of(&touch.path_before).as_ref() != Some(&now)).then_some(now)
+    };
+    let harmed = || touches.iter().filter(|touch| suspicious(touch));
+    let replacements: BTreeSet<_> = harmed().filter_map(Touch::replaced_by).collect();
+    let suffixes: BTreeSet<String> = harmed().filter_map(given).collect();
+    let belongs = |touch: &Touch| {
+        suspicious(touch)
+            || touch.note
+            || held.contains(&touch.key())
+            || replacements.contains(&touch.key())
+            || (!touch.made && given(touch).is_some_and(|suffix| suffixes.contains(&suffix)))
+    };
+    touches.iter().filter(|touch| belongs(touch)).cloned().collect()
+}
+
 /// When the first file that speaks against the actor was touched, or what took its place was made.
-fn first_harm(touches: &[Touch]) -> Option<Timestamp> {
+fn first_harm(touches: &[Touch], who: &Attribution) -> Option<Timestamp> {
     let suspicious = || touches.iter().filter(|touch| touch.suspicious);
     let replacements: BTreeSet<_> = suspicious().filter_map(Touch::replaced_by).collect();
     let made = touches.iter().filter(|touch| replacements.contains(&touch.key()));
-    suspicious().chain(made).map(|touch| touch.at).min()
+    let at = |touch: &Touch| match who {
+        Attribution::Certain(_) => touch.at,
+        // Seen only afterwards: the file's own time of change is nearer to the truth, where it says something plausible.
+        Attribution::Guessed(_) => touch
+            .modified_at()
+            .filter(|at| *at > touch.at - PLAUSIBLE)
+            .map_or(touch.at, |at| at.min(touch.at)),
+    };
+    suspicious().chain(made).map(at).min()
 }
 
 fn attributes(original: &PreImage) -> Attributes {

@@ -317,6 +317,11 @@ impl Drop for Watch {
     }
 }
 
+/// A descriptor that becomes readable when somebody asks the guard to end; the signals no longer end the process by themselves.
+pub(super) fn termination() -> Result<OwnedFd, Error> {
+    sys::termination().map_err(Error::Read)
+}
+
 /// The path behind a descriptor, `None` when it was removed.
 pub fn path_of(fd: BorrowedFd<'_>) -> Option<PathBuf> {
     let path = fs::read_link(format!("/proc/self/fd/{}", fd.as_raw_fd())).ok()?;
@@ -384,7 +389,10 @@ impl Reader {
     fn content(&self, buffer: &mut [u8], own: &Path) -> io::Result<()> {
         let len = match rustix::io::read(&self.content, &mut *buffer) {
             Ok(len) => len,
-            Err(rustix::io::Errno::AGAIN | rustix::io::Errno::INTR) => return Ok(()),
+            // Out of descriptors for a moment: the pins are trimmed every tick.
+            Err(rustix::io::Errno::AGAIN | rustix::io::Errno::INTR | rustix::io::Errno::MFILE) => {
+                return Ok(());
+            }
             Err(error) => return Err(error.into()),
         };
         for event in event::events(buffer.get(..len).unwrap_or_default()) {

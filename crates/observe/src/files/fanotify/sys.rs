@@ -59,7 +59,7 @@ pub(super) fn open_by_handle(mount: BorrowedFd<'_>, kind: i32, handle: &[u8]) ->
 
 /// Blocks SIGTERM, SIGINT and SIGHUP for the calling thread and those it starts later, and gives a descriptor that becomes
 /// readable when one of them arrives.
-pub(super) fn termination() -> io::Result<OwnedFd> {
+pub(in crate::files) fn termination() -> io::Result<OwnedFd> {
     // SAFETY: `set` is plain data that sigemptyset fills before anybody reads it, and it outlives all calls.
     let fd = unsafe {
         let mut set: libc::sigset_t = mem::zeroed();

@@ -63,6 +63,11 @@ impl Table {
         self.files.get_mut(&key)
     }
 
+    /// The file that is known at `path`.
+    pub(super) fn at(&self, path: &Path) -> Option<Key> {
+        self.paths.get(path).copied()
+    }
+
     /// `file` was opened by `actor` at `path`.
     pub(super) fn seen(&mut self, file: File, stamp: &Stamp, path: Option<PathBuf>, actor: Actor) -> Key {
         self.clock += 1;

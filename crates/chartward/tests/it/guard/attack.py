@@ -1,0 +1,93 @@
+# Seeded XOR over the files of a test's own tree: reversible, no malware. Refuses any folder without the test's marker beside it.
+import mmap, os, random, sys, threading
+
+kind, tree = sys.argv[1], sys.argv[2]
+assert open(os.path.join(os.path.dirname(tree), "made-by-the-guard-test")).read() == tree
+
+
+def transform(data, seed):
+    return bytes(a ^ b for a, b in zip(data, random.Random(seed).randbytes(len(data))))
+
+
+def read(path):
+    with open(path, "rb") as file:
+        return file.read()
+
+
+def write(path, data, mode="wb"):
+    with open(path, mode) as file:
+        file.write(data)
+
+
+def in_place(path, length=None):
+    with open(path, "r+b") as file:
+        data = file.read(length) if length else file.read()
+        file.seek(0)
+        file.write(transform(data, path))
+
+
+def gandcrab(path):
+    note = os.path.join(os.path.dirname(path), "KRAB-DECRYPT.txt")
+    if not os.path.exists(note):
+        write(note, b"---= GANDCRAB V4 =--- a rehearsal\n")
+    in_place(path)
+    os.rename(path, path + ".KRAB")
+
+
+def new_then_delete(path):
+    write(path + ".enc", transform(read(path), path))
+    os.unlink(path)
+
+
+def rename_over(path):
+    write(path + ".tmp", transform(read(path), path))
+    os.rename(path + ".tmp", path)
+
+
+def rename_first(path):
+    os.rename(path, path + ".locked")
+    in_place(path + ".locked")
+
+
+def truncate(path):
+    data = read(path)
+    write(path, transform(data, path))
+
+
+def mapped(path):
+    with open(path, "r+b") as file:
+        view = mmap.mmap(file.fileno(), 0)
+        view[:] = transform(view[:], path)
+        view.close()
+
+
+def fork(path, session=False):
+    child = os.fork()
+    if child == 0:
+        if session:
+            os.setsid()
+        in_place(path)
+        os._exit(0)
+    os.waitpid(child, 0)
+
+
+each = {
+    "gandcrab": gandcrab,
+    "in-place": in_place,
+    "new-then-delete": new_then_delete,
+    "rename-over": rename_over,
+    "rename-first": rename_first,
+    "truncate": truncate,
+    "mapped": mapped,
+    "first-4k": lambda path: in_place(path, 4096),
+    "fork-per-file": fork,
+    "setsid-per-file": lambda path: fork(path, session=True),
+}
+files = sorted(os.path.join(folder, name) for folder, _, names in os.walk(tree) for name in names)
+if kind == "threads":
+    threads = [threading.Thread(target=lambda k=k: [in_place(path) for path in files[k::4]]) for k in range(4)]
+    [thread.start() for thread in threads]
+    [thread.join() for thread in threads]
+else:
+    for path in files:
+        each[kind](path)
