@@ -12,7 +12,7 @@ use std::os::fd::{AsFd, OwnedFd};
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
-use anyhow::{Context, bail};
+use anyhow::Context;
 use jiff::Timestamp;
 use observe::files::fanotify::{Change, Message, NameChange, Waiting, Watch, path_of};
 use observe::files::{Actor, Lineage, Store, Tracker, intent, pins};
@@ -67,7 +67,7 @@ fn outside(store: &Store, dirs: &[PathBuf]) -> anyhow::Result<()> {
         let root =
             dir.canonicalize().with_context(|| format!("open the protected folder {}", dir.display()))?;
         if store.dir().starts_with(&root) {
-            bail!("the store {} lies inside the protected folder {}", store.dir().display(), root.display());
+            return Err(observe::Error::StoreInside { store: store.dir().to_owned(), root }.into());
         }
     }
     Ok(())

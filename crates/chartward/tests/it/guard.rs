@@ -147,6 +147,14 @@ impl Drop for Case {
     fn drop(&mut self) {
         let _ = self.guard.kill();
         let _ = self.guard.wait();
+        // Frozen processes that left the attacker's group would stay for good.
+        for line in
+            self.seen.iter().cloned().chain(self.lines.try_iter()).filter(|line| line["type"] == "action")
+        {
+            if let Some(pid) = line["pid"].as_i64().and_then(|pid| Pid::from_raw(i32::try_from(pid).ok()?)) {
+                let _ = kill_process(pid, Signal::KILL);
+            }
+        }
         let _ = rustix::mount::unmount(&self.tree, rustix::mount::UnmountFlags::DETACH);
     }
 }
