@@ -121,9 +121,11 @@ pub fn assess(medium: &Medium, remembered: Option<&Remembered>, limits: &Limits,
     status
 }
 
-/// The newest passed proof whose snapshot is still on the medium.
+/// The newest proof that passed, whose snapshot is still on the medium and was not found wanting by a later drill.
 fn newest_passed<'p>(snapshots: &[Held], proofs: &'p [Proof]) -> Option<&'p Proof> {
-    proofs.iter().rev().find(|proof| proof.passed && snapshots.iter().any(|held| held.id == proof.snapshot))
+    let last_of = |held: &Held| proofs.iter().rev().find(|proof| proof.snapshot == held.id);
+    let standing = snapshots.iter().filter_map(last_of).filter(|proof| proof.passed);
+    standing.max_by_key(|proof| (proof.captured_at, proof.proven_at))
 }
 
 fn promise(status: &mut Status, snapshots: &[Held], proofs: &[Proof], now: Timestamp) {

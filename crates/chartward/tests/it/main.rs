@@ -1,5 +1,11 @@
 //! What the binary does, seen from outside.
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test that cannot go on has failed")]
 
+mod guard;
+mod kill;
 mod prove;
+mod real_input;
+mod rehearse;
 mod sample;
+mod support;
+mod uda_failures;

@@ -106,6 +106,15 @@ fn a_snapshot_of_encrypted_records_is_told_from_a_failed_restore() {
 }
 
 #[test]
+fn a_snapshot_that_failed_its_last_drill_promises_nothing() {
+    let failed =
+        Proof { passed: false, shortfalls: vec![(ShortfallKind::NotRestored, 1)], ..proof("aa", -1) };
+    let medium = present(vec![held("aa", -3)], vec![proof("aa", -2), failed]);
+    let status = check(&medium, None, &["backup.drill_failed", "backup.unproven"]);
+    assert!(status.proven_at.is_none());
+}
+
+#[test]
 fn a_proof_whose_snapshot_is_gone_promises_nothing() {
     let status = check(&present(vec![held("aa", -2)], vec![proof("bb", -3)]), None, &["backup.unproven"]);
     assert!(status.proven_at.is_none());
