@@ -16,6 +16,7 @@ use crate::Entry;
 pub const ENTRY: Entry = Entry {
     id: "encryption.replacement",
     title: "Files are being replaced by encrypted content",
+    title_ja: "ファイルが暗号化された内容に置き換えられている",
     attacks,
     gate: Gate::default,
 };

@@ -9,6 +9,8 @@ pub struct Entry {
     pub id: &'static str,
     /// One sentence.
     pub title: &'static str,
+    /// The same in Japanese.
+    pub title_ja: &'static str,
     /// The techniques that its findings name.
     pub attacks: fn() -> Vec<Attack>,
     /// Makes a fresh one.

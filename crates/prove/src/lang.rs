@@ -1,39 +1,9 @@
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
+use schema::Lang;
 
-/// The two languages of everything that people read.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub enum Lang {
-    /// English.
-    En,
-    /// Japanese.
-    Ja,
-}
-
-impl Lang {
-    /// Both, in the order in which they are written.
-    pub const ALL: [Lang; 2] = [Lang::En, Lang::Ja];
-
-    /// The language of a POSIX locale such as `LANG` names it: Japanese for `ja…`, else English.
-    pub fn from_locale(locale: &str) -> Self {
-        if locale.starts_with("ja") { Lang::Ja } else { Lang::En }
-    }
-
-    /// BCP 47 tag, `en` or `ja`.
-    pub fn tag(self) -> &'static str {
-        self.pick("en", "ja")
-    }
-
-    pub(crate) fn pick<T>(self, en: T, ja: T) -> T {
-        match self {
-            Lang::En => en,
-            Lang::Ja => ja,
-        }
-    }
-
-    pub(crate) fn unknown(self) -> &'static str {
-        self.pick("not known", "不明")
-    }
+pub(crate) fn unknown(lang: Lang) -> &'static str {
+    lang.pick("not known", "不明")
 }
 
 /// A count with thousands separated.
@@ -74,7 +44,7 @@ pub(crate) fn duration_at_most(seconds: f64, lang: Lang) -> String {
 
 fn in_units(seconds: f64, lang: Lang, write: impl Fn(f64, usize) -> String) -> String {
     if !seconds.is_finite() {
-        return lang.unknown().to_owned();
+        return unknown(lang).to_owned();
     }
     let seconds = seconds.max(0.0);
     let (value, decimals, en, ja) = match seconds {

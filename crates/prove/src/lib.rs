@@ -13,7 +13,6 @@ mod report;
 mod sentence;
 
 pub use error::Error;
-pub use lang::Lang;
 pub use ledger::{Entry, Fact, Head, Ledger};
 pub use report::{Comparison, ComparisonRow, Report, Written};
 pub use sentence::sentence;

@@ -1,8 +1,8 @@
 use jiff::tz::TimeZone;
 use jiff::{SpanRound, Timestamp, Unit, Zoned};
-use schema::Status;
+use schema::{Lang, Status};
 
-use crate::lang::{Lang, duration_at_most};
+use crate::lang::duration_at_most;
 
 /// After this a proof is told with its age: a drill every night has been missed.
 const STALE_AFTER_SECONDS: i64 = 26 * 3600;

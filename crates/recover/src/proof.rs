@@ -6,7 +6,7 @@ use std::path::Path;
 
 use std::collections::BTreeMap;
 
-use schema::{Census, Drill, Proof, ShortfallKind, SnapshotId};
+use schema::{Census, Drill, Lang, Proof, ShortfallKind, SnapshotId};
 
 use crate::error::Error;
 use crate::manifest;
@@ -28,14 +28,21 @@ pub enum RestoredTo {
 }
 
 impl RestoredTo {
-    fn method(self) -> String {
+    /// How it was measured, in one sentence.
+    pub fn method(self, lang: Lang) -> String {
         let place = match self {
-            RestoredTo::Memory => "a folder in memory",
-            RestoredTo::Disk => "a folder on disk",
+            RestoredTo::Memory => lang.pick("a folder in memory", "メモリ上のフォルダ"),
+            RestoredTo::Disk => lang.pick("a folder on disk", "ディスク上のフォルダ"),
         };
-        format!(
-            "the snapshot was restored into {place}; every SS-MIX2 record was decoded, every database checked and \
-             counted by SQLite, and the counts compared with those taken at capture"
+        lang.pick(
+            format!(
+                "the snapshot was restored into {place}; every SS-MIX2 record was decoded, every database checked and \
+                 counted by SQLite, and the counts compared with those taken at capture"
+            ),
+            format!(
+                "スナップショットを{place}に復元し、SS-MIX2の全記録を復号して読み、全データベースをSQLiteで検査・計数し、\
+                 取り込み時の件数と比較した"
+            ),
         )
     }
 }
@@ -88,7 +95,7 @@ pub fn of_drill(drill: &Drill, vault_id: &str, restored_to: RestoredTo) -> Proof
         bytes: drill.census.bytes,
         database_rows: rows,
         shortfalls: counts.into_iter().collect(),
-        method: restored_to.method(),
+        method: restored_to.method(Lang::En),
     }
 }
 

@@ -14,6 +14,8 @@ pub struct Finding {
     pub detector: String,
     /// One sentence without patient data.
     pub title: String,
+    /// The same in Japanese.
+    pub title_ja: String,
     /// How bad it is.
     pub severity_id: Severity,
     /// ATT&CK techniques.
@@ -22,6 +24,8 @@ pub struct Finding {
     pub actor: String,
     /// What the verdict rests on, one sentence each, without patient data.
     pub reasons: Vec<String>,
+    /// The same in Japanese.
+    pub reasons_ja: Vec<String>,
 }
 
 /// The three OCSF classes that Chartward prints.

@@ -10,6 +10,7 @@ mod finding;
 mod gate;
 mod id;
 mod incident;
+mod lang;
 mod proof;
 mod snapshot;
 
@@ -19,5 +20,6 @@ pub use finding::{Attack, Finding, FindingClass, Tactic};
 pub use gate::{FileEvidence, GateInput, Reason, Verdict};
 pub use id::{PatientId, SnapshotId};
 pub use incident::{Effect, Incident, Moment, Stage};
+pub use lang::Lang;
 pub use proof::{Drill, Proof, Shortfall, ShortfallKind};
 pub use snapshot::{Census, DatabaseCensus, Exception, ExceptionKind, Manifest, Ssmix2Census};

@@ -8,9 +8,9 @@ use std::process::ExitCode;
 
 use anyhow::{Context, bail};
 use jiff::tz::TimeZone;
-use recover::charts::{Basis, Chart, Charts, Lang, Origin, Roster, RosterLine, Source, Unread, basis, page};
+use recover::charts::{Basis, Chart, Charts, Origin, Roster, RosterLine, Source, Unread, basis, page};
 use recover::vault::Vault;
-use schema::PatientId;
+use schema::{Lang, PatientId};
 use serde::Serialize;
 
 use super::lang::LangArgs;
@@ -88,10 +88,7 @@ fn with_records(
     command: impl FnOnce(Reading<'_>) -> anyhow::Result<ExitCode>,
 ) -> anyhow::Result<ExitCode> {
     let output = Output::new(args.json);
-    let lang = match args.lang.lang() {
-        prove::Lang::En => Lang::En,
-        prove::Lang::Ja => Lang::Ja,
-    };
+    let lang = args.lang.lang();
     if let Some(dir) = args.from {
         let origin = Origin::Folder { path: dir.display().to_string() };
         let basis = Basis { origin, as_of: None, newest_record: None };

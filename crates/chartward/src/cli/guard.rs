@@ -191,11 +191,12 @@ fn ocsf(finding: &Finding) -> Value {
         "time": finding.time.as_millisecond(),
         "severity_id": finding.severity_id,
         "detector": finding.detector,
-        "finding_info": {"title": finding.title, "uid": format!("{}-{}", finding.detector, finding.time.as_millisecond()), "attacks": attacks},
+        "finding_info": {"title": finding.title, "title_ja": finding.title_ja, "uid": format!("{}-{}", finding.detector, finding.time.as_millisecond()), "attacks": attacks},
         "attacks": attacks,
-        "actor": finding.actor,
+        "actor": { "process": { "name": finding.actor } },
         "message": finding.reasons.join("; "),
         "reasons": finding.reasons,
+        "reasons_ja": finding.reasons_ja,
         "metadata": {"product": {"name": "chartward", "vendor_name": "chartward"}, "version": "1.6.0"},
     })
 }

@@ -1,6 +1,6 @@
 //! Which language people read.
 
-use prove::Lang;
+use schema::Lang;
 
 /// `--lang`, else what the locale says.
 #[derive(Debug, Clone, Copy, clap::Args)]

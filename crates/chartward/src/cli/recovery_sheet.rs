@@ -5,10 +5,10 @@ use std::process::ExitCode;
 
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
-use prove::{Lang, Ledger};
+use prove::Ledger;
 use recover::proof;
 use recover::vault::Vault;
-use schema::Proof;
+use schema::{Lang, Proof};
 
 use super::lang::LangArgs;
 use super::state_dir;

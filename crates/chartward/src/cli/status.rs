@@ -5,10 +5,11 @@ use std::process::ExitCode;
 
 use jiff::tz::TimeZone;
 use jiff::{SignedDuration, Span, Timestamp};
-use prove::{Entry, Fact, Lang, Ledger, sentence};
+use prove::{Entry, Fact, Ledger, sentence};
 use recover::Error;
 use recover::status::{Limits, Medium, Remembered, assess, look};
 use recover::vault::Vault;
+use schema::Lang;
 
 use super::lang::LangArgs;
 use super::state_dir;

@@ -10,8 +10,8 @@ use anyhow::Context;
 use decode::ssmix2::{locate, locate_document};
 use sha2::{Digest, Sha256};
 
-/// SHA-256 of every regular file of a store by its path below the store, the SQLite database and what belongs to it
-/// left out: a live database is compared by its rows.
+/// SHA-256 of every regular file of a store by its path below the store. SQLite's own working files are left out: they
+/// come and go with whoever reads the database.
 pub(crate) struct Fingerprint {
     files: BTreeMap<PathBuf, [u8; 32]>,
 }
@@ -68,7 +68,7 @@ fn read(dir: &Path, below: &Path, files: &mut BTreeMap<PathBuf, [u8; 32]>) -> io
         let kind = entry.file_type()?;
         if kind.is_dir() {
             read(&path, &name, files)?;
-        } else if kind.is_file() && !belongs_to_database(&name) {
+        } else if kind.is_file() && !is_working_file(&name) {
             let mut hasher = Sha256::new();
             io::copy(&mut File::open(&path)?, &mut Writer(&mut hasher))?;
             files.insert(name, hasher.finalize().into());
@@ -77,8 +77,9 @@ fn read(dir: &Path, below: &Path, files: &mut BTreeMap<PathBuf, [u8; 32]>) -> io
     Ok(())
 }
 
-fn belongs_to_database(name: &Path) -> bool {
-    name.file_name().is_some_and(|name| name.to_string_lossy().contains(".sqlite"))
+fn is_working_file(name: &Path) -> bool {
+    let name = name.to_string_lossy();
+    name.ends_with("-wal") || name.ends_with("-shm")
 }
 
 struct Writer<'h>(&'h mut Sha256);

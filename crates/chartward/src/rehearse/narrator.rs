@@ -2,7 +2,7 @@
 
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
-use prove::Lang;
+use schema::Lang;
 use schema::{Moment, Stage};
 use serde_json::json;
 

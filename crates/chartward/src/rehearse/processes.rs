@@ -1,5 +1,6 @@
 //! The processes of a rehearsal: the guard, the attacker, and what reads a chart with no network.
 
+use std::fs::File;
 use std::io::{BufRead, BufReader};
 use std::path::Path;
 use std::process::{Child, ChildStdout, Command, ExitStatus, Stdio};
@@ -40,8 +41,14 @@ pub(crate) struct Watcher {
 }
 
 impl Watcher {
-    /// Starts the guard on `store` and waits until it says that it protects; gives its first line as well.
-    pub(crate) fn guard(store: &Path, guard_store: &Path, state: &Path) -> anyhow::Result<(Watcher, Value)> {
+    /// Starts the guard on `store` and waits until it says that it protects; gives its first line as well. What it
+    /// tells people goes into the file `log`.
+    pub(crate) fn guard(
+        store: &Path,
+        guard_store: &Path,
+        state: &Path,
+        log: &Path,
+    ) -> anyhow::Result<(Watcher, Value)> {
         let mut child = Command::new(this_program()?)
             .arg("guard")
             .arg(store)
@@ -52,13 +59,14 @@ impl Watcher {
             .arg(state)
             .stdin(Stdio::null())
             .stdout(Stdio::piped())
+            .stderr(File::create(log)?)
             .spawn()
             .context("the guard cannot be started")?;
         let stdout = child.stdout.take().context("the guard has no output")?;
         let mut watcher = Watcher { child, lines: json_lines(stdout), seen: Vec::new() };
         let ready = watcher
             .wait_for("ready", Duration::from_secs(300))?
-            .context("the guard ended before it was ready")?;
+            .with_context(|| format!("the guard ended before it was ready; see {}", log.display()))?;
         Ok((watcher, ready))
     }
 

@@ -49,6 +49,11 @@ impl Stage {
         self.root.join("hospital")
     }
 
+    /// Where it is put while nobody may read it.
+    pub(crate) fn isolated(&self) -> PathBuf {
+        self.root.join("hospital-isolated")
+    }
+
     /// The SS-MIX2 storage in it.
     pub(crate) fn storage(&self) -> PathBuf {
         self.hospital().join("ssmix2")
@@ -64,6 +69,11 @@ impl Stage {
 
     pub(crate) fn guard_store(&self) -> PathBuf {
         self.root.join("guard")
+    }
+
+    /// What the guard tells people.
+    pub(crate) fn guard_log(&self) -> PathBuf {
+        self.root.join("guard.log")
     }
 
     /// Where the attacker writes down what it does.

@@ -6,8 +6,9 @@ use std::path::Path;
 use comfy_table::{Table, presets};
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
-use prove::{Comparison, ComparisonRow, Lang, Ledger, Report, Written};
-use schema::{Attack, Effect, Finding, FindingClass, Incident, Severity, Stage as Part, Tactic};
+use prove::{Comparison, ComparisonRow, Ledger, Report, Written};
+use recover::proof::RestoredTo;
+use schema::{Attack, Effect, Finding, FindingClass, Incident, Lang, Severity, Stage as Part, Tactic};
 use serde_json::Value;
 
 use super::encryptor::Deed;
@@ -18,6 +19,8 @@ use super::uda_2018::{Outcome, Script};
 use crate::output::Output;
 
 pub(super) const TITLE: &str = "Rehearsal of Uda 2018";
+const TITLE_JA: &str = "2018年 宇陀の再現訓練";
+const SYNTHETIC_JA: &str = "訓練です。病院・患者・攻撃者は架空、見張り・保管庫・復元は本物です";
 pub(super) const SYNTHETIC: &str = "a rehearsal: the hospital, its patients and the attacker are synthetic; the guard, the vault and the restore are real";
 
 /// Patients whose records were encrypted in 2018, of so many.
@@ -101,7 +104,7 @@ pub(super) fn outcome(
 /// A finding from the guard's OCSF line.
 fn finding(line: &Value) -> Finding {
     let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();
-    let reasons = line["reasons"].as_array().into_iter().flatten().map(text).collect();
+    let texts = |value: &Value| value.as_array().into_iter().flatten().map(text).collect();
     let attacks = line["attacks"].as_array().into_iter().flatten().map(|attack| Attack {
         technique: text(&attack["technique"]["uid"]),
         name: text(&attack["technique"]["name"]),
@@ -116,37 +119,61 @@ fn finding(line: &Value) -> Finding {
         class: FindingClass::Detection,
         detector: text(&line["detector"]),
         title: text(&line["finding_info"]["title"]),
+        title_ja: text(&line["finding_info"]["title_ja"]),
         severity_id: severity.and_then(|id| Severity::try_from(id).ok()).unwrap_or(Severity::Critical),
         attacks: attacks.collect(),
         actor: text(&line["actor"]["process"]["name"]),
-        reasons,
+        reasons: texts(&line["reasons"]),
+        reasons_ja: texts(&line["reasons_ja"]),
     }
 }
 
+/// English and Japanese of what was watched.
+const WATCHED_STORE: (&str, &str) = (
+    "content of every file of the store before and after, compared by SHA-256",
+    "記録庫の全ファイルの内容（前後をSHA-256で比較）",
+);
+const WATCHED_HELD: (&str, &str) = (
+    "file operations below the store, from before the attack to the end, held in the kernel until judged (fanotify)",
+    "記録庫のファイル操作（攻撃前から終了まで。fanotifyによりカーネルで保留して判定）",
+);
+const WATCHED_NOTICED: (&str, &str) = (
+    "changes of files below the store, from before the attack to the end, noticed after they happened (without root)",
+    "記録庫のファイルの変化（攻撃前から終了まで。root権限なしのため事後に検知）",
+);
+const WATCHED_VAULT: (&str, &str) = (
+    "the vault, restored and read in full by a drill before the attack",
+    "保管庫（攻撃前の訓練で全体を復元して読み取り）",
+);
+const NOT_WATCHED: [(&str, &str); 4] = [
+    (
+        "the network: whether anything left it was not looked at",
+        "ネットワーク: 外部への送信の有無は調べていません",
+    ),
+    ("memory, accounts, logs and other hosts", "メモリ、アカウント、ログ、他の機械"),
+    (
+        "how the attacker came in: the rehearsal begins with its process already running",
+        "侵入経路: この訓練は攻撃プロセスが動いているところから始まります",
+    ),
+    (
+        "file operations through other mounts of the same file system",
+        "同じファイルシステムの別のマウントを通した操作",
+    ),
+];
+
 pub(super) fn observed(script: &Script, ready: Option<&Value>) -> Vec<String> {
-    let mut observed = vec![
-        "content of every file of the store before and after, compared by SHA-256; the database by its rows"
-            .to_owned(),
-    ];
-    if script.guard {
-        let mode = ready.and_then(|ready| ready["mode"].as_str()).unwrap_or("unknown");
-        observed.push(format!("file operations below the store, by the guard in its {mode} mode, from before the attack to the end"));
+    let mut observed = vec![WATCHED_STORE];
+    if let Some(ready) = ready {
+        observed.push(if ready["mode"] == "permission" { WATCHED_HELD } else { WATCHED_NOTICED });
     }
     if script.backup {
-        observed.push("the vault, restored and read in full by a drill before the attack".to_owned());
+        observed.push(WATCHED_VAULT);
     }
-    observed
+    observed.into_iter().map(|(en, _)| en.to_owned()).collect()
 }
 
 pub(super) fn not_observed() -> Vec<String> {
-    [
-        "the network: whether anything left it was not looked at",
-        "memory, registry, accounts and other hosts",
-        "how the attacker came in: the rehearsal begins with its process already running",
-        "file operations through other mounts of the same file system",
-    ]
-    .map(str::to_owned)
-    .to_vec()
+    NOT_WATCHED.map(|(en, _)| en.to_owned()).to_vec()
 }
 
 /// Writes the report in both languages.
@@ -157,110 +184,135 @@ pub(super) fn report(
     dir: &Path,
 ) -> anyhow::Result<Written> {
     let comparison = comparison(&incident.effect, script);
-    let written = Report::new(incident, Timestamp::now())
+    let mut report = Report::new(incident, Timestamp::now())
         .zone(TimeZone::system())
         .comparison(&comparison)
-        .ledger(ledger.head()?)
-        .japanese(SYNTHETIC, "訓練です。病院・患者・攻撃者は架空、見張り・保管庫・復元は本物です")
-        .write(dir)?;
-    Ok(written)
+        .ledger(ledger.head()?);
+    let words = [
+        (TITLE, TITLE_JA),
+        (SYNTHETIC, SYNTHETIC_JA),
+        WATCHED_STORE,
+        WATCHED_HELD,
+        WATCHED_NOTICED,
+        WATCHED_VAULT,
+    ];
+    for (en, ja) in words.into_iter().chain(NOT_WATCHED).chain(THEN) {
+        report = report.japanese(en, ja);
+    }
+    for (en, ja) in now(&incident.effect, script).map(|(_, en, ja)| (en, ja)) {
+        report = report.japanese(en, ja);
+    }
+    for restored_to in [RestoredTo::Memory, RestoredTo::Disk] {
+        report = report.japanese(restored_to.method(Lang::En), restored_to.method(Lang::Ja));
+    }
+    Ok(report.write(dir)?)
+}
+
+/// What it was in Uda (published report of the city hospital).
+const THEN: [(&str, &str); 7] = [
+    ("1,133 of 3,835", "3,835人中1,133人"),
+    ("1,133 of 3,835", "3,835人中1,133人"),
+    ("05:40, by staff: the EMR would not start", "05:40 職員が電子カルテの起動不能に気づく"),
+    ("08:00, LAN cables pulled by hand", "08:00 手作業でLANケーブルを抜く"),
+    ("17:00: it turned out that none existed", "17:00 存在しないことが判明"),
+    ("two days on paper", "2日間は紙カルテ"),
+    ("two days and more, without the lost records", "2日以上、失われた記録は戻らず"),
+];
+
+/// Label, English and Japanese of what it is now, in the order of [`THEN`].
+fn now(effect: &Effect, script: &Script) -> [((&'static str, &'static str), String, String); 7] {
+    let total = effect.patients_total;
+    let of = |count: u64| (format!("{count} of {total}"), format!("{total}人中{count}人"));
+    let seconds = |value: Option<f64>| {
+        let not_done = ("not done".to_owned(), "行わず".to_owned());
+        value.map_or(not_done, |seconds| (format!("{seconds:.2} s"), format!("{seconds:.2}秒")))
+    };
+    let stopped = |otherwise: (&str, &str)| {
+        effect.time_to_stop_ms.map_or_else(
+            || (otherwise.0.to_owned(), otherwise.1.to_owned()),
+            |ms| (format!("{ms} ms after the first harmful act"), format!("最初の加害から{ms}ミリ秒")),
+        )
+    };
+    let backup = if script.backup {
+        ("proven by restoring before the attack", "攻撃前に復元して証明済み")
+    } else {
+        ("none", "なし")
+    };
+    let rows = [
+        (("patients whose records were touched", "記録に手を付けられた患者"), of(effect.patients_affected)),
+        (("patients whose records were lost", "記録を失った患者"), of(total - effect.patients_intact)),
+        (("noticed", "気づいたとき"), stopped(("nobody noticed", "誰も気づかず"))),
+        (("cut off", "切り離し"), stopped(("not cut off", "切り離されず"))),
+        (("backup", "バックアップ"), (backup.0.to_owned(), backup.1.to_owned())),
+        (("first chart read again", "最初のカルテ閲覧"), seconds(effect.first_chart_seconds)),
+        (("everything back", "全復旧"), seconds(effect.restore_seconds)),
+    ];
+    rows.map(|(label, (en, ja))| (label, en, ja))
 }
 
 fn comparison(effect: &Effect, script: &Script) -> Comparison {
-    let row = |label_en: &str, label_ja: &str, then: &str, now: String| ComparisonRow {
-        label_en: label_en.to_owned(),
-        label_ja: label_ja.to_owned(),
+    let rows = THEN.into_iter().zip(now(effect, script)).map(|((then, _), (label, now, _))| ComparisonRow {
+        label_en: label.0.to_owned(),
+        label_ja: label.1.to_owned(),
         then: then.to_owned(),
         now,
-    };
-    let seconds =
-        |value: Option<f64>| value.map_or_else(|| "—".to_owned(), |seconds| format!("{seconds:.2} s"));
-    let lost = effect.patients_total - effect.patients_intact;
-    let stopped = effect
-        .time_to_stop_ms
-        .map_or_else(|| "not stopped".to_owned(), |ms| format!("{ms} ms after the first act"));
+    });
     Comparison {
         title_en: "Uda City Hospital 2018, and this rehearsal".to_owned(),
         title_ja: "2018年の宇陀市立病院と、この訓練".to_owned(),
         columns_en: ["Uda 2018".to_owned(), "this rehearsal".to_owned()],
         columns_ja: ["2018年 宇陀".to_owned(), "この訓練".to_owned()],
-        rows: vec![
-            row(
-                "patients whose records were encrypted",
-                "記録を暗号化された患者",
-                "1,133 of 3,835",
-                format!("{} of {}", effect.patients_affected, effect.patients_total),
-            ),
-            row(
-                "patients whose records were lost",
-                "記録を失った患者",
-                "1,133 of 3,835",
-                format!("{lost} of {}", effect.patients_total),
-            ),
-            row(
-                "noticed",
-                "気づいたとき",
-                "05:40, by staff: the EMR would not start",
-                if script.guard { stopped.clone() } else { "nobody noticed".to_owned() },
-            ),
-            row(
-                "cut off",
-                "切り離し",
-                "08:00, LAN cables pulled by hand",
-                if script.guard { stopped } else { "not cut off".to_owned() },
-            ),
-            row(
-                "backup",
-                "バックアップ",
-                "17:00: it turned out that none existed",
-                if script.backup {
-                    "proven by restoring before the attack".to_owned()
-                } else {
-                    "none".to_owned()
-                },
-            ),
-            row(
-                "first chart read again",
-                "最初のカルテ閲覧",
-                "two days on paper",
-                seconds(effect.first_chart_seconds),
-            ),
-            row(
-                "everything back",
-                "全復旧",
-                "two days and more, without the lost records",
-                seconds(effect.restore_seconds),
-            ),
-        ],
+        rows: rows.collect(),
     }
 }
 
 /// The same table on the terminal.
 pub(super) fn side_by_side(effect: &Effect, script: &Script, output: Output) {
-    let comparison = comparison(effect, script);
-    let ja = script.lang == Lang::Ja;
-    let [then, now] = if ja { comparison.columns_ja } else { comparison.columns_en };
+    let Comparison { columns_en, columns_ja, .. } = comparison(effect, script);
+    let [then, now_column] = script.lang.pick(columns_en, columns_ja);
     let mut table = Table::new();
     table.load_style(presets::UTF8_FULL_CONDENSED);
-    table.set_header([String::new(), then, now]);
-    for row in comparison.rows {
-        table.add_row([if ja { row.label_ja } else { row.label_en }, row.then, row.now]);
+    table.set_header([String::new(), then, now_column]);
+    for (then, (label, en, ja)) in THEN.into_iter().zip(now(effect, script)) {
+        let pick = |(en, ja): (&str, &str)| script.lang.pick(en, ja).to_owned();
+        table.add_row([pick(label), pick(then), script.lang.pick(en, ja)]);
     }
     output.say(format_args!("\n{table}"));
 }
 
-pub(super) fn farewell(report: &Path, report_ja: &Path, stage: &Stage, effect: &Effect, output: Output) {
-    let Effect { patients_intact, patients_total, files_irrecoverable, .. } = effect;
-    output.say(format_args!(
-        "\n{patients_intact} of {patients_total} patients intact, {files_irrecoverable} files irrecoverable. (Synthetic hospital, real guard and vault.)"
-    ));
-    output.say(format_args!("Report: {}\n        {}", report.display(), report_ja.display()));
+/// The last words: what it came to, and where everything is.
+pub(super) fn farewell(
+    report: &Path,
+    report_ja: &Path,
+    stage: &Stage,
+    effect: &Effect,
+    lang: Lang,
+    output: Output,
+) {
+    let Effect { patients_intact: intact, patients_total: total, files_irrecoverable: lost, .. } = effect;
     let (root, vault) = (stage.root().display(), stage.vault());
-    output.say(format_args!("Everything is in {root}; remove it when you have looked around."));
+    output.say(lang.pick(
+        format!("\n{intact} of {total} patients intact, {lost} files irrecoverable. (Synthetic hospital, real guard and vault.)"),
+        format!("\n患者 {total} 人中 {intact} 人が元どおり、戻せないファイル {lost} 個。（病院は架空、見張りと保管庫は本物）"),
+    ));
+    let (label, other) = (lang.pick("Report", "報告書"), lang.pick(report_ja, report));
+    output.say(format_args!(
+        "{label}: {}\n        {}",
+        lang.pick(report, report_ja).display(),
+        other.display()
+    ));
+    output.say(lang.pick(
+        format!("Everything is in {root}; remove it when you have looked around."),
+        format!("すべて {root} にあります。見終わったら削除してください。"),
+    ));
     if vault.exists() {
-        output.say(format_args!(
-            "Read charts from its vault: chartward charts list --vault {} --password-file {root}/vault-passphrase",
+        let command = format!(
+            "chartward charts list --vault {} --password-file {root}/vault-passphrase",
             vault.display()
+        );
+        output.say(lang.pick(
+            format!("Read charts from its vault: {command}"),
+            format!("保管庫からカルテを読む: {command}"),
         ));
     }
 }

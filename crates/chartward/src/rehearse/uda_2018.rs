@@ -12,9 +12,9 @@ use std::time::{Duration, Instant};
 use anyhow::{Context, ensure};
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
-use prove::{Fact, Lang, Ledger};
+use prove::{Fact, Ledger};
 use recover::vault::{Password, Vault};
-use schema::{Effect, Finding, Incident, Proof, Stage as Part};
+use schema::{Effect, Finding, Incident, Lang, Proof, Stage as Part};
 use serde::Serialize;
 use serde_json::Value;
 
@@ -166,7 +166,7 @@ pub(crate) fn play(script: &Script, output: Output) -> anyhow::Result<Summary> {
         seconds: started.elapsed().as_secs_f64(),
     };
     story::side_by_side(&effect, script, output);
-    story::farewell(&summary.report, &summary.report_ja, &stage, &effect, output);
+    story::farewell(&summary.report, &summary.report_ja, &stage, &effect, script.lang, output);
     output.line(&summary)?;
     Ok(summary)
 }
@@ -249,7 +249,7 @@ fn attack(
 ) -> anyhow::Result<Outcome> {
     let guard = script
         .guard
-        .then(|| Watcher::guard(&stage.hospital(), &stage.guard_store(), &stage.state()))
+        .then(|| Watcher::guard(&stage.hospital(), &stage.guard_store(), &stage.state(), &stage.guard_log()))
         .transpose()?;
     if let Some((_, ready)) = &guard {
         story::tell_guard_ready(ready, narrator)?;
@@ -329,19 +329,23 @@ fn read_chart(
     let patient =
         deeds.first().map(|deed| deed.patient.clone()).context("the attacker touched no patient")?;
     let started = Instant::now();
+    // Nobody may read the store until it is verified; so it is taken away, not merely said to be down.
+    fs::rename(stage.hospital(), stage.isolated()).context("the store cannot be taken offline")?;
     let shown = command(isolated)?
         .args(["charts", "show", &patient, "--json", "--vault"])
         .arg(stage.vault())
         .arg("--password-file")
         .arg(stage.password_file()?)
         .stdin(Stdio::null())
-        .output()?;
+        .output();
+    let seconds = started.elapsed().as_secs_f64();
+    fs::rename(stage.isolated(), stage.hospital()).context("the store cannot be brought back")?;
+    let shown = shown?;
     ensure!(
         shown.status.success(),
         "the chart could not be read: {}",
         String::from_utf8_lossy(&shown.stderr)
     );
-    let seconds = started.elapsed().as_secs_f64();
     effect.first_chart_seconds = Some(seconds);
     narrator.tell(
         Part::Continue,

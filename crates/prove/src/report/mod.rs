@@ -14,12 +14,12 @@ use std::path::{Path, PathBuf};
 
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
-use schema::Incident;
+use schema::{Incident, Lang};
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
+use crate::Error;
 use crate::ledger::{Fact, Head, WrittenFile};
-use crate::{Error, Lang};
 
 /// A report on one incident, still to be written.
 #[derive(Debug, Clone)]

@@ -1,8 +1,8 @@
 use maud::{DOCTYPE, Markup, PreEscaped, html};
-use schema::Effect;
+use schema::{Effect, Lang};
 
 use super::{Report, sections, timeline};
-use crate::lang::{Lang, count, date_time, duration, zone_name};
+use crate::lang::{count, date_time, duration, zone_name};
 
 const REHEARSAL_EN: &str = "REHEARSAL – not a real incident";
 const REHEARSAL_JA: &str = "訓練の記録（実際の事案ではありません）";
@@ -71,7 +71,7 @@ fn head(report: &Report<'_>, lang: Lang, title: &str) -> Markup {
                 a href=(file_name(other)) lang=(other.tag()) { (other.pick("English", "日本語")) }
             }
             h1 { (title) }
-            p { (report.incident.title) }
+            p { (report.say(&report.incident.title, lang)) }
             p.note { (lang.pick("Written", "作成")) " " (written) " (" (zone) ")" }
         }
     }

@@ -1,11 +1,11 @@
 //! The parts that a hospital's own announcement has, as far as the data carries them.
 
 use maud::{Markup, html};
-use schema::{Finding, Moment, Proof, ShortfallKind, Stage};
+use schema::{Finding, Lang, Moment, Proof, ShortfallKind, Stage};
 
 use super::page::{affected_sentence, counted_files};
 use super::{Comparison, Report};
-use crate::lang::{Lang, bytes, count, counted, date_time, duration, zone_name};
+use crate::lang::{bytes, count, counted, date_time, duration, zone_name};
 
 /// 発生状況: what the attacker did and what was seen of it.
 pub(super) fn occurrence(report: &Report<'_>, lang: Lang) -> Markup {
@@ -43,10 +43,9 @@ fn finding_row(report: &Report<'_>, finding: &Finding, lang: Lang) -> Markup {
         tr {
             td.time { (date_time(finding.time, &report.zone)) }
             td {
-                b { (report.say(&finding.title, lang)) }
-                @if !finding.reasons.is_empty() {
-                    ul { @for reason in &finding.reasons { li { (report.say(reason, lang)) } } }
-                }
+                b { (lang.pick(&finding.title, &finding.title_ja)) }
+                @let reasons = lang.pick(&finding.reasons, &finding.reasons_ja);
+                @if !reasons.is_empty() { ul { @for reason in reasons { li { (reason) } } } }
                 div.note {
                     (lang.pick("severity ", "重大度 ")) (severity) " · " code { (finding.detector) } " · " (report.say(&finding.actor, lang))
                 }
@@ -114,16 +113,16 @@ pub(super) fn impact(report: &Report<'_>, lang: Lang) -> Markup {
             let share = share(n, effect.patients_total);
             format!("{} ({share})", counted(n, lang, "patient", "patients", "人"))
         }
-        false => lang.unknown().to_owned(),
+        false => crate::lang::unknown(lang).to_owned(),
     };
     let total = if known {
         counted(effect.patients_total, lang, "patient", "patients", "人")
     } else {
-        lang.unknown().to_owned()
+        crate::lang::unknown(lang).to_owned()
     };
     let files = |n: u64| match counted_files(report) {
         true => counted(n, lang, "file", "files", "ファイル"),
-        false => lang.unknown().to_owned(),
+        false => crate::lang::unknown(lang).to_owned(),
     };
     let rows = [
         (lang.pick("Patients in the record store", "記録のある患者"), total),
@@ -219,7 +218,8 @@ pub(super) fn evidence(report: &Report<'_>, lang: Lang) -> Markup {
 
 fn proof_table(report: &Report<'_>, proof: &Proof, lang: Lang) -> Markup {
     let at = |at| format!("{} ({})", date_time(at, &report.zone), zone_name(at, &report.zone));
-    let time = |s: Option<f64>| s.map_or_else(|| lang.unknown().to_owned(), |s| duration(s, lang));
+    let time =
+        |s: Option<f64>| s.map_or_else(|| crate::lang::unknown(lang).to_owned(), |s| duration(s, lang));
     let counts = match lang {
         Lang::En => format!(
             "{} patients, {} records, {} files, {}, {} database rows",

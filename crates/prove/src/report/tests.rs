@@ -112,6 +112,7 @@ fn rehearsal() -> Incident {
             class: FindingClass::Detection,
             detector: "encryption.content".into(),
             title: "Records are being encrypted".into(),
+            title_ja: "記録が暗号化されている".into(),
             severity_id: Severity::Critical,
             attacks: vec![Attack {
                 technique: "T1486".into(),
@@ -123,6 +124,7 @@ fn rehearsal() -> Incident {
                 "structured content replaced by bytes that cannot be told from noise: 12 files".into(),
                 "suffix .KRAB of a known family: 12 files".into(),
             ],
+            reasons_ja: vec!["構造のある内容が乱数と区別できないデータに置き換わった: 12ファイル".into()],
         }],
         effect: Effect {
             patients_total: 3835,
@@ -168,7 +170,6 @@ fn report<'a>(incident: &'a Incident, comparison: &'a Comparison) -> Report<'a> 
         .ledger(Head { seq: 41, hash: "ab".repeat(32), public_key: "cd".repeat(32) })
         .japanese("network traffic", "ネットワーク通信")
         .japanese("mail", "電子メール")
-        .japanese("Records are being encrypted", "記録が暗号化されている")
 }
 
 /// An incident of which nothing is known.

@@ -2,7 +2,9 @@
 
 use super::Report;
 use super::page::counted_files;
-use crate::lang::{Lang, count, date_time, duration};
+use schema::Lang;
+
+use crate::lang::{count, date_time, duration};
 
 pub(super) fn summary(report: &Report<'_>, lang: Lang) -> String {
     let mut out = String::new();
@@ -25,11 +27,11 @@ pub(super) fn summary(report: &Report<'_>, lang: Lang) -> String {
 fn rows(report: &Report<'_>, lang: Lang) -> Vec<(&'static str, String)> {
     let effect = &report.incident.effect;
     let of_total = |n: u64| match effect.patients_total {
-        0 => lang.unknown().to_owned(),
+        0 => crate::lang::unknown(lang).to_owned(),
         total => lang
             .pick(format!("{} of {}", count(n), count(total)), format!("{} / {}人", count(n), count(total))),
     };
-    let files = |n: u64| if counted_files(report) { count(n) } else { lang.unknown().to_owned() };
+    let files = |n: u64| if counted_files(report) { count(n) } else { crate::lang::unknown(lang).to_owned() };
     let time = |s: Option<f64>| {
         s.map_or_else(|| lang.pick("not measured", "計測なし").to_owned(), |s| duration(s, lang))
     };

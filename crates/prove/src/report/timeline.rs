@@ -2,10 +2,10 @@
 
 use jiff::Timestamp;
 use maud::{Markup, html};
-use schema::{Moment, Stage};
+use schema::{Lang, Moment, Stage};
 
 use super::Report;
-use crate::lang::{Lang, date_time, date_time_exact, duration, zone_name};
+use crate::lang::{date_time, date_time_exact, duration, zone_name};
 
 const LANES: [Stage; 7] = [
     Stage::Prepare,

@@ -35,7 +35,7 @@ pub use model::{
 pub use roster::{Roster, RosterLine};
 pub use snapshot::{basis, first_chart};
 pub use source::{Entry, Source};
-pub use words::{Basis, Lang, Origin};
+pub use words::{Basis, Origin};
 
 use crate::Error;
 

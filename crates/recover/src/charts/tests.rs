@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 use decode::ssmix2::{RecordName, patient_folder};
 use encoding_rs::ISO_2022_JP;
 use jiff::civil::date;
-use schema::PatientId;
+use schema::{Lang, PatientId};
 use tempfile::TempDir;
 
 use super::*;

@@ -3,34 +3,10 @@
 use jiff::Timestamp;
 use jiff::civil::{Date, DateTime};
 use jiff::tz::TimeZone;
-use schema::SnapshotId;
+use schema::{Lang, SnapshotId};
 use serde::Serialize;
 
 use super::model::{Agent, AlertKind, Bed, Chart, Course, Given, LabFlag, Outcome, Sex, Trend};
-
-/// The language of a chart's labels; what was recorded stays as it was written.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Lang {
-    /// Japanese.
-    Ja,
-    /// English.
-    En,
-}
-
-impl Lang {
-    /// One of two texts.
-    pub fn pick<T>(self, ja: T, en: T) -> T {
-        match self {
-            Lang::Ja => ja,
-            Lang::En => en,
-        }
-    }
-
-    /// BCP 47.
-    pub fn tag(self) -> &'static str {
-        self.pick("ja", "en")
-    }
-}
 
 /// What a chart rests on. It stands on every page.
 #[derive(Debug, Clone, Serialize)]
@@ -72,29 +48,29 @@ impl Basis {
             Origin::Snapshot { snapshot, captured_at, proven_at } => {
                 let (id, captured) = (snapshot.short(), at(*captured_at));
                 let taken = lang.pick(
-                    format!("スナップショット {id}({captured} 取得)"),
                     format!("Snapshot {id}, captured {captured}"),
+                    format!("スナップショット {id}({captured} 取得)"),
                 );
                 match proven_at.map(at) {
                     Some(proven) => lang.pick(
-                        format!("{taken}・{proven} に復元して確認済み"),
                         format!("{taken}; proven by restoring it at {proven}"),
+                        format!("{taken}・{proven} に復元して確認済み"),
                     ),
                     None => lang.pick(
-                        format!("{taken}・未確認 (復元による確認なし)"),
                         format!("{taken}; NOT PROVEN by a restore"),
+                        format!("{taken}・未確認 (復元による確認なし)"),
                     ),
                 }
             }
             Origin::Folder { path } => lang.pick(
-                format!("フォルダー {path}・未確認 (復元による確認なし)"),
                 format!("Folder {path}; NOT PROVEN by a restore"),
+                format!("フォルダー {path}・未確認 (復元による確認なし)"),
             ),
         });
         lines.push(
             lang.pick(
-                "「記録なし」は「なし」を意味しません (記録なし ≠ なし)",
                 "\"Not recorded\" does not mean \"none\" (not recorded ≠ none)",
+                "「記録なし」は「なし」を意味しません (記録なし ≠ なし)",
             )
             .to_owned(),
         );
@@ -111,13 +87,13 @@ impl Basis {
         let known = of_store.or(captured);
         match (of_patient, known) {
             (Some(own), Some(store)) => lang.pick(
-                format!("データ時点 {store}・この患者の最新の記録 {own}"),
                 format!("Data as of {store}; this patient's newest record {own}"),
+                format!("データ時点 {store}・この患者の最新の記録 {own}"),
             ),
             (Some(time), None) | (None, Some(time)) => {
-                lang.pick(format!("データ時点 {time}"), format!("Data as of {time}"))
+                lang.pick(format!("Data as of {time}"), format!("データ時点 {time}"))
             }
-            (None, None) => lang.pick("データ時点 不明", "Data as of: not known").to_owned(),
+            (None, None) => lang.pick("Data as of: not known", "データ時点 不明").to_owned(),
         }
     }
 
@@ -139,21 +115,18 @@ pub fn day(date: Option<Date>) -> String {
 
 /// What stands where a section has nothing.
 pub fn not_recorded(lang: Lang) -> &'static str {
-    lang.pick("記録なし (≠ なし)", "not recorded (≠ none)")
+    lang.pick("not recorded (≠ none)", "記録なし (≠ なし)")
 }
 
 /// What the signs beside laboratory values mean.
 pub fn flag_legend(lang: Lang) -> &'static str {
-    lang.pick(
-        "!! パニック値  H/L/A 異常  * 記録された基準値から算出  ? 判定・基準値の記録なし (≠ 正常)",
-        "!! critical  H/L/A abnormal  * computed from the recorded range  ? no flag or range recorded (≠ normal)",
-    )
+    lang.pick("!! critical  H/L/A abnormal  * computed from the recorded range  ? no flag or range recorded (≠ normal)", "!! パニック値  H/L/A 異常  * 記録された基準値から算出  ? 判定・基準値の記録なし (≠ 正常)")
 }
 
 /// "1 record could not be read"; 「1件の記録が読めません」.
 pub fn unread_count(count: usize, lang: Lang) -> String {
     let noun = if count == 1 { "record" } else { "records" };
-    lang.pick(format!("{count}件の記録を読めませんでした"), format!("{count} {noun} could not be read"))
+    lang.pick(format!("{count} {noun} could not be read"), format!("{count}件の記録を読めませんでした"))
 }
 
 impl Chart {
@@ -170,9 +143,9 @@ impl Sex {
     /// In words.
     pub fn word(self, lang: Lang) -> &'static str {
         match self {
-            Sex::Male => lang.pick("男", "male"),
-            Sex::Female => lang.pick("女", "female"),
-            Sex::Other => lang.pick("その他", "other"),
+            Sex::Male => lang.pick("male", "男"),
+            Sex::Female => lang.pick("female", "女"),
+            Sex::Other => lang.pick("other", "その他"),
         }
     }
 }
@@ -181,13 +154,13 @@ impl AlertKind {
     /// In words.
     pub fn word(self, lang: Lang) -> &'static str {
         match self {
-            AlertKind::Unread => lang.pick("読めない記録", "unreadable record"),
+            AlertKind::Unread => lang.pick("unreadable record", "読めない記録"),
             AlertKind::OtherPatient => {
-                lang.pick("記録内の患者IDが不一致", "patient id differs inside the record")
+                lang.pick("patient id differs inside the record", "記録内の患者IDが不一致")
             }
-            AlertKind::Allergy => lang.pick("アレルギー", "allergy"),
-            AlertKind::Infection => lang.pick("感染症 陽性", "infection, positive"),
-            AlertKind::Critical => lang.pick("パニック値", "critical value"),
+            AlertKind::Allergy => lang.pick("allergy", "アレルギー"),
+            AlertKind::Infection => lang.pick("infection, positive", "感染症 陽性"),
+            AlertKind::Critical => lang.pick("critical value", "パニック値"),
         }
     }
 }
@@ -196,11 +169,11 @@ impl Course {
     /// In words.
     pub fn word(self, lang: Lang) -> &'static str {
         match self {
-            Course::Current => lang.pick("継続中", "current"),
-            Course::Planned => lang.pick("開始前", "planned"),
-            Course::Open => lang.pick("終了日の記録なし", "no end recorded"),
-            Course::Ended => lang.pick("終了", "ended"),
-            Course::Stopped => lang.pick("中止", "stopped"),
+            Course::Current => lang.pick("current", "継続中"),
+            Course::Planned => lang.pick("planned", "開始前"),
+            Course::Open => lang.pick("no end recorded", "終了日の記録なし"),
+            Course::Ended => lang.pick("ended", "終了"),
+            Course::Stopped => lang.pick("stopped", "中止"),
         }
     }
 }
@@ -210,9 +183,9 @@ impl Given {
     pub fn state(&self, lang: Lang) -> &str {
         match self.status.as_str() {
             "CP" => "",
-            "PA" => lang.pick("一部のみ", "in part"),
-            "RE" => lang.pick("拒否", "refused"),
-            "NA" => lang.pick("未実施", "not given"),
+            "PA" => lang.pick("in part", "一部のみ"),
+            "RE" => lang.pick("refused", "拒否"),
+            "NA" => lang.pick("not given", "未実施"),
             other => other,
         }
     }
@@ -247,11 +220,11 @@ impl Agent {
     /// In words.
     pub fn word(self, lang: Lang) -> &'static str {
         match self {
-            Agent::HbsAntigen => lang.pick("HBs抗原", "HBs antigen"),
-            Agent::HbsAntibody => lang.pick("HBs抗体", "HBs antibody"),
+            Agent::HbsAntigen => lang.pick("HBs antigen", "HBs抗原"),
+            Agent::HbsAntibody => lang.pick("HBs antibody", "HBs抗体"),
             Agent::Hcv => "HCV",
             Agent::Hiv => "HIV",
-            Agent::Syphilis => lang.pick("梅毒", "syphilis"),
+            Agent::Syphilis => lang.pick("syphilis", "梅毒"),
         }
     }
 

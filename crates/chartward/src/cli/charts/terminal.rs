@@ -6,9 +6,9 @@ use comfy_table::{ContentArrangement, LineStyle, Table, TableStyle};
 use jiff::tz::TimeZone;
 use recover::charts::words::{day, flag_legend, minute, not_recorded, unread_count};
 use recover::charts::{
-    Agent, AlertKind, Basis, Chart, Course, Item, LabSeries, Lang, Medication, Outcome, Roster, RosterLine,
-    Trend,
+    Agent, AlertKind, Basis, Chart, Course, Item, LabSeries, Medication, Outcome, Roster, RosterLine, Trend,
 };
+use schema::Lang;
 
 /// Rows of lists that grow for years; what is left out is counted.
 const ROWS_MAX: usize = 10;
@@ -20,8 +20,8 @@ const WIDTH: u16 = 120;
 
 pub(super) fn list(roster: &Roster, found: &[&RosterLine], basis: &Basis, lang: Lang) -> String {
     let head = lang.pick(
-        ["ID", "氏名", "カナ", "生年月日", "性別", "病棟"],
         ["id", "name", "kana", "born", "sex", "ward"],
+        ["ID", "氏名", "カナ", "生年月日", "性別", "病棟"],
     );
     let rows = found.iter().map(|line| {
         vec![
@@ -36,7 +36,7 @@ pub(super) fn list(roster: &Roster, found: &[&RosterLine], basis: &Basis, lang: 
     let mut out = table(&head, rows);
     let (listed, all) = (found.len(), roster.patients.len());
     out.push_str(
-        &lang.pick(format!("\n{listed} 名 / 全 {all} 名\n"), format!("\n{listed} of {all} patients\n")),
+        &lang.pick(format!("\n{listed} of {all} patients\n"), format!("\n{listed} 名 / 全 {all} 名\n")),
     );
     for line in basis.lines(None, lang, &TimeZone::system()) {
         let _ = writeln!(out, "{line}");
@@ -78,14 +78,14 @@ fn banner(chart: &Chart, lang: Lang) -> String {
     let banner = &chart.banner;
     let none = not_recorded(lang);
     let years =
-        banner.age.map(|age| lang.pick(format!("{age}歳"), format!("{age} years"))).unwrap_or_default();
+        banner.age.map(|age| lang.pick(format!("{age} years"), format!("{age}歳"))).unwrap_or_default();
     let name = banner.name.as_deref().unwrap_or(none);
     let kana = banner.kana.as_deref().map(|kana| format!(" ({kana})")).unwrap_or_default();
     let sex = banner.sex.map_or("", |sex| sex.word(lang));
     let mut out = format!("{name}{kana}  ID {}  {sex}  {years}  {}\n", chart.patient, day(banner.birth_date));
     let ward = match &banner.ward {
         Some(ward) => ward.value.place(),
-        None => lang.pick("入院の記録なし", "no admission recorded").to_owned(),
+        None => lang.pick("no admission recorded", "入院の記録なし").to_owned(),
     };
     let blood: Vec<_> = [&banner.blood_abo, &banner.blood_rh]
         .into_iter()
@@ -96,9 +96,9 @@ fn banner(chart: &Chart, lang: Lang) -> String {
     let _ = writeln!(
         out,
         "  {}: {ward}   {}: {blood}   {}: {}",
-        lang.pick("病棟", "ward"),
-        lang.pick("血液型", "blood type"),
-        lang.pick("感染症", "infections"),
+        lang.pick("ward", "病棟"),
+        lang.pick("blood type", "血液型"),
+        lang.pick("infections", "感染症"),
         infections(chart, lang)
     );
     out
@@ -151,7 +151,7 @@ impl Sections<'_> {
             self.out.push('\n');
         }
         if left_out > 0 {
-            let text = lang.pick(format!("  ほか {left_out} 件"), format!("  and {left_out} older ones"));
+            let text = lang.pick(format!("  and {left_out} older ones"), format!("  ほか {left_out} 件"));
             let _ = writeln!(self.out, "{text}");
         }
     }
@@ -169,17 +169,17 @@ impl Sections<'_> {
             ]
         });
         let head = lang.pick(
-            ["原因", "種別", "重症度", "症状", "記録"],
             ["substance", "kind", "severity", "reaction", "recorded"],
+            ["原因", "種別", "重症度", "症状", "記録"],
         );
-        self.section(lang.pick("アレルギー", "Allergies"), &["ADT-61", "ADT-00"], &head, rows.collect(), 0);
+        self.section(lang.pick("Allergies", "アレルギー"), &["ADT-61", "ADT-00"], &head, rows.collect(), 0);
 
         let rows = chart.problems.iter().map(|item| {
             let problem = &item.value;
-            let main = if problem.main { lang.pick("主", "main") } else { "" };
+            let main = if problem.main { lang.pick("main", "主") } else { "" };
             let state = match (problem.outcome.as_str(), problem.active) {
-                ("", true) => lang.pick("継続", "active"),
-                ("", false) => lang.pick("終了", "ended"),
+                ("", true) => lang.pick("active", "継続"),
+                ("", false) => lang.pick("ended", "終了"),
                 (outcome, _) => outcome,
             };
             vec![
@@ -193,10 +193,10 @@ impl Sections<'_> {
             ]
         });
         let head = lang.pick(
-            ["病名", "ICD-10", "", "開始", "終了", "転帰", "記録"],
             ["problem", "ICD-10", "", "since", "until", "outcome", "recorded"],
+            ["病名", "ICD-10", "", "開始", "終了", "転帰", "記録"],
         );
-        self.section(lang.pick("病名", "Problems"), &["PPR-01"], &head, rows.collect(), 0);
+        self.section(lang.pick("Problems", "病名"), &["PPR-01"], &head, rows.collect(), 0);
     }
 
     fn medication(&mut self) {
@@ -227,10 +227,10 @@ impl Sections<'_> {
             .collect();
         let left_out = chart.medication.len() - rows.len();
         let head = lang.pick(
-            ["状態", "薬剤", "用量", "用法", "開始", "終了", "記録"],
             ["state", "drug", "dose", "directions", "from", "to", "recorded"],
+            ["状態", "薬剤", "用量", "用法", "開始", "終了", "記録"],
         );
-        self.section(lang.pick("処方・注射", "Medication"), &["OMP-01", "OMP-02"], &head, rows, left_out);
+        self.section(lang.pick("Medication", "処方・注射"), &["OMP-01", "OMP-02"], &head, rows, left_out);
 
         let rows = chart.given.iter().take(ROWS_MAX).map(|item| {
             let given = &item.value;
@@ -244,19 +244,19 @@ impl Sections<'_> {
             ]
         });
         let left_out = chart.given.len().saturating_sub(ROWS_MAX);
-        let head = lang.pick(["日時", "薬剤", "量", "", "実施者"], ["at", "drug", "amount", "", "by"]);
-        self.section(lang.pick("投与実施", "Given"), &["OMP-11", "OMP-12"], &head, rows.collect(), left_out);
+        let head = lang.pick(["at", "drug", "amount", "", "by"], ["日時", "薬剤", "量", "", "実施者"]);
+        self.section(lang.pick("Given", "投与実施"), &["OMP-11", "OMP-12"], &head, rows.collect(), left_out);
     }
 
     fn labs(&mut self) {
         let (chart, lang) = (self.chart, self.lang);
         let head = lang.pick(
-            ["検査", "最新値", "", "単位", "基準値", "採取", "前回値", "前回採取"],
             ["test", "latest", "", "unit", "reference", "taken", "before", "taken"],
+            ["検査", "最新値", "", "単位", "基準値", "採取", "前回値", "前回採取"],
         );
         let rows: Vec<_> = chart.labs.iter().filter_map(lab).collect();
         let any = !rows.is_empty();
-        self.section(lang.pick("検査結果", "Laboratory"), &["OML-11"], &head, rows, 0);
+        self.section(lang.pick("Laboratory", "検査結果"), &["OML-11"], &head, rows, 0);
         if any {
             let _ = writeln!(self.out, "  {}", flag_legend(lang));
         }
@@ -266,7 +266,7 @@ impl Sections<'_> {
         let (chart, lang) = (self.chart, self.lang);
         let rows = chart.stays.iter().take(ROWS_MAX).map(|item| {
             let stay = &item.value;
-            let here = || lang.pick("入院中", "in hospital").to_owned();
+            let here = || lang.pick("in hospital", "入院中").to_owned();
             vec![
                 stay.admitted.map(minute).unwrap_or_else(|| not_recorded(lang).to_owned()),
                 stay.discharged.map(minute).unwrap_or_else(here),
@@ -276,12 +276,12 @@ impl Sections<'_> {
             ]
         });
         let head = lang.pick(
-            ["入院", "退院", "病床", "診療科", "医師"],
             ["admitted", "discharged", "bed", "department", "doctor"],
+            ["入院", "退院", "病床", "診療科", "医師"],
         );
         let left_out = chart.stays.len().saturating_sub(ROWS_MAX);
         self.section(
-            lang.pick("入院", "Admissions"),
+            lang.pick("Admissions", "入院"),
             &["ADT-22", "ADT-42", "ADT-52"],
             &head,
             rows.collect(),
@@ -292,10 +292,10 @@ impl Sections<'_> {
             let visit = &item.value;
             vec![visit.at.map(minute).unwrap_or_default(), visit.dept.clone(), visit.doctor.clone()]
         });
-        let head = lang.pick(["日時", "診療科", "医師"], ["at", "department", "doctor"]);
+        let head = lang.pick(["at", "department", "doctor"], ["日時", "診療科", "医師"]);
         let left_out = chart.visits.len().saturating_sub(ROWS_MAX);
         self.section(
-            lang.pick("外来受診", "Outpatient visits"),
+            lang.pick("Outpatient visits", "外来受診"),
             &["ADT-12"],
             &head,
             rows.collect(),
@@ -311,9 +311,9 @@ impl Sections<'_> {
                 meal.timing.clone(),
             ]
         });
-        let head = lang.pick(["開始", "食種", "指示", "時"], ["from", "diet", "instruction", "meals"]);
+        let head = lang.pick(["from", "diet", "instruction", "meals"], ["開始", "食種", "指示", "時"]);
         let left_out = chart.meals.len().saturating_sub(ROWS_MAX);
-        self.section(lang.pick("食事", "Meals"), &["OMD"], &head, rows.collect(), left_out);
+        self.section(lang.pick("Meals", "食事"), &["OMD"], &head, rows.collect(), left_out);
     }
 
     fn notes(&mut self) {
@@ -322,15 +322,15 @@ impl Sections<'_> {
             let note = &item.value;
             let binary = || {
                 lang.pick(
-                    format!("({} バイトのファイル)", note.bytes),
                     format!("(file of {} bytes)", note.bytes),
+                    format!("({} バイトのファイル)", note.bytes),
                 )
             };
             vec![day(note.date), note.kind.clone(), note.text.clone().unwrap_or_else(binary)]
         });
-        let head = lang.pick(["日付", "種別", "内容"], ["date", "kind", "content"]);
+        let head = lang.pick(["date", "kind", "content"], ["日付", "種別", "内容"]);
         let left_out = chart.notes.len().saturating_sub(ROWS_MAX);
-        self.section(lang.pick("記録・文書", "Notes"), &[], &head, rows.collect(), left_out);
+        self.section(lang.pick("Notes", "記録・文書"), &[], &head, rows.collect(), left_out);
     }
 
     fn rest(&mut self) {
@@ -338,7 +338,7 @@ impl Sections<'_> {
         if self.chart.not_shown.is_empty() {
             return;
         }
-        let other = lang.pick("その他のファイル", "other files");
+        let other = lang.pick("other files", "その他のファイル");
         let kinds = self.chart.not_shown.iter().map(|(kind, count)| {
             let kind = if kind == "-" { other } else { kind };
             format!("{kind} ×{count}")
@@ -347,7 +347,7 @@ impl Sections<'_> {
         let _ = writeln!(
             self.out,
             "\n{}{kinds}",
-            lang.pick("表示していない記録: ", "In the store and not shown here: ")
+            lang.pick("In the store and not shown here: ", "表示していない記録: ")
         );
     }
 }

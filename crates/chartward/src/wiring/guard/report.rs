@@ -45,6 +45,8 @@ impl Ready {
         let mut blind_spots = vec![
             "files that were open for writing before the guard started".to_owned(),
             "files that nobody had opened since then when they were removed".to_owned(),
+            "files that are only emptied by their path (truncate), when nothing else shows an encryption"
+                .to_owned(),
             format!("contents above {} MiB on a file system without reflinks", COPY_EACH_MAX >> 20),
             "writes to the block device, and a hostile root, who can end the guard: opens pass then"
                 .to_owned(),
@@ -61,7 +63,7 @@ impl Ready {
             armed: settings.response == Response::Armed,
             paths: trees.into_iter().map(|(path, _)| path).collect(),
             holds: words(&["open for writing", "open with truncation", "open for mapping into memory"]),
-            undoes: words(&["rename", "rename over another file", "removal", "truncate by path"]),
+            undoes: words(&["rename", "rename over another file", "removal"]),
             blind_spots,
         }
     }
@@ -81,6 +83,7 @@ impl Ready {
             "who wrote: the kernel does not tell an ordinary user, so the writer is guessed from open files and command lines",
             "processes of other users: they can be seen to do harm and cannot be stopped",
             "what changes between two looks: a file that is written to and removed at once leaves no trace",
+            "files that are only emptied (truncate), when nothing else shows an encryption",
         ]);
         if cover.left_out > 0 {
             blind_spots.push(format!(
@@ -94,8 +97,7 @@ impl Ready {
                 cover.folders_polled
             ));
         }
-        let mut undoes =
-            words(&["overwriting", "rename", "rename over another file", "removal", "truncation"]);
+        let mut undoes = words(&["overwriting", "rename", "rename over another file", "removal"]);
         undoes.push(format!("for the {} files in the mirror", cover.files));
         Self {
             mode: "unprivileged",

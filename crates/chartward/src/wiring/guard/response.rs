@@ -11,7 +11,7 @@ use act::put_back::{Attributes, Bench, Damaged};
 use jiff::{SignedDuration, Timestamp};
 use observe::files::fanotify::Message;
 use observe::files::{Actor, PreImage, Stat, Touch, suffix_of};
-use schema::{Act, Action, Finding, FindingClass, Outcome, Reason, Severity};
+use schema::{Act, Action, Finding, FindingClass, Lang, Outcome, Reason, Severity};
 use serde::Serialize;
 
 use super::report::{Report, Restored};
@@ -337,23 +337,38 @@ fn finding(actor: Actor, reasons: &[Reason], now: Timestamp) -> Finding {
         class: FindingClass::Detection,
         detector: entry.id.to_owned(),
         title: entry.title.to_owned(),
+        title_ja: entry.title_ja.to_owned(),
         severity_id: Severity::Critical,
         attacks: (entry.attacks)(),
         actor: format!("process {} ({command})", actor.pid),
-        reasons: reasons.iter().map(sentence).collect(),
+        reasons: reasons.iter().map(|reason| sentence(reason, Lang::En)).collect(),
+        reasons_ja: reasons.iter().map(|reason| sentence(reason, Lang::Ja)).collect(),
     }
 }
 
-fn sentence(reason: &Reason) -> String {
-    match reason {
-        Reason::ContentReplacedByNoise { files } => format!("{files} files: structured content became noise"),
+fn sentence(reason: &Reason, lang: Lang) -> String {
+    let (files, en, ja) = match *reason {
+        Reason::ContentReplacedByNoise { files } => {
+            (files, "structured content became noise", "構造のある内容が乱数状のデータに置き換わった")
+        }
         Reason::SuffixWithLostStructure { files } => {
-            format!("{files} files: a new suffix, and the structure is lost")
+            (files, "a new suffix, and the structure is lost", "新しい拡張子が付き、構造が失われた")
         }
-        Reason::KnownFamilyArtefact { files } => {
-            format!("{files} suffixes or notes that a known family leaves")
-        }
-        Reason::OriginalsReplaced { files } => format!("{files} originals removed, noise stands for them"),
-        Reason::CanaryTouched { files } => format!("{files} canaries changed"),
+        Reason::KnownFamilyArtefact { files } => (
+            files,
+            "a suffix or a note that a known family leaves",
+            "既知のランサムウェアが残す拡張子または脅迫文",
+        ),
+        Reason::OriginalsReplaced { files } => (
+            files,
+            "the original was removed and noise stands in its place",
+            "元のファイルが消え、乱数状のデータが代わりにある",
+        ),
+        Reason::CanaryTouched { files } => (files, "a canary was changed", "おとりのファイルが変えられた"),
+    };
+    match lang {
+        Lang::En if files == 1 => format!("1 file: {en}"),
+        Lang::En => format!("{files} files: {en}"),
+        Lang::Ja => format!("{files}ファイル: {ja}"),
     }
 }

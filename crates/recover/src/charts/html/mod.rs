@@ -4,9 +4,10 @@ mod sections;
 
 use jiff::tz::TimeZone;
 use maud::{DOCTYPE, Markup, PreEscaped, html};
+use schema::Lang;
 
 use super::model::{AlertKind, Chart, Provenance};
-use super::words::{self, Basis, Lang, Origin};
+use super::words::{self, Basis, Origin};
 
 const STYLE: &str = include_str!("chart.css");
 
@@ -68,7 +69,7 @@ impl<'c> Cited<'c> {
     fn list(&self, lang: Lang) -> Markup {
         html! {
             section.long {
-                h2 { (lang.pick("出典", "Records behind this chart")) small { (lang.pick("スナップショット内のファイルと記録時刻", "files in the snapshot, with the time of recording")) } }
+                h2 { (lang.pick("Records behind this chart", "出典")) small { (lang.pick("files in the snapshot, with the time of recording", "スナップショット内のファイルと記録時刻")) } }
                 ol.sources {
                     @for (index, record) in self.records.iter().enumerate() {
                         li id={ "r" (index + 1) } {
@@ -100,8 +101,8 @@ fn header<'c>(
                 @if let Some(kana) = &banner.kana { span.kana { (kana) } }
                 span.id { "ID " (chart.patient) }
                 @if let Some(sex) = banner.sex { span.strong { (sex.word(lang)) } }
-                @if let Some(age) = banner.age { span.strong { (age) (lang.pick("歳", " years")) } }
-                @if let Some(born) = banner.birth_date { span { (born) (lang.pick(" 生", " born")) } }
+                @if let Some(age) = banner.age { span.strong { (age) (lang.pick(" years", "歳")) } }
+                @if let Some(born) = banner.birth_date { span { (born) (lang.pick(" born", " 生")) } }
             }
             div.facts { (facts(chart, lang, cited)) }
             div.basis.unproven[!basis.is_proven()] title=(full_id(basis)) {
@@ -125,14 +126,14 @@ fn facts<'c>(chart: &'c Chart, lang: Lang, cited: &mut Cited<'c>) -> Markup {
     let none = words::not_recorded(lang);
     html! {
         span {
-            span.label { (lang.pick("病棟", "Ward")) }
+            span.label { (lang.pick("Ward", "病棟")) }
             @match &banner.ward {
                 Some(ward) => { b { (ward.value.place()) } (cited.mark(&ward.from)) }
-                None => { (lang.pick("入院の記録なし", "no admission recorded")) }
+                None => { (lang.pick("no admission recorded", "入院の記録なし")) }
             }
         }
         span {
-            span.label { (lang.pick("血液型", "Blood type")) }
+            span.label { (lang.pick("Blood type", "血液型")) }
             @match (&banner.blood_abo, &banner.blood_rh) {
                 (None, None) => span.soft { (none) },
                 (abo, rh) => {
@@ -140,11 +141,11 @@ fn facts<'c>(chart: &'c Chart, lang: Lang, cited: &mut Cited<'c>) -> Markup {
                 }
             }
         }
-        span { span.label { (lang.pick("感染症", "Infections")) } (sections::infections(chart, lang, cited)) }
-        @if let Some(height) = &banner.height { span { span.label { (lang.pick("身長", "Height")) } (height) } }
-        @if let Some(weight) = &banner.weight { span { span.label { (lang.pick("体重", "Weight")) } (weight) } }
-        @if let Some(phone) = &banner.phone { span { span.label { (lang.pick("電話", "Phone")) } (phone) } }
-        @if let Some(address) = &banner.address { span { span.label { (lang.pick("住所", "Address")) } (address) } }
+        span { span.label { (lang.pick("Infections", "感染症")) } (sections::infections(chart, lang, cited)) }
+        @if let Some(height) = &banner.height { span { span.label { (lang.pick("Height", "身長")) } (height) } }
+        @if let Some(weight) = &banner.weight { span { span.label { (lang.pick("Weight", "体重")) } (weight) } }
+        @if let Some(phone) = &banner.phone { span { span.label { (lang.pick("Phone", "電話")) } (phone) } }
+        @if let Some(address) = &banner.address { span { span.label { (lang.pick("Address", "住所")) } (address) } }
     }
 }
 

@@ -1,12 +1,13 @@
 //! The parts of a chart, in the order in which a ward asks for them.
 
 use maud::{Markup, html};
+use schema::Lang;
 
 use super::Cited;
 use crate::charts::model::{
     Agent, Chart, Course, Infection, Item, LabFlag, LabSeries, Medication, Outcome, Provenance, Route, Trend,
 };
-use crate::charts::words::{self, Lang};
+use crate::charts::words;
 
 /// Rows of lists that grow for years; what is left out is counted below the list.
 const ROWS_MAX: usize = 20;
@@ -50,7 +51,7 @@ impl Section<'_> {
                 @if unread > 0 { p.warn { (words::unread_count(unread, lang)) } }
                 @if self.total == 0 { p.none { (words::not_recorded(lang)) } } @else { (content) }
                 @if left_out > 0 {
-                    p.none { (lang.pick(format!("ほか {left_out} 件は古いため省略"), format!("{left_out} older ones are left out"))) }
+                    p.none { (lang.pick(format!("{left_out} older ones are left out"), format!("ほか {left_out} 件は古いため省略"))) }
                 }
             }
         }
@@ -74,7 +75,7 @@ fn allergies<'c>(chart: &'c Chart, lang: Lang, cited: &mut Cited<'c>) -> Markup 
         }
     };
     let count = chart.allergies.len();
-    let title = lang.pick("アレルギー", "Allergies");
+    let title = lang.pick("Allergies", "アレルギー");
     Section { title, kinds: &["ADT-61", "ADT-00"], total: count, shown: count }.with(chart, lang, rows)
 }
 
@@ -85,7 +86,7 @@ fn problems<'c>(chart: &'c Chart, lang: Lang, cited: &mut Cited<'c>) -> Markup {
                 tr.past[!item.value.active] {
                     td {
                         span.strong[item.value.active] { (item.value.name) } (mark(cited, &item.from))
-                        @if item.value.main { " " span.tag { (lang.pick("主", "main")) } }
+                        @if item.value.main { " " span.tag { (lang.pick("main", "主")) } }
                         @if !item.value.icd10.is_empty() { " " span.soft { (item.value.icd10) } }
                     }
                     td.date { (words::day(item.value.since)) " –" @if let Some(until) = item.value.until { " " (until) } }
@@ -94,7 +95,7 @@ fn problems<'c>(chart: &'c Chart, lang: Lang, cited: &mut Cited<'c>) -> Markup {
             }
         }
     };
-    let (total, title) = (chart.problems.len(), lang.pick("病名・プロブレム", "Problems"));
+    let (total, title) = (chart.problems.len(), lang.pick("Problems", "病名・プロブレム"));
     Section { title, kinds: &["PPR-01"], total, shown: total.min(ROWS_MAX) }.with(chart, lang, rows)
 }
 
@@ -107,8 +108,8 @@ fn medication<'c>(chart: &'c Chart, lang: Lang, cited: &mut Cited<'c>) -> Markup
     let table = html! {
         table {
             tr {
-                th { (lang.pick("薬剤", "Drug")) } th { (lang.pick("用量", "Dose")) } th { (lang.pick("用法", "Directions")) }
-                th { (lang.pick("期間", "Period")) } th { (lang.pick("状態", "State")) } th { (lang.pick("医師", "Doctor")) }
+                th { (lang.pick("Drug", "薬剤")) } th { (lang.pick("Dose", "用量")) } th { (lang.pick("Directions", "用法")) }
+                th { (lang.pick("Period", "期間")) } th { (lang.pick("State", "状態")) } th { (lang.pick("Doctor", "医師")) }
             }
             @for item in rows {
                 tr.past[is_past(&item)] {
@@ -118,13 +119,13 @@ fn medication<'c>(chart: &'c Chart, lang: Lang, cited: &mut Cited<'c>) -> Markup
                             span.strong[!is_past(&item)] { (drug.name) }
                         }
                         (mark(cited, &item.from))
-                        @if item.value.route == Route::Injection { " " span.tag { (lang.pick("注射", "injection")) } }
+                        @if item.value.route == Route::Injection { " " span.tag { (lang.pick("injection", "注射")) } }
                     }
                     td {
                         @for (index, drug) in item.value.drugs.iter().enumerate() {
                             @if index > 0 { br; }
                             (drug.dose)
-                            @if !drug.per_day.is_empty() { span.soft { " (" (lang.pick("1日 ", "daily ")) (drug.per_day) ")" } }
+                            @if !drug.per_day.is_empty() { span.soft { " (" (lang.pick("daily ", "1日 ")) (drug.per_day) ")" } }
                         }
                     }
                     td { (item.value.usage) }
@@ -135,7 +136,7 @@ fn medication<'c>(chart: &'c Chart, lang: Lang, cited: &mut Cited<'c>) -> Markup
             }
         }
     };
-    let title = lang.pick("処方・注射", "Medication");
+    let title = lang.pick("Medication", "処方・注射");
     Section { title, kinds: &["OMP-01", "OMP-02"], total: chart.medication.len(), shown }
         .with(chart, lang, table)
 }
@@ -144,15 +145,15 @@ fn labs<'c>(chart: &'c Chart, lang: Lang, cited: &mut Cited<'c>) -> Markup {
     let rows = html! {
         table {
             tr {
-                th { (lang.pick("検査", "Test")) } th.number { (lang.pick("最新値", "Latest")) } th { "" } th { (lang.pick("単位", "Unit")) }
-                th { (lang.pick("基準値", "Reference")) } th { (lang.pick("採取", "Taken")) }
-                th.number { (lang.pick("前回値", "Before")) } th { (lang.pick("前回採取", "Taken")) }
+                th { (lang.pick("Test", "検査")) } th.number { (lang.pick("Latest", "最新値")) } th { "" } th { (lang.pick("Unit", "単位")) }
+                th { (lang.pick("Reference", "基準値")) } th { (lang.pick("Taken", "採取")) }
+                th.number { (lang.pick("Before", "前回値")) } th { (lang.pick("Taken", "前回採取")) }
             }
             @for series in &chart.labs { (lab(series, lang, cited)) }
         }
         p.none { (words::flag_legend(lang)) }
     };
-    let (total, title) = (chart.labs.len(), lang.pick("検査結果", "Laboratory"));
+    let (total, title) = (chart.labs.len(), lang.pick("Laboratory", "検査結果"));
     Section { title, kinds: &["OML-11"], total, shown: total }.with(chart, lang, rows)
 }
 
@@ -166,7 +167,7 @@ fn lab<'c>(series: &'c LabSeries, lang: Lang, cited: &mut Cited<'c>) -> Markup {
             td.date {
                 span class=(flag_class(latest.value.flag)) { (latest.value.flag.sign()) } @if latest.value.flag_computed && latest.value.flag.is_abnormal() { "*" }
                 " " (series.trend.map_or("", Trend::arrow))
-                @if latest.value.preliminary { " " span.tag { (lang.pick("中間", "preliminary")) } }
+                @if latest.value.preliminary { " " span.tag { (lang.pick("preliminary", "中間")) } }
             }
             td { (latest.value.unit) }
             td { (latest.value.range) }
@@ -230,7 +231,7 @@ fn given<'c>(chart: &'c Chart, lang: Lang, cited: &mut Cited<'c>) -> Markup {
             }
         }
     };
-    let (total, title) = (chart.given.len(), lang.pick("投与実施", "Given"));
+    let (total, title) = (chart.given.len(), lang.pick("Given", "投与実施"));
     Section { title, kinds: &["OMP-11", "OMP-12"], total, shown: total.min(ROWS_MAX) }.with(chart, lang, rows)
 }
 
@@ -247,7 +248,7 @@ fn meals<'c>(chart: &'c Chart, lang: Lang, cited: &mut Cited<'c>) -> Markup {
             }
         }
     };
-    let (total, title) = (chart.meals.len(), lang.pick("食事", "Meals"));
+    let (total, title) = (chart.meals.len(), lang.pick("Meals", "食事"));
     Section { title, kinds: &["OMD"], total, shown: total.min(ROWS_MAX / 2) }.with(chart, lang, rows)
 }
 
@@ -257,8 +258,8 @@ fn stays<'c>(chart: &'c Chart, lang: Lang, cited: &mut Cited<'c>) -> Markup {
             @for item in chart.stays.iter().take(ROWS_MAX / 2) {
                 tr {
                     td.date {
-                        (item.value.admitted.map_or_else(|| lang.pick("入院記録なし", "admission not recorded").to_owned(), words::minute)) " – "
-                        (item.value.discharged.map_or_else(|| lang.pick("入院中", "in hospital").to_owned(), words::minute))
+                        (item.value.admitted.map_or_else(|| lang.pick("admission not recorded", "入院記録なし").to_owned(), words::minute)) " – "
+                        (item.value.discharged.map_or_else(|| lang.pick("in hospital", "入院中").to_owned(), words::minute))
                         (mark(cited, &item.from))
                     }
                     td.date { (item.value.bed.place()) }
@@ -267,7 +268,7 @@ fn stays<'c>(chart: &'c Chart, lang: Lang, cited: &mut Cited<'c>) -> Markup {
             }
         }
     };
-    let (total, title) = (chart.stays.len(), lang.pick("入院", "Admissions"));
+    let (total, title) = (chart.stays.len(), lang.pick("Admissions", "入院"));
     let kinds = &["ADT-22", "ADT-42", "ADT-52"];
     Section { title, kinds, total, shown: total.min(ROWS_MAX / 2) }.with(chart, lang, rows)
 }
@@ -284,7 +285,7 @@ fn visits<'c>(chart: &'c Chart, lang: Lang, cited: &mut Cited<'c>) -> Markup {
             }
         }
     };
-    let (total, title) = (chart.visits.len(), lang.pick("外来受診", "Outpatient visits"));
+    let (total, title) = (chart.visits.len(), lang.pick("Outpatient visits", "外来受診"));
     Section { title, kinds: &["ADT-12"], total, shown: total.min(ROWS_MAX / 2) }.with(chart, lang, rows)
 }
 
@@ -296,7 +297,7 @@ fn notes<'c>(chart: &'c Chart, lang: Lang, cited: &mut Cited<'c>) -> Markup {
                 @match &item.value.text {
                     Some(text) => pre { (text) },
                     None => p.none {
-                        (lang.pick("文書ファイルは復元先で開いてください", "not a text: restore the file to open it"))
+                        (lang.pick("not a text: restore the file to open it", "文書ファイルは復元先で開いてください"))
                         " (" (item.value.bytes) " bytes)"
                     },
                 }
@@ -304,7 +305,7 @@ fn notes<'c>(chart: &'c Chart, lang: Lang, cited: &mut Cited<'c>) -> Markup {
         }
     };
     let (total, title) =
-        (chart.notes.len(), lang.pick("記録・文書 (拡張ストレージ)", "Notes (extended storage)"));
+        (chart.notes.len(), lang.pick("Notes (extended storage)", "記録・文書 (拡張ストレージ)"));
     Section { title, kinds: &[], total, shown: total.min(ROWS_MAX) }.with(chart, lang, rows)
 }
 
@@ -312,10 +313,10 @@ fn not_shown(chart: &Chart, lang: Lang) -> Markup {
     html! {
         @if !chart.not_shown.is_empty() {
             p.none {
-                (lang.pick("保存されているがこの画面に表示しない記録: ", "In the store and not shown here: "))
+                (lang.pick("In the store and not shown here: ", "保存されているがこの画面に表示しない記録: "))
                 @for (index, (kind, count)) in chart.not_shown.iter().enumerate() {
                     @if index > 0 { ", " }
-                    @if kind == "-" { (lang.pick("その他のファイル", "other files")) } @else { (kind) } " ×" (count)
+                    @if kind == "-" { (lang.pick("other files", "その他のファイル")) } @else { (kind) } " ×" (count)
                 }
             }
         }
