@@ -14,9 +14,9 @@ pub struct Drill {
     pub started_at: Timestamp,
     /// When the last check ended.
     pub finished_at: Timestamp,
-    /// Seconds from the start until the first patient's chart was read.
+    /// Seconds from opening the vault until the first patient's chart was read.
     pub rto_first_chart_seconds: Option<f64>,
-    /// Seconds from the start until all files were back and checked.
+    /// Seconds from opening the vault until all files were back and checked.
     pub rto_full_seconds: f64,
     /// Age of the newest record when the drill began, in seconds: all that came later would be lost.
     pub rpo_seconds: Option<f64>,

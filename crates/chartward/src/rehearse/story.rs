@@ -33,13 +33,19 @@ pub(super) fn patients_wanted(patients: usize) -> usize {
 }
 
 /// Says in one line what stands in for what only root may do.
-pub(super) fn say_what_is_real(isolated: bool, output: Output) {
-    let network = if isolated {
-        "the attacker and the chart reader run in a network namespace without interfaces"
+pub(super) fn say_what_is_real(isolated: bool, lang: Lang, output: Output) {
+    output.say(if isolated {
+        lang.pick(
+            "Network: the attacker and the chart reader run in a network namespace without interfaces.",
+            "ネットワーク: 攻撃プロセスとカルテ閲覧は、インターフェースの無いネットワーク名前空間で動きます。",
+        )
     } else {
-        "no network namespace can be made here (that needs root), so the processes run without one and simply open no connection"
-    };
-    output.say(format_args!("Network: {network}."));
+        lang.pick(
+            "Network: no network namespace can be made here (that needs root), so the processes run without one and simply \
+             open no connection.",
+            "ネットワーク: ここでは名前空間を作れないため（root権限が必要）、名前空間なしで、接続を一切開かずに動きます。",
+        )
+    });
 }
 
 /// Tells what the guard says of itself when it is ready.

@@ -13,6 +13,7 @@ use anyhow::{Context, ensure};
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
 use prove::{Fact, Ledger};
+use recover::status::{Limits, assess, look};
 use recover::vault::{Password, Vault};
 use schema::{Effect, Finding, Incident, Lang, Proof, Stage as Part};
 use serde::Serialize;
@@ -108,7 +109,7 @@ pub(crate) fn play(script: &Script, output: Output) -> anyhow::Result<Summary> {
     let ledger = Ledger::open(&stage.state(), Timestamp::now())?;
     let mut narrator = Narrator::new(output, script.lang);
     let isolated = can_unshare_network();
-    story::say_what_is_real(isolated, output);
+    story::say_what_is_real(isolated, script.lang, output);
 
     let before = build(script, &stage, &mut narrator)?;
     let protected = if script.backup { Some(protect(&stage, &ledger, &mut narrator, output)?) } else { None };
@@ -129,6 +130,10 @@ pub(crate) fn play(script: &Script, output: Output) -> anyhow::Result<Summary> {
     ledger
         .append(Fact::IncidentClosed { title: story::TITLE.to_owned(), synthetic: true }, Timestamp::now())?;
 
+    if let Some(protected) = &protected {
+        let status = assess(&look(&protected.vault)?, None, &Limits::default(), Timestamp::now());
+        output.say(format_args!("\n{}", prove::sentence(&status, script.lang, &TimeZone::system())));
+    }
     let proof = protected.map(|protected| protected.proof);
     let incident = Incident {
         title: story::TITLE.to_owned(),
@@ -197,7 +202,8 @@ fn protect(
     output: Output,
 ) -> anyhow::Result<Protected> {
     let password = Password::new(fs::read(stage.password_file()?)?);
-    let vault = Vault::init(&stage.vault(), &password)?;
+    Vault::init(&stage.vault(), &password)?;
+    let vault = Vault::open(&stage.vault(), &password)?;
     ledger.append(Fact::VaultInitialised { vault_id: vault.id().to_owned() }, Timestamp::now())?;
     let backup = Backup {
         sources: vec![stage.hospital()],

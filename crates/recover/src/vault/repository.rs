@@ -1,5 +1,6 @@
 use std::path::Path;
 use std::sync::{Arc, Mutex, PoisonError, RwLock, RwLockReadGuard};
+use std::time::{Duration, Instant};
 
 use serde::{Deserialize, Serialize};
 
@@ -28,6 +29,7 @@ pub struct Vault {
     headers_read: Mutex<bool>,
     /// Packs that no index lists; the next backup puts them into its own.
     pub(crate) unindexed: Mutex<Vec<IndexedPack>>,
+    opened_in: Duration,
 }
 
 #[derive(Serialize, Deserialize)]
@@ -68,12 +70,14 @@ impl Vault {
 
     /// Opens a repository. A lost or damaged index is made up for from the packs' headers; [`Vault::notes`] tells.
     pub fn open(dir: &Path, password: &Password) -> Result<Vault, Error> {
+        let started = Instant::now();
         let backend = Backend::new(dir);
         backend.probe()?;
         let key = find_key(&backend, password)?;
         let (config, polynomial) = read_config(&backend, &key)?;
-        let vault = Vault::assemble(backend, key, config, polynomial);
+        let mut vault = Vault::assemble(backend, key, config, polynomial);
         vault.load_index()?;
+        vault.opened_in = started.elapsed();
         Ok(vault)
     }
 
@@ -90,6 +94,11 @@ impl Vault {
     /// The repository's id, as its config has it.
     pub fn id(&self) -> &str {
         &self.id
+    }
+
+    /// How long opening it took: whoever is to read a chart waits for that, too.
+    pub fn opened_in(&self) -> Duration {
+        self.opened_in
     }
 
     /// The folder.
@@ -127,6 +136,7 @@ impl Vault {
             notes: Mutex::default(),
             headers_read: Mutex::default(),
             unindexed: Mutex::default(),
+            opened_in: Duration::ZERO,
         }
     }
 
