@@ -4,9 +4,11 @@ mod encryptor;
 mod fingerprint;
 mod narrator;
 mod processes;
+mod script;
 mod stage;
 mod story;
 mod uda_2018;
 
 pub(crate) use encryptor::{EncryptorArgs, run as run_encryptor};
-pub(crate) use uda_2018::{Script, play};
+pub(crate) use script::Script;
+pub(crate) use uda_2018::play;

@@ -14,8 +14,8 @@ use serde_json::Value;
 use super::encryptor::Deed;
 use super::fingerprint::{Fingerprint, patient_of};
 use super::narrator::Narrator;
+use super::script::{Outcome, Script};
 use super::stage::Stage;
-use super::uda_2018::{Outcome, Script};
 use crate::output::Output;
 
 pub(super) const TITLE: &str = "Rehearsal of Uda 2018";

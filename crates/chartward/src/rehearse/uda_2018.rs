@@ -15,7 +15,7 @@ use jiff::tz::TimeZone;
 use prove::{Fact, Ledger};
 use recover::status::{Limits, assess, look};
 use recover::vault::{Password, Vault};
-use schema::{Effect, Finding, Incident, Lang, Proof, Stage as Part};
+use schema::{Effect, Incident, Proof, Stage as Part};
 use serde::Serialize;
 use serde_json::Value;
 
@@ -23,6 +23,7 @@ use super::encryptor::{self, Deed};
 use super::fingerprint::{Difference, Fingerprint};
 use super::narrator::Narrator;
 use super::processes::{Attacker, Watcher, can_unshare_network, command};
+use super::script::{Outcome, Script};
 use super::stage::Stage;
 use super::story;
 use crate::cli::backup::Backup;
@@ -35,17 +36,6 @@ use crate::sample::{self, Hospital};
 const PATIENCE: Duration = Duration::from_secs(600);
 /// After the attacker ended by itself, how long the guard may still take to say so.
 const GRACE: Duration = Duration::from_secs(5);
-
-/// What to play.
-pub(crate) struct Script {
-    pub(crate) dir: Option<PathBuf>,
-    pub(crate) patients: u32,
-    pub(crate) seed: u64,
-    pub(crate) files_per_second: u32,
-    pub(crate) guard: bool,
-    pub(crate) backup: bool,
-    pub(crate) lang: Lang,
-}
 
 /// The last line of a rehearsal.
 #[derive(Debug, Serialize)]
@@ -85,21 +75,6 @@ impl Summary {
 struct Protected {
     vault: Vault,
     proof: Proof,
-}
-
-/// What came of the attack.
-#[derive(Default)]
-pub(super) struct Outcome {
-    /// What the attacker wrote down.
-    pub(super) deeds: Vec<Deed>,
-    /// The guard's first line.
-    pub(super) ready: Option<Value>,
-    /// What it found.
-    pub(super) findings: Vec<Finding>,
-    /// Files it put back.
-    pub(super) put_back: u64,
-    /// From the first harmful act to the attacker standing still.
-    pub(super) time_to_stop_ms: Option<u64>,
 }
 
 /// Plays the rehearsal to its end and prints the summary.

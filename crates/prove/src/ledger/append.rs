@@ -8,6 +8,7 @@ use jiff::Timestamp;
 use rustix::fs::{FlockOperation, flock};
 use sha2::{Digest, Sha256};
 
+use super::durable::sync_dir;
 use super::line::{self, Line, MAX_LINE, NO_PREV};
 use super::{Entry, FILE_NAME, Fact, Fault, Head, KEY_NAME, Ledger, key};
 use crate::Error;
@@ -48,12 +49,6 @@ pub(super) fn head(ledger: &Ledger) -> Result<Head, Error> {
         None => return Err(Error::NoLedger(ledger.path.clone())),
     };
     Ok(Head { seq: end.seq, hash: end.hash, public_key: ledger.public_key() })
-}
-
-/// Makes the folder's entries survive a power cut.
-pub(super) fn sync_dir(file_in_it: &Path) -> Result<(), Error> {
-    let dir = file_in_it.parent().filter(|dir| !dir.as_os_str().is_empty()).unwrap_or(Path::new("."));
-    File::open(dir).and_then(|dir| dir.sync_all()).map_err(Error::file("sync", dir))
 }
 
 /// What the next entry is chained to.

@@ -6,7 +6,7 @@ use std::path::Path;
 use jiff::Timestamp;
 use rustix::fs::{FlockOperation, flock};
 
-use super::append::sync_dir;
+use super::durable::sync_dir;
 use super::verify::{Expect, verify};
 use super::{Fact, Head, Ledger};
 use crate::Error;

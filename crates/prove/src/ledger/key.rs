@@ -5,7 +5,7 @@ use std::path::Path;
 
 use ed25519_dalek::SigningKey;
 
-use super::append::sync_dir;
+use super::durable::sync_dir;
 use crate::Error;
 
 /// The key in `path`, or `None` where there is none yet.

@@ -3,6 +3,7 @@
 //! The pages need nothing from anywhere else and print on A4. What the incident does not carry is called
 //! unknown, and what was not looked at is never called absent.
 
+mod counts;
 mod page;
 mod sections;
 mod text;

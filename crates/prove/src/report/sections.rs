@@ -3,7 +3,7 @@
 use maud::{Markup, html};
 use schema::{Finding, Lang, Moment, Proof, ShortfallKind, Stage};
 
-use super::page::{affected_sentence, counted_files};
+use super::counts::{affected_sentence, counted_files};
 use super::{Comparison, Report};
 use crate::lang::{bytes, count, counted, date_time, duration, zone_name};
 

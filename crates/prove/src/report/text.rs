@@ -1,7 +1,7 @@
 //! The report in the lines that fit a terminal.
 
 use super::Report;
-use super::page::counted_files;
+use super::counts::counted_files;
 use schema::Lang;
 
 use crate::lang::{count, date_time, duration};

@@ -14,14 +14,13 @@ use rustix::fs::{AtFlags, RawDir, Stat, readlinkat, statat};
 use rustix::io::Errno;
 use schema::{Exception, ExceptionKind};
 
-use super::backup::Inspect;
-use super::capture::Root;
 use super::chunker;
 use super::codec::Codec;
 use super::id::{BlobKind, Id};
 use super::meta::{self, Names};
 use super::open_at;
 use super::repository::Vault;
+use super::request::Inspect;
 use super::source::Failure;
 use super::tree::{self, Kind, MAX_DEPTH, Node};
 use super::work::{Dir, DirJob, FilesJob, Job, Next, Work};
@@ -44,6 +43,12 @@ pub(crate) struct Archive<'v> {
     pub(crate) given_up: &'v BTreeSet<PathBuf>,
     pub(crate) counts: Counts,
     pub(crate) findings: Mutex<Findings>,
+}
+
+/// A root that exists: its folder or file, and what the parent snapshot has in its place.
+pub(crate) struct Root {
+    pub(crate) path: PathBuf,
+    pub(crate) previous: Option<Node>,
 }
 
 /// What is the same in every pass.

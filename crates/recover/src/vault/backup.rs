@@ -1,115 +1,25 @@
-use std::collections::BTreeMap;
 use std::fs;
 use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Component, Path, PathBuf};
 
 use jiff::Timestamp;
-use schema::{Exception, SnapshotId};
+use schema::SnapshotId;
 
-use super::archive::Setup;
+use super::archive::{Root, Setup};
 use super::backend::FileKind;
-use super::capture::{Root, capture};
-use super::files::Entry;
+use super::capture::capture;
 use super::id::Id;
 use super::lock::Lock;
 use super::meta::{self, Names};
 use super::progress::{Phase, Progress};
 use super::repository::Vault;
+use super::request::{BackupReport, BackupRequest, ParentChoice};
 use super::skeleton::Skeleton;
 use super::snapshot::{PROOF_TAG, Snapshot, SnapshotFile};
 use super::tree::Node;
 use super::write::{PACK_WRITERS, Writer};
 use crate::Error;
-
-/// Files that the caller adds just before the snapshot is sealed: absolute paths in the snapshot and contents, made from
-/// the report and from everything that was captured, a directory before its entries.
-pub type Extra<'a> =
-    Box<dyn FnOnce(&BackupReport, &mut dyn Iterator<Item = Result<Entry, Error>>) -> ExtraFiles + 'a>;
-
-/// What an [`Extra`] adds.
-pub type ExtraFiles = Result<Vec<(String, Vec<u8>)>, Error>;
-
-/// Looks at the content of each file that is read whole (up to 512 KiB), each time it is read. Called from several threads.
-pub type Inspect<'a> = &'a (dyn Fn(&Path, &[u8]) + Sync);
-
-/// Which snapshot to take unchanged files over from.
-#[derive(Debug, Clone, PartialEq, Eq, Default)]
-pub enum ParentChoice {
-    /// The newest of the same host and roots.
-    #[default]
-    Newest,
-    /// None: every file is read. Time stamps can be forged.
-    ReadEverything,
-    /// This one.
-    Snapshot(SnapshotId),
-}
-
-/// What to back up, and how.
-pub struct BackupRequest<'a> {
-    /// Folders and files, absolute.
-    pub roots: Vec<PathBuf>,
-    /// Labels.
-    pub tags: Vec<String>,
-    /// The host that is read.
-    pub hostname: String,
-    /// The moment to note in the snapshot.
-    pub time: Timestamp,
-    /// Absolute paths that are left out with all that is below them.
-    pub exclude: Vec<PathBuf>,
-    /// Files to read in place of others, by the path that they have in the snapshot.
-    pub substitutes: BTreeMap<PathBuf, PathBuf>,
-    /// Where unchanged files come from.
-    pub parent: ParentChoice,
-    /// Who looks at what is read.
-    pub inspect: Option<Inspect<'a>>,
-    /// What else goes in.
-    pub extra: Option<Extra<'a>>,
-}
-
-impl BackupRequest<'_> {
-    /// A backup of these folders and files of this host, now.
-    pub fn new(roots: Vec<PathBuf>) -> Self {
-        BackupRequest {
-            roots,
-            tags: Vec::new(),
-            hostname: meta::hostname(),
-            time: Timestamp::now(),
-            exclude: Vec::new(),
-            substitutes: BTreeMap::new(),
-            parent: ParentChoice::Newest,
-            inspect: None,
-            extra: None,
-        }
-    }
-}
-
-/// What a backup did.
-#[derive(Debug, Clone, Default, PartialEq)]
-pub struct BackupReport {
-    /// The new snapshot; `None` only while the backup is still running.
-    pub snapshot: Option<SnapshotId>,
-    /// The snapshot that unchanged files were taken over from.
-    pub parent: Option<SnapshotId>,
-    /// Regular files in the snapshot.
-    pub files: u64,
-    /// Their sizes added up.
-    pub bytes: u64,
-    /// Files that the parent does not have.
-    pub files_new: u64,
-    /// Files that look different from what the parent has.
-    pub files_changed: u64,
-    /// Files that were taken over unread.
-    pub files_unmodified: u64,
-    /// Directories.
-    pub dirs: u64,
-    /// Bytes read from the source.
-    pub bytes_read: u64,
-    /// Bytes that the vault has grown by.
-    pub bytes_added: u64,
-    /// What the snapshot does not hold as it should, ordered by path.
-    pub exceptions: Vec<Exception>,
-}
 
 impl Vault {
     /// Captures the roots and seals a snapshot of them.

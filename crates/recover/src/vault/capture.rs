@@ -11,10 +11,10 @@ use std::time::Duration;
 use jiff::{SignedDuration, Timestamp};
 use schema::{Exception, ExceptionKind};
 
-use super::archive::{Archive, Counts, Findings, Setup};
-use super::backup::BackupReport;
+use super::archive::{Archive, Counts, Findings, Root, Setup};
 use super::progress::{Phase, Progress};
 use super::repository::Vault;
+use super::request::BackupReport;
 use super::tree::{Kind, Node};
 use super::work::{Dir, DirJob, Job, Work};
 use super::write::{Stopped, Writer};
@@ -26,12 +26,6 @@ const RECHECKS: usize = 3;
 /// How coarse a file system's clock may be: two ticks of a kernel at 100 Hz.
 const CLOCK_TICK: SignedDuration = SignedDuration::from_millis(20);
 const PROGRESS_EVERY: Duration = Duration::from_millis(100);
-
-/// A root that exists: its folder or file, and what the parent snapshot has in its place.
-pub(crate) struct Root {
-    pub(crate) path: PathBuf,
-    pub(crate) previous: Option<Node>,
-}
 
 /// Runs passes until the tree holds still, and returns the roots' nodes in their order. A root that vanished has none.
 pub(crate) fn capture(
