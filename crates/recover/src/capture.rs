@@ -13,7 +13,7 @@ use crate::adapter::sqlite;
 use crate::adapter::ssmix2::Tally;
 use crate::error::Error;
 use crate::examine::{Condition, condition};
-use crate::vault::{BackupReport, BackupRequest, Kind, Progress, Snapshot, Vault};
+use crate::vault::{BackupReport, BackupRequest, FileSeen, Observer, Progress, Snapshot, Vault};
 use crate::{manifest, proof};
 
 /// Folders deeper than this are not searched for databases.
@@ -56,8 +56,8 @@ pub fn capture(
 ) -> Result<Captured, Error> {
     let started_at = now();
     let databases = Databases::capture(request)?;
-    let inspected: Mutex<BTreeMap<PathBuf, Condition>> = Mutex::default();
-    let known = known_broken(vault, request)?;
+    let notes = Mutex::new(Notes::new(request.zone.clone(), known_broken(vault, request)?));
+    let look = || notes.lock().unwrap_or_else(PoisonError::into_inner);
     let mut sealed = None;
     let report = vault.backup(
         BackupRequest {
@@ -66,28 +66,22 @@ pub fn capture(
             tags: request.tags.clone(),
             hostname: request.hostname.clone(),
             time: started_at,
-            inspect: Some(&|path, content| {
-                // Only records are looked at here: the drill reads the rest.
-                if decode::ssmix2::locate(path).is_some() {
-                    let mut inspected = inspected.lock().unwrap_or_else(PoisonError::into_inner);
-                    inspected.insert(path.to_path_buf(), condition(content));
-                }
-            }),
-            extra: Some(Box::new(|report, captured| {
-                let mut tally = Tally::new(request.zone.clone());
-                let mut exceptions = report.exceptions.clone();
-                let inspected = inspected.lock().unwrap_or_else(PoisonError::into_inner);
-                for entry in captured {
-                    let entry = entry?;
-                    if entry.kind() == Kind::File {
-                        tally.file(&entry.path, entry.size(), Some(entry.mtime()));
-                        let known = || known.get(&entry.path).cloned();
-                        exceptions.extend(
-                            inspected.get(&entry.path).map_or_else(known, |it| broken(&entry.path, it)),
-                        );
+            observer: Some(Observer {
+                pass: &|| look().pass(),
+                content: &|path, content| {
+                    // Only records are looked at here: the drill reads the rest.
+                    if decode::ssmix2::locate(path).is_some() {
+                        let condition = condition(content);
+                        look().record(path, condition);
                     }
-                }
-                exceptions.extend(databases.failed);
+                },
+                folder: &|folder, files| look().folder(folder, files),
+            }),
+            extra: Some(Box::new(|report| {
+                let notes =
+                    std::mem::replace(&mut *look(), Notes::new(request.zone.clone(), BTreeMap::new()));
+                let mut exceptions = notes.exceptions();
+                exceptions.extend(report.exceptions.iter().cloned().chain(databases.failed));
                 exceptions.sort_by(|a, b| a.path.cmp(&b.path));
                 let manifest = Manifest {
                     version: manifest::VERSION,
@@ -95,7 +89,7 @@ pub fn capture(
                     finished_at: now(),
                     hostname: request.hostname.clone(),
                     roots: request.roots.iter().map(|root| root.to_string_lossy().into_owned()).collect(),
-                    census: tally.finish(databases.counted),
+                    census: notes.tally.finish(databases.counted),
                     exceptions,
                 };
                 let bytes = manifest::write(&manifest)?;
@@ -112,6 +106,54 @@ pub fn capture(
         return Err(Error::Engine { op: "seal the snapshot", source });
     };
     Ok(Captured { snapshot, report, manifest })
+}
+
+/// What is noted of the store while it is captured.
+struct Notes {
+    zone: TimeZone,
+    tally: Tally,
+    /// How records read that are broken now or were before.
+    read: BTreeMap<PathBuf, Condition>,
+    /// Records that were broken in the last snapshot.
+    known: BTreeMap<PathBuf, Exception>,
+    /// Those of them that are still there.
+    still_there: Vec<PathBuf>,
+}
+
+impl Notes {
+    fn new(zone: TimeZone, known: BTreeMap<PathBuf, Exception>) -> Notes {
+        Notes { tally: Tally::new(zone.clone()), zone, read: BTreeMap::new(), known, still_there: Vec::new() }
+    }
+
+    /// Everything is looked at anew.
+    fn pass(&mut self) {
+        self.tally = Tally::new(self.zone.clone());
+        self.still_there.clear();
+    }
+
+    fn folder(&mut self, folder: &Path, files: &[FileSeen<'_>]) {
+        for file in files {
+            let path = folder.join(file.name);
+            self.tally.file(&path, file.size, Some(file.mtime));
+            if self.known.contains_key(&path) {
+                self.still_there.push(path);
+            }
+        }
+    }
+
+    /// Good records are only noted where they were broken before: a hospital has millions of them.
+    fn record(&mut self, path: &Path, condition: Condition) {
+        let was_broken = self.known.contains_key(path) || self.read.contains_key(path);
+        if was_broken || condition != Condition::Readable {
+            self.read.insert(path.to_path_buf(), condition);
+        }
+    }
+
+    fn exceptions(&self) -> Vec<Exception> {
+        let unread = self.still_there.iter().filter(|path| !self.read.contains_key(*path));
+        let carried = unread.filter_map(|path| self.known.get(path).cloned());
+        self.read.iter().filter_map(|(path, condition)| broken(path, condition)).chain(carried).collect()
+    }
 }
 
 /// The exception for a record that does not decode.

@@ -20,7 +20,7 @@ use super::id::{BlobKind, Id};
 use super::meta::{self, Names};
 use super::open_at;
 use super::repository::Vault;
-use super::request::Inspect;
+use super::request::{FileSeen, Observer};
 use super::source::Failure;
 use super::tree::{self, Kind, MAX_DEPTH, Node};
 use super::work::{Dir, DirJob, FilesJob, Job, Next, Work};
@@ -56,8 +56,7 @@ pub(crate) struct Setup<'v> {
     pub(crate) names: Names,
     pub(crate) exclude: BTreeSet<PathBuf>,
     pub(crate) substitutes: &'v BTreeMap<PathBuf, PathBuf>,
-    /// See [`super::Inspect`].
-    pub(crate) inspect: Option<Inspect<'v>>,
+    pub(crate) observer: Option<Observer<'v>>,
     /// Device and inode of the vault's own folder, which is never part of a backup.
     pub(crate) vault: Option<(u64, u64)>,
 }
@@ -171,6 +170,7 @@ impl Archive<'_> {
         let dir = Arc::new(Dir {
             parent: Some((Arc::clone(&job.parent), job.slot)),
             node,
+            path: job.path.clone(),
             slots: Mutex::new(vec![None; names.len()]),
             left: AtomicUsize::new(1),
             previous,
@@ -328,10 +328,10 @@ impl Archive<'_> {
             };
             let node = match opened.map_err(Failure::from).and_then(|fd| self.capture_file(worker, fd)) {
                 Ok(captured) => {
-                    if let Some(inspect) = self.setup.inspect
+                    if let Some(observer) = self.setup.observer
                         && captured.size <= chunker::MIN as u64
                     {
-                        inspect(&path, &worker.buffer[..captured.size as usize]);
+                        (observer.content)(&path, &worker.buffer[..captured.size as usize]);
                     }
                     Some(self.file_node(&name, path, &stat, captured))
                 }
@@ -380,9 +380,22 @@ impl Archive<'_> {
         if dir.put(slot, node) { self.finish_dir(codec, Arc::clone(dir)) } else { Ok(()) }
     }
 
+    /// Tells the observer what regular files a folder holds.
+    pub(crate) fn tell_files<'n>(&self, folder: &Path, nodes: impl Iterator<Item = &'n Node>) {
+        let Some(observer) = self.setup.observer else { return };
+        let seen: Vec<FileSeen<'_>> = nodes
+            .filter(|node| node.kind == Kind::File)
+            .map(|node| FileSeen { name: OsStr::from_bytes(&node.name), size: node.size, mtime: node.mtime })
+            .collect();
+        if !seen.is_empty() {
+            (observer.folder)(folder, &seen);
+        }
+    }
+
     fn finish_dir(&self, codec: &mut Codec, mut dir: Arc<Dir>) -> Result<(), Stopped> {
         while let Some((parent, slot)) = &dir.parent {
             let nodes = dir.take_nodes();
+            self.tell_files(&dir.path, nodes.iter());
             let tree = match &dir.previous {
                 Some((id, before))
                     if *before == nodes && self.vault.index().has_whole(BlobKind::Tree, id) =>

@@ -38,7 +38,7 @@ impl Vault {
             names: Names::of_this_host(),
             exclude: request.exclude.iter().cloned().collect(),
             substitutes: &request.substitutes,
-            inspect: request.inspect,
+            observer: request.observer,
             vault: fs::metadata(self.dir()).ok().map(|meta| (meta.dev(), meta.ino())),
         };
         let roots: Vec<Root> = roots
@@ -60,15 +60,12 @@ impl Vault {
             });
             report.bytes_added = writer.added();
             let mut skeleton = Skeleton::new(file.time);
-            let mut captured = self.walk_captured(&paths, &nodes);
-            for (path, node) in paths.iter().zip(nodes.clone()) {
+            for (path, node) in paths.iter().zip(nodes) {
                 if let Some(node) = node {
                     skeleton.insert_root(path, node, &setup.names);
                 }
             }
-            for (path, content) in
-                extra.map_or_else(|| Ok(Vec::new()), |extra| extra(&report, &mut captured))?
-            {
+            for (path, content) in extra.map_or_else(|| Ok(Vec::new()), |extra| extra(&report))? {
                 skeleton.insert_file(self, Path::new(&path), content)?;
             }
             self.seal_snapshot(writer, skeleton, file)

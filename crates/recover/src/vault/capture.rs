@@ -54,7 +54,13 @@ pub(crate) fn capture(
             findings: Mutex::default(),
         };
         let phase = if pass == 0 { Phase::Capture } else { Phase::Recheck };
+        if let Some(observer) = setup.observer {
+            (observer.pass)();
+        }
         let nodes = run_pass(&archive, &roots, phase, progress).map_err(|Stopped| failure(writer))?;
+        for (root, node) in roots.iter().zip(&nodes) {
+            archive.tell_files(root.path.parent().unwrap_or(Path::new("/")), node.iter());
+        }
         // The next pass reads back the trees that this one wrote.
         writer.flush().map_err(|Stopped| failure(writer))?;
         let Findings { exceptions, unstable, read } =
@@ -114,6 +120,7 @@ fn run_pass(
     let top = Arc::new(Dir {
         parent: None,
         node: Node::new(b"", Kind::Dir),
+        path: PathBuf::new(),
         slots: Mutex::new(vec![None; roots.len()]),
         left: AtomicUsize::new(roots.len() + 1),
         previous: None,

@@ -63,23 +63,6 @@ impl Vault {
     pub fn files(&self, snapshot: &Snapshot) -> SnapshotFiles<'_> {
         SnapshotFiles { vault: self, tree: snapshot.tree, cache: Mutex::default() }
     }
-
-    /// Everything that a backup under way has captured at its roots.
-    pub(crate) fn walk_captured<'v>(
-        &'v self,
-        roots: &[PathBuf],
-        nodes: &[Option<Node>],
-    ) -> impl Iterator<Item = Result<Entry, Error>> + use<'v> {
-        let entries: Vec<Entry> = roots
-            .iter()
-            .zip(nodes)
-            .filter_map(|(path, node)| Some(Entry { path: path.clone(), node: node.clone()? }))
-            .collect();
-        entries.into_iter().flat_map(|entry| {
-            let files = SnapshotFiles { vault: self, tree: Id([0; 32]), cache: Mutex::default() };
-            walk_from(entry, move |dir| files.list(dir))
-        })
-    }
 }
 
 /// Everything at and below an entry.

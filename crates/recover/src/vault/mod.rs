@@ -58,7 +58,7 @@ pub use key::KeyCost;
 pub use password::Password;
 pub use progress::{Phase, Progress};
 pub use repository::Vault;
-pub use request::{BackupReport, BackupRequest, Extra, ExtraFiles, Inspect, ParentChoice};
+pub use request::{BackupReport, BackupRequest, Extra, ExtraFiles, FileSeen, Observer, ParentChoice};
 pub use restore::{NotRestored, RestoreReport};
 pub use snapshot::Snapshot;
 pub use tree::Kind;

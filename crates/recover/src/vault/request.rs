@@ -1,25 +1,42 @@
 //! What a backup is asked for, and what it reports.
 
 use std::collections::BTreeMap;
+use std::ffi::OsStr;
 use std::path::{Path, PathBuf};
 
 use jiff::Timestamp;
 use schema::{Exception, SnapshotId};
 
-use super::files::Entry;
 use super::meta;
 use crate::Error;
 
-/// Files that the caller adds just before the snapshot is sealed: absolute paths in the snapshot and contents, made from
-/// the report and from everything that was captured, a directory before its entries.
-pub type Extra<'a> =
-    Box<dyn FnOnce(&BackupReport, &mut dyn Iterator<Item = Result<Entry, Error>>) -> ExtraFiles + 'a>;
+/// Files that the caller adds just before the snapshot is sealed: absolute paths in the snapshot and contents.
+pub type Extra<'a> = Box<dyn FnOnce(&BackupReport) -> ExtraFiles + 'a>;
 
 /// What an [`Extra`] adds.
 pub type ExtraFiles = Result<Vec<(String, Vec<u8>)>, Error>;
 
-/// Looks at the content of each file that is read whole (up to 512 KiB), each time it is read. Called from several threads.
-pub type Inspect<'a> = &'a (dyn Fn(&Path, &[u8]) + Sync);
+/// Whoever wants to see what is captured while it is captured, without reading it again. Called from several threads.
+#[derive(Clone, Copy)]
+pub struct Observer<'a> {
+    /// A pass over the roots begins: what was told of folders before no longer holds.
+    pub pass: &'a (dyn Fn() + Sync),
+    /// A file was read that is stored whole (up to 512 KiB).
+    pub content: &'a (dyn Fn(&Path, &[u8]) + Sync),
+    /// All that a folder holds is known: its path and its regular files. A root that is a file is told with the folder it lies in.
+    pub folder: &'a (dyn Fn(&Path, &[FileSeen<'_>]) + Sync),
+}
+
+/// A regular file as it goes into the snapshot.
+#[derive(Debug, Clone, Copy)]
+pub struct FileSeen<'a> {
+    /// Its name.
+    pub name: &'a OsStr,
+    /// Bytes.
+    pub size: u64,
+    /// When its content changed last.
+    pub mtime: Timestamp,
+}
 
 /// Which snapshot to take unchanged files over from.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
@@ -49,8 +66,8 @@ pub struct BackupRequest<'a> {
     pub substitutes: BTreeMap<PathBuf, PathBuf>,
     /// Where unchanged files come from.
     pub parent: ParentChoice,
-    /// Who looks at what is read.
-    pub inspect: Option<Inspect<'a>>,
+    /// Who looks on.
+    pub observer: Option<Observer<'a>>,
     /// What else goes in.
     pub extra: Option<Extra<'a>>,
 }
@@ -66,7 +83,7 @@ impl BackupRequest<'_> {
             exclude: Vec::new(),
             substitutes: BTreeMap::new(),
             parent: ParentChoice::Newest,
-            inspect: None,
+            observer: None,
             extra: None,
         }
     }

@@ -48,6 +48,8 @@ pub(crate) struct Dir {
     /// `None` above the roots.
     pub(crate) parent: Option<(Arc<Dir>, usize)>,
     pub(crate) node: Node,
+    /// As it is on the protected host.
+    pub(crate) path: PathBuf,
     pub(crate) slots: Mutex<Vec<Option<Node>>>,
     /// Entries that are still missing, and one for whoever makes the list.
     pub(crate) left: AtomicUsize,

@@ -225,7 +225,7 @@ fn excluded_paths_substitutes_and_files_in_memory_make_the_snapshot() {
     request.exclude = vec![place.source().join("emr/emr.db-wal"), place.source().join("skip"), copy.clone()];
     request.substitutes = [(database.clone(), copy)].into();
     request.tags = vec!["nightly".to_owned()];
-    request.extra = Some(Box::new(|report, _| {
+    request.extra = Some(Box::new(|report| {
         assert_eq!((report.snapshot.as_ref(), report.files), (None, 1));
         Ok(vec![("/.chartward/manifest.json".to_owned(), b"{}".to_vec())])
     }));
