@@ -45,3 +45,41 @@ impl Output {
         io::stderr().is_terminal()
     }
 }
+
+/// Text of others, such as a file's name or an argument, as one line that cannot command a terminal: control characters
+/// (ESC and line ends among them), line separators and overrides of the writing direction are escaped, all else is kept.
+pub(crate) fn printable(text: &str) -> String {
+    let mut safe = String::with_capacity(text.len());
+    for char in text.chars() {
+        if commands_a_terminal(char) {
+            safe.extend(char.escape_default());
+        } else {
+            safe.push(char);
+        }
+    }
+    safe
+}
+
+fn commands_a_terminal(char: char) -> bool {
+    char.is_control()
+        || matches!(char, '\u{61c}' | '\u{200e}' | '\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn nothing_printable_commands_a_terminal() {
+        for (text, expected) in [
+            ("/srv/診療 記録/a b'\\c.txt", "/srv/診療 記録/a b'\\c.txt"),
+            ("\u{1b}[31mred\u{7}", "\\u{1b}[31mred\\u{7}"),
+            ("two\nlines\r\t", "two\\nlines\\r\\t"),
+            ("\u{9b}2J\u{7f}", "\\u{9b}2J\\u{7f}"),
+            ("gpj.\u{202e}exe\u{2066}\u{200f}\u{2028}", "gpj.\\u{202e}exe\\u{2066}\\u{200f}\\u{2028}"),
+            ("ﾀﾅｶ が\u{3099} 👩\u{200d}⚕", "ﾀﾅｶ が\u{3099} 👩\u{200d}⚕"),
+        ] {
+            assert_eq!(printable(text), expected);
+        }
+    }
+}

@@ -28,6 +28,8 @@ use std::process::ExitCode;
 use anyhow::Context;
 use clap::{Parser, Subcommand};
 
+use crate::output::printable;
+
 #[derive(Parser)]
 #[command(
     name = "chartward",
@@ -100,12 +102,12 @@ fn run(command: Command) -> anyhow::Result<ExitCode> {
 
 /// Prints the whole chain of causes, the operation first.
 fn explain(error: &anyhow::Error) {
-    eprintln!("chartward: {error}");
+    eprintln!("chartward: {}", printable(&error.to_string()));
     for cause in error.chain().skip(1) {
-        eprintln!("  because: {cause}");
+        eprintln!("  because: {}", printable(&cause.to_string()));
     }
     if let Some(step) = error.chain().find_map(|cause| cause.downcast_ref::<recover::Error>()?.next_step()) {
-        eprintln!("  next: {step}");
+        eprintln!("  next: {}", printable(step));
     }
 }
 
