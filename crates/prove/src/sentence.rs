@@ -41,7 +41,8 @@ fn proven(status: &Status, proven_at: Timestamp, lang: Lang, zone: &TimeZone) ->
                 Some(first) => format!(" and read charts again in {first}"),
                 None => "; when charts could be read again is not known".to_owned(),
             };
-            format!("If everything were encrypted now, {loss}{first}: measured by restoring, {when}")
+            let still = still(status, lang);
+            format!("If everything were encrypted now, {loss}{still}{first}: measured by restoring, {when}")
         }
         Lang::Ja => {
             let loss = match loss {
@@ -52,9 +53,26 @@ fn proven(status: &Status, proven_at: Timestamp, lang: Lang, zone: &TimeZone) ->
                 Some(first) => format!("{first}後にはカルテを再び読めます"),
                 None => "カルテを再び読めるまでの時間は不明です".to_owned(),
             };
-            format!("いますべてが暗号化された場合、{loss}、{first}（実際に復元して測定：{when}）")
+            let still = still(status, lang);
+            format!("いますべてが暗号化された場合、{loss}{still}、{first}（実際に復元して測定：{when}）")
         }
     }
+}
+
+/// Where the newest record is far older than the backup, either nothing was recorded since or the backup reads
+/// something that stopped: the reader must know both ages.
+fn still(status: &Status, lang: Lang) -> String {
+    let (Some(loss), Some(age)) = (status.rpo_seconds, status.snapshot_age_seconds) else {
+        return String::new();
+    };
+    if loss - age < STALE_AFTER_SECONDS as f64 {
+        return String::new();
+    }
+    let age = duration_at_most(age, lang);
+    lang.pick(
+        format!(" (the age of the newest record in it; the backup itself is {age} old)"),
+        format!("（バックアップ内の最新記録の古さ。バックアップ自体は{age}前）"),
+    )
 }
 
 /// "at 02:14 this morning", "today at 14:02", "yesterday at 02:14", or the whole date with the proof's age.
@@ -132,6 +150,7 @@ mod tests {
         Status {
             at: at.parse().unwrap(),
             rpo_seconds: rpo,
+            snapshot_age_seconds: None,
             rto_first_chart_seconds: first,
             rto_full_seconds: Some(100.0),
             proven_at: proven_at.map(|at| at.parse().unwrap()),

@@ -13,7 +13,15 @@ use crate::charts;
 use crate::error::Error;
 use crate::examine::{Examination, examine};
 use crate::manifest;
+use crate::proof::Earlier;
 use crate::vault::{Progress, RestoreReport, Snapshot, Vault};
+
+/// Less than this is a full disk.
+const SANDBOX_BYTES_FREE: u64 = 64 << 10;
+/// So many broken records may be in any store.
+const BROKEN_MIN: u64 = 3;
+/// Of a larger store one in so many.
+const BROKEN_SHARE: u64 = 100;
 
 /// What to drill, and where.
 pub struct DrillRequest<'r> {
@@ -21,8 +29,9 @@ pub struct DrillRequest<'r> {
     pub snapshot: &'r Snapshot,
     /// An empty folder with room for all of it.
     pub sandbox: &'r Path,
-    /// What the last proven snapshot before this one held: records do not become fewer by themselves.
-    pub previous: Option<&'r Census>,
+    /// The last proven snapshot before this one: records do not become fewer by themselves. Without it nothing is
+    /// compared with the past.
+    pub previous: Option<&'r Earlier>,
     /// The hospital's time zone.
     pub zone: TimeZone,
     /// The clock.
@@ -55,10 +64,13 @@ pub fn drill(
     let since_start =
         || (request.now)().duration_since(started_at).as_secs_f64() + vault.opened_in().as_secs_f64();
     let manifest = manifest::read(vault, request.snapshot)?;
-    let rto_first_chart_seconds = charts::first_chart(vault, request.snapshot)?.map(|_| since_start());
+    // What keeps a chart from being read is found again below, by name.
+    let first_chart = charts::first_chart(vault, request.snapshot).ok().flatten();
+    let rto_first_chart_seconds = first_chart.map(|_| since_start());
     let roots: Vec<PathBuf> = request.snapshot.paths.iter().map(PathBuf::from).collect();
     let restored = vault
         .restore(request.snapshot, request.sandbox, &roots, &|step| progress(DrillStep::Restoring(step)))?;
+    refuse_full_sandbox(request.sandbox, &restored)?;
     let found = examine(request.sandbox, Path::new("/"), &request.zone, &|files, total| {
         progress(DrillStep::Reading { files, total });
     })?;
@@ -85,9 +97,24 @@ pub fn drill(
     })
 }
 
+/// A sandbox that ran full says nothing about the vault.
+fn refuse_full_sandbox(sandbox: &Path, restored: &RestoreReport) -> Result<(), Error> {
+    if restored.not_restored.is_empty() {
+        return Ok(());
+    }
+    let failed = |cause: rustix::io::Errno| Error::Io {
+        op: "look at",
+        path: sandbox.to_path_buf(),
+        source: cause.into(),
+    };
+    let free = rustix::fs::statvfs(sandbox).map_err(failed)?;
+    let full = free.f_bavail.saturating_mul(free.f_frsize) < SANDBOX_BYTES_FREE || free.f_favail == 0;
+    if full { Err(Error::SandboxFull { dir: sandbox.to_path_buf() }) } else { Ok(()) }
+}
+
 struct Comparison<'c> {
     manifest: Option<&'c Manifest>,
-    previous: Option<&'c Census>,
+    previous: Option<&'c Earlier>,
     found: &'c Examination,
 }
 
@@ -114,7 +141,12 @@ impl Comparison<'_> {
             shortfalls.push(shortfall(ShortfallKind::Empty, "snapshot", "it holds no file"));
         }
         if let Some(previous) = self.previous {
-            against_previous(previous, &self.found.census, &mut shortfalls);
+            shortfalls.extend(against_previous(&previous.census, &self.found.census));
+            let (before, now) = (previous.proof.records, self.found.records_decoded);
+            if now < before {
+                let detail = format!("{now} in this snapshot, {before} in the last proven one");
+                shortfalls.push(shortfall(ShortfallKind::Fewer, "records that decode", detail));
+            }
         }
         (shortfalls, remarks)
     }
@@ -126,6 +158,9 @@ impl Comparison<'_> {
             .flat_map(|manifest| &manifest.exceptions)
             .map(|exception| (exception.path.as_str(), exception.kind))
             .collect();
+        // A few broken records are as they were captured; many are no accident, whoever knew of them.
+        let unreadable = self.found.undecodable.len() as u64;
+        let too_many = unreadable > BROKEN_MIN.max(self.found.census.records() / BROKEN_SHARE);
         for (path, cause) in &self.found.undecodable {
             let path = path.to_string_lossy();
             let known = matches!(
@@ -134,7 +169,8 @@ impl Comparison<'_> {
             );
             let found = shortfall(ShortfallKind::Undecodable, &path, cause);
             // Without a manifest nobody knows what the record was; its bytes are what was captured, so it is named.
-            if known || self.manifest.is_none() { remarks.push(found) } else { shortfalls.push(found) }
+            let as_captured = known || self.manifest.is_none();
+            if as_captured && !too_many { remarks.push(found) } else { shortfalls.push(found) }
         }
         for (path, complaints) in &self.found.database_complaints {
             shortfalls.push(shortfall(ShortfallKind::DatabaseDamaged, path.display(), complaints.join("; ")));
@@ -180,8 +216,10 @@ fn rows(expected: &DatabaseCensus, found: Option<&DatabaseCensus>, fewer: &mut i
 }
 
 /// SS-MIX2 storage only grows (deleting renames), so fewer patients or records than the last proven snapshot held
-/// mean that something removed or renamed them before the capture.
-fn against_previous(previous: &Census, found: &Census, shortfalls: &mut Vec<Shortfall>) {
+/// mean that something removed or renamed them before the capture. A database that is gone, or has lost most of its
+/// rows, was removed, encrypted or replaced.
+pub(crate) fn against_previous(previous: &Census, found: &Census) -> Vec<Shortfall> {
+    let mut shortfalls = Vec::new();
     for (what, before, now) in [
         ("patients", previous.patients(), found.patients()),
         ("SS-MIX2 records", previous.records(), found.records()),
@@ -191,6 +229,27 @@ fn against_previous(previous: &Census, found: &Census, shortfalls: &mut Vec<Shor
             shortfalls.push(shortfall(ShortfallKind::Fewer, what, detail));
         }
     }
+    let rows = |database: &DatabaseCensus| database.tables.values().sum::<u64>();
+    for before in &previous.databases {
+        let rows_before = rows(before);
+        let rows_now = found.databases.iter().find(|other| other.path == before.path).map(rows);
+        let what = format!("database {}", before.path);
+        match rows_now {
+            None => {
+                let detail =
+                    format!("it had {rows_before} rows in the last proven snapshot and is no database now");
+                shortfalls.push(shortfall(ShortfallKind::DatabaseDamaged, what, detail));
+            }
+            // Rows are deleted in daily work, but not most of them.
+            Some(rows_now) if rows_now < rows_before / 2 => {
+                let detail =
+                    format!("{rows_now} rows in this snapshot, {rows_before} in the last proven one");
+                shortfalls.push(shortfall(ShortfallKind::Fewer, what, detail));
+            }
+            Some(_) => {}
+        }
+    }
+    shortfalls
 }
 
 fn shortfall(kind: ShortfallKind, what: impl ToString, detail: impl ToString) -> Shortfall {

@@ -19,6 +19,12 @@ pub enum Error {
         /// Where the vault should be.
         dir: PathBuf,
     },
+    /// The folder holds a repository's `keys` or `data`, and not its `config`, without which it cannot be opened.
+    #[error("the file config of the vault in {} is missing; its other folders are there", dir.display())]
+    ConfigLost {
+        /// Where the vault is.
+        dir: PathBuf,
+    },
     /// A new vault was asked for in a folder that is in use.
     #[error("cannot create a vault in {}: the folder is not empty", dir.display())]
     NotEmpty {
@@ -86,6 +92,15 @@ pub enum Error {
         #[source]
         source: io::Error,
     },
+    /// The vault can be read and not written to.
+    #[error("the vault's medium at {} is read-only", dir.display())]
+    ReadOnly {
+        /// Where the vault is.
+        dir: PathBuf,
+        /// As the operating system said it.
+        #[source]
+        source: io::Error,
+    },
     /// No snapshot has that id.
     #[error("no snapshot {wanted} in the vault")]
     SnapshotNotFound {
@@ -106,6 +121,12 @@ pub enum Error {
         /// As the operating system said it.
         #[source]
         source: io::Error,
+    },
+    /// A tag that says of a snapshot what only this engine may say.
+    #[error("the tag {tag} is reserved for the snapshots that hold proofs")]
+    ReservedTag {
+        /// The tag.
+        tag: String,
     },
     /// Charts are read from what a drill proved, and no drill did.
     #[error("no snapshot in the vault in {} is proven: no drill has restored one and found everything", dir.display())]
@@ -148,6 +169,12 @@ pub enum Error {
         #[source]
         source: io::Error,
     },
+    /// The folder of a drill ran full.
+    #[error("there is no room left in the sandbox {}, so the drill could not be carried out", dir.display())]
+    SandboxFull {
+        /// The folder.
+        dir: PathBuf,
+    },
     /// SQLite refused something.
     #[error("cannot {op} the database {}", path.display())]
     Database {
@@ -178,10 +205,19 @@ impl Error {
             Error::NoRepository { .. } => {
                 "check that this is the right medium; if it is, what was backed up here is gone: use another copy, or `vault init` to begin anew"
             }
+            Error::ConfigLost { .. } => {
+                "fetch the file `config` from another copy of the vault; the data is still there (if it was `vault init` that was cut short, empty the folder and begin anew)"
+            }
             Error::NotEmpty { .. } => "name an empty or a new folder",
             Error::WrongPassphrase { .. } => "use the passphrase on the recovery sheet of this vault",
             Error::KeyDerivationBound { .. } | Error::UnsupportedVersion { .. } => {
                 "open the vault with a current stock restic"
+            }
+            Error::Damaged { what: "key", .. } | Error::Missing { what: "key", .. } => {
+                "fetch the `keys` folder from another copy of the vault; without it nobody can open it"
+            }
+            Error::Damaged { what: "config", .. } => {
+                "fetch the file `config` from another copy of the vault; the data is still there"
             }
             Error::Damaged { .. } | Error::Missing { .. } => {
                 "run `vault check --read-data` to see what is affected, and fetch the damaged files from another copy of the vault"
@@ -192,10 +228,15 @@ impl Error {
             Error::VaultFull { .. } => {
                 "earlier snapshots are whole; make space on the medium or use a larger one, then back up again"
             }
+            Error::ReadOnly { .. } => {
+                "everything can be read from it; to write, mount it with write access (`mount -o remount,rw`), or see in the kernel's log why it became read-only"
+            }
+            Error::ReservedTag { .. } => "choose another tag",
             Error::SnapshotNotFound { .. } | Error::SnapshotAmbiguous { .. } => "list them with `snapshots`",
             Error::NotProven { .. } => {
                 "run `chartward drill`; when there is no time for one, name a snapshot with `--snapshot ID` (`--snapshot latest`) and read it unproven"
             }
+            Error::SandboxFull { .. } => "name a folder with more room with --sandbox",
             Error::RootMissing { .. } => "check the path, and that its file system is mounted",
             _ => return None,
         })

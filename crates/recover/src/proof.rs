@@ -113,30 +113,78 @@ fn read(vault: &Vault, snapshot: &Snapshot) -> Option<Proof> {
     serde_json::from_slice(&bytes).ok().filter(|proof: &Proof| proof.vault_id == vault.id())
 }
 
-/// The proof of the newest snapshot that a drill passed and that is still in the vault.
+/// The same folders of the same host, captured again and again.
+pub struct Job {
+    /// The host.
+    pub hostname: String,
+    /// The folders.
+    pub paths: Vec<String>,
+    /// Its snapshots, oldest first; never empty.
+    pub snapshots: Vec<Snapshot>,
+}
+
+impl Job {
+    /// Host and folders, for people.
+    pub fn label(&self) -> String {
+        format!("{} ({})", self.paths.join(", "), self.hostname)
+    }
+}
+
+/// All jobs of a vault, in the order of their first snapshots.
+pub fn jobs(vault: &Vault) -> Result<Vec<Job>, Error> {
+    let mut jobs: Vec<Job> = Vec::new();
+    for snapshot in data_snapshots(vault)? {
+        let same = |job: &&mut Job| job.hostname == snapshot.hostname && job.paths == snapshot.paths;
+        match jobs.iter_mut().find(same) {
+            Some(job) => job.snapshots.push(snapshot),
+            None => jobs.push(Job {
+                hostname: snapshot.hostname.clone(),
+                paths: snapshot.paths.clone(),
+                snapshots: vec![snapshot],
+            }),
+        }
+    }
+    Ok(jobs)
+}
+
+/// The proof of the newest snapshot with patients that a drill passed and that is still in the vault; where no
+/// proven snapshot has patients, of the newest one.
 ///
 /// A snapshot whose last drill failed is not proven, whatever an earlier one found.
 pub fn newest_proven(vault: &Vault) -> Result<Option<Proof>, Error> {
-    Ok(newest_proven_of(vault, |_| true)?.map(|(_, proof)| proof))
+    let found = newest_proven_of(vault, |_, proof| proof.patients > 0)?;
+    Ok(match found {
+        Some(found) => Some(found),
+        None => newest_proven_of(vault, |_, _| true)?,
+    }
+    .map(|(_, proof)| proof))
 }
 
-/// What the newest proven snapshot before this one held, by its own manifest: records do not become fewer
-/// by themselves.
-pub fn census_of_newest_proven_before(vault: &Vault, snapshot: &Snapshot) -> Result<Option<Census>, Error> {
-    let before =
-        newest_proven_of(vault, |other| other.time < snapshot.time && other.paths == snapshot.paths)?;
-    let Some((earlier, _)) = before else { return Ok(None) };
-    Ok(manifest::read(vault, &earlier)?.map(|manifest| manifest.census))
+/// What an earlier snapshot held, by its own manifest and by the drill that proved it.
+pub struct Earlier {
+    /// Counted at capture.
+    pub census: Census,
+    /// Measured by its drill.
+    pub proof: Proof,
+}
+
+/// The newest proven snapshot of the same job before this one: records do not become fewer by themselves.
+pub fn newest_proven_before(vault: &Vault, snapshot: &Snapshot) -> Result<Option<Earlier>, Error> {
+    let before = newest_proven_of(vault, |other, _| {
+        other.time < snapshot.time && other.paths == snapshot.paths && other.hostname == snapshot.hostname
+    })?;
+    let Some((earlier, proof)) = before else { return Ok(None) };
+    Ok(manifest::read(vault, &earlier)?.map(|manifest| Earlier { census: manifest.census, proof }))
 }
 
 fn newest_proven_of(
     vault: &Vault,
-    wanted: impl Fn(&Snapshot) -> bool,
+    wanted: impl Fn(&Snapshot, &Proof) -> bool,
 ) -> Result<Option<(Snapshot, Proof)>, Error> {
     let proofs = proofs(vault)?;
     let last_of = |snapshot: &Snapshot| proofs.iter().rev().find(|proof| proof.snapshot == snapshot.id);
-    let proven = data_snapshots(vault)?.into_iter().rev().filter(wanted).find_map(|snapshot| {
-        let proof = last_of(&snapshot).filter(|proof| proof.passed)?.clone();
+    let proven = data_snapshots(vault)?.into_iter().rev().find_map(|snapshot| {
+        let proof = last_of(&snapshot).filter(|proof| proof.passed && wanted(&snapshot, proof))?.clone();
         Some((snapshot, proof))
     });
     Ok(proven)

@@ -3,11 +3,16 @@
 //! Nothing is believed that a job said of itself: the figures come from proofs, the alarms from looking at the
 //! medium and comparing it with what the ledger remembers.
 
+mod alarms;
+
 use jiff::{SignedDuration, Timestamp};
-use schema::{Alarm, Proof, Severity, ShortfallKind, SnapshotId, Status};
+use schema::{Alarm, Census, Proof, SnapshotId, Status};
 
 use crate::vault::Vault;
-use crate::{Error, manifest, proof};
+use crate::{Error, drill, manifest, proof};
+
+/// What unsynchronised hosts may differ by before a date counts as the future. A wrong clock hides staleness.
+const CLOCK_SLACK: SignedDuration = SignedDuration::from_mins(10);
 
 /// When silence becomes an alarm.
 #[derive(Debug, Clone, Copy)]
@@ -37,8 +42,8 @@ pub enum Medium {
     Empty,
     /// A repository, opened and listed.
     Present {
-        /// Snapshots of protected data, oldest first.
-        snapshots: Vec<Held>,
+        /// What is backed up into it, each with its snapshots.
+        jobs: Vec<Job>,
         /// Proofs found in it, oldest first.
         proofs: Vec<Proof>,
         /// Packs that the index needs and the medium lacks or holds cut short.
@@ -46,6 +51,16 @@ pub enum Medium {
         /// Snapshot or index files that could not be read.
         files_unreadable: u64,
     },
+}
+
+/// The same folders of the same host, captured again and again: each job must be fresh and proven by itself, since
+/// one that runs says nothing about another that stopped.
+#[derive(Debug, Clone)]
+pub struct Job {
+    /// Host and folders, for people.
+    pub label: String,
+    /// Oldest first; never empty.
+    pub snapshots: Vec<Held>,
 }
 
 /// A snapshot as far as status needs it.
@@ -57,8 +72,8 @@ pub struct Held {
     pub time: Timestamp,
     /// Exceptions that its manifest names.
     pub exceptions: u64,
-    /// Regular files in it, as its manifest says; `None` without a manifest.
-    pub files: Option<u64>,
+    /// What its manifest counts; `None` without a manifest, and for those between the newest proven and the newest.
+    pub census: Option<Census>,
 }
 
 /// What the ledger says should be there.
@@ -70,24 +85,37 @@ pub struct Remembered {
     pub time: Timestamp,
 }
 
-/// Looks at an open vault: its list, its proofs, its packs' presence and length. Reads no pack's content.
+/// Looks at an open vault: its list, its proofs, its packs' presence and length. Reads no pack's content but manifests.
 pub fn look(vault: &Vault) -> Result<Medium, Error> {
     let (_, unreadable) = vault.snapshots()?;
-    let snapshots = proof::data_snapshots(vault)?;
-    let newest = snapshots.len().saturating_sub(1);
-    let held = snapshots.into_iter().enumerate().map(|(number, snapshot)| {
-        // Only the newest one's manifest decides about alarms; the others are not read for it.
-        let manifest = if number == newest { manifest::read(vault, &snapshot)? } else { None };
-        Ok(Held {
-            exceptions: manifest.as_ref().map_or(0, |manifest| manifest.exceptions.len() as u64),
-            files: manifest.map(|manifest| manifest.census.files),
-            id: snapshot.id,
-            time: snapshot.time,
-        })
+    let proofs = proof::proofs(vault)?;
+    let jobs = proof::jobs(vault)?.into_iter().map(|job| {
+        let mut held: Vec<Held> = job
+            .snapshots
+            .iter()
+            .map(|snapshot| Held {
+                id: snapshot.id.clone(),
+                time: snapshot.time,
+                exceptions: 0,
+                census: None,
+            })
+            .collect();
+        let newest = held.len().checked_sub(1);
+        let proven = newest_passed(&held, &proofs)
+            .and_then(|proof| held.iter().position(|held| held.id == proof.snapshot));
+        // Only these two decide about alarms; the others' manifests are not read for it.
+        for number in [newest, proven].into_iter().flatten() {
+            if let Some(manifest) = manifest::read(vault, &job.snapshots[number])? {
+                held[number].exceptions = manifest.exceptions.len() as u64;
+                held[number].census = Some(manifest.census);
+            }
+        }
+        Ok(Job { label: job.label(), snapshots: held })
     });
+    let jobs = jobs.collect::<Result<_, Error>>()?;
     Ok(Medium::Present {
-        snapshots: held.collect::<Result<_, Error>>()?,
-        proofs: proof::proofs(vault)?,
+        jobs,
+        proofs,
         packs_damaged: vault.damaged_packs(),
         files_unreadable: unreadable.len() as u64,
     })
@@ -98,6 +126,7 @@ pub fn assess(medium: &Medium, remembered: Option<&Remembered>, limits: &Limits,
     let mut status = Status {
         at: now,
         rpo_seconds: None,
+        snapshot_age_seconds: None,
         rto_first_chart_seconds: None,
         rto_full_seconds: None,
         proven_at: None,
@@ -105,294 +134,108 @@ pub fn assess(medium: &Medium, remembered: Option<&Remembered>, limits: &Limits,
         alarms: Vec::new(),
     };
     match medium {
-        Medium::Absent => status.alarms.push(medium_absent(remembered)),
-        Medium::Empty => status.alarms.push(medium_empty(remembered)),
-        Medium::Present { snapshots, proofs, packs_damaged, files_unreadable } => {
-            promise(&mut status, snapshots, proofs, now);
-            let alarms = &mut status.alarms;
-            alarms.extend(damaged(*packs_damaged, *files_unreadable));
-            alarms.extend(missing(snapshots, remembered));
-            alarms.extend(age_of_snapshots(snapshots, limits, now));
-            alarms.extend(snapshots.last().and_then(incomplete));
-            alarms.extend(age_of_proofs(snapshots, proofs, limits, now));
+        Medium::Absent => status.alarms.push(alarms::medium_absent(remembered)),
+        Medium::Empty => status.alarms.push(alarms::medium_empty(remembered)),
+        Medium::Present { jobs, proofs, packs_damaged, files_unreadable } => {
+            promise(&mut status, jobs, proofs, now);
+            status.alarms.extend(alarms::damaged(*packs_damaged, *files_unreadable));
+            status.alarms.extend(missing(jobs, remembered));
+            if jobs.is_empty() {
+                status.alarms.push(alarms::no_snapshot());
+            }
+            for job in jobs {
+                // With one job everybody knows what is meant.
+                let label = if jobs.len() > 1 { job.label.as_str() } else { "" };
+                status.alarms.extend(
+                    of_job(job, proofs, limits, now).into_iter().map(|alarm| alarms::about(alarm, label)),
+                );
+            }
         }
     }
     status.alarms.sort_by_key(|alarm| std::cmp::Reverse(alarm.severity_id));
     status
 }
 
-/// The newest proof that passed, whose snapshot is still on the medium and was not found wanting by a later drill.
+/// The newest snapshot's proof that passed and was not found wanting by a later drill.
 fn newest_passed<'p>(snapshots: &[Held], proofs: &'p [Proof]) -> Option<&'p Proof> {
     let last_of = |held: &Held| proofs.iter().rev().find(|proof| proof.snapshot == held.id);
     let standing = snapshots.iter().filter_map(last_of).filter(|proof| proof.passed);
     standing.max_by_key(|proof| (proof.captured_at, proof.proven_at))
 }
 
-fn promise(status: &mut Status, snapshots: &[Held], proofs: &[Proof], now: Timestamp) {
-    let Some(proof) = newest_passed(snapshots, proofs) else { return };
-    // A record with a time stamp in the future must not promise that nothing would be lost.
-    let newest = proof.newest_record.map_or(proof.captured_at, |record| record.min(proof.captured_at));
-    status.rpo_seconds = Some(seconds(now.duration_since(newest)));
-    status.rto_first_chart_seconds = proof.rto_first_chart_seconds;
-    status.rto_full_seconds = Some(proof.rto_full_seconds);
-    status.proven_at = Some(proof.proven_at);
-    status.snapshot = Some(proof.snapshot.clone());
+/// The figures of the worst job. One job without a proof leaves everything without a promise: "everything" includes it.
+fn promise(status: &mut Status, jobs: &[Job], proofs: &[Proof], now: Timestamp) {
+    let proven: Option<Vec<&Proof>> = jobs.iter().map(|job| newest_passed(&job.snapshots, proofs)).collect();
+    let Some(proven) = proven.filter(|proven| !proven.is_empty()) else { return };
+    let oldest = |proof: &&&Proof| newest_record(proof);
+    let Some(worst) = proven.iter().min_by_key(oldest) else { return };
+    status.rpo_seconds = Some(seconds(now.duration_since(newest_record(worst))));
+    status.snapshot_age_seconds = Some(seconds(now.duration_since(worst.captured_at)));
+    status.snapshot = Some(worst.snapshot.clone());
+    status.rto_first_chart_seconds =
+        proven.iter().filter_map(|proof| proof.rto_first_chart_seconds).reduce(f64::max);
+    status.rto_full_seconds = Some(proven.iter().map(|proof| proof.rto_full_seconds).sum());
+    status.proven_at = proven.iter().map(|proof| proof.proven_at).min();
 }
 
-fn medium_absent(remembered: Option<&Remembered>) -> Alarm {
-    let (en, ja) = last_known(remembered);
-    alarm(
-        "backup.medium_absent",
-        Severity::Critical,
-        (format!("The backup medium is not there{en}."), format!("バックアップ媒体がありません{ja}。")),
-        (
-            "Plug in or mount the medium, then run `chartward status` again.",
-            "媒体を接続またはマウントし、`chartward status` をもう一度実行してください。",
-        ),
-    )
+/// A record with a time stamp in the future must not promise that nothing would be lost.
+fn newest_record(proof: &Proof) -> Timestamp {
+    proof.newest_record.map_or(proof.captured_at, |record| record.min(proof.captured_at))
 }
 
-fn medium_empty(remembered: Option<&Remembered>) -> Alarm {
-    let (en, ja) = last_known(remembered);
-    alarm(
-        "backup.medium_empty",
-        Severity::Critical,
-        (
-            format!("The backup medium holds no backup at all{en}."),
-            format!("バックアップ媒体にバックアップが一つもありません{ja}。"),
-        ),
-        (
-            "Check that the right medium is mounted; if it is, run `chartward vault init` and `chartward backup` now.",
-            "正しい媒体か確かめてください。正しければ今すぐ `chartward vault init` と `chartward backup` を実行してください。",
-        ),
-    )
+fn missing(jobs: &[Job], remembered: Option<&Remembered>) -> Option<Alarm> {
+    let held = |id: &SnapshotId| jobs.iter().flat_map(|job| &job.snapshots).any(|held| held.id == *id);
+    remembered.filter(|known| !held(&known.snapshot)).map(alarms::missing)
 }
 
-fn last_known(remembered: Option<&Remembered>) -> (String, String) {
-    remembered.map_or_else(Default::default, |known| {
-        let (id, time) = (known.snapshot.short(), known.time);
-        (
-            format!(", although the ledger recorded snapshot {id} of {time} as written"),
-            format!("（台帳にはスナップショット {id}（{time}）が書き込み済みと記録されています）"),
-        )
-    })
+fn of_job(job: &Job, proofs: &[Proof], limits: &Limits, now: Timestamp) -> Vec<Alarm> {
+    let mut found = Vec::new();
+    let proven = newest_passed(&job.snapshots, proofs);
+    if let Some(newest) = job.snapshots.last() {
+        found.extend(age_of(newest, limits, now));
+        found.extend(incomplete(newest));
+        let before = proven.and_then(|proof| job.snapshots.iter().find(|held| held.id == proof.snapshot));
+        found.extend(before.and_then(|before| shrunk(before, newest)));
+    }
+    let of_this_job = |proof: &&Proof| job.snapshots.iter().any(|held| held.id == proof.snapshot);
+    found.extend(proofs.iter().rfind(of_this_job).filter(|proof| !proof.passed).map(alarms::drill_failed));
+    let Some(proof) = proven else {
+        found.push(alarms::unproven());
+        return found;
+    };
+    found.extend(record_from_the_future(proof));
+    let age = now.duration_since(proof.proven_at);
+    if age > limits.proof_age_max {
+        found.push(alarms::proof_stale(Words(age), Words(limits.proof_age_max)));
+    }
+    found
 }
 
-fn damaged(packs: u64, files: u64) -> Option<Alarm> {
-    (packs + files > 0).then(|| {
-        alarm(
-            "backup.damaged",
-            Severity::Critical,
-            (
-                format!(
-                    "The vault is damaged: {packs} packs are missing or cut short, \
-                     {files} files of its index or list cannot be read."
-                ),
-                format!("保管庫が壊れています: 欠落または途中で切れたパック {packs} 個、読めない索引・一覧 {files} 個。"),
-            ),
-            (
-                "Run `chartward vault check --read-data` to see which files are lost, and back up to a second medium now.",
-                "`chartward vault check --read-data` で失われたファイルを確かめ、今すぐ別の媒体にもバックアップしてください。",
-            ),
-        )
-    })
-}
-
-fn missing(snapshots: &[Held], remembered: Option<&Remembered>) -> Option<Alarm> {
-    let known = remembered.filter(|known| snapshots.iter().all(|held| held.id != known.snapshot))?;
-    let (id, time) = (known.snapshot.short(), known.time);
-    Some(alarm(
-        "backup.snapshot_missing",
-        Severity::Critical,
-        (
-            format!("Snapshot {id} of {time} was sealed according to the ledger and is not in the vault."),
-            format!("台帳では封印済みのスナップショット {id}（{time}）が保管庫にありません。"),
-        ),
-        (
-            "Somebody or something removed it, or this is another medium: find out which before you rely on it.",
-            "削除されたか、別の媒体です。頼る前にどちらか確かめてください。",
-        ),
-    ))
-}
-
-fn age_of_snapshots(snapshots: &[Held], limits: &Limits, now: Timestamp) -> Option<Alarm> {
-    let Some(newest) = snapshots.last() else { return Some(no_snapshot()) };
+fn age_of(newest: &Held, limits: &Limits, now: Timestamp) -> Option<Alarm> {
     let age = now.duration_since(newest.time);
     if age > limits.snapshot_age_max {
-        let (age, limit) = (Words(age), Words(limits.snapshot_age_max));
-        return Some(alarm(
-            "backup.stale",
-            Severity::High,
-            (
-                format!("The newest backup is {} old; it should be at most {}.", age.en(), limit.en()),
-                format!("最新のバックアップは{}前のものです（許容は{}）。", age.ja(), limit.ja()),
-            ),
-            (
-                "The backup has stopped or fails: run `chartward backup SRC… --vault DIR` and see what it says.",
-                "バックアップが止まっているか失敗しています。`chartward backup` を実行して表示を確かめてください。",
-            ),
-        ));
+        return Some(alarms::stale(Words(age), Words(limits.snapshot_age_max)));
     }
-    // A clock that is wrong hides staleness; ten minutes are what unsynchronised hosts differ by.
-    (age < -SignedDuration::from_mins(10)).then(|| clock_is_wrong(Words(-age)))
-}
-
-fn no_snapshot() -> Alarm {
-    alarm(
-        "backup.none",
-        Severity::Critical,
-        (
-            "The vault holds no snapshot: nothing was ever backed up.".to_owned(),
-            "保管庫にスナップショットがありません。一度もバックアップされていません。".to_owned(),
-        ),
-        (
-            "Run `chartward backup SRC… --vault DIR` now.",
-            "今すぐ `chartward backup SRC… --vault DIR` を実行してください。",
-        ),
-    )
-}
-
-fn clock_is_wrong(ahead: Words) -> Alarm {
-    alarm(
-        "backup.clock",
-        Severity::High,
-        (
-            format!("The newest snapshot is dated {} in the future.", ahead.en()),
-            format!("最新のスナップショットの日時が{}未来になっています。", ahead.ja()),
-        ),
-        (
-            "Correct the clock of this machine or of the one that made the backup; until then ages cannot be trusted.",
-            "この機械かバックアップ元の時計を直してください。それまで経過時間は信用できません。",
-        ),
-    )
+    (age < -CLOCK_SLACK).then(|| alarms::clock_is_wrong(Words(-age)))
 }
 
 fn incomplete(newest: &Held) -> Option<Alarm> {
-    let id = newest.id.short();
-    if newest.files == Some(0) {
-        return Some(alarm(
-            "backup.empty",
-            Severity::Critical,
-            (
-                format!("The newest snapshot {id} says success and holds no file."),
-                format!("最新のスナップショット {id} は成功と言いながらファイルが一つもありません。"),
-            ),
-            (
-                "The folder it reads is empty or not mounted: mount it and back up again.",
-                "読み取るフォルダが空かマウントされていません。マウントしてからもう一度バックアップしてください。",
-            ),
-        ));
+    if newest.census.as_ref().is_some_and(|census| census.files == 0) {
+        return Some(alarms::empty(&newest.id));
     }
-    let count = newest.exceptions;
-    (count > 0).then(|| {
-        alarm(
-            "backup.incomplete",
-            Severity::Medium,
-            (
-                format!("The newest snapshot {id} names {count} files that are not in it as they should be."),
-                format!(
-                    "最新のスナップショット {id} には、正しく取り込めなかったファイルが {count} 個あります。"
-                ),
-            ),
-            (
-                "See them with `chartward snapshots --exceptions`, and mend or exclude them.",
-                "`chartward snapshots --exceptions` で確かめ、直すか除外してください。",
-            ),
-        )
-    })
+    (newest.exceptions > 0).then(|| alarms::incomplete(&newest.id, newest.exceptions))
 }
 
-fn age_of_proofs(snapshots: &[Held], proofs: &[Proof], limits: &Limits, now: Timestamp) -> Vec<Alarm> {
-    let mut alarms = Vec::new();
-    if snapshots.is_empty() {
-        return alarms;
-    }
-    if let Some(failed) = proofs.last().filter(|proof| !proof.passed) {
-        alarms.push(drill_failed(failed));
-    }
-    let newest_passed = newest_passed(snapshots, proofs);
-    let drill_now = (
-        "Run `chartward drill --vault DIR` now.",
-        "今すぐ `chartward drill --vault DIR` を実行してください。",
-    );
-    match newest_passed.map(|proof| now.duration_since(proof.proven_at)) {
-        None => alarms.push(alarm(
-            "backup.unproven",
-            Severity::High,
-            (
-                "No backup in this vault is proven by restoring it.".to_owned(),
-                "この保管庫のバックアップで、復元して証明されたものがありません。".to_owned(),
-            ),
-            drill_now,
-        )),
-        Some(age) if age > limits.proof_age_max => {
-            let (age, limit) = (Words(age), Words(limits.proof_age_max));
-            alarms.push(alarm(
-                "backup.proof_stale",
-                Severity::Medium,
-                (
-                    format!(
-                        "The last passed drill is {} old; it should be at most {}.",
-                        age.en(),
-                        limit.en()
-                    ),
-                    format!("最後に合格した復元訓練は{}前です（許容は{}）。", age.ja(), limit.ja()),
-                ),
-                drill_now,
-            ));
-        }
-        Some(_) => {}
-    }
-    alarms
+/// Patients and records do not become fewer by themselves, and databases do not vanish.
+fn shrunk(before: &Held, newest: &Held) -> Option<Alarm> {
+    let (before, now) = (before.census.as_ref()?, newest.census.as_ref()?);
+    let lost = drill::against_previous(before, now);
+    (!lost.is_empty()).then(|| alarms::shrunk(&newest.id, &lost))
 }
 
-fn drill_failed(proof: &Proof) -> Alarm {
-    let id = proof.snapshot.short();
-    if proof.shortfalls.iter().any(|(kind, _)| *kind == ShortfallKind::Encrypted) {
-        return alarm(
-            "backup.encrypted",
-            Severity::Critical,
-            (
-                format!("Snapshot {id} holds records that are themselves encrypted."),
-                format!("スナップショット {id} の中の記録そのものが暗号化されています。"),
-            ),
-            (
-                "The store was under attack when it was captured: isolate it, and restore an earlier snapshot.",
-                "取り込み時に攻撃を受けていました。隔離し、より古いスナップショットから復元してください。",
-            ),
-        );
-    }
-    let found: Vec<String> =
-        proof.shortfalls.iter().map(|(kind, count)| format!("{count} {kind:?}")).collect();
-    let found = found.join(", ");
-    alarm(
-        "backup.drill_failed",
-        Severity::Critical,
-        (
-            format!("The last drill of snapshot {id} failed: {found}."),
-            format!("スナップショット {id} の復元訓練は不合格でした: {found}。"),
-        ),
-        (
-            "Run `chartward drill --vault DIR` to see what is missing by name.",
-            "`chartward drill --vault DIR` を実行すると、欠けているものが名前で分かります。",
-        ),
-    )
-}
-
-fn alarm(
-    id: &str,
-    severity_id: Severity,
-    (title, title_ja): (String, String),
-    (step, step_ja): (&str, &str),
-) -> Alarm {
-    Alarm {
-        id: id.to_owned(),
-        severity_id,
-        title,
-        title_ja,
-        next_step: step.to_owned(),
-        next_step_ja: step_ja.to_owned(),
-    }
+fn record_from_the_future(proof: &Proof) -> Option<Alarm> {
+    let ahead = proof.newest_record?.duration_since(proof.captured_at);
+    (ahead > CLOCK_SLACK).then(|| alarms::record_from_the_future(Words(ahead)))
 }
 
 fn seconds(duration: SignedDuration) -> f64 {

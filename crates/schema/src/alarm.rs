@@ -70,6 +70,8 @@ pub struct Status {
     pub at: Timestamp,
     /// Age of the newest record in the newest proven snapshot, in seconds, at `at`.
     pub rpo_seconds: Option<f64>,
+    /// Age of that snapshot, in seconds, at `at`.
+    pub snapshot_age_seconds: Option<f64>,
     /// Measured by the drill behind that proof.
     pub rto_first_chart_seconds: Option<f64>,
     /// Measured by the drill behind that proof.

@@ -102,6 +102,8 @@ pub enum ExceptionKind {
     Vanished,
     /// It kept changing; the snapshot holds what was read last.
     Unstable,
+    /// A folder that was to be protected holds no file.
+    Empty,
     /// A database that could not be captured by its own means; the snapshot holds its file as it was read.
     Database,
     /// A record that does not decode; the snapshot holds its bytes as they are.

@@ -8,24 +8,24 @@ use jiff::Timestamp;
 use jiff::tz::TimeZone;
 use prove::{Fact, Ledger};
 use recover::drill::{DrillRequest, DrillStep, drill};
-use recover::manifest;
-use recover::proof::{self, RestoredTo};
+use recover::proof::{self, Earlier, RestoredTo};
 use recover::vault::{Snapshot, Vault};
+use recover::{Error, manifest};
 use schema::{Drill, Proof, Shortfall};
 use serde_json::json;
 
 use super::progress::Bar;
 use super::sandbox::Sandbox;
 use super::state_dir;
-use super::vault_args::VaultArgs;
-use crate::output::Output;
+use super::vault_args::{VaultArgs, name_unreadable_snapshots};
+use crate::output::{Output, printable};
 
 /// Shortfalls printed one by one.
 const NAMED_MAX: usize = 50;
 
 #[derive(clap::Args)]
 pub(crate) struct Args {
-    /// A snapshot's id or its first digits; without it the newest one
+    /// A snapshot's id or its first digits; without it the newest one of everything that is backed up
     snapshot: Option<String>,
     #[command(flatten)]
     vault: VaultArgs,
@@ -35,6 +35,9 @@ pub(crate) struct Args {
     /// As on a bare machine: restore into this empty folder, with nothing but the vault, and leave it there
     #[arg(long, value_name = "DIR", conflicts_with = "sandbox")]
     from_bare: Option<PathBuf>,
+    /// Compare nothing with the last proven snapshot: the store was really made smaller
+    #[arg(long)]
+    accept_fewer: bool,
     /// State folder
     #[arg(long, value_name = "DIR")]
     state: Option<PathBuf>,
@@ -76,28 +79,48 @@ pub(crate) struct Drilled {
 pub(crate) fn run(args: Args) -> anyhow::Result<ExitCode> {
     let output = Output::new(args.json);
     let vault = args.vault.open()?;
+    let all_read = name_unreadable_snapshots(&vault)?;
     let ledger = Ledger::open(&state_dir(args.state)?, Timestamp::now())?;
-    let snapshot = select(&vault, args.snapshot.as_deref())?;
-    let manifest = manifest::read(&vault, &snapshot)?;
-    let (files, bytes) =
-        manifest.map_or((0, u64::MAX), |manifest| (manifest.census.files, manifest.census.bytes));
-    let place = match args.from_bare {
-        Some(folder) => Place::Kept(empty_folder(folder)?),
-        None => Place::Sandbox(Sandbox::for_files(files, bytes, args.sandbox.as_deref())?),
-    };
-    let drilled = perform(&vault, &ledger, &snapshot, &place, output)?;
-    tell(&drilled, output)?;
-    let nothing_found = drilled.drill.passed() && drilled.drill.remarks.is_empty();
+    let mut nothing_found = all_read;
+    let mut decisive: Option<Proof> = None;
+    let snapshots = select(&vault, args.snapshot.as_deref())?;
+    let mut kept = args.from_bare.map(empty_folder).transpose()?;
+    for snapshot in snapshots {
+        let place = match kept.take() {
+            Some(folder) => Place::Kept(folder),
+            None => Place::Sandbox(sandbox_for(&vault, &snapshot, args.sandbox.as_deref())?),
+        };
+        let previous = if args.accept_fewer { None } else { proof::newest_proven_before(&vault, &snapshot)? };
+        let drilled = perform(&vault, &ledger, &snapshot, previous.as_ref(), &place, output)?;
+        tell(&drilled, output)?;
+        nothing_found &= drilled.drill.passed() && drilled.drill.remarks.is_empty();
+        // One failure outweighs every success.
+        if decisive.as_ref().is_none_or(|proof| proof.passed) {
+            decisive = Some(drilled.proof);
+        }
+    }
+    let passed = decisive.as_ref().is_some_and(|proof| proof.passed);
+    output.line(&json!({ "type": "summary", "passed": passed, "proof": decisive }))?;
     Ok(if nothing_found { ExitCode::SUCCESS } else { ExitCode::from(1) })
 }
 
-fn select(vault: &Vault, wanted: Option<&str>) -> anyhow::Result<Snapshot> {
-    match wanted {
-        Some(id) => Ok(vault.find(id)?),
-        None => proof::data_snapshots(vault)?.pop().with_context(|| {
-            format!("the vault in {} holds no snapshot: nothing was ever backed up", vault.dir().display())
-        }),
+/// The snapshot that was named, else the newest one of each job: "everything" is only proven when each of them is.
+fn select(vault: &Vault, wanted: Option<&str>) -> anyhow::Result<Vec<Snapshot>> {
+    if let Some(id) = wanted {
+        return Ok(vec![vault.find(id)?]);
     }
+    let newest: Vec<Snapshot> =
+        proof::jobs(vault)?.into_iter().filter_map(|mut job| job.snapshots.pop()).collect();
+    let dir = vault.dir().display();
+    ensure!(!newest.is_empty(), "the vault in {dir} holds no snapshot: nothing was ever backed up");
+    Ok(newest)
+}
+
+fn sandbox_for(vault: &Vault, snapshot: &Snapshot, below: Option<&Path>) -> anyhow::Result<Sandbox> {
+    let manifest = manifest::read(vault, snapshot)?;
+    let (files, bytes) =
+        manifest.map_or((0, u64::MAX), |manifest| (manifest.census.files, manifest.census.bytes));
+    Sandbox::for_files(files, bytes, below)
 }
 
 fn empty_folder(folder: PathBuf) -> anyhow::Result<PathBuf> {
@@ -111,15 +134,15 @@ pub(crate) fn perform(
     vault: &Vault,
     ledger: &Ledger,
     snapshot: &Snapshot,
+    previous: Option<&Earlier>,
     place: &Place,
     output: Output,
 ) -> anyhow::Result<Drilled> {
-    let previous = proof::census_of_newest_proven_before(vault, snapshot)?;
     let bar = Bar::new(output, "restoring");
     let request = DrillRequest {
         snapshot,
         sandbox: place.path(),
-        previous: previous.as_ref(),
+        previous,
         zone: TimeZone::system(),
         now: &Timestamp::now,
     };
@@ -139,7 +162,17 @@ pub(crate) fn perform(
     };
     let entry = ledger.append(fact, Timestamp::now())?;
     let head = ledger.head()?;
-    proof::store(vault, &proof, &serde_json::to_vec_pretty(&json!({ "entry": entry, "head": head }))?)?;
+    let signed = serde_json::to_vec_pretty(&json!({ "entry": entry, "head": head }))?;
+    match proof::store(vault, &proof, &signed) {
+        Ok(_) => {}
+        // On a bare machine the medium is attached read-only: the drill counts, and only this machine knows of it.
+        Err(Error::ReadOnly { .. }) => {
+            eprintln!(
+                "chartward: the medium is read-only, so the proof stands in this machine's ledger and not in the vault"
+            );
+        }
+        Err(error) => return Err(error.into()),
+    }
     Ok(Drilled { drill, proof })
 }
 
@@ -147,8 +180,7 @@ fn tell(drilled: &Drilled, output: Output) -> anyhow::Result<()> {
     let Drilled { drill, proof } = drilled;
     name("", &drill.shortfalls);
     name("was so when it was captured: ", &drill.remarks);
-    output.line(&json!({ "type": "drill", "drill": drill }))?;
-    output.line(&json!({ "type": "summary", "passed": proof.passed, "proof": proof }))?;
+    output.line(&json!({ "type": "drill", "passed": proof.passed, "drill": drill, "proof": proof }))?;
     if output == Output::People {
         let verdict = if proof.passed { "PASSED" } else { "FAILED" };
         output.say(format_args!(
@@ -174,7 +206,12 @@ fn tell(drilled: &Drilled, output: Output) -> anyhow::Result<()> {
 
 fn name(prefix: &str, found: &[Shortfall]) {
     for shortfall in found.iter().take(NAMED_MAX) {
-        eprintln!("chartward: {prefix}{:?}: {}: {}", shortfall.kind, shortfall.what, shortfall.detail);
+        eprintln!(
+            "chartward: {prefix}{:?}: {}: {}",
+            shortfall.kind,
+            printable(&shortfall.what),
+            printable(&shortfall.detail)
+        );
     }
     if found.len() > NAMED_MAX {
         eprintln!("chartward: and {} more", found.len() - NAMED_MAX);

@@ -9,12 +9,15 @@ use recover::vault::{Snapshot, Vault};
 use serde_json::json;
 
 use super::progress::Bar;
-use super::vault_args::VaultArgs;
-use crate::output::Output;
+use super::vault_args::{VaultArgs, name_unreadable_snapshots};
+use crate::output::{Output, printable};
+
+/// Files printed one by one.
+const NAMED_MAX: usize = 50;
 
 #[derive(clap::Args)]
 pub(crate) struct Args {
-    /// A snapshot's id or its first digits, or `latest`; without it the newest one that no drill found wanting
+    /// A snapshot's id or its first digits, or `latest`; without it the newest proven one
     snapshot: Option<String>,
     /// Only these paths, as they were on the protected host
     paths: Vec<PathBuf>,
@@ -36,8 +39,10 @@ pub(crate) fn run(args: Args) -> anyhow::Result<ExitCode> {
     let bar = Bar::new(output, "restoring");
     let report = vault.restore(&snapshot, &args.target, &paths, &|progress| bar.engine(&progress))?;
     bar.finish();
-    for lost in &report.not_restored {
-        eprintln!("chartward: not restored: {}: {}", lost.path.display(), lost.cause);
+    for (number, lost) in report.not_restored.iter().enumerate() {
+        if number < NAMED_MAX {
+            eprintln!("chartward: not restored: {}: {}", printable(&lost.path.to_string_lossy()), lost.cause);
+        }
         output.line(
             &json!({ "type": "not_restored", "path": lost.path.to_string_lossy(), "cause": lost.cause }),
         )?;
@@ -59,7 +64,11 @@ pub(crate) fn run(args: Args) -> anyhow::Result<ExitCode> {
             report.not_restored.len()
         ));
     }
-    Ok(if report.not_restored.is_empty() { ExitCode::SUCCESS } else { ExitCode::from(1) })
+    if report.not_restored.len() > NAMED_MAX {
+        eprintln!("chartward: and {} more; --json names them all", report.not_restored.len() - NAMED_MAX);
+    }
+    let all_read = name_unreadable_snapshots(&vault)?;
+    Ok(if report.not_restored.is_empty() && all_read { ExitCode::SUCCESS } else { ExitCode::from(1) })
 }
 
 /// The snapshot that was asked for. A first word that is a path and no id is the first of the paths.
@@ -71,29 +80,49 @@ fn select(
     let snapshot = match wanted {
         Some(path) if path.starts_with('/') => {
             paths.insert(0, path.into());
-            newest_not_failed(vault)?
+            without_a_name(vault)?
         }
         Some(id) => vault.find(&id)?,
-        None => newest_not_failed(vault)?,
+        None => without_a_name(vault)?,
     };
     Ok((snapshot, paths))
 }
 
-/// In an attack the newest snapshot may hold what was encrypted already, so one that a drill found wanting is
-/// passed over.
-fn newest_not_failed(vault: &Vault) -> anyhow::Result<Snapshot> {
-    let failed: Vec<_> =
-        proof::proofs(vault)?.into_iter().filter(|proof| !proof.passed).map(|proof| proof.snapshot).collect();
-    let mut snapshots = proof::data_snapshots(vault)?;
+/// The newest proven snapshot: in an attack the newest of all may hold what was encrypted already. A vault in which
+/// no drill ever passed gives the newest one that no drill found wanting.
+fn without_a_name(vault: &Vault) -> anyhow::Result<Snapshot> {
+    let snapshots = proof::data_snapshots(vault)?;
     ensure!(!snapshots.is_empty(), "the vault in {} holds no snapshot", vault.dir().display());
-    let newest = snapshots.len() - 1;
-    let chosen = snapshots.iter().rposition(|snapshot| !failed.contains(&snapshot.id)).context(
-        "a drill found every snapshot of this vault wanting; name the one to restore all the same",
-    )?;
-    if chosen != newest {
-        eprintln!("chartward: passing over {} newer snapshots that a drill found wanting", newest - chosen);
+    let chosen = match proof::newest_proven(vault)? {
+        Some(proof) => vault.find(&proof.snapshot.0)?,
+        None => newest_not_failed(vault, &snapshots)?,
+    };
+    let of_this_job =
+        |snapshot: &&Snapshot| snapshot.paths == chosen.paths && snapshot.hostname == chosen.hostname;
+    let newer = snapshots.iter().filter(of_this_job).filter(|snapshot| snapshot.time > chosen.time).count();
+    if newer > 0 {
+        eprintln!(
+            "chartward: passing over {newer} newer snapshots that no drill has proven; `latest` or an id restores them"
+        );
     }
-    Ok(snapshots.swap_remove(chosen))
+    for job in
+        proof::jobs(vault)?.iter().filter(|job| job.paths != chosen.paths || job.hostname != chosen.hostname)
+    {
+        let label = printable(&job.label());
+        eprintln!(
+            "chartward: this vault also holds {label}, which is not restored now; name a snapshot of it"
+        );
+    }
+    Ok(chosen)
+}
+
+fn newest_not_failed(vault: &Vault, snapshots: &[Snapshot]) -> anyhow::Result<Snapshot> {
+    let proofs = proof::proofs(vault)?;
+    let failed = |snapshot: &&Snapshot| proofs.iter().any(|proof| proof.snapshot == snapshot.id);
+    let chosen = snapshots.iter().rev().find(|snapshot| !failed(snapshot));
+    chosen
+        .cloned()
+        .context("a drill found every snapshot of this vault wanting; name the one to restore all the same")
 }
 
 fn say_how_proven(vault: &Vault, snapshot: &Snapshot) -> anyhow::Result<()> {

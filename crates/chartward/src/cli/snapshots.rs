@@ -8,8 +8,8 @@ use recover::{manifest, proof};
 use schema::{Manifest, Proof};
 use serde_json::json;
 
-use super::vault_args::VaultArgs;
-use crate::output::Output;
+use super::vault_args::{VaultArgs, name_unreadable_snapshots};
+use crate::output::{Output, printable};
 
 #[derive(clap::Args)]
 pub(crate) struct Args {
@@ -43,7 +43,8 @@ pub(crate) fn run(args: Args) -> anyhow::Result<ExitCode> {
         output.say(table);
         output.say(format_args!("{} snapshots in {}", snapshots.len(), args.vault.dir().display()));
     }
-    Ok(ExitCode::SUCCESS)
+    let all_read = name_unreadable_snapshots(&vault)?;
+    Ok(if all_read { ExitCode::SUCCESS } else { ExitCode::from(1) })
 }
 
 struct Row<'s> {
@@ -71,7 +72,7 @@ impl<'s> Row<'s> {
             self.snapshot.id.short().to_owned(),
             self.snapshot.time.to_string(),
             self.snapshot.hostname.clone(),
-            self.snapshot.paths.join("\n"),
+            self.snapshot.paths.iter().map(|path| printable(path)).collect::<Vec<_>>().join("\n"),
             of_manifest(|manifest| manifest.census.files),
             of_manifest(|manifest| manifest.census.patients()),
             of_manifest(|manifest| manifest.exceptions.len() as u64),
@@ -103,7 +104,12 @@ impl<'s> Row<'s> {
     fn say_exceptions(&self, output: Output) {
         for exception in self.manifest.iter().flat_map(|manifest| &manifest.exceptions) {
             let id = self.snapshot.id.short();
-            output.say(format_args!("{id}: {:?}: {}: {}", exception.kind, exception.path, exception.cause));
+            output.say(format_args!(
+                "{id}: {:?}: {}: {}",
+                exception.kind,
+                printable(&exception.path),
+                printable(&exception.cause)
+            ));
         }
     }
 }

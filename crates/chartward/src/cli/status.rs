@@ -9,12 +9,12 @@ use prove::{Entry, Fact, Ledger, sentence};
 use recover::Error;
 use recover::status::{Limits, Medium, Remembered, assess, look};
 use recover::vault::Vault;
-use schema::Lang;
+use schema::{Alarm, Lang, Severity};
 
 use super::lang::LangArgs;
 use super::state_dir;
 use super::vault_args::VaultArgs;
-use crate::output::Output;
+use crate::output::{Output, printable};
 
 #[derive(clap::Args)]
 pub(crate) struct Args {
@@ -40,13 +40,20 @@ pub(crate) fn run(args: Args) -> anyhow::Result<ExitCode> {
     let output = Output::new(args.json);
     let now = Timestamp::now();
     let medium = medium(&args.vault)?;
-    let remembered = remembered(args.state)?;
+    let (remembered, ledger_fault) = match remembered(args.state) {
+        Ok(remembered) => (remembered, None),
+        // Whoever edits one line of the ledger must not switch the status off.
+        Err(error) => (None, Some(ledger_damaged(&error))),
+    };
     let defaults = Limits::default();
     let limits = Limits {
         snapshot_age_max: args.max_age.unwrap_or(defaults.snapshot_age_max),
         proof_age_max: args.max_proof_age.unwrap_or(defaults.proof_age_max),
     };
-    let status = assess(&medium, remembered.as_ref(), &limits, now);
+    let mut status = assess(&medium, remembered.as_ref(), &limits, now);
+    if let Some(alarm) = ledger_fault {
+        status.alarms.insert(0, alarm);
+    }
     output.line(&status)?;
     if output == Output::People {
         let lang = args.lang.lang();
@@ -80,6 +87,21 @@ fn remembered(state: Option<PathBuf>) -> anyhow::Result<Option<Remembered>> {
     }
     let entries = Ledger::open(&state, Timestamp::now())?.entries()?;
     Ok(entries.into_iter().rev().find_map(sealed))
+}
+
+fn ledger_damaged(error: &anyhow::Error) -> Alarm {
+    let cause = printable(&format!("{error:#}"));
+    Alarm {
+        id: "ledger.damaged".to_owned(),
+        severity_id: Severity::Critical,
+        title: format!("The ledger of this machine cannot be trusted or read: {cause}."),
+        title_ja: format!("この機械の台帳が読めないか、改変されています: {cause}。"),
+        next_step:
+            "Run `chartward prove verify` to see where; compare with a copy and with the proofs in the vault."
+                .to_owned(),
+        next_step_ja: "`chartward prove verify` で場所を確かめ、控えや保管庫の証明と比べてください。"
+            .to_owned(),
+    }
 }
 
 fn sealed(entry: Entry) -> Option<Remembered> {

@@ -34,3 +34,16 @@ impl VaultArgs {
         Ok(vault)
     }
 }
+
+/// Names every snapshot file that cannot be read; `false` when there is one. What is not listed must not look as if it
+/// had never been there.
+pub(crate) fn name_unreadable_snapshots(vault: &Vault) -> anyhow::Result<bool> {
+    let (_, unreadable) = vault.snapshots()?;
+    for error in &unreadable {
+        eprintln!("chartward: a snapshot cannot be read: {error}");
+        if let Some(step) = error.next_step() {
+            eprintln!("  next: {step}");
+        }
+    }
+    Ok(unreadable.is_empty())
+}

@@ -199,7 +199,7 @@ fn protect(
     )?;
     let snapshot = vault.find(&captured.snapshot.0)?;
     let place = Place::Sandbox(Sandbox::for_files(manifest.census.files, manifest.census.bytes, None)?);
-    let drilled = drill::perform(&vault, ledger, &snapshot, &place, output)?;
+    let drilled = drill::perform(&vault, ledger, &snapshot, None, &place, output)?;
     ensure!(
         drilled.proof.passed,
         "the drill failed, so this rehearsal proves nothing: {:?}",

@@ -135,7 +135,7 @@ fn the_backup_was_taken_after_the_encryption_had_begun() {
     let drill = site.run(["drill"]);
     assert_eq!((drill.code, &drill.last()["passed"]), (1, &false.into()), "{}", drill.stderr);
     assert!(drill.stderr.contains("Encrypted"), "{}", drill.stderr);
-    let status = alarms(&site, &["backup.encrypted"]);
+    let status = alarms(&site, &["backup.shrunk", "backup.encrypted"]);
     assert_eq!(status.last()["snapshot"], promised, "the promise rests on the snapshot before");
     // At 3 a.m. nobody names a snapshot: the one that was found wanting is passed over.
     let target = site.path().join("back");

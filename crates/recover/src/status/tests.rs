@@ -1,3 +1,5 @@
+use schema::{DatabaseCensus, ShortfallKind, Ssmix2Census};
+
 use super::*;
 
 fn at(hours: i64) -> Timestamp {
@@ -5,7 +7,14 @@ fn at(hours: i64) -> Timestamp {
 }
 
 fn held(id: &str, hours: i64) -> Held {
-    Held { id: SnapshotId(id.repeat(8)), time: at(hours), exceptions: 0, files: Some(10) }
+    Held { id: SnapshotId(id.repeat(8)), time: at(hours), exceptions: 0, census: Some(census(3, 100)) }
+}
+
+fn census(patients: u64, rows: u64) -> Census {
+    let storage = Ssmix2Census { patients, current: patients * 3, ..Ssmix2Census::default() };
+    let tables = [("patients".to_owned(), rows)].into();
+    let database = DatabaseCensus { path: "/emr.sqlite".to_owned(), engine: "sqlite".to_owned(), tables };
+    Census { files: 10, ssmix2: vec![storage], databases: vec![database], ..Census::default() }
 }
 
 fn proof(id: &str, hours: i64) -> Proof {
@@ -32,7 +41,8 @@ fn proof(id: &str, hours: i64) -> Proof {
 }
 
 fn present(snapshots: Vec<Held>, proofs: Vec<Proof>) -> Medium {
-    Medium::Present { snapshots, proofs, packs_damaged: 0, files_unreadable: 0 }
+    let jobs = vec![Job { label: "/srv/emr (emr01)".to_owned(), snapshots }];
+    Medium::Present { jobs, proofs, packs_damaged: 0, files_unreadable: 0 }
 }
 
 /// Alarm ids at hour 0 for a medium, worst first.
@@ -80,12 +90,10 @@ fn a_sealed_snapshot_that_is_gone_is_missed() {
 
 #[test]
 fn packs_cut_short_are_damage() {
-    let medium = Medium::Present {
-        snapshots: vec![held("aa", -2)],
-        proofs: vec![proof("aa", -2)],
-        packs_damaged: 1,
-        files_unreadable: 0,
-    };
+    let mut medium = present(vec![held("aa", -2)], vec![proof("aa", -2)]);
+    if let Medium::Present { packs_damaged, .. } = &mut medium {
+        *packs_damaged = 1;
+    }
     check(&medium, None, &["backup.damaged"]);
 }
 
@@ -134,6 +142,41 @@ fn a_snapshot_from_the_future_is_a_wrong_clock_and_promises_no_negative_loss() {
 
 #[test]
 fn an_empty_snapshot_that_said_success_is_an_alarm() {
-    let empty = Held { files: Some(0), ..held("aa", -1) };
+    let empty = Held { census: Some(Census::default()), ..held("aa", -1) };
     check(&present(vec![empty], vec![proof("aa", -1)]), None, &["backup.empty"]);
+}
+
+#[test]
+fn a_newest_snapshot_with_fewer_patients_or_without_the_database_has_shrunk() {
+    let gone = Census { databases: Vec::new(), ..census(3, 100) };
+    for shrunk in [census(2, 100), census(3, 49), gone] {
+        let newest = Held { census: Some(shrunk), ..held("bb", -1) };
+        check(&present(vec![held("aa", -2), newest], vec![proof("aa", -2)]), None, &["backup.shrunk"]);
+    }
+    let grown = Held { census: Some(census(4, 90)), ..held("bb", -1) };
+    check(&present(vec![held("aa", -2), grown], vec![proof("aa", -2)]), None, &[]);
+}
+
+#[test]
+fn a_job_that_runs_says_nothing_of_another_that_stopped() {
+    let emr = Job { label: "emr".to_owned(), snapshots: vec![held("aa", -30)] };
+    let papers = Job { label: "papers".to_owned(), snapshots: vec![held("bb", -1)] };
+    let medium = |proofs| Medium::Present {
+        jobs: vec![emr.clone(), papers.clone()],
+        proofs,
+        packs_damaged: 0,
+        files_unreadable: 0,
+    };
+    let status = check(&medium(vec![proof("aa", -30), proof("bb", -1)]), None, &["backup.stale"]);
+    assert!(status.alarms[0].title.starts_with("emr: "), "{}", status.alarms[0].title);
+    assert_eq!(status.rpo_seconds, Some(31.0 * 3_600.0), "the worst job counts");
+    let status = check(&medium(vec![proof("bb", -1)]), None, &["backup.stale", "backup.unproven"]);
+    assert!(status.rpo_seconds.is_none(), "everything includes the job that was never proven");
+}
+
+#[test]
+fn a_record_from_the_future_is_an_alarm() {
+    let proof = Proof { newest_record: Some(at(1_000)), ..proof("aa", -2) };
+    let status = check(&present(vec![held("aa", -2)], vec![proof]), None, &["backup.record_time"]);
+    assert_eq!(status.rpo_seconds, Some(2.0 * 3_600.0), "the capture bounds it");
 }
