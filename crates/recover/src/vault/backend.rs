@@ -88,7 +88,11 @@ impl Backend {
         match fs::metadata(self.config_path()) {
             Ok(_) => Ok(()),
             Err(e) if e.kind() == io::ErrorKind::NotFound => {
-                Err(Error::NoRepository { dir: self.dir.clone() })
+                let dir = self.dir.clone();
+                // A medium that was wiped and one that lost a file call for opposite next steps.
+                let rest = [FileKind::Key, FileKind::Pack].map(|kind| self.dir.join(kind.folder()));
+                let has_rest = rest.iter().any(|folder| folder.is_dir());
+                Err(if has_rest { Error::ConfigLost { dir } } else { Error::NoRepository { dir } })
             }
             Err(e) => Err(self.failed("look at", &self.config_path(), e)),
         }
@@ -262,6 +266,7 @@ impl Backend {
             io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => {
                 Error::VaultFull { dir: self.dir.clone(), source }
             }
+            io::ErrorKind::ReadOnlyFilesystem => Error::ReadOnly { dir: self.dir.clone(), source },
             _ => Error::Io { op, path: path.to_owned(), source },
         }
     }

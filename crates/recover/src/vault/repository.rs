@@ -81,7 +81,8 @@ impl Vault {
         Ok(vault)
     }
 
-    /// Whether there is a repository, looked at without a passphrase: [`Error::MediumAbsent`] or [`Error::NoRepository`] if not.
+    /// Whether there is a repository, looked at without a passphrase: [`Error::MediumAbsent`],
+    /// [`Error::NoRepository`] or [`Error::ConfigLost`] if not.
     pub fn probe(dir: &Path) -> Result<(), Error> {
         Backend::new(dir).probe()
     }

@@ -194,6 +194,26 @@ fn opening_tells_an_absent_an_empty_and_a_foreign_medium_from_a_wrong_passphrase
 }
 
 #[test]
+fn a_lost_config_and_lost_keys_say_what_to_fetch() {
+    let place = Place::new();
+    let dir = place.vault_dir();
+    let open = || Vault::open(&dir, &password()).err().unwrap();
+    let (config, aside) = (dir.join("config"), place.dir.path().join("config"));
+    fs::rename(&config, &aside).unwrap();
+    assert!(matches!(open(), Error::ConfigLost { .. }));
+    assert!(open().next_step().unwrap().contains("`config`"));
+    fs::write(&config, "no config").unwrap();
+    assert!(open().next_step().unwrap().contains("`config`"));
+    fs::remove_file(&config).unwrap();
+    fs::rename(&aside, &config).unwrap();
+    let key = fs::read_dir(dir.join("keys")).unwrap().next().unwrap().unwrap().path();
+    flip(&key, 30);
+    assert!(open().next_step().unwrap().contains("`keys`"));
+    fs::remove_file(&key).unwrap();
+    assert!(open().next_step().unwrap().contains("`keys`"));
+}
+
+#[test]
 fn damaged_and_hostile_keys_and_configs_are_errors() {
     let place = Place::new();
     let key = fs::read_dir(place.vault_dir().join("keys")).unwrap().next().unwrap().unwrap().path();
