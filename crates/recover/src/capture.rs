@@ -14,6 +14,7 @@ use crate::adapter::ssmix2::Tally;
 use crate::error::Error;
 use crate::examine::{Condition, condition};
 use crate::vault::{BackupReport, BackupRequest, FileSeen, Observer, Progress, Snapshot, Vault};
+use crate::vault::{distinct_texts, path_texts, refuse_reserved};
 use crate::{manifest, proof};
 
 /// Folders deeper than this are not searched for databases.
@@ -21,9 +22,9 @@ const DEPTH_MAX: usize = 128;
 
 /// What to capture.
 pub struct CaptureRequest {
-    /// Folders, absolute.
+    /// Folders and files, absolute and without symbolic links: a root that is a link is captured as one.
     pub roots: Vec<PathBuf>,
-    /// Paths that are left out.
+    /// Absolute paths that are left out.
     pub exclude: Vec<PathBuf>,
     /// Tags of the snapshot.
     pub tags: Vec<String>,
@@ -55,8 +56,11 @@ pub fn capture(
     progress: &dyn Fn(Progress),
 ) -> Result<Captured, Error> {
     let started_at = now();
-    let databases = Databases::capture(request)?;
-    let notes = Mutex::new(Notes::new(request.zone.clone(), known_broken(vault, request)?));
+    refuse_reserved(&request.tags)?;
+    let roots = vault.roots(&request.roots)?;
+    let databases = Databases::capture(&roots, request)?;
+    let known = known_broken(vault, &request.hostname, &roots)?;
+    let notes = Mutex::new(Notes::new(request.zone.clone(), known, &roots));
     let look = || notes.lock().unwrap_or_else(PoisonError::into_inner);
     let mut sealed = None;
     let report = vault.backup(
@@ -79,8 +83,9 @@ pub fn capture(
             }),
             extra: Some(Box::new(|report| {
                 let notes =
-                    std::mem::replace(&mut *look(), Notes::new(request.zone.clone(), BTreeMap::new()));
+                    std::mem::replace(&mut *look(), Notes::new(request.zone.clone(), BTreeMap::new(), &[]));
                 let mut exceptions = notes.exceptions();
+                exceptions.extend(notes.empty_roots(&report.exceptions));
                 exceptions.extend(report.exceptions.iter().cloned().chain(databases.failed));
                 exceptions.sort_by(|a, b| a.path.cmp(&b.path));
                 let manifest = Manifest {
@@ -88,7 +93,7 @@ pub fn capture(
                     started_at,
                     finished_at: now(),
                     hostname: request.hostname.clone(),
-                    roots: request.roots.iter().map(|root| root.to_string_lossy().into_owned()).collect(),
+                    roots: path_texts(&roots),
                     census: notes.tally.finish(databases.counted),
                     exceptions,
                 };
@@ -96,7 +101,7 @@ pub fn capture(
                 sealed = Some(manifest);
                 Ok(vec![(manifest::PATH.to_owned(), bytes)])
             })),
-            ..BackupRequest::new(request.roots.clone())
+            ..BackupRequest::new(roots.clone())
         },
         progress,
     )?;
@@ -118,20 +123,35 @@ struct Notes {
     known: BTreeMap<PathBuf, Exception>,
     /// Those of them that are still there.
     still_there: Vec<PathBuf>,
+    /// The roots, and whether a regular file was seen in each.
+    roots: Vec<(PathBuf, bool)>,
 }
 
 impl Notes {
-    fn new(zone: TimeZone, known: BTreeMap<PathBuf, Exception>) -> Notes {
-        Notes { tally: Tally::new(zone.clone()), zone, read: BTreeMap::new(), known, still_there: Vec::new() }
+    fn new(zone: TimeZone, known: BTreeMap<PathBuf, Exception>, roots: &[PathBuf]) -> Notes {
+        Notes {
+            tally: Tally::new(zone.clone()),
+            zone,
+            read: BTreeMap::new(),
+            known,
+            still_there: Vec::new(),
+            roots: roots.iter().map(|root| (root.clone(), false)).collect(),
+        }
     }
 
     /// Everything is looked at anew.
     fn pass(&mut self) {
         self.tally = Tally::new(self.zone.clone());
         self.still_there.clear();
+        self.roots.iter_mut().for_each(|(_, holds_file)| *holds_file = false);
     }
 
     fn folder(&mut self, folder: &Path, files: &[FileSeen<'_>]) {
+        for (root, holds_file) in self.roots.iter_mut().filter(|(_, holds_file)| !holds_file) {
+            // A root that is a file is told with the folder it lies in.
+            let is_root = |file: &FileSeen<'_>| folder.join(file.name) == *root;
+            *holds_file = !files.is_empty() && (folder.starts_with(&*root) || files.iter().any(is_root));
+        }
         for file in files {
             let path = folder.join(file.name);
             self.tally.file(&path, file.size, Some(file.mtime));
@@ -154,6 +174,17 @@ impl Notes {
         let carried = unread.filter_map(|path| self.known.get(path).cloned());
         self.read.iter().filter_map(|(path, condition)| broken(path, condition)).chain(carried).collect()
     }
+
+    /// Roots without a regular file: what was to be mounted there is not. One that is named already is not named again.
+    fn empty_roots(&self, named: &[Exception]) -> Vec<Exception> {
+        let empty = self.roots.iter().filter(|(_, holds_file)| !holds_file);
+        let exceptions = empty.map(|(root, _)| Exception {
+            path: root.to_string_lossy().into_owned(),
+            kind: ExceptionKind::Empty,
+            cause: "there is no file in it: is what should be protected mounted there?".to_owned(),
+        });
+        exceptions.filter(|empty| named.iter().all(|other| other.path != empty.path)).collect()
+    }
 }
 
 /// The exception for a record that does not decode.
@@ -168,9 +199,13 @@ fn broken(path: &Path, condition: &Condition) -> Option<Exception> {
 
 /// Records that were broken in the last snapshot of the same folders: unchanged files are not read again, so what
 /// was known of them is carried on.
-fn known_broken(vault: &Vault, request: &CaptureRequest) -> Result<BTreeMap<PathBuf, Exception>, Error> {
-    let roots: Vec<String> = request.roots.iter().map(|root| root.to_string_lossy().into_owned()).collect();
-    let same = |snapshot: &Snapshot| snapshot.hostname == request.hostname && snapshot.paths == roots;
+fn known_broken(
+    vault: &Vault,
+    hostname: &str,
+    roots: &[PathBuf],
+) -> Result<BTreeMap<PathBuf, Exception>, Error> {
+    let roots = distinct_texts(path_texts(roots));
+    let same = |snapshot: &Snapshot| snapshot.hostname == hostname && snapshot.paths == roots;
     let Some(last) = proof::data_snapshots(vault)?.into_iter().rev().find(same) else {
         return Ok(BTreeMap::new());
     };
@@ -196,9 +231,9 @@ struct Databases {
 }
 
 impl Databases {
-    fn capture(request: &CaptureRequest) -> Result<Databases, Error> {
+    fn capture(roots: &[PathBuf], request: &CaptureRequest) -> Result<Databases, Error> {
         let mut found = Vec::new();
-        for root in &request.roots {
+        for root in roots {
             find(root, &request.exclude, 0, &mut found);
         }
         let mut databases = Databases::default();

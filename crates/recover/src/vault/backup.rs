@@ -15,6 +15,7 @@ use super::meta::{self, Names};
 use super::progress::{Phase, Progress};
 use super::repository::Vault;
 use super::request::{BackupReport, BackupRequest, ParentChoice};
+use super::roots::{distinct_texts, path_texts, refuse_reserved};
 use super::skeleton::Skeleton;
 use super::snapshot::{PROOF_TAG, Snapshot, SnapshotFile};
 use super::tree::Node;
@@ -31,9 +32,10 @@ impl Vault {
         request: BackupRequest<'_>,
         progress: &dyn Fn(Progress),
     ) -> Result<BackupReport, Error> {
-        let roots = distinct_roots(&request.roots)?;
+        refuse_reserved(&request.tags)?;
+        let roots = self.roots(&request.roots)?;
         let _lock = self.begin_writing()?;
-        let parent = self.choose_parent(&request)?;
+        let parent = self.choose_parent(&request, path_texts(&roots))?;
         let setup = Setup {
             names: Names::of_this_host(),
             exclude: request.exclude.iter().cloned().collect(),
@@ -47,6 +49,7 @@ impl Vault {
             .collect();
         let mut report = BackupReport { parent: parent.map(|p| p.id), ..BackupReport::default() };
         let mut file = snapshot_file(&request);
+        file.paths = roots.iter().map(|root| root.path.to_string_lossy().into_owned()).collect();
         file.parent = report.parent.as_ref().and_then(|id| Id::from_hex(&id.0));
         let paths: Vec<PathBuf> = roots.iter().map(|root| root.path.clone()).collect();
         let extra = request.extra;
@@ -139,17 +142,18 @@ impl Vault {
         Ok((SnapshotId(id.to_string()), writer.added() + sealed.len() as u64))
     }
 
-    fn choose_parent(&self, request: &BackupRequest<'_>) -> Result<Option<Snapshot>, Error> {
+    fn choose_parent(
+        &self,
+        request: &BackupRequest<'_>,
+        roots: Vec<String>,
+    ) -> Result<Option<Snapshot>, Error> {
         match &request.parent {
             ParentChoice::ReadEverything => Ok(None),
             ParentChoice::Snapshot(id) => self.find(&id.0).map(Some),
             ParentChoice::Newest => {
-                let mut wanted = path_texts(&request.roots);
-                wanted.sort();
+                let wanted = distinct_texts(roots);
                 let same = |snapshot: &Snapshot| {
-                    let mut paths = snapshot.paths.clone();
-                    paths.sort();
-                    snapshot.hostname == request.hostname && paths == wanted && !snapshot.is_proof()
+                    snapshot.hostname == request.hostname && snapshot.paths == wanted && !snapshot.is_proof()
                 };
                 Ok(self.snapshots()?.0.into_iter().rev().find(same))
             }
@@ -189,33 +193,4 @@ fn snapshot_file(request: &BackupRequest<'_>) -> SnapshotFile {
         tags: (!request.tags.is_empty()).then(|| request.tags.clone()),
         program_version: Some(concat!("chartward ", env!("CARGO_PKG_VERSION")).to_owned()),
     }
-}
-
-fn path_texts(paths: &[PathBuf]) -> Vec<String> {
-    paths.iter().map(|path| path.to_string_lossy().into_owned()).collect()
-}
-
-/// The roots without those that lie within others, all of which must be there.
-fn distinct_roots(roots: &[PathBuf]) -> Result<Vec<PathBuf>, Error> {
-    let unusable = |path: &Path, reason| Err(Error::UnusablePath { path: path.to_owned(), reason });
-    if roots.is_empty() {
-        return unusable(Path::new(""), "nothing to back up was named");
-    }
-    let mut sorted = Vec::new();
-    for root in roots {
-        if !root.is_absolute() || root.components().any(|c| matches!(c, Component::ParentDir)) {
-            return unusable(root, "it is not absolute, or contains `..`");
-        }
-        fs::symlink_metadata(root).map_err(|source| Error::RootMissing { path: root.clone(), source })?;
-        // Without trailing slashes and dots.
-        sorted.push(root.components().collect::<PathBuf>());
-    }
-    sorted.sort();
-    let mut distinct: Vec<PathBuf> = Vec::new();
-    for root in sorted {
-        if !distinct.iter().any(|outer| root.starts_with(outer)) {
-            distinct.push(root);
-        }
-    }
-    Ok(distinct)
 }

@@ -42,6 +42,7 @@ mod progress;
 mod repository;
 mod request;
 mod restore;
+mod roots;
 mod skeleton;
 mod snapshot;
 mod source;
@@ -62,3 +63,5 @@ pub use request::{BackupReport, BackupRequest, Extra, ExtraFiles, FileSeen, Obse
 pub use restore::{NotRestored, RestoreReport};
 pub use snapshot::Snapshot;
 pub use tree::Kind;
+
+pub(crate) use roots::{distinct_texts, path_texts, refuse_reserved};

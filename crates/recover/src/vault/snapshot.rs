@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 use super::backend::FileKind;
 use super::id::Id;
 use super::repository::Vault;
+use super::roots::distinct_texts;
 use crate::Error;
 
 /// One captured moment.
@@ -20,7 +21,7 @@ pub struct Snapshot {
     pub tree: Id,
     /// The snapshot that unchanged files were taken over from.
     pub parent: Option<SnapshotId>,
-    /// What was asked for, absolute.
+    /// The folders that were read, absolute and ordered, none twice and none within another.
     pub paths: Vec<String>,
     /// The host that was read.
     pub hostname: String,
@@ -70,7 +71,7 @@ impl SnapshotFile {
             time: self.time,
             tree: self.tree,
             parent: self.parent.map(|id| SnapshotId(id.to_string())),
-            paths: self.paths,
+            paths: distinct_texts(self.paths),
             hostname: self.hostname,
             username: self.username,
             tags: self.tags.unwrap_or_default(),

@@ -191,6 +191,64 @@ fn a_full_medium_is_named_and_earlier_snapshots_stay() {
 }
 
 #[test]
+fn a_medium_that_is_read_only_is_named_and_can_be_read() {
+    if !testkit::root("a_medium_that_is_read_only_is_named_and_can_be_read") {
+        return;
+    }
+    let place = Place::new();
+    let medium = place.dir.path().join("medium");
+    fs::create_dir(&medium).unwrap();
+    let _mount = Mount::new(&["-t", "tmpfs", "vault"].map(OsStr::new), &medium);
+    let vault = Vault::init_with_cost(&medium.join("vault"), &password(), KeyCost::TEST).unwrap();
+    place.write("record", "content");
+    vault.backup(place.request(), &|_| ()).unwrap();
+    let remounted = Command::new("mount").args(["-o", "remount,ro"]).arg(&medium).status().unwrap();
+    assert!(remounted.success());
+    let proof = vec![("/.chartward/proof.json".to_owned(), b"{}".to_vec())];
+    for error in [
+        vault.backup(place.request(), &|_| ()).unwrap_err(),
+        vault.store_proof(proof, jiff::Timestamp::UNIX_EPOCH).unwrap_err(),
+        Vault::init_with_cost(&medium.join("another"), &password(), KeyCost::TEST).err().unwrap(),
+    ] {
+        assert!(matches!(&error, Error::ReadOnly { dir, .. } if dir.starts_with(&medium)), "{error}");
+        assert!(error.next_step().is_some());
+    }
+    let vault = Vault::open(&medium.join("vault"), &password()).unwrap();
+    let snapshot = vault.find("latest").unwrap();
+    let target = place.dir.path().join("again");
+    assert_eq!(vault.restore(&snapshot, &target, &[], &|_| ()).unwrap().files, 1);
+}
+
+#[test]
+fn a_backup_finds_its_parent_however_the_folders_are_written() {
+    let place = Place::new();
+    place.write("a/record", "content");
+    let first = place.backup();
+    let source = place.source();
+    let written = [source.join("a"), source.join("./"), PathBuf::from(format!("{}/", source.display()))];
+    let second = place.vault.backup(BackupRequest::new(written.to_vec()), &|_| ()).unwrap();
+    assert_eq!((second.parent, second.files_unmodified), (first.snapshot, 1));
+    let snapshot = place.vault.find("latest").unwrap();
+    assert_eq!(snapshot.paths, [source.to_str().unwrap()]);
+}
+
+#[test]
+fn the_vault_is_no_source_and_the_tag_of_proofs_is_no_label() {
+    let place = Place::new();
+    let link = place.dir.path().join("link");
+    symlink(place.vault_dir(), &link).unwrap();
+    for root in [place.vault_dir(), place.vault_dir().join("data"), link] {
+        let error = place.vault.backup(BackupRequest::new(vec![root]), &|_| ()).unwrap_err();
+        assert!(matches!(error, Error::UnusablePath { .. }), "{error}");
+    }
+    let mut request = place.request();
+    request.tags = vec!["nightly".to_owned(), "chartward-proof".to_owned()];
+    let error = place.vault.backup(request, &|_| ()).unwrap_err();
+    assert!(matches!(error, Error::ReservedTag { .. }), "{error}");
+    assert_eq!(place.vault.snapshots().unwrap().0, []);
+}
+
+#[test]
 fn what_killed_backups_left_behind_is_tidied_up_or_taken_over() {
     let place = Place::new();
     place.write("record", noise(1, 1 << 20));
