@@ -21,6 +21,9 @@ pub const HEADER: &[u8; 16] = b"SQLite format 3\0";
 /// Companion files that belong to a live database and mean nothing beside a captured copy.
 const COMPANIONS: [&str; 3] = ["-wal", "-shm", "-journal"];
 
+/// Version of the file format for reading and for writing, in the header of a database in WAL mode.
+const WAL_VERSION: u8 = 2;
+
 /// How long a writer that holds the database may keep the capture waiting.
 const BUSY_TIMEOUT: Duration = Duration::from_secs(30);
 
@@ -46,7 +49,13 @@ pub fn companions(path: &Path) -> impl Iterator<Item = PathBuf> + '_ {
 
 /// Copies one consistent moment of the live database at `source` to `copy` and counts its rows there.
 ///
-/// The source is opened read-only and held in a read transaction for as long as the copy takes.
+/// The source is held in a read transaction for as long as the copy takes, and nothing is written to it.
+///
+/// Reading a database in WAL mode makes SQLite create `-wal` and `-shm` beside it, and only a connection that may
+/// write removes them when it closes as the last one. So where there is no log that waits to be written back, the source is
+/// opened like that; removing the files here would pull them from under an EMR that starts meanwhile. They stay
+/// behind where the file may not be written to, and `-shm` where a writer that died has left a log:
+/// closing would write that log into the database, and how it lies there may be evidence.
 pub fn capture(source: &Path, copy: &Path) -> Result<DatabaseCensus, Error> {
     let fail = |op| move |cause| Error::Database { op, path: source.to_path_buf(), source: cause };
     let live = open(source).map_err(fail("open"))?;
@@ -84,14 +93,27 @@ pub fn examine(file: &Path, path: &str) -> Result<Examined, Error> {
 }
 
 fn open(path: &Path) -> rusqlite::Result<Connection> {
-    let connection = Connection::open_with_flags(
-        path,
-        OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX,
-    )?;
+    let access = if is_closed_wal_database(path) {
+        OpenFlags::SQLITE_OPEN_READ_WRITE
+    } else {
+        OpenFlags::SQLITE_OPEN_READ_ONLY
+    };
+    let connection = Connection::open_with_flags(path, access | OpenFlags::SQLITE_OPEN_NO_MUTEX)?;
     connection.busy_timeout(BUSY_TIMEOUT)?;
+    connection.pragma_update(None, "query_only", true)?;
     // Views and triggers of a hostile database must not run functions with side effects.
     connection.pragma_update(None, "trusted_schema", false)?;
     Ok(connection)
+}
+
+/// Whether the database is in WAL mode (sqlite.org/fileformat.html §1.3.3) and its log is missing or empty.
+fn is_closed_wal_database(path: &Path) -> bool {
+    let mut header = [0_u8; 20];
+    let is_wal = File::open(path).and_then(|mut file| file.read_exact(&mut header)).is_ok()
+        && header[18..] == [WAL_VERSION; 2];
+    let has_log =
+        || companions(path).next().and_then(|log| log.metadata().ok()).is_some_and(|log| log.len() > 0);
+    is_wal && !has_log()
 }
 
 fn integrity(database: &Connection) -> rusqlite::Result<Vec<String>> {
@@ -117,4 +139,59 @@ fn count(database: &Connection, path: &Path) -> rusqlite::Result<DatabaseCensus>
         census.tables.insert(table, rows.unsigned_abs());
     }
     Ok(census)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeMap;
+    use std::fs;
+
+    use super::*;
+
+    /// A database in WAL mode with one row, open.
+    fn live(path: &Path) -> Connection {
+        let database = Connection::open(path).unwrap();
+        database.pragma_update(None, "journal_mode", "WAL").unwrap();
+        database.execute_batch("CREATE TABLE t (n); INSERT INTO t VALUES (1)").unwrap();
+        database
+    }
+
+    fn contents(dir: &Path) -> BTreeMap<OsString, Vec<u8>> {
+        let entries = fs::read_dir(dir).unwrap().map(Result::unwrap);
+        entries.map(|entry| (entry.file_name(), fs::read(entry.path()).unwrap())).collect()
+    }
+
+    #[test]
+    fn a_closed_database_is_left_as_it_was() {
+        let dir = tempfile::tempdir().unwrap();
+        let emr = dir.path().join("emr");
+        fs::create_dir(&emr).unwrap();
+        let path = emr.join("emr.db");
+        drop(live(&path));
+        let before = contents(&emr);
+        assert_eq!(before.len(), 1);
+        let copy = dir.path().join("copy");
+        assert_eq!(capture(&path, &copy).unwrap().tables["t"], 1);
+        assert!(contents(&emr) == before, "{:?}", contents(&emr).keys());
+        assert!(examine(&path, "/emr.db").unwrap().complaints.is_empty());
+        assert!(contents(&emr) == before, "{:?}", contents(&emr).keys());
+    }
+
+    #[test]
+    fn the_log_of_a_writer_that_died_is_read_and_stays_where_it_is() {
+        let dir = tempfile::tempdir().unwrap();
+        let emr = dir.path().join("emr");
+        fs::create_dir(&emr).unwrap();
+        let path = emr.join("emr.db");
+        let writer = live(&dir.path().join("emr.db"));
+        for name in ["emr.db", "emr.db-wal"] {
+            fs::copy(dir.path().join(name), emr.join(name)).unwrap();
+        }
+        drop(writer);
+        let before = contents(&emr);
+        assert_eq!(capture(&path, &dir.path().join("copy")).unwrap().tables["t"], 1);
+        let mut after = contents(&emr);
+        after.remove(&OsString::from("emr.db-shm"));
+        assert!(after == before, "{:?}", after.keys());
+    }
 }
