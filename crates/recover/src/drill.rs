@@ -123,12 +123,10 @@ impl Comparison<'_> {
     fn run(&self, restored: &RestoreReport) -> (Vec<Shortfall>, Vec<Shortfall>) {
         let mut shortfalls = Vec::new();
         let mut remarks = Vec::new();
-        for lost in &restored.not_restored {
-            shortfalls.push(shortfall(ShortfallKind::NotRestored, lost.path.display(), &lost.cause));
+        // Counts first: whoever reads only the beginning must see how much is wrong.
+        if self.found.census.files == 0 {
+            shortfalls.push(shortfall(ShortfallKind::Empty, "snapshot", "it holds no file"));
         }
-        self.contents(&mut shortfalls, &mut remarks);
-        shortfalls.extend(self.found.signs.shortfalls());
-        self.duplicates(&mut shortfalls, &mut remarks);
         match self.manifest {
             Some(manifest) => against_manifest(&manifest.census, &self.found.census, &mut shortfalls),
             None => remarks.push(shortfall(
@@ -137,17 +135,16 @@ impl Comparison<'_> {
                 "the snapshot has none (another program made it): restored files were compared with the snapshot alone",
             )),
         }
-        if self.found.census.files == 0 {
-            shortfalls.push(shortfall(ShortfallKind::Empty, "snapshot", "it holds no file"));
-        }
         if let Some(previous) = self.previous {
             shortfalls.extend(against_previous(&previous.census, &self.found.census));
-            let (before, now) = (previous.proof.records, self.found.records_decoded);
-            if now < before {
-                let detail = format!("{now} in this snapshot, {before} in the last proven one");
-                shortfalls.push(shortfall(ShortfallKind::Fewer, "records that decode", detail));
-            }
+            shortfalls.extend(fewer_decode(previous.proof.records, self.found.records_decoded));
         }
+        shortfalls.extend(self.found.signs.shortfalls());
+        for lost in &restored.not_restored {
+            shortfalls.push(shortfall(ShortfallKind::NotRestored, lost.path.display(), &lost.cause));
+        }
+        self.contents(&mut shortfalls, &mut remarks);
+        self.duplicates(&mut shortfalls, &mut remarks);
         (shortfalls, remarks)
     }
 
@@ -160,7 +157,7 @@ impl Comparison<'_> {
             .collect();
         // A few broken records are as they were captured; many are no accident, whoever knew of them.
         let unreadable = self.found.undecodable.len() as u64;
-        let too_many = unreadable > BROKEN_MIN.max(self.found.census.records() / BROKEN_SHARE);
+        let too_many = unreadable > tolerated(self.found.census.records());
         for (path, cause) in &self.found.undecodable {
             let path = path.to_string_lossy();
             let known = matches!(
@@ -190,6 +187,17 @@ impl Comparison<'_> {
             if known { remarks.push(found) } else { shortfalls.push(found) }
         }
     }
+}
+
+/// How many of so many records may be broken in any store.
+fn tolerated(records: u64) -> u64 {
+    BROKEN_MIN.max(records / BROKEN_SHARE)
+}
+
+/// Records that decoded in the last proven snapshot and do not now, beyond single accidents.
+fn fewer_decode(before: u64, now: u64) -> Option<Shortfall> {
+    let detail = format!("{now} in this snapshot, {before} in the last proven one");
+    (now + tolerated(before) < before).then(|| shortfall(ShortfallKind::Fewer, "records that decode", detail))
 }
 
 /// Counts taken at capture are promises: nothing may be missing.

@@ -239,6 +239,14 @@ fn now(effect: &Effect, script: &Script) -> [((&'static str, &'static str), Stri
             |ms| (format!("{ms} ms after the first harmful act"), format!("最初の加害から{ms}ミリ秒")),
         )
     };
+    let (back_en, back_ja) = seconds(effect.restore_seconds);
+    let restored = match effect.files_restored {
+        0 if effect.restore_seconds.is_some() => (
+            format!("{back_en} to compare every file with the vault; none had to be restored"),
+            format!("全ファイルの照合に{back_ja}、復元を要したものなし"),
+        ),
+        files => (format!("{back_en}, {files} files restored"), format!("{back_ja}、{files}ファイルを復元")),
+    };
     let backup = if script.backup {
         ("proven by restoring before the attack", "攻撃前に復元して証明済み")
     } else {
@@ -251,7 +259,7 @@ fn now(effect: &Effect, script: &Script) -> [((&'static str, &'static str), Stri
         (("cut off", "切り離し"), stopped(("not cut off", "切り離されず"))),
         (("backup", "バックアップ"), (backup.0.to_owned(), backup.1.to_owned())),
         (("first chart read again", "最初のカルテ閲覧"), seconds(effect.first_chart_seconds)),
-        (("everything back", "全復旧"), seconds(effect.restore_seconds)),
+        (("everything back", "全復旧"), restored),
     ];
     rows.map(|(label, (en, ja))| (label, en, ja))
 }
@@ -298,8 +306,10 @@ pub(super) fn farewell(
     let Effect { patients_intact: intact, patients_total: total, files_irrecoverable: lost, .. } = effect;
     let (root, vault) = (stage.root().display(), stage.vault());
     output.say(lang.pick(
-        format!("\n{intact} of {total} patients intact, {lost} files irrecoverable. (Synthetic hospital, real guard and vault.)"),
-        format!("\n患者 {total} 人中 {intact} 人が元どおり、戻せないファイル {lost} 個。（病院は架空、見張りと保管庫は本物）"),
+        format!(
+            "\n{intact} of {total} patients intact, {lost} files irrecoverable. (The hospital is synthetic.)"
+        ),
+        format!("\n患者 {total} 人中 {intact} 人が元どおり、戻せないファイル {lost} 個。（病院は架空です）"),
     ));
     let (label, other) = (lang.pick("Report", "報告書"), lang.pick(report_ja, report));
     output.say(format_args!(
