@@ -1,5 +1,7 @@
 //! `chartward backup SRC… --vault DIR`.
 
+mod sources;
+
 use std::path::PathBuf;
 use std::process::ExitCode;
 
@@ -7,15 +9,17 @@ use anyhow::Context;
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
 use prove::{Fact, Ledger};
+use recover::Error;
 use recover::capture::{CaptureRequest, Captured, capture};
 use recover::vault::Vault;
 use serde_json::json;
 
+use self::sources::Sources;
 use super::progress::Bar;
 use super::sandbox::Sandbox;
 use super::state_dir;
 use super::vault_args::VaultArgs;
-use crate::output::Output;
+use crate::output::{Output, printable};
 
 /// Exceptions printed one by one; all of them stand in the snapshot's manifest.
 const NAMED_MAX: usize = 50;
@@ -54,47 +58,87 @@ pub(crate) struct Backup {
 
 pub(crate) fn run(args: Args) -> anyhow::Result<ExitCode> {
     let output = Output::new(args.json);
-    let vault = args.vault.open()?;
-    let ledger = Ledger::open(&state_dir(args.state)?, Timestamp::now())?;
     let backup =
         Backup { sources: args.sources, exclude: args.exclude, tags: args.tag, sandbox: args.sandbox };
-    let captured = match backup.perform(&vault, &ledger, output) {
+    // Before anybody is asked for a passphrase.
+    let prepared = backup.prepare()?;
+    let vault = args.vault.open()?;
+    let ledger = Ledger::open(&state_dir(args.state)?, Timestamp::now())?;
+    prepared.tell(output);
+    let captured = match prepared.capture(&vault, output) {
         Ok(captured) => captured,
+        Err(error) if names_the_wrong_thing(&error) => return Err(error.into()),
         Err(error) => {
-            super::explain(&error);
+            super::explain(&error.into());
             eprintln!("chartward: no snapshot was made; the ones before are as they were");
             return Ok(ExitCode::from(1));
         }
     };
+    let recorded = record(&vault, &ledger, &captured);
+    if let Err(error) = &recorded {
+        super::explain(error);
+    }
     summary(&captured, output)?;
-    Ok(if captured.manifest.exceptions.is_empty() { ExitCode::SUCCESS } else { ExitCode::from(1) })
+    let whole = recorded.is_ok() && captured.manifest.exceptions.is_empty();
+    Ok(if whole { ExitCode::SUCCESS } else { ExitCode::from(1) })
+}
+
+/// Whether the command line asked for what cannot be: nothing was begun then.
+fn names_the_wrong_thing(error: &Error) -> bool {
+    matches!(error, Error::RootMissing { .. } | Error::UnusablePath { .. } | Error::ReservedTag { .. })
 }
 
 impl Backup {
     /// Captures, seals and writes the fact into the ledger.
     pub(crate) fn perform(self, vault: &Vault, ledger: &Ledger, output: Output) -> anyhow::Result<Captured> {
+        let captured = self.prepare()?.capture(vault, output)?;
+        record(vault, ledger, &captured)?;
+        Ok(captured)
+    }
+
+    fn prepare(self) -> anyhow::Result<Prepared> {
+        let sources = Sources::resolve(&self.sources, &self.exclude)?;
         let staging = Sandbox::on_disk("capture", self.sandbox.as_deref())?;
-        let roots = self
-            .sources
-            .iter()
-            .map(|source| {
-                std::path::absolute(source).with_context(|| format!("cannot use {}", source.display()))
-            })
-            .collect::<Result<_, _>>()?;
+        Ok(Prepared { sources, staging, tags: self.tags })
+    }
+}
+
+/// A backup whose sources are there.
+struct Prepared {
+    sources: Sources,
+    staging: Sandbox,
+    tags: Vec<String>,
+}
+
+impl Prepared {
+    fn tell(&self, output: Output) {
+        self.sources.resolved.iter().for_each(|line| output.say(line));
+        self.sources.warnings.iter().for_each(|warning| eprintln!("chartward: {warning}"));
+    }
+
+    fn capture(self, vault: &Vault, output: Output) -> Result<Captured, Error> {
         let request = CaptureRequest {
-            roots,
-            exclude: self.exclude,
+            roots: self.sources.roots,
+            exclude: self.sources.exclude,
             tags: self.tags,
             hostname: hostname(),
             zone: TimeZone::system(),
-            staging: staging.path().to_path_buf(),
+            staging: self.staging.path().to_path_buf(),
         };
         let bar = Bar::new(output, "backing up");
         let captured = capture(vault, &request, &Timestamp::now, &|progress| bar.engine(&progress))?;
         bar.finish();
-        ledger.append(sealed(vault, &captured), Timestamp::now())?;
         Ok(captured)
     }
+}
+
+/// Writes into the ledger that the snapshot was sealed.
+fn record(vault: &Vault, ledger: &Ledger, captured: &Captured) -> anyhow::Result<()> {
+    ledger.append(sealed(vault, captured), Timestamp::now()).with_context(|| {
+        let snapshot = captured.snapshot.short();
+        format!("snapshot {snapshot} is sealed in the vault and can be restored; only its line in the ledger is missing")
+    })?;
+    Ok(())
 }
 
 fn sealed(vault: &Vault, captured: &Captured) -> Fact {
@@ -113,7 +157,8 @@ fn sealed(vault: &Vault, captured: &Captured) -> Fact {
 fn summary(captured: &Captured, output: Output) -> anyhow::Result<()> {
     let Captured { snapshot, manifest, report } = captured;
     for exception in manifest.exceptions.iter().take(NAMED_MAX) {
-        eprintln!("chartward: {:?}: {}: {}", exception.kind, exception.path, exception.cause);
+        let (path, cause) = (printable(&exception.path), printable(&exception.cause));
+        eprintln!("chartward: {:?}: {path}: {cause}", exception.kind);
     }
     if let Some(more) = manifest.exceptions.len().checked_sub(NAMED_MAX).filter(|more| *more > 0) {
         eprintln!("chartward: and {more} more; see `chartward snapshots --exceptions`");

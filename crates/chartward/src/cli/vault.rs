@@ -1,8 +1,10 @@
 //! `chartward vault init|check`.
 
+use std::env;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
+use anyhow::Context;
 use clap::Subcommand;
 use jiff::Timestamp;
 use prove::{Fact, Ledger};
@@ -12,8 +14,7 @@ use serde_json::json;
 use super::password::PasswordArgs;
 use super::progress::Bar;
 use super::state_dir;
-use super::vault_args::VaultArgs;
-use crate::output::Output;
+use crate::output::{Output, printable};
 
 #[derive(clap::Args)]
 pub(crate) struct Args {
@@ -45,8 +46,13 @@ struct Init {
 
 #[derive(clap::Args)]
 struct Check {
+    /// Folder of the vault (else CHARTWARD_VAULT)
+    dir: Option<PathBuf>,
+    /// The same, as the other commands take it
+    #[arg(long, value_name = "DIR", conflicts_with = "dir")]
+    vault: Option<PathBuf>,
     #[command(flatten)]
-    vault: VaultArgs,
+    password: PasswordArgs,
     /// Read and verify every byte, not only the structure
     #[arg(long)]
     read_data: bool,
@@ -65,27 +71,44 @@ pub(crate) fn run(args: Args) -> anyhow::Result<ExitCode> {
 fn init(args: &Init) -> anyhow::Result<ExitCode> {
     let output = Output::new(args.json);
     let password = args.password.read_new()?;
-    let vault = Vault::init(&args.dir, &password)?;
     let now = Timestamp::now();
+    // First, so that a state folder that cannot be written to leaves no vault behind that nobody has noted.
     let ledger = Ledger::open(&state_dir(args.state.clone())?, now)?;
+    let vault = Vault::init(&args.dir, &password)?;
     ledger.append(Fact::VaultInitialised { vault_id: vault.id().to_owned() }, now)?;
     output.line(&json!({ "type": "vault", "id": vault.id(), "dir": args.dir }))?;
     if output == Output::People {
-        output.say(format_args!("Made vault {} in {}.", &vault.id()[..8], args.dir.display()));
+        let dir = printable(&args.dir.to_string_lossy());
+        output.say(format_args!("Made vault {} in {}.", &vault.id()[..8], dir));
         output.say(
             "Without the passphrase nobody can read it, and nobody can help: write it on the recovery sheet",
         );
         output.say(format_args!(
             "(chartward recovery-sheet --vault {}) and keep that outside this building.",
-            args.dir.display()
+            dir
         ));
     }
     Ok(ExitCode::SUCCESS)
 }
 
+impl Check {
+    /// Opens the vault. A medium that is absent or empty is found before anybody is asked for a passphrase.
+    fn open(&self) -> anyhow::Result<Vault> {
+        let named = self.dir.clone().or_else(|| self.vault.clone());
+        let dir = named
+            .or_else(|| env::var_os("CHARTWARD_VAULT").map(PathBuf::from))
+            .context("name the vault's folder: `vault check DIR`, `--vault DIR` or CHARTWARD_VAULT")?;
+        Vault::probe(&dir)?;
+        let vault = Vault::open(&dir, &self.password.read()?)
+            .with_context(|| format!("cannot open the vault in {}", dir.display()))?;
+        vault.notes().iter().for_each(|note| eprintln!("chartward: {}", printable(note)));
+        Ok(vault)
+    }
+}
+
 fn check(args: &Check) -> anyhow::Result<ExitCode> {
     let output = Output::new(args.json);
-    let vault = args.vault.open()?;
+    let vault = args.open()?;
     let level = if args.read_data { CheckLevel::ReadData } else { CheckLevel::Structure };
     let bar = Bar::new(output, "checking");
     let report = vault.check(level, &|progress| bar.engine(&progress))?;
@@ -98,7 +121,7 @@ fn check(args: &Check) -> anyhow::Result<ExitCode> {
             "paths_total": problem.paths_total,
             "next_step": problem.next_step,
         }))?;
-        eprintln!("chartward: {problem}");
+        eprintln!("chartward: {}", printable(&problem.to_string()));
     }
     output.line(&json!({
         "type": "summary",

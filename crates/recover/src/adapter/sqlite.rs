@@ -49,13 +49,14 @@ pub fn companions(path: &Path) -> impl Iterator<Item = PathBuf> + '_ {
 
 /// Copies one consistent moment of the live database at `source` to `copy` and counts its rows there.
 ///
-/// The source is held in a read transaction for as long as the copy takes, and nothing is written to it.
+/// The source is held in a read transaction for as long as the copy takes; no statement can change it.
 ///
 /// Reading a database in WAL mode makes SQLite create `-wal` and `-shm` beside it, and only a connection that may
 /// write removes them when it closes as the last one. So where there is no log that waits to be written back, the source is
-/// opened like that; removing the files here would pull them from under an EMR that starts meanwhile. They stay
-/// behind where the file may not be written to, and `-shm` where a writer that died has left a log:
-/// closing would write that log into the database, and how it lies there may be evidence.
+/// opened like that; removing the files here would pull them from under an EMR that starts meanwhile. If that EMR
+/// also ends meanwhile, the last to close writes its log back, as it would have done itself. The files stay behind
+/// where the database may not be written to, and `-shm` where a writer that died has left a log: closing would write
+/// that log into the database, and how it lies there may be evidence.
 pub fn capture(source: &Path, copy: &Path) -> Result<DatabaseCensus, Error> {
     let fail = |op| move |cause| Error::Database { op, path: source.to_path_buf(), source: cause };
     let live = open(source).map_err(fail("open"))?;
