@@ -150,7 +150,7 @@ fn the_first_backup_ever_was_taken_after_the_encryption() {
     encrypt(&site.hospital_dir().join("ssmix2"));
     site.backup(&site.hospital_dir());
     let drill = site.run(["drill"]);
-    assert_eq!(drill.code, 1);
+    assert_eq!(drill.code, 1, "{}", drill.stderr);
     assert!(drill.stderr.contains("Encrypted"), "{}", drill.stderr);
     alarms(&site, &["backup.encrypted", "backup.unproven"]);
 }
