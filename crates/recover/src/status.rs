@@ -40,6 +40,8 @@ pub enum Medium {
     Absent,
     /// The folder is there and holds no repository.
     Empty,
+    /// A repository whose config is gone: its data is there, and nobody can open it.
+    ConfigLost,
     /// A repository, opened and listed.
     Present {
         /// What is backed up into it, each with its snapshots.
@@ -136,6 +138,7 @@ pub fn assess(medium: &Medium, remembered: Option<&Remembered>, limits: &Limits,
     match medium {
         Medium::Absent => status.alarms.push(alarms::medium_absent(remembered)),
         Medium::Empty => status.alarms.push(alarms::medium_empty(remembered)),
+        Medium::ConfigLost => status.alarms.push(alarms::config_lost()),
         Medium::Present { jobs, proofs, packs_damaged, files_unreadable } => {
             promise(&mut status, jobs, proofs, now);
             status.alarms.extend(alarms::damaged(*packs_damaged, *files_unreadable));

@@ -74,6 +74,7 @@ fn medium(args: &VaultArgs) -> anyhow::Result<Medium> {
     match Vault::probe(args.dir()) {
         Err(Error::MediumAbsent { .. }) => Ok(Medium::Absent),
         Err(Error::NoRepository { .. }) => Ok(Medium::Empty),
+        Err(Error::ConfigLost { .. }) => Ok(Medium::ConfigLost),
         Err(error) => Err(error.into()),
         Ok(()) => Ok(look(&args.open()?)?),
     }

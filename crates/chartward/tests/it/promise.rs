@@ -167,6 +167,14 @@ fn a_snapshot_file_that_cannot_be_read_is_named_wherever_snapshots_are_listed() 
 }
 
 #[test]
+fn a_vault_without_its_config_is_an_alarm() {
+    let site = proven();
+    fs::rename(site.vault().join("config"), site.path().join("config")).unwrap();
+    let status = site.run(["status"]);
+    assert_eq!((status.code, status.alarms()), (1, vec!["backup.damaged"]), "{}", status.stderr);
+}
+
+#[test]
 fn an_edited_ledger_is_an_alarm_and_does_not_switch_the_status_off() {
     let site = proven();
     let ledger = Path::new(&site.state()).join("ledger.jsonl");

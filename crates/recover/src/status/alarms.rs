@@ -154,6 +154,21 @@ fn alarm(
     }
 }
 
+pub(super) fn config_lost() -> Alarm {
+    alarm(
+        "backup.damaged",
+        Severity::Critical,
+        (
+            "The vault's file `config` is gone: its data is there, and nobody can open it.".to_owned(),
+            "保管庫の `config` ファイルがありません。データは残っていますが、開けません。".to_owned(),
+        ),
+        (
+            "Fetch the file `config` from another copy of this vault, then run `chartward status` again.",
+            "この保管庫の別の複製から `config` ファイルを取り戻し、`chartward status` をもう一度実行してください。",
+        ),
+    )
+}
+
 pub(super) fn missing(known: &Remembered) -> Alarm {
     let (id, time) = (known.snapshot.short(), known.time);
     alarm(
