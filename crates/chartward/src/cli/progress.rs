@@ -4,6 +4,7 @@ use indicatif::{ProgressBar, ProgressStyle};
 
 use recover::vault::{Phase, Progress};
 
+use super::sandbox::wait_if_ending;
 use crate::output::Output;
 
 /// One line that moves while something long goes on.
@@ -22,6 +23,7 @@ impl Bar {
 
     /// Says how far it is. A `total` of 0 means that nobody knows yet.
     pub(crate) fn at(&self, done: u64, total: u64) {
+        wait_if_ending();
         if total > 0 {
             self.bar.set_length(total);
         }

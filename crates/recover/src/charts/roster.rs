@@ -6,6 +6,7 @@ use decode::ssmix2::{Flag, locate};
 use jiff::civil::Date;
 use schema::PatientId;
 use serde::Serialize;
+use unicode_normalization::UnicodeNormalization;
 
 use super::banner;
 use super::care;
@@ -62,13 +63,13 @@ impl RosterLine {
     }
 }
 
-/// Hiragana as katakana, full-width ASCII as ASCII, no spaces, no case: `さいとう` finds `サイトウ`.
+/// Hiragana and half-width kana as katakana, full-width ASCII as ASCII, compatibility forms of kanji as the kanji, no spaces, no
+/// case: `さいとう` and `ｻｲﾄｳ` find `サイトウ`.
 fn folded(text: &str) -> String {
-    text.chars()
+    text.nfkc()
         .filter(|c| !c.is_whitespace())
         .map(|c| match c {
             'ぁ'..='ゖ' => char::from_u32(u32::from(c) + 0x60).unwrap_or(c),
-            '！'..='～' => char::from_u32(u32::from(c) - 0xfee0).unwrap_or(c),
             _ => c,
         })
         .flat_map(char::to_lowercase)
