@@ -11,7 +11,7 @@ use super::care;
 use super::conditions;
 use super::labs;
 use super::medication;
-use super::model::{Alert, AlertKind, Chart, Item, LabFlag, Outcome};
+use super::model::{Alert, AlertKind, Chart, Item, LabFlag, Outcome, Unread};
 use super::notes;
 use super::record::{Record, departments};
 use super::source::Source;
@@ -26,10 +26,11 @@ const SHOWN: &[&str] = &[
 /// Reads one patient's chart; `None` when no storage has a folder of that patient.
 ///
 /// `as_of` is the day of the data: ages and running medication are told for it. Without one it is the day of
-/// the patient's newest record.
+/// the patient's newest record. `cut_short` is said among what could not be read: this patient may have records elsewhere.
 pub(super) fn chart(
     source: &Source<'_>,
     roots: &[PathBuf],
+    cut_short: Option<&Unread>,
     patient: &PatientId,
     as_of: Option<Date>,
 ) -> Option<Chart> {
@@ -37,7 +38,7 @@ pub(super) fn chart(
     if !files.exists {
         return None;
     }
-    let mut unread = files.unread;
+    let mut unread: Vec<Unread> = cut_short.cloned().into_iter().chain(files.unread).collect();
     let newest_record = files.records.iter().filter_map(|(_, name)| name.recorded_at()).max();
     let as_of = as_of.or(newest_record.map(|at| at.date()));
 

@@ -44,13 +44,15 @@ pub struct Charts<'a> {
     source: Source<'a>,
     roots: Vec<PathBuf>,
     unread: Vec<Unread>,
+    cut_short: Option<Unread>,
 }
 
 impl<'a> Charts<'a> {
-    /// Looks for SS-MIX2 storages, standardized and extended ones alike, without opening a record.
+    /// Looks for SS-MIX2 storages, standardized and extended ones alike, without opening a record. A source with more folders
+    /// than can be searched is no error: what was found can be read, and [`Charts::unread`] says what was not looked at.
     pub fn open(source: Source<'a>) -> Result<Charts<'a>, Error> {
-        let (roots, unread) = storage::roots(&source)?;
-        Ok(Charts { source, roots, unread })
+        let storage::Found { roots, unread, cut_short } = storage::find(&source)?;
+        Ok(Charts { source, roots, unread, cut_short })
     }
 
     /// The storages found.
@@ -58,9 +60,14 @@ impl<'a> Charts<'a> {
         &self.roots
     }
 
+    /// Where a storage may lie that was not found: folders that could not be listed, and that the search was cut short.
+    pub fn unread(&self) -> impl Iterator<Item = &Unread> {
+        self.cut_short.iter().chain(&self.unread)
+    }
+
     /// All patients. Reads the demographics and movements of each.
     pub fn roster(&self) -> Roster {
-        roster::roster(&self.source, &self.roots, self.unread.clone())
+        roster::roster(&self.source, &self.roots, self.unread().cloned().collect())
     }
 
     /// One patient's chart, from that patient's folders alone; `None` when no storage has any.
@@ -68,6 +75,6 @@ impl<'a> Charts<'a> {
     /// `as_of` is the day of the data: ages and running medication are told for it. Without one it is the day
     /// of the patient's newest record.
     pub fn chart(&self, patient: &PatientId, as_of: Option<Date>) -> Option<Chart> {
-        chart::chart(&self.source, &self.roots, patient, as_of)
+        chart::chart(&self.source, &self.roots, self.cut_short.as_ref(), patient, as_of)
     }
 }

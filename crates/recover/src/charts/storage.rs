@@ -16,7 +16,11 @@ use super::model::Unread;
 use super::source::{Entry, Source};
 use crate::Error;
 
-/// Folders opened while looking for storages, and while listing one patient.
+/// Folders opened while looking for storages.
+const SEARCHED_MAX: usize = 1_000_000;
+/// A folder with a storage's name and those below it, so many levels in all, are searched before all others.
+const LIKELY_LEVELS: usize = 4;
+/// Folders opened while listing one patient.
 const FOLDERS_MAX: usize = 50_000;
 /// Names tried at each level before a folder is taken for none.
 const TRIES: usize = 4;
@@ -35,27 +39,81 @@ pub(super) struct PatientFiles {
     pub(super) exists: bool,
 }
 
-/// Every folder that holds patients' folders. Storages are not searched for further ones inside.
-///
-/// A folder that cannot be listed is named, and what lies beside it is still found.
-pub(super) fn roots(source: &Source<'_>) -> Result<(Vec<PathBuf>, Vec<Unread>), Error> {
-    let (mut roots, mut unread) = (Vec::new(), Vec::new());
-    let mut waiting = VecDeque::from([source.top().to_path_buf()]);
+/// What a search for storages came to.
+pub(super) struct Found {
+    /// Every folder that holds patients' folders. Storages are not searched for further ones inside.
+    pub(super) roots: Vec<PathBuf>,
+    /// Folders that could not be listed; what lies beside them was still found.
+    pub(super) unread: Vec<Unread>,
+    /// Said on every chart: the search ended before everything was looked at.
+    pub(super) cut_short: Option<Unread>,
+}
+
+/// Looks for storages: level by level, and first where a folder has a storage's name.
+pub(super) fn find(source: &Source<'_>) -> Result<Found, Error> {
+    find_within(source, SEARCHED_MAX)
+}
+
+fn find_within(source: &Source<'_>, searched_max: usize) -> Result<Found, Error> {
+    let mut found = Found { roots: Vec::new(), unread: Vec::new(), cut_short: None };
+    let mut waiting = Waiting { likely: VecDeque::new(), others: VecDeque::new() };
+    waiting.others.push_back(source.top().to_path_buf());
     let mut opened = 0;
-    while let Some(folder) = waiting.pop_front() {
-        opened += 1;
-        if opened > FOLDERS_MAX {
-            let what = source.top().display().to_string();
-            return Err(Error::TooLarge { what, size: opened as u64, limit: FOLDERS_MAX as u64 });
+    while let Some((folder, likely_levels)) = waiting.next() {
+        if opened == searched_max {
+            found.cut_short = Some(cut_short(source, &folder, opened));
+            break;
         }
+        opened += 1;
         match source.list(&folder) {
-            Ok(entries) if is_root(source, &entries) => roots.push(folder),
-            Ok(entries) => waiting.extend(folders(entries)),
+            Ok(entries) if is_root(source, &entries) => found.roots.push(folder),
+            Ok(entries) => waiting.extend(folders(entries), likely_levels),
             Err(error) if opened == 1 => return Err(error),
-            Err(error) => unread.push(Unread::new(&folder, "-", &error)),
+            Err(error) => found.unread.push(Unread::new(&folder, "-", &error)),
         }
     }
-    Ok((roots, unread))
+    Ok(found)
+}
+
+fn cut_short(source: &Source<'_>, next: &Path, opened: usize) -> Unread {
+    let cause = format!(
+        "the search for record storages ended after {opened} folders, before {}: records elsewhere are not shown",
+        next.display()
+    );
+    Unread::because(source.top(), "-", cause)
+}
+
+/// Folders still to be searched.
+struct Waiting {
+    /// With a storage's name, or so many levels below one that has.
+    likely: VecDeque<(PathBuf, usize)>,
+    others: VecDeque<PathBuf>,
+}
+
+impl Waiting {
+    fn next(&mut self) -> Option<(PathBuf, usize)> {
+        self.likely.pop_front().or_else(|| Some((self.others.pop_front()?, 0)))
+    }
+
+    fn extend(&mut self, folders: impl Iterator<Item = PathBuf>, likely_levels: usize) {
+        for folder in folders {
+            let levels = match has_storage_name(&folder) {
+                true => LIKELY_LEVELS,
+                false => likely_levels.saturating_sub(1),
+            };
+            match levels {
+                0 => self.others.push_back(folder),
+                _ => self.likely.push_back((folder, levels)),
+            }
+        }
+    }
+}
+
+/// Whether a folder is called as storages are: `SSMIX2`, `SS-MIX2_STD`, `ssmix2-standard`.
+fn has_storage_name(folder: &Path) -> bool {
+    let mut name = file_name(folder).as_bytes().to_ascii_lowercase();
+    name.retain(u8::is_ascii_alphanumeric);
+    name.windows(5).any(|part| part == b"ssmix")
 }
 
 /// Whether below these entries lies `ID[0:3]/ID[3:6]/ID`.
@@ -229,5 +287,58 @@ impl Unread {
 
     pub(super) fn because(path: &Path, kind: &str, cause: impl Into<String>) -> Unread {
         Unread { path: path.display().to_string(), kind: kind.to_owned(), cause: cause.into() }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A source whose top holds `junk` empty folders and, below each of `stores`, one patient.
+    fn source(junk: usize, stores: &'static [&'static str]) -> Source<'static> {
+        let patient = |store: &&str| Path::new(store).join("000/123/0001234567");
+        let folders: Vec<PathBuf> = stores.iter().map(patient).collect();
+        let list = move |folder: &Path| {
+            let below = folders.iter().filter_map(|path| path.strip_prefix(folder).ok()?.iter().next());
+            let mut paths: Vec<_> = below.map(|name| folder.join(name)).collect();
+            if folder == Path::new("/") {
+                paths.extend((0..junk).map(|number| Path::new("/").join(format!("junk{number:06}"))));
+            }
+            paths.dedup();
+            Ok(paths.into_iter().map(|path| Entry { path, is_folder: true }).collect())
+        };
+        Source::new("/", list, |_| Ok(Vec::new()))
+    }
+
+    fn roots(found: &Found) -> Vec<&str> {
+        found.roots.iter().filter_map(|root| root.to_str()).collect()
+    }
+
+    #[test]
+    fn a_source_with_very_many_folders_is_searched_to_its_end() {
+        let found = find(&source(60_000, &["/zz/emr/store"])).unwrap();
+        assert_eq!((roots(&found), found.cut_short.is_none()), (vec!["/zz/emr/store"], true));
+    }
+
+    #[test]
+    fn a_search_that_is_cut_short_gives_what_was_found_and_says_so() {
+        let stores = &["/zz/emr/store", "/zz/SS-MIX2_STD/Standard", "/a/store"];
+        // The top, its 1002 folders, and then what has a storage's name before what came earlier.
+        let found = find_within(&source(1000, stores), 1005).unwrap();
+        assert_eq!(roots(&found), ["/zz/SS-MIX2_STD/Standard"]);
+        assert!(found.cut_short.unwrap().cause.contains("after 1005 folders"));
+        let found = find_within(&source(1000, &["/ssmix2/a/b/store", "/zz/store"]), 10).unwrap();
+        assert_eq!((roots(&found), found.cut_short.is_some()), (vec!["/ssmix2/a/b/store"], true));
+        let found = find_within(&source(1, &["/store"]), 3).unwrap();
+        assert!(found.cut_short.is_none(), "exactly as many as may be opened");
+    }
+
+    #[test]
+    fn a_chart_says_that_the_search_was_cut_short() {
+        let source = source(1000, &["/ssmix2"]);
+        let Found { roots, cut_short, .. } = find_within(&source, 10).unwrap();
+        let charts = super::super::Charts { source, roots, unread: Vec::new(), cut_short };
+        let chart = charts.chart(&PatientId("0001234567".into()), None).unwrap();
+        assert_eq!((chart.unread.len(), charts.roster().unread.len()), (1, 1));
     }
 }
