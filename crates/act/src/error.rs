@@ -64,3 +64,16 @@ pub enum Error {
     #[error("verify a file that was put back")]
     Differs,
 }
+
+impl Error {
+    /// What an operator can do about it, where there is something.
+    pub fn next_step(&self) -> Option<&'static str> {
+        match self {
+            Error::MakeFolder { .. } => Some("use --state DIR to name a state folder that you may write to"),
+            Error::NoPlan { .. } => Some(
+                "use --state DIR to name the state folder that the guard used, as its line about the process says",
+            ),
+            _ => None,
+        }
+    }
+}

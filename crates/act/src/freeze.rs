@@ -105,6 +105,16 @@ pub fn hold(actions: &[Action]) {
     }
 }
 
+/// Those that were stopped and have not ended since.
+pub fn frozen(actions: &[Action]) -> Vec<i32> {
+    let stopped = actions.iter().filter(|action| action.outcome == Outcome::Applied);
+    let alive = stopped.filter(|Action { act: Act::Freeze { pid, start_ticks }, .. }| {
+        Process::of(*pid)
+            .is_some_and(|process| process.start_ticks == *start_ticks && !matches!(process.state, 'Z' | 'X'))
+    });
+    alive.map(|Action { act: Act::Freeze { pid, .. }, .. }| *pid).collect()
+}
+
 /// Lets everybody go on.
 pub fn undo(actions: &[Action], now: Timestamp) -> Vec<Action> {
     actions

@@ -1,6 +1,8 @@
 //! Where words go: people's text and progress to stderr or a terminal, JSON lines to stdout.
 
 use std::io::{self, IsTerminal, Write};
+use std::os::unix::ffi::OsStrExt;
+use std::path::Path;
 
 use serde::Serialize;
 
@@ -25,8 +27,7 @@ impl Output {
             let mut line = serde_json::to_vec(value)?;
             line.push(b'\n');
             let mut stdout = io::stdout().lock();
-            stdout.write_all(&line)?;
-            stdout.flush()?;
+            unless_closed(stdout.write_all(&line).and_then(|()| stdout.flush()))?;
         }
         Ok(())
     }
@@ -46,6 +47,14 @@ impl Output {
     }
 }
 
+/// What `chartward … | head -1` leaves behind is no failure of the command, whose exit status speaks of its work.
+fn unless_closed(written: io::Result<()>) -> io::Result<()> {
+    match written {
+        Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Ok(()),
+        other => other,
+    }
+}
+
 /// Text of others, such as a file's name or an argument, as one line that cannot command a terminal: control characters
 /// (ESC and line ends among them), line separators and overrides of the writing direction are escaped, all else is kept.
 pub(crate) fn printable(text: &str) -> String {
@@ -60,6 +69,30 @@ pub(crate) fn printable(text: &str) -> String {
     safe
 }
 
+/// The same for text of several lines, whose line ends are ours.
+pub(crate) fn printable_lines(text: &str) -> String {
+    text.split('\n').map(printable).collect::<Vec<_>>().join("\n")
+}
+
+/// A path as a POSIX shell reads it back: plain where that is safe, else in single quotes. What would command a terminal, or is not
+/// UTF-8, is written as bytes in `$'…'`, which bash, zsh, ksh and BusyBox read.
+pub(crate) fn shell_quoted(path: &Path) -> String {
+    let bytes = path.as_os_str().as_bytes();
+    let is_plain = |byte: &u8| byte.is_ascii_alphanumeric() || b"@%+=:,./-_".contains(byte);
+    match path.to_str() {
+        Some(text) if !bytes.is_empty() && bytes.iter().all(is_plain) => text.to_owned(),
+        Some(text) if !text.chars().any(commands_a_terminal) => format!("'{}'", text.replace('\'', r"'\''")),
+        _ => {
+            let escaped = |&byte: &u8| match byte {
+                b'\'' | b'\\' => format!("\\{}", char::from(byte)),
+                b' '..=b'~' => char::from(byte).to_string(),
+                _ => format!("\\x{byte:02x}"),
+            };
+            format!("$'{}'", bytes.iter().map(escaped).collect::<String>())
+        }
+    }
+}
+
 fn commands_a_terminal(char: char) -> bool {
     char.is_control()
         || matches!(char, '\u{61c}' | '\u{200e}' | '\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
@@ -67,7 +100,29 @@ fn commands_a_terminal(char: char) -> bool {
 
 #[cfg(test)]
 mod tests {
+    use std::ffi::OsStr;
+
     use super::*;
+
+    #[test]
+    fn a_shell_reads_a_quoted_path_as_it_was() {
+        for path in [
+            b"/srv/vault".as_slice(),
+            "/mnt/バックアップ/vault".as_bytes(),
+            b"/mnt/My Vault/it's $HOME `x`\\n",
+            b"/mnt/\x1b[31m\nred'\\",
+            b"/mnt/\xff0",
+            b"",
+        ] {
+            let path = Path::new(OsStr::from_bytes(path));
+            let quoted = shell_quoted(path);
+            assert_eq!(printable(&quoted), quoted);
+            let script = format!("printf %s {quoted}");
+            let read = std::process::Command::new("bash").arg("-c").arg(script).output().unwrap().stdout;
+            assert_eq!(read, path.as_os_str().as_bytes(), "{quoted}");
+        }
+        assert_eq!(shell_quoted(Path::new("/srv/vault-1_a.b")), "/srv/vault-1_a.b");
+    }
 
     #[test]
     fn nothing_printable_commands_a_terminal() {

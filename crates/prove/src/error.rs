@@ -73,8 +73,35 @@ pub enum Error {
 }
 
 impl Error {
+    /// What an operator can do about it, where there is something.
+    pub fn next_step(&self) -> Option<&'static str> {
+        Some(match self {
+            Error::File {
+                action: "make the state folder" | "open" | "append to" | "write the signing key",
+                source,
+                ..
+            } if cannot_write_there(source) => "use --state DIR to name a state folder that you may write to",
+            Error::NoLedger(_) => {
+                "use --state DIR to name the state folder of the backups; each first command that writes makes its ledger"
+            }
+            Error::KeyMissing(_) | Error::KeyMalformed(_) => {
+                "put ledger.key back from a copy of the state folder; without one, move ledger.jsonl aside as evidence, and the next command begins a new ledger"
+            }
+            Error::NotIntact { .. } | Error::LastLine { .. } => {
+                "keep the ledger and ledger.key unchanged as evidence and run `chartward prove verify`; moved aside, the next command begins a new ledger"
+            }
+            Error::TargetExists(_) => "name a file that does not exist yet",
+            _ => return None,
+        })
+    }
+
     pub(crate) fn file(action: &'static str, path: impl Into<PathBuf>) -> impl FnOnce(io::Error) -> Self {
         let path = path.into();
         move |source| Error::File { action, path, source }
     }
+}
+
+fn cannot_write_there(error: &io::Error) -> bool {
+    use io::ErrorKind::{AlreadyExists, NotADirectory, PermissionDenied, ReadOnlyFilesystem};
+    matches!(error.kind(), PermissionDenied | ReadOnlyFilesystem | NotADirectory | AlreadyExists)
 }

@@ -15,7 +15,7 @@ use serde::Serialize;
 
 use super::lang::LangArgs;
 use super::password::PasswordArgs;
-use crate::output::Output;
+use crate::output::{Output, printable};
 
 /// Reads patients' charts from the newest snapshot that a drill proved, or from a folder
 #[derive(clap::Args)]
@@ -115,7 +115,19 @@ impl Reading<'_> {
             Origin::Folder { path } => format!("the folder {path}"),
             Origin::Snapshot { snapshot, .. } => format!("snapshot {}", snapshot.short()),
         };
-        bail!("there is no SS-MIX2 storage in {place}");
+        bail!("there is no SS-MIX2 storage in {place}{}", not_searched(&self.charts));
+    }
+}
+
+/// That nothing was found does not mean that there is nothing, when not everything could be looked at.
+fn not_searched(charts: &Charts<'_>) -> String {
+    let mut unread = charts.unread();
+    let Some(first) = unread.next() else { return String::new() };
+    match unread.count() {
+        0 => format!(" ({}: {})", first.path, first.cause),
+        more => {
+            format!(" ({}: {}; and {more} more folders that could not be searched)", first.path, first.cause)
+        }
     }
 }
 
@@ -160,7 +172,8 @@ fn show(reading: Reading<'_>, patient: &PatientId, html: Option<PathBuf>) -> any
     let Reading { charts, basis, lang, output } = reading;
     let Some(chart) = charts.chart(patient, basis.as_of) else {
         bail!(
-            "there is no patient {patient} in these records; find the id with `chartward charts list NAME`"
+            "there is no patient {patient} in these records{}; find the id with `chartward charts list NAME`",
+            not_searched(&charts)
         );
     };
     output.line(&ShownChart { kind: "chart", basis: &basis, chart: &chart })?;
@@ -168,7 +181,7 @@ fn show(reading: Reading<'_>, patient: &PatientId, html: Option<PathBuf>) -> any
         let page = page(&chart, &basis, lang, &TimeZone::system());
         write_private(file, page.as_bytes())
             .with_context(|| format!("cannot write the chart into {}", file.display()))?;
-        output.say(format_args!("{}", file.display()));
+        output.say(printable(&file.display().to_string()));
     } else if output == Output::People {
         output.say(terminal::chart(&chart, &basis, lang));
     }

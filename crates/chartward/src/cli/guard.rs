@@ -1,6 +1,6 @@
 //! `chartward guard`: the watcher of a protected tree.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use anyhow::{Context, bail};
@@ -9,7 +9,7 @@ use jiff::Timestamp;
 use schema::{Action, Finding};
 use serde_json::{Value, json};
 
-use crate::output::Output;
+use crate::output::{Output, printable, shell_quoted};
 use crate::wiring::guard::{self, Ready, Report, Response, Settings};
 
 /// Watch folders, stop whoever encrypts them, put back what was touched
@@ -56,9 +56,15 @@ enum Mode {
 
 pub(crate) fn run(args: GuardArgs) -> anyhow::Result<ExitCode> {
     let output = if args.json { Output::Json } else { Output::People };
-    let state = super::state_dir(args.state)?;
+    let is_default = args.state.is_none();
+    let state = std::path::absolute(super::state_dir(args.state)?).context("find the state folder")?;
+    let talk = Talk { output, state: (!is_default).then(|| state.clone()) };
     if let Some(pid) = args.release {
-        return release(output, &state, pid);
+        return release(&talk, &state, pid);
+    }
+    if !args.observe_only {
+        // Now rather than in the middle of an attack, when the first plan is written.
+        act::evidence::private_dir(&state)?;
     }
     let settings = Settings {
         dirs: args.dirs,
@@ -68,7 +74,7 @@ pub(crate) fn run(args: GuardArgs) -> anyhow::Result<ExitCode> {
         response: if args.observe_only { Response::ObserveOnly } else { Response::Armed },
         never: act::freeze::NeverTouch { pids: vec![], commands: args.never },
     };
-    let mut tell = |report: Report| tell(output, &report);
+    let mut tell = |report: Report| talk.tell(&report);
     match args.mode {
         Mode::Permission => guard::permission(settings, &mut tell)?,
         Mode::Auto if may_hold_opens() => guard::permission(settings, &mut tell)?,
@@ -84,95 +90,131 @@ fn may_hold_opens() -> bool {
     effective.and_then(|set| u64::from_str_radix(set.trim(), 16).ok()).is_some_and(|set| set & (1 << 21) != 0)
 }
 
-fn release(output: Output, state: &std::path::Path, pid: i32) -> anyhow::Result<ExitCode> {
+fn release(talk: &Talk, state: &Path, pid: i32) -> anyhow::Result<ExitCode> {
     let actions = act::freeze::release(state, pid, Timestamp::now()).context("release a frozen process")?;
     if actions.is_empty() {
         bail!("process {pid} is not frozen");
     }
     for action in &actions {
-        tell(output, &Report::Action(action.clone()));
+        talk.tell(&Report::Action(action.clone()));
     }
     Ok(ExitCode::SUCCESS)
 }
 
-fn tell(output: Output, report: &Report) {
-    // A reader that went away does not end the protection.
-    let _ = output.line(&as_json(report));
-    match report {
-        Report::Ready(ready) => welcome(output, ready),
-        Report::Finding(finding) => {
-            output.say(format_args!("ATTACK: {} by {}: {}", finding.title, finding.actor, finding.reasons.join("; ")));
-        }
-        Report::Action(action) => output.say(format_args!("{}", words(action))),
-        Report::Restored(done) => output.say(format_args!(
-            "stopped {} ms after the first harm; {} files touched, {} put back, {} irrecoverable, {} left to their newer writer; evidence in {}",
-            done.time_to_stop_ms,
-            done.files_touched,
-            done.files_put_back,
-            done.files_irrecoverable,
-            done.files_contested,
-            done.evidence.display()
-        )),
-        Report::Missed { events } => {
-            eprintln!("chartward: the kernel's queue overflowed {events} times: some changes of names were not seen");
-        }
-    }
+/// How the guard talks to its operator.
+struct Talk {
+    output: Output,
+    /// The state folder where it is not the default one, for commands that a person can type.
+    state: Option<PathBuf>,
 }
 
-fn welcome(output: Output, ready: &Ready) {
-    let paths: Vec<_> = ready.paths.iter().map(|path| path.display().to_string()).collect();
-    output.say(format_args!(
-        "guarding {} ({} mode{})",
-        paths.join(", "),
-        ready.mode,
-        if ready.armed { "" } else { ", observe only" }
-    ));
-    eprintln!("holds until judged: {}; undoes: {}", none_or(&ready.holds), none_or(&ready.undoes));
-    for spot in &ready.blind_spots {
-        eprintln!("does not see: {spot}");
+impl Talk {
+    fn tell(&self, report: &Report) {
+        // A reader that went away does not end the protection.
+        let _ = self.output.line(&self.as_json(report));
+        match report {
+            Report::Ready(ready) => self.welcome(ready),
+            Report::Finding(finding) => self.say(&format!(
+                "ATTACK: {} by {}: {}",
+                finding.title,
+                finding.actor,
+                finding.reasons.join("; ")
+            )),
+            Report::Action(action) => self.say(&self.words(action)),
+            Report::Restored(done) => self.say(&format!(
+                "stopped {} ms after the first harm; {} files touched, {} put back, {} irrecoverable, {} left to their newer writer; evidence in {}",
+                done.time_to_stop_ms,
+                done.files_touched,
+                done.files_put_back,
+                done.files_irrecoverable,
+                done.files_contested,
+                done.evidence.display()
+            )),
+            Report::Missed { events } => {
+                eprintln!("chartward: the kernel's queue overflowed {events} times: some changes of names were not seen");
+            }
+            Report::StillFrozen { actors } => self.farewell(actors),
+        }
+    }
+
+    fn say(&self, line: &str) {
+        self.output.say(printable(line));
+    }
+
+    fn welcome(&self, ready: &Ready) {
+        let paths: Vec<_> = ready.paths.iter().map(|path| path.display().to_string()).collect();
+        let only = if ready.armed { "" } else { ", observe only" };
+        self.say(&format!("guarding {} ({} mode{only})", paths.join(", "), ready.mode));
+        eprintln!("holds until judged: {}; undoes: {}", none_or(&ready.holds), none_or(&ready.undoes));
+        for spot in &ready.blind_spots {
+            eprintln!("does not see: {spot}");
+        }
+    }
+
+    /// The guard ends and those that it froze stay so: an attacker must not go on because somebody stopped a service.
+    fn farewell(&self, actors: &[Vec<i32>]) {
+        self.say("the guard ends; what it froze stays frozen until somebody releases or ends it:");
+        for pids in actors {
+            let Some(first) = pids.first() else { continue };
+            let all: Vec<_> = pids.iter().map(i32::to_string).collect();
+            self.say(&format!("  process {}: {}", all.join(", "), self.release_command(*first)));
+        }
+    }
+
+    fn words(&self, action: &Action) -> String {
+        let schema::Act::Freeze { pid, .. } = action.act;
+        match &action.outcome {
+            schema::Outcome::Applied => {
+                format!("process {pid} frozen (let it go on: {})", self.release_command(pid))
+            }
+            schema::Outcome::Undone => format!("process {pid} goes on"),
+            schema::Outcome::NeverTouch => format!("process {pid} is on the never-touch list and goes on"),
+            schema::Outcome::Failed { cause } => format!("process {pid} could not be frozen: {cause}"),
+        }
+    }
+
+    fn release_command(&self, pid: i32) -> String {
+        let state = self.state.as_deref().map(|state| format!(" --state {}", shell_quoted(state)));
+        format!("chartward guard --release {pid}{}", state.unwrap_or_default())
+    }
+
+    fn as_json(&self, report: &Report) -> Value {
+        let typed = |kind: &str, value: Result<Value, serde_json::Error>| {
+            let mut value = value.unwrap_or_default();
+            if let Some(fields) = value.as_object_mut() {
+                fields.insert("type".into(), kind.into());
+            }
+            value
+        };
+        match report {
+            Report::Ready(ready) => typed("ready", serde_json::to_value(ready)),
+            Report::Finding(finding) => ocsf(finding),
+            Report::Action(action) => {
+                let mut value = typed("action", serde_json::to_value(&action.act));
+                if let (Some(fields), Ok(Value::Object(outcome))) =
+                    (value.as_object_mut(), serde_json::to_value(&action.outcome))
+                {
+                    fields.extend(outcome);
+                    fields.insert("at".into(), json!(action.at));
+                }
+                value
+            }
+            Report::Restored(done) => typed("restored", serde_json::to_value(done)),
+            Report::Missed { events } => json!({"type": "missed", "overflows": events}),
+            Report::StillFrozen { actors } => {
+                let released_by = actors.iter().filter_map(|pids| Some(self.release_command(*pids.first()?)));
+                json!({
+                    "type": "still_frozen",
+                    "pids": actors.concat(),
+                    "release": released_by.collect::<Vec<_>>(),
+                })
+            }
+        }
     }
 }
 
 fn none_or(words: &[String]) -> String {
     if words.is_empty() { "nothing".into() } else { words.join(", ") }
-}
-
-fn words(action: &Action) -> String {
-    let schema::Act::Freeze { pid, .. } = action.act;
-    match &action.outcome {
-        schema::Outcome::Applied => {
-            format!("process {pid} frozen (let it go on: chartward guard --release {pid})")
-        }
-        schema::Outcome::Undone => format!("process {pid} goes on"),
-        schema::Outcome::NeverTouch => format!("process {pid} is on the never-touch list and goes on"),
-        schema::Outcome::Failed { cause } => format!("process {pid} could not be frozen: {cause}"),
-    }
-}
-
-fn as_json(report: &Report) -> Value {
-    let typed = |kind: &str, value: Result<Value, serde_json::Error>| {
-        let mut value = value.unwrap_or_default();
-        if let Some(fields) = value.as_object_mut() {
-            fields.insert("type".into(), kind.into());
-        }
-        value
-    };
-    match report {
-        Report::Ready(ready) => typed("ready", serde_json::to_value(ready)),
-        Report::Finding(finding) => ocsf(finding),
-        Report::Action(action) => {
-            let mut value = typed("action", serde_json::to_value(&action.act));
-            if let (Some(fields), Ok(Value::Object(outcome))) =
-                (value.as_object_mut(), serde_json::to_value(&action.outcome))
-            {
-                fields.extend(outcome);
-                fields.insert("at".into(), json!(action.at));
-            }
-            value
-        }
-        Report::Restored(done) => typed("restored", serde_json::to_value(done)),
-        Report::Missed { events } => json!({"type": "missed", "overflows": events}),
-    }
 }
 
 /// OCSF Detection Finding (class 2004, activity Create).

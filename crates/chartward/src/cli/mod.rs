@@ -22,13 +22,14 @@ mod vault;
 mod vault_args;
 
 use std::env;
+use std::ffi::OsString;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
 use anyhow::Context;
 use clap::{Parser, Subcommand};
 
-use crate::output::printable;
+use crate::output::{printable, printable_lines};
 
 #[derive(Parser)]
 #[command(
@@ -73,7 +74,7 @@ enum Command {
 }
 
 pub(crate) fn main() -> ExitCode {
-    match run(Cli::parse().command) {
+    match run(parse().command) {
         Ok(code) => code,
         Err(error) => {
             explain(&error);
@@ -106,22 +107,50 @@ fn explain(error: &anyhow::Error) {
     for cause in error.chain().skip(1) {
         eprintln!("  because: {}", printable(&cause.to_string()));
     }
-    if let Some(step) = error.chain().find_map(|cause| cause.downcast_ref::<recover::Error>()?.next_step()) {
+    if let Some(step) = error.chain().find_map(next_step) {
         eprintln!("  next: {}", printable(step));
     }
 }
 
-/// The state folder: as given, else `/var/lib/chartward` for root and the XDG state folder for others.
+/// What an operator can do about one of the causes.
+fn next_step(cause: &(dyn std::error::Error + 'static)) -> Option<&'static str> {
+    let recover = || cause.downcast_ref::<recover::Error>()?.next_step();
+    let prove = || cause.downcast_ref::<::prove::Error>()?.next_step();
+    let act = || cause.downcast_ref::<act::Error>()?.next_step();
+    let store = || match cause.downcast_ref::<observe::Error>()? {
+        observe::Error::Store { .. } => Some("use --store DIR to name a folder that you may write to"),
+        _ => None,
+    };
+    recover().or_else(prove).or_else(act).or_else(store)
+}
+
+/// Clap repeats what it was given, so an argument that would command a terminal is escaped in its message.
+fn parse() -> Cli {
+    Cli::try_parse().unwrap_or_else(|error| {
+        let is_safe = |arg: OsString| arg.to_str().is_some_and(|arg| printable(arg) == arg);
+        if env::args_os().all(is_safe) {
+            error.exit();
+        }
+        eprintln!("{}", printable_lines(&error.to_string()));
+        std::process::exit(error.exit_code())
+    })
+}
+
+/// The state folder: as given, else the default one.
 fn state_dir(given: Option<PathBuf>) -> anyhow::Result<PathBuf> {
     if let Some(dir) = given {
         return Ok(dir);
     }
+    default_state_dir().context("no state folder: neither --state nor XDG_STATE_HOME nor HOME is set")
+}
+
+/// `/var/lib/chartward` for root, and the XDG state folder for others.
+fn default_state_dir() -> Option<PathBuf> {
     if rustix::process::geteuid().is_root() {
-        return Ok("/var/lib/chartward".into());
+        return Some("/var/lib/chartward".into());
     }
     let state_home = env::var_os("XDG_STATE_HOME")
         .map(PathBuf::from)
-        .or_else(|| env::var_os("HOME").map(|home| PathBuf::from(home).join(".local/state")))
-        .context("no state folder: neither --state nor XDG_STATE_HOME nor HOME is set")?;
-    Ok(state_home.join("chartward"))
+        .or_else(|| env::var_os("HOME").map(|home| PathBuf::from(home).join(".local/state")))?;
+    Some(state_home.join("chartward"))
 }

@@ -1,6 +1,6 @@
 //! `chartward recovery-sheet`: what a person needs who has a bare machine, the medium and this sheet of paper.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use jiff::Timestamp;
@@ -8,11 +8,13 @@ use jiff::tz::TimeZone;
 use prove::Ledger;
 use recover::proof;
 use recover::vault::Vault;
-use schema::{Lang, Proof};
+use schema::{Lang, SnapshotId};
+use serde::Serialize;
 
 use super::lang::LangArgs;
 use super::state_dir;
 use super::vault_args::VaultArgs;
+use crate::output::{Output, printable, shell_quoted};
 
 #[derive(clap::Args)]
 pub(crate) struct Args {
@@ -23,9 +25,13 @@ pub(crate) struct Args {
     state: Option<PathBuf>,
     #[command(flatten)]
     lang: LangArgs,
+    /// Print one JSON object
+    #[arg(long)]
+    json: bool,
 }
 
 pub(crate) fn run(args: Args) -> anyhow::Result<ExitCode> {
+    let output = Output::new(args.json);
     let vault = args.vault.open()?;
     let state = state_dir(args.state)?;
     let public_key = state
@@ -33,29 +39,87 @@ pub(crate) fn run(args: Args) -> anyhow::Result<ExitCode> {
         .exists()
         .then(|| Ledger::open(&state, Timestamp::now()).map(|ledger| ledger.public_key()))
         .transpose()?;
-    let sheet = Sheet {
-        dir: std::path::absolute(vault.dir())?.display().to_string(),
-        vault_id: vault.id().to_owned(),
-        proven: proof::newest_proven(&vault)?,
-        paths: paths(&vault)?,
-        public_key,
-        printed: Timestamp::now().to_zoned(TimeZone::system()).strftime("%Y-%m-%d %H:%M %Z").to_string(),
-    };
-    println!("{}", sheet.text(args.lang.lang()));
+    let sheet = Sheet::new(&vault, public_key)?;
+    output.line(&sheet)?;
+    if output == Output::People {
+        output.say(sheet.text(args.lang.lang()));
+    }
     Ok(ExitCode::SUCCESS)
 }
 
-fn paths(vault: &Vault) -> anyhow::Result<Vec<String>> {
-    Ok(proof::data_snapshots(vault)?.pop().map(|snapshot| snapshot.paths).unwrap_or_default())
+/// The sheet's fields, as `--json` prints them.
+#[derive(Serialize)]
+struct Sheet {
+    r#type: &'static str,
+    printed_at: Timestamp,
+    /// What the snapshot named below holds.
+    paths: Vec<PathBuf>,
+    vault: PathBuf,
+    vault_id: String,
+    /// The newest proven snapshot, else the newest one; `None` when there is none.
+    snapshot: Option<SnapshotId>,
+    proven_at: Option<Timestamp>,
+    public_key: Option<String>,
+    charts: [String; 2],
+    restore: String,
+    drill: String,
+    restic: [String; 4],
 }
 
-struct Sheet {
-    dir: String,
-    vault_id: String,
-    proven: Option<Proof>,
-    paths: Vec<String>,
-    public_key: Option<String>,
-    printed: String,
+impl Sheet {
+    fn new(vault: &Vault, public_key: Option<String>) -> anyhow::Result<Sheet> {
+        let proven = proof::newest_proven(vault)?;
+        let snapshot = match &proven {
+            Some(proof) => Some(vault.find(&proof.snapshot.0)?),
+            None => proof::data_snapshots(vault)?.pop(),
+        };
+        let dir = std::path::absolute(vault.dir())?;
+        let at = shell_quoted(&dir);
+        // By its id: a stock restic would take a proof for the latest snapshot.
+        let id = snapshot.as_ref().map_or("latest", |snapshot| snapshot.id.short());
+        let restic = |command: &str| format!("restic --no-lock -r {at} {command}");
+        Ok(Sheet {
+            r#type: "recovery_sheet",
+            printed_at: Timestamp::now(),
+            charts: [
+                format!("chartward charts list --vault {at}"),
+                format!("chartward charts show PATIENT --vault {at} --html chart.html"),
+            ],
+            restore: format!("chartward restore {id} --vault {at} --target /srv/restored"),
+            drill: format!("chartward drill --vault {at} --from-bare /srv/restored-check"),
+            restic: [
+                restic("snapshots"),
+                restic("check --read-data"),
+                restic(&format!("restore {id} --target /srv/restored")),
+                restic("dump --tag chartward-proof latest /.chartward/proof.json"),
+            ],
+            paths: snapshot
+                .as_ref()
+                .map(|it| it.paths.iter().map(PathBuf::from).collect())
+                .unwrap_or_default(),
+            snapshot: snapshot.map(|snapshot| snapshot.id),
+            proven_at: proven.map(|proof| proof.proven_at),
+            vault_id: vault.id().to_owned(),
+            vault: dir,
+            public_key,
+        })
+    }
+
+    fn id(&self) -> &str {
+        self.snapshot.as_ref().map_or("-", SnapshotId::short)
+    }
+
+    fn paths(&self, separator: &str) -> String {
+        self.paths.iter().map(|path| shown(path)).collect::<Vec<_>>().join(separator)
+    }
+}
+
+fn shown(path: &Path) -> String {
+    printable(&path.display().to_string())
+}
+
+fn local(at: Timestamp) -> String {
+    at.to_zoned(TimeZone::system()).strftime("%Y-%m-%d %H:%M %Z").to_string()
 }
 
 impl Sheet {
@@ -67,13 +131,15 @@ impl Sheet {
     }
 
     fn en(&self) -> String {
-        let Sheet { dir, vault_id, printed, .. } = self;
-        let (snapshot, proven) = match &self.proven {
-            Some(proof) => (proof.snapshot.short(), format!("proven by restoring at {}", proof.proven_at)),
-            None => ("latest", "NOT PROVEN: no drill has passed yet".to_owned()),
+        let Sheet { vault_id, charts: [list, show], restore, drill, restic, .. } = self;
+        let (printed, dir, snapshot) = (local(self.printed_at), shown(&self.vault), self.id());
+        let [snapshots, check, restic_restore, last_proof] = restic;
+        let proven = match self.proven_at {
+            Some(at) => format!("proven by restoring at {}", local(at)),
+            None => "NOT PROVEN: no drill has passed yet".to_owned(),
         };
         let key = self.public_key.as_deref().unwrap_or("(this machine has no ledger)");
-        let paths = self.paths.join(", ");
+        let paths = self.paths(", ");
         format!(
             "\
 RECOVERY SHEET                                             printed {printed}
@@ -94,35 +160,38 @@ EMR vendor          ______________________   telephone  ______________
    Attach the medium read-only if you can (mount -o ro), or a copy of it.
 
 1. READ CHARTS FIRST (needs only the medium and one file, `chartward`)
-   chartward charts list --vault {dir}
-   chartward charts show PATIENT --vault {dir} --html chart.html
+   {list}
+   {show}
 
 2. RESTORE EVERYTHING
-   chartward restore {snapshot} --vault {dir} --target /srv/restored
+   {restore}
    The files are then below /srv/restored with their old paths. Databases are whole at one moment.
 
 3. PROVE IT ON THIS MACHINE
-   chartward drill --vault {dir} --from-bare /srv/restored-check
+   {drill}
 
 WITHOUT CHARTWARD: the vault is a restic repository, format version 2. On any machine with restic 0.14 or newer
 (apt install restic, or restic.net):
-   restic -r {dir} snapshots
-   restic -r {dir} check --read-data
-   restic -r {dir} restore {snapshot} --target /srv/restored
-   restic -r {dir} dump --tag chartward-proof latest /.chartward/proof.json      (the last proof)
+   {snapshots}
+   {check}
+   {restic_restore}
+   {last_proof}      (the last proof)
    /srv/restored/.chartward/manifest.json then says what should be there, by count.
 "
         )
     }
 
     fn ja(&self) -> String {
-        let Sheet { dir, vault_id, printed, .. } = self;
-        let (snapshot, proven) = match &self.proven {
-            Some(proof) => (proof.snapshot.short(), format!("{} に復元して証明済み", proof.proven_at)),
-            None => ("latest", "未証明: 合格した復元訓練がまだありません".to_owned()),
+        let Sheet { vault_id, charts: [list, show], restore, drill, restic, .. } = self;
+        let (printed, dir, snapshot) = (local(self.printed_at), shown(&self.vault), self.id());
+        let [snapshots, check, restic_restore, last_proof] = restic;
+        let show = show.replace("PATIENT", "患者ID");
+        let proven = match self.proven_at {
+            Some(at) => format!("{} に復元して証明済み", local(at)),
+            None => "未証明: 合格した復元訓練がまだありません".to_owned(),
         };
         let key = self.public_key.as_deref().unwrap_or("（この機械に台帳がありません）");
-        let paths = self.paths.join("、");
+        let paths = self.paths("、");
         format!(
             "\
 復旧手順書                                                 印刷 {printed}
@@ -143,22 +212,22 @@ WITHOUT CHARTWARD: the vault is a restic repository, format version 2. On any ma
    媒体は可能なら読み取り専用（mount -o ro）か、その複製を使ってください。
 
 1. まずカルテを読む（媒体と `chartward` の一つのファイルだけで足ります）
-   chartward charts list --vault {dir}
-   chartward charts show 患者ID --vault {dir} --html chart.html
+   {list}
+   {show}
 
 2. すべて復元する
-   chartward restore {snapshot} --vault {dir} --target /srv/restored
+   {restore}
    /srv/restored の下に元のパスで戻ります。データベースは一つの時点で揃っています。
 
 3. この機械で証明する
-   chartward drill --vault {dir} --from-bare /srv/restored-check
+   {drill}
 
 Chartward が無いとき: 保管庫は restic リポジトリ（形式2）です。restic 0.14 以降のある機械なら
 （apt install restic または restic.net）:
-   restic -r {dir} snapshots
-   restic -r {dir} check --read-data
-   restic -r {dir} restore {snapshot} --target /srv/restored
-   restic -r {dir} dump --tag chartward-proof latest /.chartward/proof.json      （最後の証明）
+   {snapshots}
+   {check}
+   {restic_restore}
+   {last_proof}      （最後の証明）
    /srv/restored/.chartward/manifest.json に、あるべき件数が書かれています。
 "
         )

@@ -58,7 +58,9 @@ pub(crate) fn permission(settings: Settings, tell: &mut dyn FnMut(Report)) -> an
     let trees = trees.collect::<std::io::Result<_>>().context("keep hold of the protected folders")?;
     let mut guard = Guard::new(settings, Tracker::new(store, pins()), trees, Some(watch));
     tell(Report::Ready(ready));
-    guard.run(tell)
+    let ended = guard.run(tell);
+    guard.farewell(tell);
+    ended
 }
 
 /// The store may not lie where the attacker writes and the guard itself would wait.

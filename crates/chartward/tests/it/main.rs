@@ -2,8 +2,10 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test that cannot go on has failed")]
 
 mod backup_cli;
+mod cli;
 mod guard;
 mod kill;
+mod promise;
 mod prove;
 mod real_input;
 mod rehearse;

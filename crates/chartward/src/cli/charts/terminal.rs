@@ -10,6 +10,8 @@ use recover::charts::{
 };
 use schema::Lang;
 
+use crate::output::{printable, printable_lines};
+
 /// Rows of lists that grow for years; what is left out is counted.
 const ROWS_MAX: usize = 10;
 /// Nothing but a line below the head: charts are long, and borders would double them.
@@ -44,10 +46,10 @@ pub(super) fn list(roster: &Roster, found: &[&RosterLine], basis: &Basis, lang: 
     if !roster.unread.is_empty() {
         let _ = writeln!(out, "{}:", unread_count(roster.unread.len(), lang));
         for unread in &roster.unread {
-            let _ = writeln!(out, "  {} ({})", unread.path, unread.cause);
+            let _ = writeln!(out, "  {} ({})", printable(&unread.path), printable(&unread.cause));
         }
     }
-    out
+    printable_lines(&out)
 }
 
 pub(super) fn chart(chart: &Chart, basis: &Basis, lang: Lang) -> String {
@@ -61,7 +63,8 @@ pub(super) fn chart(chart: &Chart, basis: &Basis, lang: Lang) -> String {
     if !chart.unread.is_empty() {
         let _ = writeln!(out, "  !! {}:", unread_count(chart.unread.len(), lang));
         for unread in &chart.unread {
-            let _ = writeln!(out, "     {} {} ({})", unread.kind, unread.path, unread.cause);
+            let (path, cause) = (printable(&unread.path), printable(&unread.cause));
+            let _ = writeln!(out, "     {} {path} ({cause})", printable(&unread.kind));
         }
     }
     let mut sections = Sections { out, chart, lang };
@@ -71,7 +74,7 @@ pub(super) fn chart(chart: &Chart, basis: &Basis, lang: Lang) -> String {
     sections.care();
     sections.notes();
     sections.rest();
-    sections.out
+    printable_lines(&sections.out)
 }
 
 fn banner(chart: &Chart, lang: Lang) -> String {
@@ -383,6 +386,8 @@ fn table(head: &[&str], rows: impl IntoIterator<Item = Vec<String>>) -> String {
     table.load_style(RULE_BELOW_HEAD);
     table.set_content_arrangement(ContentArrangement::Dynamic).set_width(columns.unwrap_or(WIDTH));
     table.set_header(head.iter().copied());
-    table.add_rows(rows);
+    // Before the columns are measured. Line ends within a cell stay in its column.
+    let safe = |cell: String| printable_lines(&cell.replace('\r', "").replace('\t', " "));
+    table.add_rows(rows.into_iter().map(|row| row.into_iter().map(safe).collect::<Vec<_>>()));
     table.trim_fmt()
 }

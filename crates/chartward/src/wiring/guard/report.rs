@@ -25,6 +25,11 @@ pub(crate) enum Report {
         /// How often its queue overflowed.
         events: u64,
     },
+    /// The guard ends, and these processes of each stopped actor stay frozen.
+    StillFrozen {
+        /// Process ids, one list for each actor.
+        actors: Vec<Vec<i32>>,
+    },
 }
 
 /// What protection stands from now on, and what it cannot do.

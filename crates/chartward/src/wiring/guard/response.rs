@@ -219,6 +219,17 @@ impl Guard {
         applied.map(|Action { act: Act::Freeze { pid, .. }, .. }| *pid).collect()
     }
 
+    /// Says who is left frozen by a guard that ends. Nobody is released: the attacker is among them.
+    pub(super) fn farewell(&self, tell: &mut dyn FnMut(Report)) {
+        let held = self.frozen.values().filter(|frozen| frozen.plan.exists());
+        let mut actors: Vec<Vec<i32>> = held.map(|frozen| freeze::frozen(&frozen.applied.actions)).collect();
+        actors.retain(|pids| !pids.is_empty());
+        if !actors.is_empty() {
+            actors.sort();
+            tell(Report::StillFrozen { actors });
+        }
+    }
+
     /// A frozen actor's new processes are frozen as well.
     pub(super) fn freeze_newcomers(
         &mut self,

@@ -48,7 +48,11 @@ pub(crate) fn unprivileged(settings: Settings, tell: &mut dyn FnMut(Report)) -> 
     let ready = Ready::unprivileged(dirs.clone(), cover, &settings);
     let guard = Guard::new(settings, tracker, trees, None);
     tell(Report::Ready(ready));
-    Onlooker { guard, dirs, folders, mirror, aliases: HashMap::new(), suspects: HashMap::new() }.run(tell)
+    let (aliases, suspects) = (HashMap::new(), HashMap::new());
+    let mut onlooker = Onlooker { guard, dirs, folders, mirror, aliases, suspects };
+    let ended = onlooker.run(tell);
+    onlooker.guard.farewell(tell);
+    ended
 }
 
 /// A guard that sees things when they have happened.
@@ -63,7 +67,7 @@ struct Onlooker {
 }
 
 impl Onlooker {
-    fn run(mut self, tell: &mut dyn FnMut(Report)) -> anyhow::Result<()> {
+    fn run(&mut self, tell: &mut dyn FnMut(Report)) -> anyhow::Result<()> {
         loop {
             let changes = self.folders.changes(TICK)?;
             if changes.contains(&FolderChange::Terminate) {
