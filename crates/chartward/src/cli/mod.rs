@@ -53,10 +53,6 @@ enum Command {
     Vault(vault::Args),
     /// Capture one consistent moment into the vault
     Backup(backup::Args),
-    /// List what the vault holds
-    Snapshots(snapshots::Args),
-    /// Get files back from the vault
-    Restore(restore::Args),
     /// Restore into a sandbox, read every record, sign what was found
     Drill(drill::Args),
     /// Say what would be lost now, how soon charts would be read again, and what is wrong
@@ -65,6 +61,10 @@ enum Command {
     RecoverySheet(recovery_sheet::Args),
     /// Read charts while the record system is down
     Charts(charts::ChartsArgs),
+    /// List what the vault holds
+    Snapshots(snapshots::Args),
+    /// Get files back from the vault
+    Restore(restore::Args),
     /// Watch a folder and stop what encrypts it
     Guard(guard::GuardArgs),
     /// Check the signed ledger, or give out a copy of it
