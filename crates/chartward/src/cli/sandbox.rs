@@ -65,7 +65,11 @@ impl Sandbox {
         let mut registry = registry::lock();
         for _ in 0..TRIES {
             let dir = builder(purpose).tempdir_in(&below)?;
-            let lock = open(dir.path())?;
+            let lock = match open(dir.path()) {
+                // Swept before it could be locked: another one.
+                Err(rustix::io::Errno::NOENT) => continue,
+                opened => opened?,
+            };
             match rustix::fs::flock(&lock, FlockOperation::NonBlockingLockExclusive) {
                 // Swept in the moment between: another one.
                 Err(rustix::io::Errno::WOULDBLOCK) => continue,
