@@ -64,4 +64,5 @@ pub use restore::{NotRestored, RestoreReport};
 pub use snapshot::Snapshot;
 pub use tree::Kind;
 
-pub(crate) use roots::{distinct_texts, path_texts, refuse_reserved};
+pub(crate) use roots::{distinct_texts, path_texts};
+pub(crate) use snapshot::refuse_reserved;

@@ -5,7 +5,6 @@ use std::os::unix::fs::MetadataExt;
 use std::path::{Component, Path, PathBuf};
 
 use super::repository::Vault;
-use super::snapshot::PROOF_TAG;
 use crate::Error;
 
 /// Paths without trailing slashes and dots, ordered, none twice and none within another.
@@ -27,14 +26,6 @@ pub(crate) fn distinct_texts(paths: impl IntoIterator<Item = String>) -> Vec<Str
 
 pub(crate) fn path_texts(paths: &[PathBuf]) -> Vec<String> {
     paths.iter().map(|path| path.to_string_lossy().into_owned()).collect()
-}
-
-/// A snapshot of records that is called a proof would never be found again.
-pub(crate) fn refuse_reserved(tags: &[String]) -> Result<(), Error> {
-    match tags.iter().find(|tag| *tag == PROOF_TAG) {
-        Some(tag) => Err(Error::ReservedTag { tag: tag.clone() }),
-        None => Ok(()),
-    }
 }
 
 impl Vault {

@@ -127,6 +127,14 @@ impl Vault {
 /// The tag of snapshots that hold proofs.
 pub(crate) const PROOF_TAG: &str = "chartward-proof";
 
+/// A snapshot of records that is called a proof would never be found again.
+pub(crate) fn refuse_reserved(tags: &[String]) -> Result<(), Error> {
+    match tags.iter().find(|tag| *tag == PROOF_TAG) {
+        Some(tag) => Err(Error::ReservedTag { tag: tag.clone() }),
+        None => Ok(()),
+    }
+}
+
 impl Snapshot {
     /// Whether it holds a proof, and no records.
     pub fn is_proof(&self) -> bool {
