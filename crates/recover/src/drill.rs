@@ -67,7 +67,12 @@ pub fn drill(
     // What keeps a chart from being read is found again below, by name.
     let first_chart = charts::first_chart(vault, request.snapshot).ok().flatten();
     let rto_first_chart_seconds = first_chart.map(|_| since_start());
-    let roots: Vec<PathBuf> = request.snapshot.paths.iter().map(PathBuf::from).collect();
+    // Our own snapshots hold the manifest beside the roots; those of restic may lie elsewhere than their paths say, since
+    // it stores what was named relatively at the top.
+    let roots: Vec<PathBuf> = match manifest {
+        Some(_) => request.snapshot.paths.iter().map(PathBuf::from).collect(),
+        None => Vec::new(),
+    };
     let restored = vault
         .restore(request.snapshot, request.sandbox, &roots, &|step| progress(DrillStep::Restoring(step)))?;
     refuse_full_sandbox(request.sandbox, &restored)?;

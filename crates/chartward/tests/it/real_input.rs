@@ -165,6 +165,23 @@ fn a_stock_restic_reads_what_we_wrote_and_we_read_what_it_wrote() {
     assert!(backup.status.success(), "{}", String::from_utf8_lossy(&backup.stderr));
     let drill = site.run(["drill"]);
     assert_eq!(&drill.last()["passed"], &true, "{}", drill.stderr);
+    let relative = Command::new("restic")
+        .args(["--no-cache", "backup", "--host", "relative", "ssmix2", "-r"])
+        .arg(site.vault())
+        .env("RESTIC_PASSWORD", crate::support::PASSPHRASE)
+        .current_dir(&host)
+        .output()
+        .unwrap();
+    assert!(relative.status.success(), "{}", String::from_utf8_lossy(&relative.stderr));
+    let drill = site.run(["drill", "latest"]);
+    assert_eq!(
+        (&drill.last()["passed"], &drill.last()["proof"]["patients"]),
+        (&true.into(), &10.into()),
+        "{}",
+        drill.stderr
+    );
+    let backup = site.restic(&["backup", "--host", "elsewhere", host.join("ssmix2").to_str().unwrap()]);
+    assert!(backup.status.success(), "{}", String::from_utf8_lossy(&backup.stderr));
     let ours = site.path().join("ours");
     assert_eq!(site.vaulted(["restore", "latest", "--target", ours.to_str().unwrap()]).code, 0);
     assert_eq!(files(&restored(&ours, &host.join("ssmix2"))), files(&host.join("ssmix2")));
