@@ -39,6 +39,9 @@ pub(crate) struct GuardArgs {
     /// Commands that are never stopped, by their name in /proc/PID/comm
     #[arg(long, value_name = "COMMAND")]
     never: Vec<String>,
+    /// End when the process that started this one ends, however it ends
+    #[arg(long, hide = true)]
+    end_with_parent: bool,
     /// Let a frozen process and its relatives go on, and end
     #[arg(long, value_name = "PID", conflicts_with = "dirs")]
     release: Option<i32>,
@@ -61,6 +64,10 @@ pub(crate) fn run(args: GuardArgs) -> anyhow::Result<ExitCode> {
     let talk = Talk { output, state: (!is_default).then(|| state.clone()) };
     if let Some(pid) = args.release {
         return release(&talk, &state, pid);
+    }
+    if args.end_with_parent {
+        let asked = rustix::process::set_parent_process_death_signal(Some(rustix::process::Signal::TERM));
+        asked.context("ask to be told of the parent's end")?;
     }
     if !args.observe_only {
         // Now rather than in the middle of an attack, when the first plan is written.

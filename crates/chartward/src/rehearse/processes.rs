@@ -52,7 +52,8 @@ impl Watcher {
         let mut child = Command::new(this_program()?)
             .arg("guard")
             .arg(store)
-            .arg("--json")
+            // A rehearsal that is killed must not leave a guard and its mount behind.
+            .args(["--json", "--end-with-parent"])
             .arg("--store")
             .arg(guard_store)
             .arg("--state")

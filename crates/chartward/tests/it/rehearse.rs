@@ -1,8 +1,9 @@
 //! `chartward rehearse uda-2018`: the main job on real parts, and what happens when one is missing.
 
 use std::fs;
+use std::io::{BufRead, BufReader};
 use std::path::Path;
-use std::process::Command;
+use std::process::{Command, Stdio};
 
 use serde_json::Value;
 use tempfile::TempDir;
@@ -140,6 +141,30 @@ fn it_refuses_a_folder_that_is_in_use_and_the_attacker_any_other_folder() {
         assert!(refused.stderr.contains("refused"), "{}", refused.stderr);
     }
     assert_eq!(fs::read_to_string(dir.path().join("thesis.txt")).unwrap(), "years of work");
+}
+
+#[test]
+fn a_guard_that_was_started_for_a_rehearsal_ends_with_it_even_when_it_is_killed() {
+    let dir = TempDir::new().unwrap();
+    let protected = dir.path().join("protected");
+    fs::create_dir(&protected).unwrap();
+    let mut parent = Command::new("sh")
+        .args(["-c", r#""$0" guard "$1" --json --end-with-parent --store "$2" --state "$3" & wait"#, BINARY])
+        .args([&protected, &dir.path().join("store"), &dir.path().join("state")])
+        .stdout(Stdio::piped())
+        .stderr(Stdio::null())
+        .spawn()
+        .unwrap();
+    let mut lines = BufReader::new(parent.stdout.take().unwrap()).lines();
+    assert!(lines.next().unwrap().unwrap().contains("ready"));
+    parent.kill().unwrap();
+    parent.wait().unwrap();
+    // The guard holds the other end: it has ended when nothing more can come.
+    lines.for_each(drop);
+    assert!(
+        !fs::read_to_string("/proc/mounts").unwrap().contains(protected.to_str().unwrap()),
+        "a mount stayed behind"
+    );
 }
 
 #[test]
