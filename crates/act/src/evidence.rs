@@ -5,7 +5,7 @@ use std::io::{self, Read, Write};
 use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 
-use schema::{Act, Action};
+use schema::Action;
 use serde::Serialize;
 use sha2::{Digest, Sha256};
 
@@ -42,8 +42,9 @@ pub fn processes(actions: &[Action]) -> Vec<ProcessRecord> {
     let mut hashes: Vec<(PathBuf, Option<String>)> = Vec::new();
     actions
         .iter()
-        .filter_map(|Action { act: Act::Freeze { pid, start_ticks }, .. }| {
-            let process = Process::of(*pid).filter(|process| process.start_ticks == *start_ticks)?;
+        .filter_map(|action| {
+            let (pid, start_ticks) = action.act.process()?;
+            let process = Process::of(pid).filter(|process| process.start_ticks == start_ticks)?;
             let exe = fs::read_link(format!("/proc/{pid}/exe")).ok();
             let exe_sha256 =
                 exe.as_ref().and_then(|exe| match hashes.iter().find(|(known, _)| known == exe) {
@@ -55,14 +56,14 @@ pub fn processes(actions: &[Action]) -> Vec<ProcessRecord> {
                     }
                 });
             Some(ProcessRecord {
-                pid: *pid,
+                pid,
                 parent: process.parent,
                 command: process.command,
-                command_line: command_line(*pid),
+                command_line: command_line(pid),
                 exe,
                 exe_sha256,
                 working_directory: fs::read_link(format!("/proc/{pid}/cwd")).ok(),
-                open_files: open_files(*pid),
+                open_files: open_files(pid),
             })
         })
         .collect()

@@ -53,15 +53,14 @@ pub fn plan(roots: &[(i32, u64)], because: &str, now: Timestamp) -> Plan {
 pub fn apply(plan: &Plan, never: &NeverTouch, now: Timestamp) -> Vec<Action> {
     let action =
         |pid, start_ticks, outcome| Action { act: Act::Freeze { pid, start_ticks }, at: now, outcome };
-    let mut roots: Vec<(i32, u64)> =
-        plan.acts.iter().map(|Act::Freeze { pid, start_ticks }| (*pid, *start_ticks)).collect();
+    let mut roots: Vec<(i32, u64)> = plan.acts.iter().filter_map(Act::process).collect();
     if now > plan.deadline {
         let late = || Outcome::Failed { cause: "the plan's deadline has passed".into() };
         return roots.into_iter().map(|(pid, start)| action(pid, start, late())).collect();
     }
     let mut actions: Vec<Action> = Vec::new();
     for _ in 0..ROUNDS_MAX {
-        let done: Vec<i32> = actions.iter().map(|Action { act: Act::Freeze { pid, .. }, .. }| *pid).collect();
+        let done: Vec<i32> = processes(&actions, |_| true).map(|(pid, _)| pid).collect();
         let fresh: Vec<Process> =
             process::tree(&roots).into_iter().filter(|process| !done.contains(&process.pid)).collect();
         if fresh.is_empty() {
@@ -84,9 +83,7 @@ pub fn apply(plan: &Plan, never: &NeverTouch, now: Timestamp) -> Vec<Action> {
 pub fn wait(actions: &[Action], patience: Duration) -> bool {
     let end = Instant::now() + patience;
     loop {
-        let still = actions.iter().filter(|action| action.outcome == Outcome::Applied).all(
-            |Action { act: Act::Freeze { pid, start_ticks }, .. }| Process::stands_still(*pid, *start_ticks),
-        );
+        let still = stopped(actions).all(|(pid, start_ticks)| Process::stands_still(pid, start_ticks));
         if still || Instant::now() >= end {
             return still;
         }
@@ -96,35 +93,39 @@ pub fn wait(actions: &[Action], patience: Duration) -> bool {
 
 /// Stops again whoever was continued by somebody else.
 pub fn hold(actions: &[Action]) {
-    for Action { act: Act::Freeze { pid, start_ticks }, .. } in
-        actions.iter().filter(|action| action.outcome == Outcome::Applied)
-    {
-        if !Process::stands_still(*pid, *start_ticks) {
-            signal(*pid, *start_ticks, Signal::STOP, Outcome::Applied);
+    for (pid, start_ticks) in stopped(actions) {
+        if !Process::stands_still(pid, start_ticks) {
+            signal(pid, start_ticks, Signal::STOP, Outcome::Applied);
         }
     }
 }
 
 /// Those that were stopped and have not ended since.
 pub fn frozen(actions: &[Action]) -> Vec<i32> {
-    let stopped = actions.iter().filter(|action| action.outcome == Outcome::Applied);
-    let alive = stopped.filter(|Action { act: Act::Freeze { pid, start_ticks }, .. }| {
-        Process::of(*pid)
-            .is_some_and(|process| process.start_ticks == *start_ticks && !matches!(process.state, 'Z' | 'X'))
+    let alive = stopped(actions).filter(|&(pid, start_ticks)| {
+        Process::of(pid)
+            .is_some_and(|process| process.start_ticks == start_ticks && !matches!(process.state, 'Z' | 'X'))
     });
-    alive.map(|Action { act: Act::Freeze { pid, .. }, .. }| *pid).collect()
+    alive.map(|(pid, _)| pid).collect()
+}
+
+/// Process id and start ticks of those that were stopped, in order.
+fn stopped(actions: &[Action]) -> impl DoubleEndedIterator<Item = (i32, u64)> {
+    processes(actions, |action| action.outcome == Outcome::Applied)
+}
+
+fn processes(actions: &[Action], wanted: fn(&Action) -> bool) -> impl DoubleEndedIterator<Item = (i32, u64)> {
+    actions.iter().filter(move |action| wanted(action)).filter_map(|action| action.act.process())
 }
 
 /// Lets everybody go on.
 pub fn undo(actions: &[Action], now: Timestamp) -> Vec<Action> {
-    actions
-        .iter()
+    stopped(actions)
         .rev()
-        .filter(|action| action.outcome == Outcome::Applied)
-        .map(|Action { act: Act::Freeze { pid, start_ticks }, .. }| Action {
-            act: Act::Freeze { pid: *pid, start_ticks: *start_ticks },
+        .map(|(pid, start_ticks)| Action {
+            act: Act::Freeze { pid, start_ticks },
             at: now,
-            outcome: signal(*pid, *start_ticks, Signal::CONT, Outcome::Undone),
+            outcome: signal(pid, start_ticks, Signal::CONT, Outcome::Undone),
         })
         .collect()
 }
@@ -159,7 +160,7 @@ pub struct Applied {
 /// Writes down an applied plan, for its owner only. The file's presence is what keeps the actor frozen.
 pub fn remember(state: &Path, applied: &Applied) -> Result<PathBuf, Error> {
     let dir = private_dir(&state.join("frozen"))?;
-    let Some(Act::Freeze { pid, start_ticks }) = applied.plan.acts.first() else {
+    let Some((pid, start_ticks)) = applied.plan.acts.iter().find_map(Act::process) else {
         return write_plan(&dir.join("empty.json"), applied);
     };
     write_plan(&dir.join(format!("{pid}-{start_ticks}.json")), applied)
@@ -179,7 +180,7 @@ pub fn release(state: &Path, pid: i32, now: Timestamp) -> Result<Vec<Action>, Er
         let bytes = fs::read(&path).map_err(|source| Error::ReadPlan { path: path.clone(), source })?;
         let applied: Applied = serde_json::from_slice(&bytes)
             .map_err(|source| Error::ParsePlan { path: path.clone(), source })?;
-        if applied.actions.iter().any(|Action { act: Act::Freeze { pid: frozen, .. }, .. }| *frozen == pid) {
+        if processes(&applied.actions, |_| true).any(|(frozen, _)| frozen == pid) {
             // First the plan, else a running guard would stop the processes again.
             fs::remove_file(&path).map_err(|source| Error::Write { path: path.clone(), source })?;
             thread::sleep(Duration::from_millis(300));

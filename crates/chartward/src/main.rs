@@ -2,10 +2,16 @@
 #![forbid(unsafe_code)]
 #![allow(clippy::print_stdout, clippy::print_stderr, reason = "the one crate that talks to people")]
 
+mod access;
 mod cli;
+mod config;
+mod console;
+mod hub;
 mod output;
 mod rehearse;
 mod sample;
+mod schedule;
+mod supervise;
 mod wiring;
 
 use std::process::ExitCode;

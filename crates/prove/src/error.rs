@@ -17,6 +17,15 @@ pub enum Error {
         #[source]
         source: io::Error,
     },
+    /// The state database could not be opened, read or written.
+    #[error("cannot {action} the state database")]
+    State {
+        /// What was tried.
+        action: &'static str,
+        /// Why not.
+        #[source]
+        source: rusqlite::Error,
+    },
     /// The folder that should hold a ledger has none.
     #[error("there is no ledger at {}", .0.display())]
     NoLedger(PathBuf),
@@ -73,6 +82,11 @@ pub enum Error {
 }
 
 impl Error {
+    /// For `map_err` of an operation on the state database.
+    pub(crate) fn state(action: &'static str) -> impl FnOnce(rusqlite::Error) -> Self {
+        move |source| Self::State { action, source }
+    }
+
     /// What an operator can do about it, where there is something.
     pub fn next_step(&self) -> Option<&'static str> {
         Some(match self {

@@ -11,8 +11,10 @@ mod lang;
 pub mod ledger;
 mod report;
 mod sentence;
+pub mod state;
 
 pub use error::Error;
 pub use ledger::{Entry, Fact, Head, Ledger};
 pub use report::{Comparison, ComparisonRow, Report, Written};
 pub use sentence::sentence;
+pub use state::State;

@@ -6,6 +6,7 @@
 
 mod action;
 mod alarm;
+mod event;
 mod finding;
 mod gate;
 mod id;
@@ -13,13 +14,20 @@ mod incident;
 mod lang;
 mod proof;
 mod snapshot;
+mod watcher;
 
-pub use action::{Act, Action, Outcome, Plan};
+pub use action::{
+    Act, ActKind, Action, Countermeasure, CountermeasureId, CountermeasureState, Outcome, Plan,
+};
 pub use alarm::{Alarm, Severity, Status};
-pub use finding::{Attack, Finding, FindingClass, Tactic};
+pub use event::Event;
+pub use finding::{Attack, Entity, Finding, FindingClass, Subject, SubjectRole, Tactic};
 pub use gate::{FileEvidence, GateInput, Reason, Verdict};
 pub use id::{PatientId, SnapshotId};
-pub use incident::{Effect, Incident, Moment, Stage};
+pub use incident::{
+    Chapter, Effect, Incident, IncidentId, IncidentReport, IncidentStatus, Moment, Stage, Unknown,
+};
 pub use lang::Lang;
 pub use proof::{Drill, Proof, Shortfall, ShortfallKind};
 pub use snapshot::{Census, DatabaseCensus, Exception, ExceptionKind, Manifest, Ssmix2Census};
+pub use watcher::{WatcherClass, WatcherHealth, WatcherState};

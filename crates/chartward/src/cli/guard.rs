@@ -169,7 +169,7 @@ impl Talk {
     }
 
     fn words(&self, action: &Action) -> String {
-        let schema::Act::Freeze { pid, .. } = action.act;
+        let pid = action.act.process().map_or(0, |(pid, _)| pid);
         match &action.outcome {
             schema::Outcome::Applied => {
                 format!("process {pid} frozen (let it go on: {})", self.release_command(pid))

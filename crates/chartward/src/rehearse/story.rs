@@ -8,7 +8,7 @@ use jiff::Timestamp;
 use jiff::tz::TimeZone;
 use prove::{Comparison, ComparisonRow, Ledger, Report, Written};
 use recover::proof::RestoredTo;
-use schema::{Attack, Effect, Finding, FindingClass, Incident, Lang, Severity, Stage as Part, Tactic};
+use schema::{Attack, Effect, Finding, FindingClass, IncidentReport, Lang, Severity, Stage as Part, Tactic};
 use serde_json::Value;
 
 use super::encryptor::Deed;
@@ -131,6 +131,8 @@ fn finding(line: &Value) -> Finding {
         actor: text(&line["actor"]["process"]["name"]),
         reasons: texts(&line["reasons"]),
         reasons_ja: texts(&line["reasons_ja"]),
+        uid: text(&line["finding_info"]["uid"]),
+        subjects: Vec::new(),
     }
 }
 
@@ -184,7 +186,7 @@ pub(super) fn not_observed() -> Vec<String> {
 
 /// Writes the report in both languages.
 pub(super) fn report(
-    incident: &Incident,
+    incident: &IncidentReport,
     script: &Script,
     ledger: &Ledger,
     dir: &Path,

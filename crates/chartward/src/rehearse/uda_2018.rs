@@ -15,7 +15,7 @@ use jiff::tz::TimeZone;
 use prove::{Fact, Ledger};
 use recover::status::{Limits, assess, look};
 use recover::vault::{Password, Vault};
-use schema::{Effect, Incident, Proof, Stage as Part};
+use schema::{Effect, IncidentReport, Proof, Stage as Part};
 use serde::Serialize;
 use serde_json::Value;
 
@@ -110,7 +110,7 @@ pub(crate) fn play(script: &Script, output: Output) -> anyhow::Result<Summary> {
         output.say(format_args!("\n{}", prove::sentence(&status, script.lang, &TimeZone::system())));
     }
     let proof = protected.map(|protected| protected.proof);
-    let incident = Incident {
+    let incident = IncidentReport {
         title: story::TITLE.to_owned(),
         synthetic: Some(story::SYNTHETIC.to_owned()),
         timeline: narrator.into_timeline(),

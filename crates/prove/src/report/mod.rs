@@ -15,7 +15,7 @@ use std::path::{Path, PathBuf};
 
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
-use schema::{Incident, Lang};
+use schema::{IncidentReport, Lang};
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
@@ -25,7 +25,7 @@ use crate::ledger::{Fact, Head, WrittenFile};
 /// A report on one incident, still to be written.
 #[derive(Debug, Clone)]
 pub struct Report<'a> {
-    incident: &'a Incident,
+    incident: &'a IncidentReport,
     written_at: Timestamp,
     zone: TimeZone,
     comparison: Option<&'a Comparison>,
@@ -83,7 +83,7 @@ impl Written {
 
 impl<'a> Report<'a> {
     /// A report with times in UTC until [`Report::zone`] says otherwise.
-    pub fn new(incident: &'a Incident, written_at: Timestamp) -> Self {
+    pub fn new(incident: &'a IncidentReport, written_at: Timestamp) -> Self {
         Report {
             incident,
             written_at,
@@ -135,7 +135,7 @@ impl<'a> Report<'a> {
         struct AsData<'a> {
             version: u32,
             written_at: Timestamp,
-            incident: &'a Incident,
+            incident: &'a IncidentReport,
             comparison: Option<&'a Comparison>,
             ledger: Option<&'a Head>,
         }

@@ -1,5 +1,5 @@
 use schema::{
-    Attack, Effect, Finding, FindingClass, Incident, Moment, Proof, Severity, SnapshotId, Stage, Tactic,
+    Attack, Effect, Finding, FindingClass, IncidentReport, Moment, Proof, Severity, SnapshotId, Stage, Tactic,
 };
 
 use super::*;
@@ -37,8 +37,8 @@ fn proof() -> Proof {
 }
 
 /// A rehearsal as the product tells it, with every part filled in.
-fn rehearsal() -> Incident {
-    Incident {
+fn rehearsal() -> IncidentReport {
+    IncidentReport {
         title: "Rehearsal of Uda 2018 / 宇陀市立病院2018年事案の訓練".into(),
         synthetic: Some(
             "Synthetic patients; the attacker is a harmless imitation confined to one folder.".into(),
@@ -125,6 +125,8 @@ fn rehearsal() -> Incident {
                 "suffix .KRAB of a known family: 12 files".into(),
             ],
             reasons_ja: vec!["構造のある内容が乱数と区別できないデータに置き換わった: 12ファイル".into()],
+            uid: "encryption.content-1".into(),
+            subjects: vec![],
         }],
         effect: Effect {
             patients_total: 3835,
@@ -163,7 +165,7 @@ fn comparison() -> Comparison {
     }
 }
 
-fn report<'a>(incident: &'a Incident, comparison: &'a Comparison) -> Report<'a> {
+fn report<'a>(incident: &'a IncidentReport, comparison: &'a Comparison) -> Report<'a> {
     Report::new(incident, at("05:56:00"))
         .zone(TimeZone::fixed(jiff::tz::offset(9)))
         .comparison(comparison)
@@ -173,8 +175,8 @@ fn report<'a>(incident: &'a Incident, comparison: &'a Comparison) -> Report<'a> 
 }
 
 /// An incident of which nothing is known.
-fn unknown() -> Incident {
-    Incident {
+fn unknown() -> IncidentReport {
+    IncidentReport {
         title: "Nothing known".into(),
         synthetic: None,
         timeline: Vec::new(),
@@ -315,6 +317,6 @@ fn the_written_files_are_what_the_ledger_records() {
         assert_eq!(hex::encode(Sha256::digest(content)), file.sha256);
     }
     let data: serde_json::Value = serde_json::from_slice(&fs::read(&written.json).unwrap()).unwrap();
-    let back: Incident = serde_json::from_value(data["incident"].clone()).unwrap();
+    let back: IncidentReport = serde_json::from_value(data["incident"].clone()).unwrap();
     assert_eq!(back, incident);
 }

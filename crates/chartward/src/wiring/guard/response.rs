@@ -11,7 +11,9 @@ use act::put_back::{Attributes, Bench, Damaged};
 use jiff::{SignedDuration, Timestamp};
 use observe::files::fanotify::Message;
 use observe::files::{Actor, PreImage, Stat, Touch, suffix_of};
-use schema::{Act, Action, Finding, FindingClass, Lang, Outcome, Reason, Severity};
+use schema::{
+    Act, Action, Entity, Finding, FindingClass, Lang, Outcome, Reason, Severity, Subject, SubjectRole,
+};
 use serde::Serialize;
 
 use super::report::{Report, Restored};
@@ -63,7 +65,7 @@ impl Guard {
             return Ok(false);
         }
         let now = Timestamp::now();
-        let finding = finding(actor, reasons, now);
+        let finding = finding(actor, reasons, &self.settings.dirs, now);
         if self.settings.response == Response::ObserveOnly {
             self.told.push(actor);
             tell(Report::Finding(finding));
@@ -216,7 +218,7 @@ impl Guard {
         let actions =
             self.frozen.get(&actor).map(|frozen| frozen.applied.actions.as_slice()).unwrap_or_default();
         let applied = actions.iter().filter(|action| action.outcome == Outcome::Applied);
-        applied.map(|Action { act: Act::Freeze { pid, .. }, .. }| *pid).collect()
+        applied.filter_map(|action| action.act.process()).map(|(pid, _)| pid).collect()
     }
 
     /// Says who is left frozen by a guard that ends. Nobody is released: the attacker is among them.
@@ -339,7 +341,7 @@ fn record(touch: &Touch, outcome: String, sha256: Option<String>) -> FileRecord 
     }
 }
 
-fn finding(actor: Actor, reasons: &[Reason], now: Timestamp) -> Finding {
+fn finding(actor: Actor, reasons: &[Reason], stores: &[PathBuf], now: Timestamp) -> Finding {
     let command =
         Stat::of(actor.pid).map_or_else(|| "a process that has ended".to_owned(), |stat| stat.command);
     let entry = &judge::gate::ENTRY;
@@ -354,7 +356,25 @@ fn finding(actor: Actor, reasons: &[Reason], now: Timestamp) -> Finding {
         actor: format!("process {} ({command})", actor.pid),
         reasons: reasons.iter().map(|reason| sentence(reason, Lang::En)).collect(),
         reasons_ja: reasons.iter().map(|reason| sentence(reason, Lang::Ja)).collect(),
+        uid: format!("{}-{}-{}-{}", entry.id, now.as_nanosecond(), actor.pid, actor.start_ticks),
+        subjects: subjects(actor, stores),
     }
+}
+
+/// Who did it, and what it was done to: this machine and its protected folders.
+fn subjects(actor: Actor, stores: &[PathBuf]) -> Vec<Subject> {
+    let target = |entity| Subject { role: SubjectRole::Target, entity };
+    let host = rustix::system::uname().nodename().to_string_lossy().to_lowercase();
+    let mut subjects = vec![
+        Subject {
+            role: SubjectRole::Actor,
+            entity: Entity::Process { pid: actor.pid, start_ticks: actor.start_ticks },
+        },
+        target(Entity::Host { name: host }),
+    ];
+    let stores = stores.iter().map(|store| store.to_string_lossy().into_owned());
+    subjects.extend(stores.map(|name| target(Entity::Store { name })));
+    subjects
 }
 
 fn sentence(reason: &Reason, lang: Lang) -> String {

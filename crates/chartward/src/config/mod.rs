@@ -1,0 +1,1 @@
+//! `chartward.toml`: what it may hold, and what is wrong with the one at hand.

@@ -1,0 +1,1 @@
+//! The web console: server-rendered pages, one small script, no other host.

@@ -1,0 +1,1 @@
+//! When backups, drills, exports and checks are due, and which were missed.

@@ -1,0 +1,1 @@
+//! Watchers as child processes: started with what they need and no more, heard, restarted.
