@@ -13,6 +13,7 @@ use super::backend::{Backend, FileKind};
 use super::codec::Codecs;
 use super::id::Id;
 use super::meta;
+use super::repository::Vault;
 use crate::Error;
 
 const STALE_AFTER: SignedDuration = SignedDuration::from_mins(30);
@@ -117,6 +118,19 @@ impl Drop for Lock {
         if let Some(keeper) = self.keeper.take() {
             let _ = keeper.join();
         }
+    }
+}
+
+/// Keeps everybody, stock restic included, from forgetting and pruning as long as it lives: both need the repository for
+/// themselves. Backups and restores go on beside it. A hold whose process was killed counts for nothing any more.
+pub struct Hold {
+    _lock: Lock,
+}
+
+impl Vault {
+    /// Takes a hold on the repository; fails while somebody prunes.
+    pub fn hold(&self) -> Result<Hold, Error> {
+        Ok(Hold { _lock: Lock::take(&self.backend, &self.codecs)? })
     }
 }
 

@@ -56,6 +56,7 @@ pub use check::{CheckLevel, CheckReport, Problem};
 pub use files::{Entry, SnapshotFiles};
 pub use id::Id;
 pub use key::KeyCost;
+pub use lock::Hold;
 pub use password::Password;
 pub use progress::{Phase, Progress};
 pub use repository::Vault;

@@ -198,3 +198,25 @@ fn a_lock_of_restic_that_wants_the_vault_for_itself_is_honoured() {
     place.backup();
     assert_eq!(fs::read_dir(place.vault_dir().join("locks")).unwrap().count(), 0);
 }
+
+#[test]
+fn a_held_vault_takes_backups_and_lets_nobody_forget_or_prune() {
+    let Some(restic) = testkit::tool("a_held_vault_takes_backups_and_lets_nobody_forget_or_prune", "restic")
+    else {
+        return;
+    };
+    let place = Place::new();
+    place.write("record.txt", "MSH|^~\\&|");
+    place.backup();
+    let hold = place.vault.hold().unwrap();
+    place.write("record.txt", "MSH|^~\\&|later");
+    place.backup();
+    place.restic(&restic, &["backup", place.source().to_str().unwrap()]);
+    let forget = ["forget", "--keep-last", "1", "--group-by", "", "--prune"];
+    let refused = place.restic_unchecked(&restic, &forget);
+    assert!(!refused.status.success());
+    let said = String::from_utf8_lossy(&refused.stderr).into_owned();
+    assert!(said.contains("already locked"), "{said}");
+    drop(hold);
+    place.restic(&restic, &forget);
+}
