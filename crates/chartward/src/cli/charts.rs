@@ -1,5 +1,6 @@
 //! `chartward charts`: read-only charts while the EMR is down, from the newest proven snapshot.
 
+mod serve;
 mod terminal;
 
 use std::fs;
@@ -43,6 +44,8 @@ enum Command {
         #[command(flatten)]
         from: FromArgs,
     },
+    /// Let browsers search and read charts, with nothing but the vault
+    Serve(serve::ServeArgs),
 }
 
 #[derive(clap::Args)]
@@ -79,6 +82,7 @@ pub(crate) fn run(args: ChartsArgs) -> anyhow::Result<ExitCode> {
         Command::Show { patient, html, from } => {
             with_records(from, |reading| show(reading, &PatientId(patient), html))
         }
+        Command::Serve(args) => serve::run(args),
     }
 }
 

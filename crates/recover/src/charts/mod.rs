@@ -26,7 +26,7 @@ use std::path::PathBuf;
 use jiff::civil::Date;
 use schema::PatientId;
 
-pub use html::page;
+pub use html::{entrance_page, list_page, page};
 pub use model::{
     Agent, Alert, AlertKind, Allergy, Answer, Banner, Bed, Chart, Course, Drug, Given, Infection, Item,
     LabFlag, LabResult, LabSeries, Meal, Medication, Note, Outcome, Problem, Provenance, Route, Sex, Stay,

@@ -12,7 +12,7 @@ use jiff::{SignedDuration, Timestamp};
 use observe::files::fanotify::Message;
 use observe::files::{Actor, PreImage, Stat, Touch, suffix_of};
 use schema::{
-    Act, Action, Entity, Finding, FindingClass, Lang, Outcome, Reason, Severity, Subject, SubjectRole,
+    Entity, Finding, FindingClass, Lang, Outcome, Reason, Severity, Subject, SubjectRole,
 };
 use serde::Serialize;
 
@@ -242,7 +242,7 @@ impl Guard {
         let Some(frozen) = self.frozen.get_mut(&actor) else { return Ok(()) };
         let actions = &frozen.applied.actions;
         let known = |pid: i32| {
-            actions.iter().any(|a| matches!(a.act, Act::Freeze { pid: known, .. } if known == pid))
+            actions.iter().any(|a| a.act.process().is_some_and(|(known, _)| known == pid))
         };
         let members = self.lineage.members(actor).iter();
         let fresh: Vec<(i32, u64)> = members.copied().filter(|(pid, _)| !known(*pid)).collect();

@@ -1,5 +1,6 @@
 //! One chart as one page that needs nothing else: read on a tablet, printed on paper, in Japanese or English.
 
+mod list;
 mod sections;
 
 use jiff::tz::TimeZone;
@@ -8,6 +9,8 @@ use schema::Lang;
 
 use super::model::{AlertKind, Chart, Provenance};
 use super::words::{self, Basis, Origin};
+
+pub use list::{entrance_page, list_page};
 
 const STYLE: &str = include_str!("chart.css");
 

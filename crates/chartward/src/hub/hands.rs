@@ -1,0 +1,250 @@
+//! The hands: one thread that carries out what the core decided, in order, and says what came of it.
+//!
+//! Applying makes no choice. What was in force when the hub died is in force again after its next start: an
+//! order to apply what is applied already changes nothing.
+
+use std::collections::HashMap;
+use std::net::IpAddr;
+use std::path::PathBuf;
+use std::process::Child;
+use std::sync::Arc;
+use std::thread::{self, JoinHandle};
+use std::time::Duration;
+
+use act::never::NeverTouch;
+use act::wall::Wall;
+use crossbeam_channel::{Receiver, Sender};
+use jiff::Timestamp;
+use schema::{Act, Countermeasure, CountermeasureId, Outcome};
+
+use super::keeper::Keeper;
+use crate::output::printable;
+
+/// Bans that come together are one change of the kernel's table, and no more than this many.
+const BATCH_MAX: usize = 256;
+
+/// Something to do.
+#[derive(Debug, Clone)]
+pub(crate) enum Order {
+    Apply(Countermeasure),
+    Undo(Countermeasure),
+}
+
+/// What came of an order.
+#[derive(Debug, Clone)]
+pub(crate) struct Done {
+    pub(crate) id: CountermeasureId,
+    pub(crate) at: Timestamp,
+    pub(crate) undo: bool,
+    /// In words: what the kernel or the receiver said, or why it could not be done.
+    pub(crate) result: Result<String, String>,
+}
+
+/// What the hands need.
+pub(crate) struct Tools {
+    pub(crate) wall: Wall,
+    pub(crate) never: NeverTouch,
+    /// State folder: where plans of frozen processes lie.
+    pub(crate) state: PathBuf,
+    pub(crate) keeper: Arc<Keeper>,
+    /// Starts a backup of the named store at once.
+    pub(crate) snapshot_now: Box<dyn Fn(&str) -> Result<String, String> + Send>,
+    /// Starts the downtime viewer.
+    pub(crate) start_viewer: Box<dyn Fn() -> Result<(Child, String), String> + Send>,
+}
+
+/// Starts the thread; it ends when `orders` is closed.
+pub(crate) fn start(tools: Tools, orders: Receiver<Order>, done: Sender<Done>) -> std::io::Result<JoinHandle<()>> {
+    thread::Builder::new().name("hands".into()).spawn(move || {
+        let mut hands = Hands { tools, done, holds: HashMap::new(), viewer: None };
+        while let Ok(first) = orders.recv() {
+            let mut batch = vec![first];
+            batch.extend(orders.try_iter().take(BATCH_MAX - 1));
+            hands.carry_out(batch);
+        }
+        hands.close();
+    })
+}
+
+struct Hands {
+    tools: Tools,
+    done: Sender<Done>,
+    holds: HashMap<CountermeasureId, recover::vault::Hold>,
+    viewer: Option<(CountermeasureId, Child)>,
+}
+
+impl Hands {
+    /// Consecutive bans go out together, everything else one by one, in order.
+    fn carry_out(&mut self, batch: Vec<Order>) {
+        let mut bans: Vec<Countermeasure> = Vec::new();
+        for order in batch {
+            match order {
+                Order::Apply(measure) if matches!(measure.act, Act::BlockAddress { .. }) => bans.push(measure),
+                other => {
+                    self.ban(std::mem::take(&mut bans));
+                    self.one(other);
+                }
+            }
+        }
+        self.ban(bans);
+    }
+
+    fn ban(&mut self, measures: Vec<Countermeasure>) {
+        let targets: Vec<(IpAddr, Option<Duration>)> = measures
+            .iter()
+            .filter_map(|measure| match measure.act {
+                Act::BlockAddress { address } => Some((address, lasts(measure))),
+                _ => None,
+            })
+            .collect();
+        if targets.is_empty() {
+            return;
+        }
+        let result = self.tools.wall.ban(&targets).map_err(|error| chain(&error));
+        let result = result.map(|()| "the kernel drops packets from and to this address".to_owned());
+        for measure in measures {
+            self.tell(measure.id, false, result.clone());
+        }
+    }
+
+    fn one(&mut self, order: Order) {
+        let (measure, undo) = match order {
+            Order::Apply(measure) => (measure, false),
+            Order::Undo(measure) => (measure, true),
+        };
+        let result = if undo { self.undo(&measure) } else { self.apply(&measure) };
+        self.tell(measure.id, undo, result);
+    }
+
+    fn tell(&self, id: CountermeasureId, undo: bool, result: Result<String, String>) {
+        // The core is gone only when the hub ends, and then asks nothing any more.
+        let _ = self.done.send(Done { id, at: Timestamp::now(), undo, result });
+    }
+
+    fn apply(&mut self, measure: &Countermeasure) -> Result<String, String> {
+        if let Some(entry) = self.tools.never.forbids(&measure.act) {
+            return Err(format!("the never-touch list names it: {entry}"));
+        }
+        match &measure.act {
+            Act::Freeze { pid, start_ticks } => self.freeze(*pid, *start_ticks, &measure.because),
+            Act::FreezeCgroup { path } => act::cgroup::freeze(path)
+                .map(|()| format!("every process of {path} stands still"))
+                .map_err(|error| chain(&error)),
+            Act::BlockAddress { address } => {
+                self.tools.wall.ban(&[(*address, lasts(measure))]).map_err(|error| chain(&error))?;
+                Ok("the kernel drops packets from and to this address".to_owned())
+            }
+            Act::IsolateHost { address } => {
+                self.tools.wall.isolate(*address, lasts(measure)).map_err(|error| chain(&error))?;
+                Ok("this host reaches only the vault, the console and the named hosts".to_owned())
+            }
+            Act::SnapshotNow { protect } => (self.tools.snapshot_now)(protect),
+            Act::LockVault => {
+                let hold = self.tools.keeper.hold().map_err(|error| format!("{error:#}"))?;
+                self.holds.insert(measure.id, hold);
+                Ok("nobody can forget or prune in the vault, stock restic included".to_owned())
+            }
+            Act::StartViewer => self.start_viewer(measure.id),
+            Act::Notify { channel } => Err(format!("the notice to {channel} goes through the outbox")),
+        }
+    }
+
+    fn undo(&mut self, measure: &Countermeasure) -> Result<String, String> {
+        match &measure.act {
+            Act::Freeze { pid, .. } => act::freeze::release(&self.tools.state, *pid, Timestamp::now())
+                .map(|actions| format!("{} processes go on", actions.len()))
+                .map_err(|error| chain(&error)),
+            Act::FreezeCgroup { path } => act::cgroup::thaw(path)
+                .map(|()| format!("the processes of {path} go on"))
+                .map_err(|error| chain(&error)),
+            Act::BlockAddress { address } => self
+                .tools
+                .wall
+                .unban(&[*address])
+                .map(|()| "packets pass again".to_owned())
+                .map_err(|error| chain(&error)),
+            Act::IsolateHost { address } => self
+                .tools
+                .wall
+                .release(*address)
+                .map(|()| "the host reaches everything again".to_owned())
+                .map_err(|error| chain(&error)),
+            Act::LockVault => {
+                self.holds.remove(&measure.id);
+                Ok("the vault may be pruned again".to_owned())
+            }
+            Act::StartViewer => {
+                self.stop_viewer();
+                Ok("the viewer is stopped".to_owned())
+            }
+            Act::SnapshotNow { .. } => Ok("a snapshot stays in the vault; there is nothing to take back".to_owned()),
+            Act::Notify { .. } => Err("a notice that was delivered cannot be taken back".to_owned()),
+        }
+    }
+
+    fn freeze(&self, pid: i32, start_ticks: u64, because: &str) -> Result<String, String> {
+        let now = Timestamp::now();
+        let plan = act::freeze::plan(&[(pid, start_ticks)], because, now);
+        if plan.acts.is_empty() {
+            return Err("the process has ended".to_owned());
+        }
+        let actions = act::freeze::apply(&plan, &self.tools.never, now);
+        act::freeze::remember(
+            &self.tools.state,
+            &act::freeze::Applied { plan: plan.clone(), actions: actions.clone() },
+        )
+        .map_err(|error| chain(&error))?;
+        let failed = actions.iter().find_map(|action| match &action.outcome {
+            Outcome::Failed { cause } => Some(cause.clone()),
+            Outcome::NeverTouch => Some("the never-touch list names one of its processes".to_owned()),
+            Outcome::Applied | Outcome::Undone => None,
+        });
+        match failed {
+            Some(cause) => Err(cause),
+            None => Ok(format!("{} processes stand still", actions.len())),
+        }
+    }
+
+    fn start_viewer(&mut self, id: CountermeasureId) -> Result<String, String> {
+        if let Some((_, child)) = &mut self.viewer
+            && child.try_wait().is_ok_and(|ended| ended.is_none())
+        {
+            return Ok("the viewer runs already".to_owned());
+        }
+        let (child, where_to) = (self.tools.start_viewer)()?;
+        self.viewer = Some((id, child));
+        Ok(where_to)
+    }
+
+    fn stop_viewer(&mut self) {
+        if let Some((_, mut child)) = self.viewer.take() {
+            let _ = child.kill();
+            let _ = child.wait();
+        }
+    }
+
+    /// The wall and what is frozen stay as they are when the hub ends: an attacker must not go on because a
+    /// service was stopped. The viewer and the vault's lock live with the hub and come back with it.
+    fn close(&mut self) {
+        self.stop_viewer();
+        self.holds.clear();
+    }
+}
+
+/// How long it is to last from now on: what is adopted after a restart ends when it was meant to.
+fn lasts(measure: &Countermeasure) -> Option<Duration> {
+    let seconds = measure.lasts_seconds?;
+    let gone = measure.applied_at.map_or(0, |at| Timestamp::now().duration_since(at).as_secs().max(0));
+    Some(Duration::from_secs(seconds.saturating_sub(gone.unsigned_abs()).max(1)))
+}
+
+/// An error with its causes, as one line that cannot command a terminal.
+fn chain(error: &(dyn std::error::Error + 'static)) -> String {
+    let mut words = vec![error.to_string()];
+    let mut cause = error.source();
+    while let Some(error) = cause {
+        words.push(error.to_string());
+        cause = error.source();
+    }
+    printable(&words.join(": "))
+}
