@@ -1,0 +1,110 @@
+//! What holds where the file says nothing. The table of fields repeats these in words; a test compares both.
+
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+
+use jiff::{SignedDuration, civil};
+use schema::{Lang, Severity};
+
+use super::types::{Check, Console, Lake, Schedule, Timing, Viewer, Wall, When};
+use super::value::{Level, Period, Size, TimeOfDay};
+
+const LOOPBACK: IpAddr = IpAddr::V4(Ipv4Addr::LOCALHOST);
+
+pub(crate) fn lang() -> Lang {
+    Lang::Ja
+}
+
+pub(crate) fn share_look_every() -> Period {
+    Period(SignedDuration::from_secs(10))
+}
+
+pub(crate) fn guard_store_max() -> Size {
+    Size(2 << 30)
+}
+
+pub(crate) fn all_detectors() -> Vec<String> {
+    vec!["*".to_owned()]
+}
+
+pub(crate) fn high() -> Level {
+    Level(Severity::High)
+}
+
+pub(crate) fn deadline() -> Period {
+    Period(SignedDuration::from_mins(10))
+}
+
+pub(crate) fn lasts() -> Period {
+    Period(SignedDuration::from_hours(4))
+}
+
+pub(crate) fn submission() -> u16 {
+    587
+}
+
+pub(crate) fn lines_per_second_max() -> u32 {
+    2_000
+}
+
+pub(crate) fn retry() -> Period {
+    Period(SignedDuration::from_mins(5))
+}
+
+pub(crate) fn retries() -> u32 {
+    3
+}
+
+pub(crate) fn read_data() -> bool {
+    true
+}
+
+pub(crate) fn backup() -> Timing {
+    timing(When::Every(Period(SignedDuration::from_mins(15))))
+}
+
+pub(crate) fn drill() -> Timing {
+    timing(When::DailyAt(TimeOfDay(civil::time(2, 14, 0, 0))))
+}
+
+pub(crate) fn check() -> When {
+    When::Every(Period(SignedDuration::from_hours(7 * 24)))
+}
+
+pub(crate) fn export() -> When {
+    When::Every(Period(SignedDuration::from_hours(24)))
+}
+
+fn timing(when: When) -> Timing {
+    Timing { when, timeout: None, retry: retry(), retries: retries() }
+}
+
+impl Default for Console {
+    fn default() -> Self {
+        let listen = SocketAddr::new(LOOPBACK, 8443);
+        Console { listen, names: Vec::new(), certificate: None, key: None, tls: true }
+    }
+}
+
+impl Default for Wall {
+    fn default() -> Self {
+        Wall { command: vec!["nft".to_owned()], reachable: Vec::new() }
+    }
+}
+
+impl Default for Lake {
+    fn default() -> Self {
+        Lake { dir: None, retention_days: 400, region: "local".to_owned(), account: "chartward".to_owned() }
+    }
+}
+
+impl Default for Schedule {
+    fn default() -> Self {
+        Schedule { check: Check { timing: timing(check()), read_data: read_data() }, export: None }
+    }
+}
+
+impl Default for Viewer {
+    fn default() -> Self {
+        Viewer { listen: SocketAddr::new(LOOPBACK, 8444) }
+    }
+}

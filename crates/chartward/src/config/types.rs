@@ -1,0 +1,381 @@
+//! The configuration as values. Everything that has a default is filled in; what was left out is `None` or empty.
+
+use std::net::{IpAddr, SocketAddr};
+use std::path::PathBuf;
+
+use jiff::tz::TimeZone;
+use schema::{ActKind, Lang, WatcherClass};
+use serde::Deserialize;
+
+use super::defaults;
+use super::raw;
+use super::value::{Level, Network, Period, Secret, Size, TimeOfDay, Zone};
+
+/// The whole of `chartward.toml`.
+#[derive(Debug, Clone, PartialEq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Config {
+    /// State folder; `None`: the default one.
+    pub(crate) state: Option<PathBuf>,
+    /// Language of notices, and of the console until somebody chooses another one.
+    #[serde(default = "defaults::lang")]
+    pub(crate) lang: Lang,
+    /// Name of the hospital, as people read it.
+    #[serde(default)]
+    pub(crate) hospital: String,
+    /// Time zone of times of the day; `None`: the machine's.
+    timezone: Option<Zone>,
+    #[serde(default)]
+    pub(crate) console: Console,
+    pub(crate) vault: Option<Vault>,
+    #[serde(default)]
+    pub(crate) protect: Vec<Protect>,
+    #[serde(default)]
+    pub(crate) watch: Vec<Watch>,
+    #[serde(default)]
+    pub(crate) playbook: Vec<Playbook>,
+    #[serde(default)]
+    pub(crate) never_touch: NeverTouch,
+    #[serde(default)]
+    pub(crate) wall: Wall,
+    #[serde(default)]
+    pub(crate) notify: Vec<Notify>,
+    #[serde(default)]
+    pub(crate) lake: Lake,
+    #[serde(default)]
+    pub(crate) schedule: Schedule,
+    #[serde(default)]
+    pub(crate) viewer: Viewer,
+}
+
+impl Config {
+    /// The zone that times of the day are meant in.
+    pub(crate) fn zone(&self) -> TimeZone {
+        self.timezone.as_ref().map_or_else(TimeZone::system, |zone| zone.0.clone())
+    }
+}
+
+/// The web console.
+#[derive(Debug, Clone, PartialEq, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub(crate) struct Console {
+    pub(crate) listen: SocketAddr,
+    /// Names and addresses under which browsers reach it, for the certificate that is made.
+    pub(crate) names: Vec<String>,
+    /// PEM files of a certificate of the hospital's own; `None`: one is made.
+    pub(crate) certificate: Option<PathBuf>,
+    pub(crate) key: Option<PathBuf>,
+    /// `false` only on loopback.
+    pub(crate) tls: bool,
+}
+
+/// The vault that everything is backed up into.
+#[derive(Debug, Clone, PartialEq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Vault {
+    pub(crate) dir: PathBuf,
+    pub(crate) passphrase: Secret,
+    /// Address of the machine that holds it: an isolated host still reaches it.
+    pub(crate) address: Option<IpAddr>,
+}
+
+/// Something that is backed up and drilled.
+#[derive(Debug, Clone, PartialEq, Deserialize)]
+#[serde(try_from = "raw::Protect")]
+pub(crate) struct Protect {
+    pub(crate) name: String,
+    /// Name of the host whose records these are, as findings have it.
+    pub(crate) host: Option<String>,
+    /// Address of that host: what is isolated.
+    pub(crate) address: Option<IpAddr>,
+    pub(crate) source: Source,
+    pub(crate) exclude: Vec<PathBuf>,
+    pub(crate) backup: Timing,
+    pub(crate) drill: Timing,
+    /// Where a drill restores to; `None`: in memory where it fits.
+    pub(crate) sandbox: Option<PathBuf>,
+}
+
+/// Where the records are.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) enum Source {
+    /// On this machine.
+    Paths(Vec<PathBuf>),
+    /// On a server where nothing of ours runs.
+    Share(Share),
+}
+
+impl Source {
+    /// The folders to read.
+    pub(crate) fn paths(&self) -> Vec<PathBuf> {
+        match self {
+            Source::Paths(paths) => paths.clone(),
+            Source::Share(share) => vec![share.dir.clone()],
+        }
+    }
+}
+
+/// A file share of a server where nothing of ours runs.
+#[derive(Debug, Clone, PartialEq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Share {
+    /// Where it is mounted on this machine.
+    pub(crate) dir: PathBuf,
+    /// Address of the server: what is isolated.
+    pub(crate) address: Option<IpAddr>,
+    /// How often it is looked at.
+    #[serde(default = "defaults::share_look_every")]
+    pub(crate) look_every: Period,
+    /// How many canary files are laid into it; 0 for none, as where it is mounted read-only.
+    #[serde(default)]
+    pub(crate) canaries: u32,
+}
+
+/// When a job runs and how long it may take.
+#[derive(Debug, Clone, PartialEq, Deserialize)]
+#[serde(try_from = "raw::Timing")]
+pub(crate) struct Timing {
+    pub(crate) when: When,
+    /// A run that takes longer is ended and has failed; `None`: the default of its kind.
+    pub(crate) timeout: Option<Period>,
+    /// After a run that failed it is tried again after this, at most [`Timing::retries`] times; then at the next time.
+    pub(crate) retry: Period,
+    pub(crate) retries: u32,
+}
+
+/// When a job runs.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum When {
+    Every(Period),
+    DailyAt(TimeOfDay),
+}
+
+/// A watcher: a program whose lines the hub takes in.
+#[derive(Debug, Clone, PartialEq, Deserialize)]
+#[serde(try_from = "raw::Watch")]
+pub(crate) struct Watch {
+    pub(crate) name: String,
+    pub(crate) class: WatcherClass,
+    pub(crate) program: Program,
+    /// The user it runs as; `None`: the hub chooses by what it is.
+    pub(crate) user: Option<String>,
+    /// Files and folders that it may read besides what it watches.
+    pub(crate) read: Vec<PathBuf>,
+    /// Whether it may open connections.
+    pub(crate) network: bool,
+    /// Lines above this are dropped and counted.
+    pub(crate) lines_per_second_max: u32,
+}
+
+/// What a watcher runs.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) enum Program {
+    Guard(Guard),
+    Share(Share),
+    /// Program and arguments; no shell.
+    Exec(Vec<String>),
+}
+
+/// `chartward guard`.
+#[derive(Debug, Clone, PartialEq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Guard {
+    pub(crate) dirs: Vec<PathBuf>,
+    /// Where pre-images lie; `None`: below the state folder.
+    pub(crate) store: Option<PathBuf>,
+    /// The most that pre-images take.
+    #[serde(default = "defaults::guard_store_max")]
+    pub(crate) store_max: Size,
+}
+
+/// Which findings cause which acts.
+#[derive(Debug, Clone, PartialEq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Playbook {
+    pub(crate) name: String,
+    pub(crate) watchers: Vec<WatcherClass>,
+    /// Globs of detector ids, such as `encryption.*`.
+    #[serde(default = "defaults::all_detectors")]
+    pub(crate) detectors: Vec<String>,
+    #[serde(default = "defaults::high")]
+    pub(crate) severity_min: Level,
+    pub(crate) acts: Vec<ActKind>,
+    #[serde(default)]
+    pub(crate) approval: Approval,
+    /// How long a plan may wait for approval.
+    #[serde(default = "defaults::deadline")]
+    pub(crate) deadline: Period,
+    /// How long an act holds before it is taken back by itself.
+    #[serde(default = "defaults::lasts")]
+    pub(crate) lasts: Period,
+    /// Who is told, for the act `notify`.
+    #[serde(default)]
+    pub(crate) channels: Vec<String>,
+}
+
+/// Who must agree before an act is carried out.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub(crate) enum Approval {
+    /// Nobody, once the act is armed for the class of watcher.
+    None,
+    /// A person.
+    #[default]
+    Person,
+}
+
+/// What no act ever touches, whoever asks.
+#[derive(Debug, Clone, PartialEq, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub(crate) struct NeverTouch {
+    pub(crate) addresses: Vec<Network>,
+    /// Names of hosts, as the configuration has them.
+    pub(crate) hosts: Vec<String>,
+    /// Names in `/proc/PID/comm`.
+    pub(crate) commands: Vec<String>,
+    /// Paths below the cgroup mount.
+    pub(crate) cgroups: Vec<String>,
+}
+
+/// The packet filter.
+#[derive(Debug, Clone, PartialEq, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub(crate) struct Wall {
+    /// Program and arguments that take nftables commands on their standard input.
+    pub(crate) command: Vec<String>,
+    /// What an isolated host still reaches, besides the vault and the console.
+    pub(crate) reachable: Vec<IpAddr>,
+}
+
+/// A channel through which people are told.
+#[derive(Debug, Clone, PartialEq, Deserialize)]
+#[serde(try_from = "raw::Notify")]
+pub(crate) struct Notify {
+    pub(crate) name: String,
+    pub(crate) severity_min: Level,
+    /// `None`: the language of the configuration.
+    pub(crate) lang: Option<Lang>,
+    pub(crate) channel: Channel,
+}
+
+/// How a notice travels.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) enum Channel {
+    Smtp(Smtp),
+    Webhook(Webhook),
+    Syslog(Syslog),
+    Lamp(Lamp),
+}
+
+/// A mail.
+#[derive(Debug, Clone, PartialEq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Smtp {
+    pub(crate) server: String,
+    #[serde(default = "defaults::submission")]
+    pub(crate) port: u16,
+    #[serde(default)]
+    pub(crate) tls: SmtpTls,
+    pub(crate) from: String,
+    pub(crate) to: Vec<String>,
+    pub(crate) user: Option<String>,
+    pub(crate) password: Option<Secret>,
+}
+
+/// How a mail server is reached.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub(crate) enum SmtpTls {
+    /// In the clear first, then STARTTLS or nothing is sent (port 587).
+    #[default]
+    Starttls,
+    /// From the first byte (port 465).
+    Tls,
+    /// In the clear: a relay inside the hospital.
+    None,
+}
+
+/// JSON over HTTP.
+#[derive(Debug, Clone, PartialEq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Webhook {
+    pub(crate) url: String,
+    /// Sent as `Authorization: Bearer`.
+    pub(crate) token: Option<Secret>,
+}
+
+/// RFC 5424.
+#[derive(Debug, Clone, PartialEq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Syslog {
+    pub(crate) address: SocketAddr,
+    #[serde(default)]
+    pub(crate) transport: Transport,
+}
+
+/// How syslog travels.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub(crate) enum Transport {
+    #[default]
+    Udp,
+    Tcp,
+}
+
+/// A signal lamp that is switched over HTTP.
+#[derive(Debug, Clone, PartialEq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Lamp {
+    /// What is asked for when something is wrong; `{severity}` stands for 1 to 5.
+    pub(crate) on: String,
+    /// What is asked for when it is over.
+    pub(crate) off: Option<String>,
+    pub(crate) user: Option<String>,
+    pub(crate) password: Option<Secret>,
+}
+
+/// The lake of findings, flows and logins.
+#[derive(Debug, Clone, PartialEq, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub(crate) struct Lake {
+    /// `None`: `lake` in the state folder.
+    pub(crate) dir: Option<PathBuf>,
+    pub(crate) retention_days: u32,
+    /// Partition names, as Amazon Security Lake has them.
+    pub(crate) region: String,
+    pub(crate) account: String,
+}
+
+/// Jobs that belong to no single thing that is protected.
+#[derive(Debug, Clone, PartialEq, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub(crate) struct Schedule {
+    pub(crate) check: Check,
+    /// `None`: the ledger is not given out by itself.
+    pub(crate) export: Option<Export>,
+}
+
+/// Looking for damage in the vault.
+#[derive(Debug, Clone, PartialEq, Deserialize)]
+#[serde(try_from = "raw::Check")]
+pub(crate) struct Check {
+    pub(crate) timing: Timing,
+    /// Whether every byte is read, not only the structure.
+    pub(crate) read_data: bool,
+}
+
+/// Giving out copies of the ledger.
+#[derive(Debug, Clone, PartialEq, Deserialize)]
+#[serde(try_from = "raw::Export")]
+pub(crate) struct Export {
+    pub(crate) timing: Timing,
+    /// Where the copies go: another medium.
+    pub(crate) dir: PathBuf,
+}
+
+/// The downtime viewer.
+#[derive(Debug, Clone, PartialEq, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub(crate) struct Viewer {
+    pub(crate) listen: SocketAddr,
+}
