@@ -220,7 +220,7 @@ mod tests {
         let now = Timestamp::now();
         assert!(plan(&[(pid, start + 1)], "test", now).acts.is_empty());
         let good = plan(&[(pid, start)], "test", now);
-        let never = NeverTouch { commands: vec!["sleep".into()], ..NeverTouch::default() };
+        let never = NeverTouch::of_commands(vec!["sleep".into()]);
         assert_eq!(apply(&good, &never, now)[0].outcome, Outcome::NeverTouch);
         let late = now + SignedDuration::from_secs(60);
         assert!(matches!(apply(&good, &NeverTouch::default(), late)[0].outcome, Outcome::Failed { .. }));

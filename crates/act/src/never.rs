@@ -34,6 +34,11 @@ pub struct NeverTouch {
 }
 
 impl NeverTouch {
+    /// The list of those who only spare commands, as the guard's own command line names them.
+    pub fn of_commands(commands: Vec<String>) -> Self {
+        Self { commands, ..Self::default() }
+    }
+
     /// Adds the addresses of something that is never touched; `what` says in the console what it is: `the vault`, `this machine`,
     /// or a name of [`NeverTouch::hosts`].
     pub fn know(&mut self, what: &str, addresses: impl IntoIterator<Item = IpAddr>) {
