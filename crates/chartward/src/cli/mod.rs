@@ -5,6 +5,7 @@
 
 pub(crate) mod backup;
 mod charts;
+mod confine;
 pub(crate) mod drill;
 mod guard;
 mod lang;
@@ -18,6 +19,7 @@ mod sample;
 pub(crate) mod sandbox;
 mod snapshots;
 mod status;
+mod supervise;
 mod vault;
 mod vault_args;
 
@@ -70,6 +72,10 @@ enum Command {
     /// Check the signed ledger, or give out a copy of it
     Prove(prove::ProveArgs),
     #[command(hide = true)]
+    Confine(confine::ConfineArgs),
+    #[command(hide = true)]
+    Supervise(supervise::SuperviseArgs),
+    #[command(hide = true)]
     SimulateEncryptor(crate::rehearse::EncryptorArgs),
 }
 
@@ -97,6 +103,8 @@ fn run(command: Command) -> anyhow::Result<ExitCode> {
         Command::Charts(args) => charts::run(args),
         Command::Guard(args) => guard::run(args),
         Command::Prove(args) => prove::run(args),
+        Command::Confine(args) => confine::run(args),
+        Command::Supervise(args) => supervise::run(args),
         Command::SimulateEncryptor(args) => rehearse::run_encryptor(&args),
     }
 }

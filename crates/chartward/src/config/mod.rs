@@ -1,10 +1,17 @@
 //! `chartward.toml`: what it may hold, and what is wrong with the one at hand.
 
 mod defaults;
+mod fields;
+mod load;
+mod nearest;
+mod problem;
 mod raw;
+mod shape;
 mod types;
 mod value;
 mod words;
 
+pub(crate) use load::{Checked, check, find};
+pub(crate) use problem::{ConfigErrors, Gravity, Problem};
 pub(crate) use types::*;
 pub(crate) use value::{Level, Network, Period, Secret, Size, TimeOfDay};

@@ -1,0 +1,139 @@
+//! What is done about findings, and what never is.
+
+use super::{
+    COMMAND, DAY, ENTRIES_MAX, Field, Kind, MINUTE, NAMES, SEVERITY, Shape, TEXTS, default, required,
+};
+
+pub(super) static PLAYBOOK: Shape = Shape { fields: FIELDS, one_of: &[] };
+
+const FIELDS: &[Field] = &[
+    required("name", Kind::Name, r#""ransomware""#, "Its name.", "名前。"),
+    required(
+        "watchers",
+        Kind::List {
+            of: &Kind::OneOf(&["guard", "share", "sensor", "logs", "mail", "external"]),
+            min: 1,
+            max: 6,
+        },
+        r#"["guard", "share"]"#,
+        "Classes of watchers whose findings count.",
+        "対象とする監視の種類。",
+    ),
+    default(
+        "detectors",
+        Kind::List { of: &Kind::Glob, min: 1, max: ENTRIES_MAX },
+        r#"["*"]"#,
+        "Detectors whose findings count; `*` stands for anything, as in \"encryption.*\".",
+        "対象とする検知器。\"encryption.*\" のように * が使えます。",
+    ),
+    default(
+        "severity_min",
+        SEVERITY,
+        r#""high""#,
+        "The least severity that counts.",
+        "対象とする最小の重大度。",
+    ),
+    required(
+        "acts",
+        Kind::List {
+            of: &Kind::OneOf(&[
+                "notify",
+                "snapshot_now",
+                "lock_vault",
+                "start_viewer",
+                "block_address",
+                "isolate_host",
+                "freeze",
+                "freeze_cgroup",
+            ]),
+            min: 1,
+            max: 8,
+        },
+        r#"["notify", "snapshot_now", "isolate_host"]"#,
+        "What is done, in this order.",
+        "行う対処。この順に行います。",
+    ),
+    default(
+        "approval",
+        Kind::OneOf(&["none", "person"]),
+        r#""person""#,
+        "Who must agree first: a person, or nobody once the act is armed.",
+        "事前の承認。person は人が承認し、none は対処が有効なら承認なしで行います。",
+    ),
+    default(
+        "deadline",
+        Kind::Period { min: 10, max: 7 * DAY },
+        r#""10m""#,
+        "How long a plan waits for approval; later it may no longer be carried out.",
+        "承認を待つ時間。過ぎたら実行できなくなります。",
+    ),
+    default(
+        "lasts",
+        Kind::Period { min: MINUTE, max: 30 * DAY },
+        r#""4h""#,
+        "How long an act holds before it is taken back by itself.",
+        "対処の続く時間。過ぎたら自動で元に戻します。",
+    ),
+    default(
+        "channels",
+        NAMES,
+        "[]",
+        "Who is told by the act `notify`: names of `[[notify]]`.",
+        "対処 notify で知らせる先。[[notify]] の名前を書きます。",
+    ),
+];
+
+pub(super) static NEVER_TOUCH: Shape = Shape {
+    fields: &[
+        default(
+            "addresses",
+            Kind::List { of: &Kind::Network, min: 0, max: 10_000 },
+            "[]",
+            "Addresses and networks that are never blocked or isolated.",
+            "遮断も隔離もしないアドレスとネットワーク。",
+        ),
+        default(
+            "hosts",
+            TEXTS,
+            "[]",
+            "Hosts that are never isolated, as `host` of `[[protect]]` and findings name them.",
+            "隔離しない機械。[[protect]] の host や検知結果に出る名前で書きます。",
+        ),
+        default(
+            "commands",
+            TEXTS,
+            "[]",
+            "Commands whose processes are never frozen, by their name in /proc/PID/comm.",
+            "停止させないコマンド。/proc/PID/comm の名前で書きます。",
+        ),
+        default(
+            "cgroups",
+            TEXTS,
+            "[]",
+            "Control groups that are never frozen, such as \"/system.slice/ventilator.service\".",
+            "停止させないコントロールグループ。例: \"/system.slice/ventilator.service\"",
+        ),
+    ],
+    one_of: &[],
+};
+
+pub(super) static WALL: Shape = Shape {
+    fields: &[
+        default(
+            "command",
+            COMMAND,
+            r#"["nft"]"#,
+            "The program that takes nftables commands on its standard input, with arguments; one that reaches the \
+             hospital's gateway is possible.",
+            "nftables の命令を標準入力で受け取るプログラムと引数。病院のゲートウェイにつなぐものにもできます。",
+        ),
+        default(
+            "reachable",
+            Kind::List { of: &Kind::Address, min: 0, max: ENTRIES_MAX },
+            "[]",
+            "Addresses that an isolated host still reaches, besides the vault and the console.",
+            "隔離した機械から、保管庫とコンソールのほかに届くアドレス。",
+        ),
+    ],
+    one_of: &[],
+};

@@ -1,0 +1,213 @@
+//! The site itself: what stands at the top, console, vault, lake, viewer.
+
+use super::{
+    ENTRIES_MAX, Field, Kind, LANGUAGE, Shape, TEXT, TEXTS, default, jobs, notify, optional, protect,
+    required, respond, watch,
+};
+
+pub(super) const ROOT: &[Field] = &[
+    optional(
+        "state",
+        Kind::Path,
+        r#""/var/lib/chartward""#,
+        "Folder of the hub's own state: database, ledger, journal, lake. Default: /var/lib/chartward for root, else \
+         chartward in the user's state folder.",
+        "ハブ自身の状態(データベース、台帳、ジャーナル、レイク)を置くフォルダー。省略時は、root なら /var/lib/chartward、\
+         それ以外は利用者の状態フォルダーの chartward です。",
+    ),
+    default(
+        "lang",
+        LANGUAGE,
+        r#""ja""#,
+        "Language of notices, and of the console until a user chooses another one.",
+        "通知の言語。コンソールも、利用者が選び直すまではこの言語です。",
+    ),
+    default(
+        "hospital",
+        TEXT,
+        r#""""#,
+        "Name of the hospital, as people read it on the console and in notices.",
+        "病院名。コンソールと通知に表示します。",
+    ),
+    optional(
+        "timezone",
+        Kind::Zone,
+        r#""Asia/Tokyo""#,
+        "Time zone of times of the day in this file. Default: the machine's.",
+        "この設定に書く時刻のタイムゾーン。省略時はこの機械のものです。",
+    ),
+    optional(
+        "console",
+        Kind::Table(&Shape { fields: CONSOLE, one_of: &[] }),
+        "",
+        "The web console.",
+        "ウェブコンソール。",
+    ),
+    optional(
+        "vault",
+        Kind::Table(&Shape { fields: VAULT, one_of: &[] }),
+        "",
+        "The vault that everything is backed up into. Needed as soon as something is protected.",
+        "バックアップ先の保管庫。保護対象があるときは必ず書きます。",
+    ),
+    optional(
+        "protect",
+        Kind::Tables { shape: &protect::SHAPE, max: ENTRIES_MAX },
+        "",
+        "What is backed up and drilled.",
+        "バックアップと復元訓練の対象。",
+    ),
+    optional(
+        "watch",
+        Kind::Tables { shape: &watch::SHAPE, max: ENTRIES_MAX },
+        "",
+        "Watchers: programs whose findings the hub takes in.",
+        "監視プログラム。検知結果をハブが受け取ります。",
+    ),
+    optional(
+        "playbook",
+        Kind::Tables { shape: &respond::PLAYBOOK, max: ENTRIES_MAX },
+        "",
+        "Which findings cause which acts. An act also has to be armed on the console for each class of watcher; until \
+         then it is only noted.",
+        "どの検知でどの対処を行うか。対処は、さらにコンソールで監視の種類ごとに有効にするまで、記録されるだけで実行されません。",
+    ),
+    optional(
+        "never_touch",
+        Kind::Table(&respond::NEVER_TOUCH),
+        "",
+        "What no act ever touches, whoever asks for it.",
+        "誰が求めても、決して対処の対象にしないもの。",
+    ),
+    optional(
+        "wall",
+        Kind::Table(&respond::WALL),
+        "",
+        "The packet filter (nftables).",
+        "パケットフィルター(nftables)。",
+    ),
+    optional(
+        "notify",
+        Kind::Tables { shape: &notify::SHAPE, max: ENTRIES_MAX },
+        "",
+        "Channels through which people are told.",
+        "人に知らせる手段。",
+    ),
+    optional(
+        "lake",
+        Kind::Table(&Shape { fields: LAKE, one_of: &[] }),
+        "",
+        "The lake: findings, flows and logins as Parquet files.",
+        "レイク。検知、通信、ログインを Parquet ファイルで保存します。",
+    ),
+    optional(
+        "schedule",
+        Kind::Table(&jobs::SCHEDULE),
+        "",
+        "Jobs that belong to no single thing that is protected.",
+        "個々の保護対象に属さない定期作業。",
+    ),
+    optional(
+        "viewer",
+        Kind::Table(&Shape { fields: VIEWER, one_of: &[] }),
+        "",
+        "The downtime viewer: charts read-only while the record system is down.",
+        "停止時ビューアー。電子カルテが使えない間、カルテを閲覧専用で見せます。",
+    ),
+];
+
+const CONSOLE: &[Field] = &[
+    default(
+        "listen",
+        Kind::Listen,
+        r#""127.0.0.1:8443""#,
+        "Address and port.",
+        "待ち受けるアドレスとポート。",
+    ),
+    default(
+        "names",
+        TEXTS,
+        "[]",
+        "Names and addresses under which browsers reach it; the certificate that is made carries them.",
+        "ブラウザーから見た名前やアドレス。作成する証明書に入ります。",
+    ),
+    optional(
+        "certificate",
+        Kind::Path,
+        r#""/etc/chartward/console.pem""#,
+        "A certificate of your own, PEM. Default: one is made.",
+        "病院で用意した証明書(PEM)。省略時は作成します。",
+    ),
+    optional(
+        "key",
+        Kind::Path,
+        r#""/etc/chartward/console.key""#,
+        "The key of that certificate, PEM, readable by its owner only.",
+        "その証明書の鍵(PEM)。所有者だけが読めるファイルにします。",
+    ),
+    default(
+        "tls",
+        Kind::Bool,
+        "true",
+        "Whether it speaks TLS. Without it only addresses of this machine itself (loopback) are allowed.",
+        "TLS を使うか。使わない場合は、この機械自身のアドレス(ループバック)でだけ待ち受けできます。",
+    ),
+];
+
+const VAULT: &[Field] = &[
+    required("dir", Kind::Path, r#""/mnt/vault""#, "Folder of the vault.", "保管庫のフォルダー。"),
+    required(
+        "passphrase",
+        Kind::Secret,
+        r#"{ secret = "vault" }"#,
+        "Where its passphrase is.",
+        "パスフレーズの置き場所。",
+    ),
+    optional(
+        "address",
+        Kind::Address,
+        r#""192.0.2.20""#,
+        "Address of the machine that holds it: an isolated host still reaches it. Not needed where it is a disk of this \
+         machine.",
+        "保管庫のある機械のアドレス。隔離した機械からも届くようにします。この機械のディスクなら不要です。",
+    ),
+];
+
+const LAKE: &[Field] = &[
+    optional(
+        "dir",
+        Kind::Path,
+        r#""/var/lib/chartward/lake""#,
+        "Its folder. Default: `lake` in the state folder.",
+        "フォルダー。省略時は状態フォルダーの lake です。",
+    ),
+    default(
+        "retention_days",
+        Kind::Integer { min: 1, max: 3_650 },
+        "400",
+        "Days after which a partition is removed.",
+        "保存日数。過ぎたものは削除します。",
+    ),
+    default(
+        "region",
+        Kind::Name,
+        r#""local""#,
+        "Name of the region in the partitions (Amazon Security Lake).",
+        "パーティションの region 名(Amazon Security Lake の形式)。",
+    ),
+    default(
+        "account",
+        Kind::Name,
+        r#""chartward""#,
+        "Name of the account in the partitions.",
+        "パーティションの accountId 名。",
+    ),
+];
+
+const VIEWER: &[Field] = &[default(
+    "listen",
+    Kind::Listen,
+    r#""127.0.0.1:8444""#,
+    "Address and port.",
+    "待ち受けるアドレスとポート。",
+)];

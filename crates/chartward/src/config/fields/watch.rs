@@ -1,0 +1,78 @@
+//! Watchers.
+
+use super::{COMMAND, Field, Kind, PATHS, SOME_PATHS, Shape, TEXT, default, optional, protect, required};
+
+pub(super) static SHAPE: Shape = Shape { fields: FIELDS, one_of: &["guard", "share", "exec"] };
+
+const FIELDS: &[Field] = &[
+    required("name", Kind::Name, r#""emr-guard""#, "Its name.", "名前。"),
+    optional(
+        "class",
+        Kind::OneOf(&["guard", "share", "sensor", "logs", "mail", "external"]),
+        r#""external""#,
+        "What sort of watcher a program of `exec` is; acts are armed for each class by itself. Only with `exec`. \
+         Default: external.",
+        "exec で動かすプログラムの監視の種類。対処は種類ごとに有効にします。exec のときだけ書けます。省略時は external です。",
+    ),
+    optional(
+        "guard",
+        Kind::Table(&Shape { fields: GUARD, one_of: &[] }),
+        r#"{ dirs = ["/srv/ssmix2"] }"#,
+        "File operations on this machine.",
+        "この機械のファイル操作の監視。",
+    ),
+    optional(
+        "share",
+        Kind::Table(&protect::SHARE),
+        r#"{ dir = "/mnt/karte", address = "192.0.2.10" }"#,
+        "A share, looked at from outside.",
+        "共有フォルダーの外からの監視。",
+    ),
+    optional(
+        "exec",
+        COMMAND,
+        r#"["/usr/bin/suricata", "-i", "eth1"]"#,
+        "A program, by its absolute path, with arguments; no shell. It prints OCSF or Suricata eve.json lines.",
+        "絶対パスで書いたプログラムと引数。シェルは通しません。OCSF か Suricata eve.json の行を出力するものです。",
+    ),
+    optional(
+        "user",
+        TEXT,
+        r#""suricata""#,
+        "The user it runs as. Default: the least that its kind can do with.",
+        "実行する利用者。省略時は、その種類に足りる最小の権限にします。",
+    ),
+    default(
+        "read",
+        PATHS,
+        "[]",
+        "Files and folders that it may read besides what it watches.",
+        "監視対象のほかに読んでよいファイルとフォルダー。",
+    ),
+    default("network", Kind::Bool, "false", "Whether it may open connections.", "通信してよいか。"),
+    default(
+        "lines_per_second_max",
+        Kind::Integer { min: 1, max: 1_000_000 },
+        "2000",
+        "Lines above this are dropped and counted, so that one watcher cannot drown the others.",
+        "これを超える行は捨てて数えます。1つの監視がほかを埋もれさせないためです。",
+    ),
+];
+
+const GUARD: &[Field] = &[
+    required("dirs", SOME_PATHS, r#"["/srv/ssmix2"]"#, "Folders to protect.", "保護するフォルダー。"),
+    optional(
+        "store",
+        Kind::Path,
+        r#""/var/lib/chartward/guard""#,
+        "Where pre-images and evidence lie, outside the protected folders. Default: below the state folder.",
+        "変更前の写しと証拠の置き場所。保護するフォルダーの外にします。省略時は状態フォルダーの下です。",
+    ),
+    default(
+        "store_max",
+        Kind::Size { min: 1 << 20, max: 1 << 44 },
+        r#""2 GiB""#,
+        "The most that pre-images take.",
+        "変更前の写しに使う容量の上限。",
+    ),
+];
