@@ -1,6 +1,216 @@
-//! The core: one thread that owns the correlation, decides, and writes down what it decided before anybody acts on it.
+//! The core: one thread that owns the correlation and decides, and writes down what it decided before anybody acts on it.
 //!
-//! The order in which things become durable: a watcher's line in the lake's journal; then, in one transaction,
-//! the incidents and countermeasures that follow from it; then the hands act; then the ledger tells. Killed between
-//! any two of them, the next start goes on from the journal: the same lines give the same incidents, and what was
-//! approved is applied.
+//! The order in which things become durable: a watcher's line in the lake's journal; then, in one transaction, the
+//! incidents and countermeasures that follow from it; then the hands act; then the ledger tells. Killed between any two
+//! of them, the next start goes on from the journal: the same lines give the same incidents, and what was approved is
+//! applied.
+
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use act::never::NeverTouch;
+use act::playbook::Playbook;
+use crossbeam_channel::{Receiver, Sender, never, select};
+use jiff::Timestamp;
+use judge::correlate::Correlator;
+use prove::lake::Lake;
+use prove::{Fact, Ledger, State};
+use schema::{ActKind, CountermeasureId, IncidentId, WatcherClass};
+
+use super::handle::{Answer, Hub, Live, Refusal, Request};
+use super::hands::{Done, Order};
+use super::intake::{self, Batch, Heard};
+use crate::supervise::{Message, Supervisor};
+
+/// Lines that are judged together; the first of them waits for no more.
+const BATCH_MAX: usize = 2048;
+/// How often what only grew is written down. What is new, or leads to an act, is written at once.
+const WRITE_EVERY: Duration = Duration::from_millis(250);
+/// How often the correlation's own state is kept, so that less of the journal is read again after a crash.
+const CHECKPOINT_EVERY: Duration = Duration::from_secs(10);
+const TICK: Duration = Duration::from_millis(200);
+/// The name under which the correlation's state stands in the checkpoints.
+pub(super) const PART: &str = "correlate";
+
+/// What the configuration says about deciding.
+pub(crate) struct Rules {
+    pub(crate) playbooks: Vec<Playbook>,
+    pub(crate) never: NeverTouch,
+    /// Names of what is protected.
+    pub(crate) protects: Vec<String>,
+    /// Class of each watcher by its name.
+    pub(crate) classes: BTreeMap<String, WatcherClass>,
+    /// Language of those who are told, by channel.
+    pub(crate) channels: BTreeMap<String, schema::Lang>,
+}
+
+/// What the core hears.
+pub(crate) struct Ears {
+    pub(crate) lines: Receiver<Message>,
+    pub(crate) requests: Receiver<Request>,
+    pub(crate) done: Receiver<Done>,
+    /// Closed, or told once, when the hub is to end.
+    pub(crate) end: Receiver<()>,
+}
+
+/// What the core works on.
+pub(crate) struct Core {
+    pub(super) hub: Hub,
+    pub(super) state: State,
+    pub(super) ledger: Arc<Ledger>,
+    pub(super) lake: Arc<Lake>,
+    pub(super) correlator: Correlator,
+    pub(super) rules: Rules,
+    pub(super) orders: Sender<Order>,
+    pub(super) supervisor: Option<Supervisor>,
+    pub(super) run_job: Box<dyn Fn(&str) -> Result<(), Refusal> + Send>,
+    /// What an administrator armed.
+    pub(super) armed: BTreeSet<(ActKind, WatcherClass)>,
+    /// When acts against somebody were planned, for the bound of a minute.
+    pub(super) planned: VecDeque<(Timestamp, WatcherClass)>,
+    /// Countermeasures whose undo was asked for because their time is over.
+    pub(super) expiring: BTreeSet<CountermeasureId>,
+    /// People who wait for what comes of a countermeasure.
+    pub(super) waiting: BTreeMap<CountermeasureId, Vec<Sender<Result<Answer, Refusal>>>>,
+    /// Incidents that grew since they were written down.
+    pub(super) dirty: BTreeSet<IncidentId>,
+    pub(super) daily: Vec<prove::state::Daily>,
+    /// Place in the journal up to which everything was judged.
+    pub(super) watermark: u64,
+    pub(super) facts: Vec<Fact>,
+    pub(super) written: Instant,
+    pub(super) checkpointed: (u64, Instant),
+    /// Why the lake or the state takes nothing at the moment; what is decided is acted on all the same.
+    pub(super) trouble: Option<String>,
+}
+
+impl Core {
+    /// Runs until the hub is to end and everything that the watchers said was judged and written.
+    pub(crate) fn run(mut self, ears: Ears) -> anyhow::Result<()> {
+        let mut end = ears.end.clone();
+        let mut ticked = Instant::now();
+        let mut stopping = None;
+        loop {
+            select! {
+                recv(ears.lines) -> message => match message {
+                    Ok(first) => self.hear(std::iter::once(first).chain(ears.lines.try_iter().take(BATCH_MAX - 1))),
+                    // All watchers have ended and were heard out.
+                    Err(_) => break,
+                },
+                recv(ears.requests) -> request => if let Ok(request) = request { self.request(request) },
+                recv(ears.done) -> done => if let Ok(done) = done { self.done(done) },
+                recv(end) -> _ => {
+                    end = never();
+                    // In a thread of its own: while the watchers end, what they still say is taken in here.
+                    stopping = self.supervisor.take().map(|supervisor| std::thread::spawn(move || supervisor.stop()));
+                },
+                default(TICK) => {}
+            }
+            if ticked.elapsed() >= TICK {
+                ticked = Instant::now();
+                self.tick();
+            }
+        }
+        if let Some(thread) = stopping {
+            let _ = thread.join();
+        }
+        self.finish()
+    }
+
+    /// A batch of lines, from the journal to the hands.
+    fn hear(&mut self, messages: impl Iterator<Item = Message>) {
+        let now = Timestamp::now();
+        let mut lines = Vec::new();
+        for message in messages {
+            match message {
+                Message::Line { watcher, class, bytes, arrived } => lines.push((watcher, class, bytes, arrived)),
+                Message::Health(health) => self.hub.show(
+                    |shown| match shown.watchers.iter_mut().find(|known| known.name == health.name) {
+                        Some(known) => *known = health,
+                        None => shown.watchers.push(health),
+                    },
+                    Live::Watchers,
+                ),
+            }
+        }
+        if lines.is_empty() {
+            return;
+        }
+        let heard = lines.iter().map(|(watcher, class, bytes, arrived)| Heard {
+            watcher,
+            class: *class,
+            bytes,
+            arrived: *arrived,
+        });
+        let batch = intake::read(heard);
+        for (watcher, line) in &batch.garbage {
+            if let Some(supervisor) = &self.supervisor {
+                supervisor.garbage(watcher, line);
+            }
+        }
+        self.judge(batch, now);
+    }
+
+    fn judge(&mut self, batch: Batch, now: Timestamp) {
+        match self.lake.append(&batch.events) {
+            Ok(position) => self.watermark = position,
+            // A full disk must not keep the wall from going up: what could not be kept is said, and acted on.
+            Err(error) => self.trouble = Some(format!("{:#}", anyhow::Error::from(error))),
+        }
+        self.daily.extend(batch.daily);
+        self.decide(&batch.sightings, now);
+        for (watcher, said) in batch.said {
+            self.tell_what_a_guard_did(&watcher, &said);
+        }
+        if self.written.elapsed() >= WRITE_EVERY {
+            self.write_down(&[]);
+        }
+    }
+
+    fn tick(&mut self) {
+        let now = Timestamp::now();
+        self.end_what_is_over(now);
+        if self.written.elapsed() >= WRITE_EVERY {
+            self.write_down(&[]);
+        }
+        if self.checkpointed.1.elapsed() >= CHECKPOINT_EVERY {
+            self.checkpoint();
+        }
+    }
+
+    /// Keeps the correlation's state; up to here the journal need not be read again.
+    fn checkpoint(&mut self) {
+        self.checkpointed.1 = Instant::now();
+        if self.checkpointed.0 == self.watermark {
+            return;
+        }
+        self.write_down(&[]);
+        let watermark = self.watermark;
+        let kept = self.state.write(|tx| tx.put_checkpoint(PART, watermark, &self.correlator));
+        match kept {
+            Ok(()) => self.checkpointed.0 = watermark,
+            Err(error) => self.trouble = Some(format!("{:#}", anyhow::Error::from(error))),
+        }
+    }
+
+    fn finish(mut self) -> anyhow::Result<()> {
+        self.write_down(&[]);
+        self.checkpoint();
+        self.lake.flush(Timestamp::now())?;
+        self.ledger.append(Fact::HubStopped {}, Timestamp::now())?;
+        Ok(())
+    }
+
+    /// Tells the ledger in one batch what was collected. The ledger tells of acts, it does not allow them, so trouble with it
+    /// stops nothing.
+    pub(super) fn tell_ledger(&mut self) {
+        if self.facts.is_empty() {
+            return;
+        }
+        match self.ledger.append_all(std::mem::take(&mut self.facts), Timestamp::now()) {
+            Ok(_) => {}
+            Err(error) => self.trouble = Some(format!("{:#}", anyhow::Error::from(error))),
+        }
+    }
+}

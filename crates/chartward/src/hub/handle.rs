@@ -88,6 +88,8 @@ pub(crate) struct Hub {
 pub(crate) struct Shown {
     /// Each watcher, in the order of the configuration.
     pub(crate) watchers: Vec<WatcherHealth>,
+    /// Why the lake or the state takes nothing; `None` when all is well.
+    pub(crate) trouble: Option<String>,
     /// The promise as it was last put together; `None` until then.
     pub(crate) promise: Option<Status>,
 }

@@ -1,0 +1,94 @@
+//! Watchers' lines become events for the lake, findings for the correlation, and words for an incident's timeline.
+
+use std::collections::BTreeMap;
+
+use decode::ocsf::{self, Said, Trust};
+use jiff::Timestamp;
+use jiff::tz::TimeZone;
+use prove::state::Daily;
+use schema::{Event, Finding, WatcherClass};
+
+/// A line as the supervisor hands it over.
+#[derive(Debug, Clone)]
+pub(super) struct Heard<'a> {
+    pub(super) watcher: &'a str,
+    pub(super) class: WatcherClass,
+    pub(super) bytes: &'a [u8],
+    pub(super) arrived: Timestamp,
+}
+
+/// What a batch of lines holds.
+#[derive(Debug, Default)]
+pub(super) struct Batch {
+    pub(super) events: Vec<Event>,
+    pub(super) sightings: Vec<Seen>,
+    pub(super) said: Vec<(String, Said)>,
+    pub(super) daily: Vec<Daily>,
+}
+
+/// A finding with who saw it.
+#[derive(Debug, Clone)]
+pub(super) struct Seen {
+    pub(super) finding: Finding,
+    pub(super) watcher: String,
+    pub(super) class: WatcherClass,
+}
+
+/// Reads a batch. Lines that cannot be read were counted by the supervisor already and are left out here.
+pub(super) fn read<'a>(lines: impl Iterator<Item = Heard<'a>>) -> Batch {
+    let mut batch = Batch::default();
+    for Heard { watcher, class, bytes, arrived } in lines {
+        let Ok(line) = ocsf::parse(bytes, watcher, trust(class), arrived) else { continue };
+        match line {
+            ocsf::Line::Finding(event, finding) => {
+                batch.events.push(*event);
+                batch.sightings.push(Seen { finding: *finding, watcher: watcher.to_owned(), class });
+            }
+            ocsf::Line::Event(event) => batch.events.push(*event),
+            ocsf::Line::Act(said) => batch.said.push((watcher.to_owned(), *said)),
+            ocsf::Line::Ready(_) | ocsf::Line::Note { .. } | ocsf::Line::Ignored => {}
+        }
+    }
+    batch.daily = daily(&batch.events);
+    batch
+}
+
+/// Findings again from the journal, after a crash between the journal and the state.
+pub(super) fn again(events: &[Event], class_of: impl Fn(&str) -> WatcherClass) -> Vec<Seen> {
+    let read = |event: &Event| {
+        let class = class_of(&event.watcher);
+        let line = ocsf::parse(event.json.as_bytes(), &event.watcher, trust(class), event.time).ok()?;
+        match line {
+            ocsf::Line::Finding(_, finding) => {
+                Some(Seen { finding: *finding, watcher: event.watcher.clone(), class })
+            }
+            _ => None,
+        }
+    };
+    events.iter().filter_map(read).collect()
+}
+
+fn trust(class: WatcherClass) -> Trust {
+    if class == WatcherClass::External { Trust::External } else { Trust::Own }
+}
+
+/// What the console counts, by day (UTC), class, watcher, detector and severity.
+fn daily(events: &[Event]) -> Vec<Daily> {
+    let mut counts: BTreeMap<_, u64> = BTreeMap::new();
+    for event in events {
+        let day = event.time.to_zoned(TimeZone::UTC).date();
+        let key = (day, event.class_uid, &event.watcher, &event.detector, event.severity_id);
+        *counts.entry(key).or_default() += 1;
+    }
+    counts
+        .into_iter()
+        .map(|((day, class_uid, watcher, detector, severity_id), lines)| Daily {
+            day,
+            class_uid,
+            watcher: watcher.clone(),
+            detector: detector.clone(),
+            severity_id,
+            lines,
+        })
+        .collect()
+}

@@ -1,0 +1,214 @@
+//! From the configuration to what the hub's parts work with.
+
+use std::collections::BTreeMap;
+use std::net::{IpAddr, UdpSocket};
+use std::path::{Path, PathBuf};
+
+use act::never::{Network, NeverTouch};
+use act::notify;
+use act::playbook::{self, Template};
+use act::wall;
+use anyhow::{Context, ensure};
+use ipnet::IpNet;
+use schema::{ActKind, Lang, SubjectRole, WatcherClass};
+
+use super::core::Rules;
+use crate::config::{
+    Approval, Channel, Config, Lamp, Notify, Playbook, Program, Secret, Smtp, SmtpTls, Syslog, Transport, Watch,
+};
+use crate::supervise::{Confinement, Limits, Program as Run, Spec};
+
+/// The lists that bound every act, and the playbooks.
+pub(super) fn rules(config: &Config) -> anyhow::Result<Rules> {
+    let mut never = NeverTouch {
+        networks: config.never_touch.addresses.iter().map(|network| Network::from(network.0)).collect(),
+        hosts: config.never_touch.hosts.clone(),
+        commands: config.never_touch.commands.clone(),
+        cgroups: config.never_touch.cgroups.clone(),
+        ..NeverTouch::default()
+    };
+    never.pids = vec![std::process::id().try_into().context("an own process id")?];
+    never.know("this machine", own_addresses());
+    never.know("the vault", config.vault.iter().filter_map(|vault| vault.address));
+    never.know("the console", Some(config.console.listen.ip()).filter(|ip| !ip.is_unspecified()));
+    for host in &config.never_touch.hosts {
+        let named = config.protect.iter().filter(|protect| protect.host.as_ref() == Some(host));
+        never.know(host, named.filter_map(|protect| protect.address));
+    }
+    Ok(Rules {
+        playbooks: config.playbook.iter().map(playbook).collect(),
+        never,
+        protects: config.protect.iter().map(|protect| protect.name.clone()).collect(),
+        classes: config.watch.iter().map(|watch| (watch.name.clone(), watch.class)).collect(),
+        channels: config.notify.iter().map(|it| (it.name.clone(), it.lang.unwrap_or(config.lang))).collect(),
+        hosts: hosts(config),
+    })
+}
+
+/// Names of hosts by address, as the configuration has them.
+fn hosts(config: &Config) -> BTreeMap<IpAddr, String> {
+    let named = config.protect.iter().filter_map(|protect| Some((protect.address?, protect.host.clone()?)));
+    named.map(|(address, host)| (address, host.to_lowercase())).collect()
+}
+
+/// The addresses that this machine uses towards the outside, found without sending anything: connecting a datagram socket only
+/// asks the routing table.
+fn own_addresses() -> Vec<IpAddr> {
+    let towards = [("0.0.0.0:0", "192.0.2.1:9"), ("[::]:0", "[2001:db8::1]:9")];
+    let own = |(from, to): (&str, &str)| {
+        let socket = UdpSocket::bind(from).ok()?;
+        socket.connect(to).ok()?;
+        socket.local_addr().ok().map(|address| address.ip())
+    };
+    towards.into_iter().filter_map(own).collect()
+}
+
+pub(super) fn wall(config: &Config, never: &NeverTouch) -> wall::Settings {
+    let reach = config.wall.reachable.iter().copied();
+    let reach = reach.chain(config.vault.iter().filter_map(|vault| vault.address));
+    let console = Some(config.console.listen.ip()).filter(|ip| !ip.is_unspecified() && !ip.is_loopback());
+    let reach: Vec<IpNet> = reach.chain(console).map(IpNet::from).collect();
+    wall::Settings { command: config.wall.command.clone(), ..wall::Settings::local(never.clone(), reach) }
+}
+
+fn playbook(from: &Playbook) -> playbook::Playbook {
+    // The guard and the share watcher name the machine that is being encrypted, and nobody else whom one could isolate.
+    let names_victims =
+        from.watchers.iter().all(|class| matches!(class, WatcherClass::Guard | WatcherClass::Share));
+    let template = |&kind: &ActKind| {
+        let mut template = Template::from(kind);
+        if kind == ActKind::IsolateHost && names_victims {
+            template.of = SubjectRole::Target;
+        }
+        template
+    };
+    playbook::Playbook {
+        name: from.name.clone(),
+        classes: from.watchers.clone(),
+        detectors: from.detectors.clone(),
+        severity_min: from.severity_min.0,
+        acts: from.acts.iter().map(template).collect(),
+        approval: match from.approval {
+            Approval::None => playbook::Approval::None,
+            Approval::Person => playbook::Approval::Person,
+        },
+        deadline_seconds: from.deadline.0.as_secs().unsigned_abs(),
+        lasts_seconds: Some(from.lasts.0.as_secs().unsigned_abs()),
+        channels: from.channels.clone(),
+    }
+}
+
+/// The channels by their names. A secret in a file is named by its path, which no name in the sealed store begins like.
+pub(super) fn channels(config: &Config) -> BTreeMap<String, notify::Channel> {
+    config.notify.iter().map(|it| (it.name.clone(), channel(it))).collect()
+}
+
+fn channel(from: &Notify) -> notify::Channel {
+    match &from.channel {
+        Channel::Smtp(Smtp { server, port, tls, from, to, user, password }) => notify::Channel::Smtp {
+            server: server.clone(),
+            port: *port,
+            from: from.clone(),
+            to: to.clone(),
+            tls: match tls {
+                SmtpTls::None => notify::Tls::None,
+                SmtpTls::Starttls => notify::Tls::Starttls,
+                SmtpTls::Tls => notify::Tls::Tls,
+            },
+            ca: None,
+            user: user.clone(),
+            secret: password.as_ref().map(secret_name),
+        },
+        Channel::Webhook(webhook) => notify::Channel::Webhook {
+            url: webhook.url.clone(),
+            secret: webhook.token.as_ref().map(secret_name),
+            headers: BTreeMap::new(),
+        },
+        Channel::Syslog(Syslog { address, transport }) => notify::Channel::Syslog {
+            address: address.to_string(),
+            transport: match transport {
+                Transport::Udp => notify::Transport::Udp,
+                Transport::Tcp => notify::Transport::Tcp,
+            },
+            facility: notify::Facility::default(),
+            app_name: "chartward".to_owned(),
+        },
+        Channel::Lamp(Lamp { on, .. }) => notify::Channel::Lamp {
+            url: on.clone(),
+            method: notify::Method::Get,
+            lights: ["001000", "001000", "010000", "100000", "200001"].map(str::to_owned),
+        },
+    }
+}
+
+fn secret_name(secret: &Secret) -> String {
+    match secret {
+        Secret::Secret(name) => name.clone(),
+        Secret::File(path) => path.display().to_string(),
+    }
+}
+
+/// What a secret stands for: the content of a private file, or what the sealed store holds under that name.
+pub(crate) fn secret(name: &str, sealed: impl Fn(&str) -> Option<String>) -> Option<String> {
+    if name.starts_with('/') { read_private(Path::new(name)).ok() } else { sealed(name) }
+}
+
+/// A file that only its owner can read, without the white space around its content.
+pub(crate) fn read_private(path: &Path) -> anyhow::Result<String> {
+    use std::io::Read;
+    use std::os::unix::fs::MetadataExt;
+    let file = std::fs::File::open(path).with_context(|| format!("cannot read {}", path.display()))?;
+    let mode = file.metadata()?.mode() & 0o077;
+    ensure!(mode == 0, "{} can be read by others; run `chmod 600 {0}`", path.display());
+    let mut text = String::new();
+    file.take(64 * 1024).read_to_string(&mut text).with_context(|| format!("cannot read {}", path.display()))?;
+    Ok(text.trim().to_owned())
+}
+
+/// The watchers as the supervisor starts them.
+pub(super) fn specs(config: &Config, state: &Path) -> Vec<Spec> {
+    config.watch.iter().map(|watch| spec(config, watch, state)).collect()
+}
+
+fn spec(config: &Config, watch: &Watch, state: &Path) -> Spec {
+    let folder = state.join("watch").join(&watch.name);
+    let control = state.join("control").join(format!("{}.sock", watch.name));
+    let path = |path: &Path| path.display().to_string();
+    let (program, mut confinement) = match &watch.program {
+        Program::Guard(guard) => {
+            let store = guard.store.clone().unwrap_or_else(|| state.join("guard").join(&watch.name));
+            let mut args = vec!["guard".to_owned()];
+            args.extend(guard.dirs.iter().map(|dir| path(dir)));
+            args.extend(["--json", "--store"].map(str::to_owned));
+            args.extend([path(&store), "--state".to_owned(), path(state)]);
+            args.extend(["--max-store".to_owned(), guard.store_max.0.to_string()]);
+            args.extend(["--control".to_owned(), path(&control)]);
+            args.extend(addresses(config, &guard.dirs).flat_map(|ip| ["--address".to_owned(), ip.to_string()]));
+            for command in &config.never_touch.commands {
+                args.extend(["--never".to_owned(), command.clone()]);
+            }
+            (Run::Own(args), Confinement::guard())
+        }
+        Program::Share(share) => (Run::Own(super::share::args(config, watch, share, &control)), Confinement::share(folder)),
+        Program::Exec(words) => (Run::Exec(words.clone()), Confinement::exec(folder)),
+    };
+    if let Some(user) = &watch.user {
+        confinement.user.clone_from(user);
+    }
+    confinement.read.extend(watch.read.iter().cloned());
+    confinement.network |= watch.network;
+    let limits = Limits {
+        lines_per_second_max: watch.lines_per_second_max,
+        burst_lines_max: watch.lines_per_second_max.saturating_mul(2),
+        ..Limits::default()
+    };
+    Spec { name: watch.name.clone(), class: watch.class, program, confinement, env: Vec::new(), limits }
+}
+
+/// Addresses of the machine that a guarded folder belongs to, as far as the configuration says which.
+fn addresses<'a>(config: &'a Config, dirs: &'a [PathBuf]) -> impl Iterator<Item = IpAddr> + 'a {
+    let guarded = |path: &Path| dirs.iter().any(|dir| path.starts_with(dir) || dir.starts_with(path));
+    let of_dirs = config.protect.iter().filter(move |protect| protect.source.paths().iter().any(|it| guarded(it)));
+    of_dirs.filter_map(|protect| protect.address)
+}
+
