@@ -39,6 +39,9 @@ pub(crate) struct GuardArgs {
     /// Commands that are never stopped, by their name in /proc/PID/comm
     #[arg(long, value_name = "COMMAND")]
     never: Vec<String>,
+    /// Serve a control socket there, for the hub
+    #[arg(long, value_name = "SOCKET")]
+    control: Option<PathBuf>,
     /// End when the process that started this one ends, however it ends
     #[arg(long, hide = true)]
     end_with_parent: bool,
@@ -80,6 +83,7 @@ pub(crate) fn run(args: GuardArgs) -> anyhow::Result<ExitCode> {
         max_store: args.max_store,
         response: if args.observe_only { Response::ObserveOnly } else { Response::Armed },
         never: act::freeze::NeverTouch { pids: vec![], commands: args.never },
+        control: args.control,
     };
     let mut tell = |report: Report| talk.tell(&report);
     match args.mode {
