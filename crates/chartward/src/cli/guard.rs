@@ -39,6 +39,12 @@ pub(crate) struct GuardArgs {
     /// Commands that are never stopped, by their name in /proc/PID/comm
     #[arg(long, value_name = "COMMAND")]
     never: Vec<String>,
+    /// Serve a control socket there, for the hub
+    #[arg(long, value_name = "SOCKET")]
+    control: Option<PathBuf>,
+    /// Address of this machine, for whoever may have to cut it off
+    #[arg(long, value_name = "ADDRESS")]
+    address: Vec<std::net::IpAddr>,
     /// End when the process that started this one ends, however it ends
     #[arg(long, hide = true)]
     end_with_parent: bool,
@@ -80,6 +86,8 @@ pub(crate) fn run(args: GuardArgs) -> anyhow::Result<ExitCode> {
         max_store: args.max_store,
         response: if args.observe_only { Response::ObserveOnly } else { Response::Armed },
         never: act::NeverTouch::of_commands(args.never),
+        control: args.control,
+        addresses: args.address,
     };
     let mut tell = |report: Report| talk.tell(&report);
     match args.mode {

@@ -3,6 +3,7 @@
 //! One thread judges; a second one, in observe, reads events and answers the guard's own opens. When this thread falls behind, opens pass
 //! unjudged and are counted; when the process dies, the kernel lets everything pass.
 
+mod control;
 mod report;
 mod response;
 mod unprivileged;
@@ -13,10 +14,13 @@ use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 use anyhow::Context;
+use crossbeam_channel::{Receiver, Sender};
 use jiff::Timestamp;
 use observe::files::fanotify::{Change, Message, NameChange, Waiting, Watch, path_of};
 use observe::files::{Actor, Lineage, Store, Tracker, intent, pins};
-use schema::{GateInput, Verdict};
+use schema::{Action, GateInput, Verdict};
+
+use super::control::Control;
 
 pub(crate) use report::{Ready, Report};
 use response::{Attribution, Frozen};
@@ -34,6 +38,10 @@ pub(crate) struct Settings {
     pub(crate) max_store: u64,
     pub(crate) response: Response,
     pub(crate) never: act::NeverTouch,
+    /// Where it is asked while it runs.
+    pub(crate) control: Option<PathBuf>,
+    /// Of this machine, for whoever may have to cut it off.
+    pub(crate) addresses: Vec<std::net::IpAddr>,
 }
 
 /// Whether a verdict has consequences.
@@ -56,7 +64,7 @@ pub(crate) fn permission(settings: Settings, tell: &mut dyn FnMut(Report)) -> an
     );
     let trees = watch.trees().map(|(path, _, tree)| Ok((path.to_owned(), tree.try_clone_to_owned()?)));
     let trees = trees.collect::<std::io::Result<_>>().context("keep hold of the protected folders")?;
-    let mut guard = Guard::new(settings, Tracker::new(store, pins()), trees, Some(watch));
+    let mut guard = Guard::new(settings, Tracker::new(store, pins()), trees, Some(watch))?;
     tell(Report::Ready(ready));
     let ended = guard.run(tell);
     guard.farewell(tell);
@@ -89,6 +97,12 @@ struct Guard {
     told: Vec<Actor>,
     backlog: VecDeque<Message>,
     overflows: u64,
+    /// Overflows that were told of.
+    missed: u64,
+    since: Timestamp,
+    control: Option<Control>,
+    /// What was released over the control socket and is not told of yet.
+    released: (Sender<Action>, Receiver<Action>),
 }
 
 impl Guard {
@@ -97,11 +111,12 @@ impl Guard {
         tracker: Tracker,
         trees: Vec<(PathBuf, OwnedFd)>,
         watch: Option<Watch>,
-    ) -> Self {
+    ) -> anyhow::Result<Self> {
+        let control = settings.control.as_deref().map(Control::serve).transpose()?;
         let lineage = Lineage::new();
         let mut settings = settings;
         settings.never.pids.extend(lineage.own());
-        Self {
+        Ok(Self {
             settings,
             tracker,
             trees,
@@ -112,7 +127,11 @@ impl Guard {
             told: Vec::new(),
             backlog: VecDeque::new(),
             overflows: 0,
-        }
+            missed: 0,
+            since: Timestamp::now(),
+            control,
+            released: crossbeam_channel::unbounded(),
+        })
     }
 
     fn run(&mut self, tell: &mut dyn FnMut(Report)) -> anyhow::Result<()> {
@@ -227,9 +246,8 @@ impl Guard {
         }
         self.hold_or_release();
         self.tracker.expire(Timestamp::now());
-        if self.overflows > 0 {
-            tell(Report::Missed { events: std::mem::take(&mut self.overflows) });
-        }
+        self.tell_missed(tell);
+        self.answer(tell);
         Ok(())
     }
 

@@ -17,7 +17,7 @@ use schema::{
 use serde::Serialize;
 
 use super::report::{Report, Restored};
-use super::{Guard, Response, STAND_STILL};
+use super::{Guard, Response, STAND_STILL, Settings};
 
 /// A time of change further back than this is the file's own, from before.
 const PLAUSIBLE: SignedDuration = SignedDuration::from_secs(10);
@@ -65,7 +65,7 @@ impl Guard {
             return Ok(false);
         }
         let now = Timestamp::now();
-        let finding = finding(actor, reasons, &self.settings.dirs, now);
+        let finding = finding(actor, reasons, &self.settings, now);
         if self.settings.response == Response::ObserveOnly {
             self.told.push(actor);
             tell(Report::Finding(finding));
@@ -341,7 +341,7 @@ fn record(touch: &Touch, outcome: String, sha256: Option<String>) -> FileRecord 
     }
 }
 
-fn finding(actor: Actor, reasons: &[Reason], stores: &[PathBuf], now: Timestamp) -> Finding {
+fn finding(actor: Actor, reasons: &[Reason], settings: &Settings, now: Timestamp) -> Finding {
     let command =
         Stat::of(actor.pid).map_or_else(|| "a process that has ended".to_owned(), |stat| stat.command);
     let entry = &judge::gate::ENTRY;
@@ -357,12 +357,12 @@ fn finding(actor: Actor, reasons: &[Reason], stores: &[PathBuf], now: Timestamp)
         reasons: reasons.iter().map(|reason| sentence(reason, Lang::En)).collect(),
         reasons_ja: reasons.iter().map(|reason| sentence(reason, Lang::Ja)).collect(),
         uid: format!("{}-{}-{}-{}", entry.id, now.as_nanosecond(), actor.pid, actor.start_ticks),
-        subjects: subjects(actor, stores),
+        subjects: subjects(actor, settings),
     }
 }
 
 /// Who did it, and what it was done to: this machine and its protected folders.
-fn subjects(actor: Actor, stores: &[PathBuf]) -> Vec<Subject> {
+fn subjects(actor: Actor, settings: &Settings) -> Vec<Subject> {
     let target = |entity| Subject { role: SubjectRole::Target, entity };
     let host = rustix::system::uname().nodename().to_string_lossy().to_lowercase();
     let mut subjects = vec![
@@ -372,7 +372,8 @@ fn subjects(actor: Actor, stores: &[PathBuf]) -> Vec<Subject> {
         },
         target(Entity::Host { name: host }),
     ];
-    let stores = stores.iter().map(|store| store.to_string_lossy().into_owned());
+    subjects.extend(settings.addresses.iter().map(|&address| target(Entity::Address { address })));
+    let stores = settings.dirs.iter().map(|store| store.to_string_lossy().into_owned());
     subjects.extend(stores.map(|name| target(Entity::Store { name })));
     subjects
 }

@@ -46,7 +46,7 @@ pub(crate) fn unprivileged(settings: Settings, tell: &mut dyn FnMut(Report)) -> 
     let cover =
         MirrorCover { files: mirror.len(), left_out: mirror.left_out(), folders_polled: folders.polled() };
     let ready = Ready::unprivileged(dirs.clone(), cover, &settings);
-    let guard = Guard::new(settings, tracker, trees, None);
+    let guard = Guard::new(settings, tracker, trees, None)?;
     tell(Report::Ready(ready));
     let (aliases, suspects) = (HashMap::new(), HashMap::new());
     let mut onlooker = Onlooker { guard, dirs, folders, mirror, aliases, suspects };
@@ -83,9 +83,8 @@ impl Onlooker {
             self.settle();
             self.guard.hold_or_release();
             self.guard.tracker.expire(Timestamp::now());
-            if self.guard.overflows > 0 {
-                tell(Report::Missed { events: std::mem::take(&mut self.guard.overflows) });
-            }
+            self.guard.tell_missed(tell);
+            self.guard.answer(tell);
         }
     }
 
