@@ -63,6 +63,104 @@ pub enum Error {
     /// What was put back does not read as it was.
     #[error("verify a file that was put back")]
     Differs,
+    /// The never-touch list names the target.
+    #[error("touch what the never-touch list names: {entry}")]
+    NeverTouch {
+        /// Its entry.
+        entry: String,
+    },
+    /// The program that changes the packet filter could not be run, or did not end in time.
+    #[error("run {command}")]
+    PacketFilterProgram {
+        /// The program with its first words.
+        command: String,
+        /// Why.
+        #[source]
+        source: io::Error,
+    },
+    /// The packet filter refused; nothing of the change is in force.
+    #[error("{operation} with {command}: {answer}")]
+    PacketFilter {
+        /// What was to be done.
+        operation: &'static str,
+        /// The program with its first words.
+        command: String,
+        /// The program's first words about it.
+        answer: String,
+    },
+    /// The packet filter's answer is no listing.
+    #[error("understand the packet filter's listing")]
+    PacketFilterListing(#[source] serde_json::Error),
+    /// Our table is there without what makes it work.
+    #[error("find rules in the chain {chain} of the table inet chartward")]
+    WallBroken {
+        /// The chain that is empty or missing.
+        chain: &'static str,
+    },
+    /// A set of the packet filter holds as much as it may; nothing of the batch is in force.
+    #[error("put further addresses into the set {set}, which holds at most {size_max}")]
+    WallFull {
+        /// The set.
+        set: String,
+        /// Its size.
+        size_max: u32,
+    },
+    /// A control group is not one that may be frozen.
+    #[error("freeze the control group {path}: {reason}")]
+    BadCgroup {
+        /// Its path below the mount.
+        path: String,
+        /// Why not.
+        reason: String,
+    },
+    /// The freezer of a control group could not be read or written.
+    #[error("use the freezer {path}")]
+    Freezer {
+        /// The file.
+        path: PathBuf,
+        /// Why.
+        #[source]
+        source: io::Error,
+    },
+    /// A control group did not come to a standstill, or did not go on.
+    #[error("wait until the control group {path} is {wanted}")]
+    FreezerSlow {
+        /// Its path below the mount.
+        path: String,
+        /// `frozen` or `thawed`.
+        wanted: &'static str,
+    },
+    /// A channel is not set up in a way that anything could be sent.
+    #[error("understand the channel's {field}: {reason}")]
+    BadChannel {
+        /// The field of the configuration.
+        field: &'static str,
+        /// What is wrong.
+        reason: String,
+    },
+    /// A channel names a secret that nobody stored.
+    #[error("find the secret {name:?}")]
+    NoSecret {
+        /// Its name.
+        name: String,
+    },
+    /// A notice could not be delivered.
+    #[error("deliver a notice to {to}")]
+    Deliver {
+        /// The receiver.
+        to: String,
+        /// Why.
+        #[source]
+        source: Box<dyn std::error::Error + Send + Sync>,
+    },
+    /// The receiver of a notice answered, and did not take it.
+    #[error("deliver a notice to {to}, which answered: {answer}")]
+    NotTaken {
+        /// The receiver.
+        to: String,
+        /// The start of its answer.
+        answer: String,
+    },
 }
 
 impl Error {
@@ -72,6 +170,31 @@ impl Error {
             Error::MakeFolder { .. } => Some("use --state DIR to name a state folder that you may write to"),
             Error::NoPlan { .. } => Some(
                 "use --state DIR to name the state folder that the guard used, as its line about the process says",
+            ),
+            Error::NeverTouch { .. } => Some(
+                "take the entry out of [never_touch] in the configuration, if this really has to be done",
+            ),
+            Error::PacketFilterProgram { .. } => Some(
+                "see that the program of [wall] command is installed (apt install nftables) and ends without asking anything, \
+                 such as a password of ssh",
+            ),
+            Error::PacketFilter { .. } | Error::WallBroken { .. } => Some(
+                "run `nft list table inet chartward` as root where the wall stands; restarting the hub makes the table anew",
+            ),
+            Error::WallFull { .. } => {
+                Some("undo bans that are no longer needed, or ban the attacker's whole network by hand")
+            }
+            Error::BadCgroup { .. } => Some(
+                "name a group below the cgroup mount, such as /system.slice/emr.service; see systemd-cgls",
+            ),
+            Error::Freezer { .. } => Some("run as root where control groups are mounted writable"),
+            Error::FreezerSlow { .. } => {
+                Some("look for processes that wait for a disk or a network share (state D in `ps`)")
+            }
+            Error::BadChannel { .. } => Some("correct the channel in the configuration"),
+            Error::NoSecret { .. } => Some("store it with `chartward secret set NAME`"),
+            Error::Deliver { .. } | Error::NotTaken { .. } => Some(
+                "see that the receiver runs and takes messages from this machine; the hub tries again by itself",
             ),
             _ => None,
         }

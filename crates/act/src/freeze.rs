@@ -15,26 +15,12 @@ use serde::{Deserialize, Serialize};
 
 use crate::Error;
 use crate::evidence::{private_dir, write_private};
+use crate::never::NeverTouch;
 use crate::process::{self, Process};
 
 /// A plan that was not applied by then is no longer meant.
 const PLAN_HOLDS: SignedDuration = SignedDuration::from_secs(10);
 const ROUNDS_MAX: u32 = 16;
-
-/// Who is never stopped, whatever the verdict.
-#[derive(Debug, Clone, Default)]
-pub struct NeverTouch {
-    /// By process id: the guard itself and its ancestors. Process 1 and 2 always belong to them.
-    pub pids: Vec<i32>,
-    /// By name of the command, as in `/proc/PID/comm`.
-    pub commands: Vec<String>,
-}
-
-impl NeverTouch {
-    fn names(&self, process: &Process) -> bool {
-        process.pid <= 2 || self.pids.contains(&process.pid) || self.commands.contains(&process.command)
-    }
-}
 
 /// Plans to stop the processes in `roots` (process id and start ticks) with all that descend from them.
 pub fn plan(roots: &[(i32, u64)], because: &str, now: Timestamp) -> Plan {
@@ -68,7 +54,7 @@ pub fn apply(plan: &Plan, never: &NeverTouch, now: Timestamp) -> Vec<Action> {
         }
         for process in fresh {
             roots.push((process.pid, process.start_ticks));
-            let outcome = if never.names(&process) {
+            let outcome = if never.holds_process(&process).is_some() {
                 Outcome::NeverTouch
             } else {
                 signal(process.pid, process.start_ticks, Signal::STOP, Outcome::Applied)
@@ -234,7 +220,7 @@ mod tests {
         let now = Timestamp::now();
         assert!(plan(&[(pid, start + 1)], "test", now).acts.is_empty());
         let good = plan(&[(pid, start)], "test", now);
-        let never = NeverTouch { pids: vec![], commands: vec!["sleep".into()] };
+        let never = NeverTouch::of_commands(vec!["sleep".into()]);
         assert_eq!(apply(&good, &never, now)[0].outcome, Outcome::NeverTouch);
         let late = now + SignedDuration::from_secs(60);
         assert!(matches!(apply(&good, &NeverTouch::default(), late)[0].outcome, Outcome::Failed { .. }));

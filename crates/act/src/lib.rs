@@ -4,10 +4,16 @@
 //! nothing is ever deleted, what has to go out of the way goes into the evidence folder.
 #![forbid(unsafe_code)]
 
+pub mod cgroup;
 mod error;
 pub mod evidence;
 pub mod freeze;
+pub mod never;
+pub mod notify;
+pub mod playbook;
 mod process;
 pub mod put_back;
+pub mod wall;
 
 pub use error::Error;
+pub use never::NeverTouch;

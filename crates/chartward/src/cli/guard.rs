@@ -79,7 +79,7 @@ pub(crate) fn run(args: GuardArgs) -> anyhow::Result<ExitCode> {
         state,
         max_store: args.max_store,
         response: if args.observe_only { Response::ObserveOnly } else { Response::Armed },
-        never: act::freeze::NeverTouch { pids: vec![], commands: args.never },
+        never: act::NeverTouch::of_commands(args.never),
     };
     let mut tell = |report: Report| talk.tell(&report);
     match args.mode {

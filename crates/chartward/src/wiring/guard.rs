@@ -33,7 +33,7 @@ pub(crate) struct Settings {
     pub(crate) state: PathBuf,
     pub(crate) max_store: u64,
     pub(crate) response: Response,
-    pub(crate) never: act::freeze::NeverTouch,
+    pub(crate) never: act::NeverTouch,
 }
 
 /// Whether a verdict has consequences.

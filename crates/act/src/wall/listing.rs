@@ -1,0 +1,46 @@
+//! What `nft -j list table inet chartward` says.
+
+use std::collections::BTreeSet;
+use std::net::IpAddr;
+use std::time::Duration;
+
+use serde_json::Value;
+
+use super::{Barrier, InForce};
+use crate::Error;
+
+/// Chains without which nothing is in force, whatever the sets hold.
+const CHAINS: [&str; 6] = ["forward", "from", "input", "isolated", "output", "to"];
+
+pub(super) fn parse(json: &[u8]) -> Result<Vec<InForce>, Error> {
+    let listing: Value = serde_json::from_slice(json).map_err(Error::PacketFilterListing)?;
+    let objects = listing.get("nftables").and_then(Value::as_array).map(Vec::as_slice).unwrap_or_default();
+    let chain_of = |rule: &Value| rule.pointer("/rule/chain").and_then(Value::as_str).map(str::to_owned);
+    let ruled: BTreeSet<String> = objects.iter().filter_map(chain_of).collect();
+    if let Some(chain) = CHAINS.into_iter().find(|chain| !ruled.contains(*chain)) {
+        return Err(Error::WallBroken { chain });
+    }
+    let mut found: Vec<InForce> =
+        objects.iter().filter_map(|object| object.get("set")).flat_map(of_set).collect();
+    found.sort_unstable();
+    Ok(found)
+}
+
+fn of_set(set: &Value) -> Vec<InForce> {
+    let barrier = match set.get("name").and_then(Value::as_str) {
+        Some("ban4" | "ban6") => Barrier::Ban,
+        Some("isolate4" | "isolate6") => Barrier::Isolate,
+        _ => return vec![],
+    };
+    let elements = set.get("elem").and_then(Value::as_array).map(Vec::as_slice).unwrap_or_default();
+    elements.iter().filter_map(|element| of_element(barrier, element)).collect()
+}
+
+/// An element is a string, or an object when it has a time.
+fn of_element(barrier: Barrier, element: &Value) -> Option<InForce> {
+    let timed = element.get("elem");
+    let text = timed.and_then(|timed| timed.get("val")).unwrap_or(element).as_str()?;
+    let address: IpAddr = text.parse().ok()?;
+    let remaining = timed.and_then(|timed| timed.get("expires")).and_then(Value::as_u64);
+    Some(InForce { barrier, address, remaining: remaining.map(Duration::from_secs) })
+}

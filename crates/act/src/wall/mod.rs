@@ -1,0 +1,204 @@
+//! The packet filter: one nftables table of our own, `inet chartward`, and nothing outside it.
+//!
+//! **What is judged.** Packets on the input, forward and output hooks at priority −10: behind connection tracking (−200) and
+//! destination NAT (−100), so that a packet carries the address of the host it really goes to, and before the usual filter
+//! rules (0), so that no rule of the machine's own firewall can let through what is banned. A drop in one table is final and an
+//! accept in ours is not: other tables lose nothing.
+//!
+//! **In which order.** Allow, ban, isolation, established: a banned address loses its established connections too, an allowed
+//! one is never cut off. Allowing goes by address, not by packet: a banned address reaches an allowed one no more than others.
+//!
+//! **What it does not see.** Packets that pass in hardware or through a `flowtable` of another table, packets of a bridge
+//! (family `bridge`), and traffic between two hosts of one switch, which never comes here.
+
+mod listing;
+mod program;
+mod ruleset;
+
+use std::net::IpAddr;
+use std::time::Duration;
+
+use ipnet::IpNet;
+use serde::{Deserialize, Serialize};
+
+use crate::{Error, NeverTouch};
+use program::{Output, run};
+use ruleset::{Set, change, remove_from, table};
+
+/// What a wall is made of.
+#[derive(Debug, Clone)]
+pub struct Settings {
+    /// The program that changes the packet filter and the words before its own arguments: `["nft"]`,
+    /// `["ip", "netns", "exec", NAME, "nft"]`, `["ssh", "gateway", "nft"]`.
+    pub command: Vec<String>,
+    /// Who is never cut off: the `allow` set.
+    pub never: NeverTouch,
+    /// What an isolated host still reaches: the vault, the console and the named hosts.
+    pub reach: Vec<IpNet>,
+    /// Addresses that each set holds at most, for IPv4 and for IPv6.
+    pub size_max: u32,
+    /// How long one call of the program may take.
+    pub timeout: Duration,
+}
+
+impl Settings {
+    /// The local `nft` with bounds that a gateway of a hospital never comes near.
+    pub fn local(never: NeverTouch, reach: Vec<IpNet>) -> Self {
+        Self {
+            command: vec!["nft".to_owned()],
+            never,
+            reach,
+            size_max: 65_536,
+            timeout: Duration::from_secs(10),
+        }
+    }
+}
+
+/// What the wall does to an address.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Barrier {
+    /// Everything from and to it is dropped.
+    Ban,
+    /// Everything from and to it is dropped, but for what it may still reach.
+    Isolate,
+}
+
+/// One address that the kernel says is cut off now.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+pub struct InForce {
+    /// What is done to it.
+    pub barrier: Barrier,
+    /// The address.
+    pub address: IpAddr,
+    /// How long it still holds, in whole seconds; `None`: until somebody takes it out.
+    pub remaining: Option<Duration>,
+}
+
+/// The table `inet chartward` of one machine. The value holds no state: the kernel does, so that a hub that was killed finds
+/// everything in force again.
+#[derive(Debug, Clone)]
+pub struct Wall {
+    settings: Settings,
+}
+
+impl Wall {
+    /// Nothing happens yet.
+    pub fn new(settings: Settings) -> Self {
+        Self { settings }
+    }
+
+    /// Makes the table, or brings its rules and its allowed and reachable addresses up to date. Bans and isolations that are in
+    /// force stay so, without a gap. One transaction.
+    pub fn ensure(&self) -> Result<(), Error> {
+        let never: Vec<IpNet> = self.settings.never.networks().collect();
+        self.apply(
+            "make the table inet chartward",
+            &table(&self.settings.reach, &never, self.settings.size_max),
+        )
+    }
+
+    /// Bans addresses for some time, or until [`Wall::unban`]. All of them in one transaction: after an error none of them is.
+    /// An address that is banned already is banned anew for the new time.
+    pub fn ban(&self, addresses: &[(IpAddr, Option<Duration>)]) -> Result<(), Error> {
+        self.raise(Barrier::Ban, addresses)
+    }
+
+    /// Takes bans back. An address that is not banned stays so.
+    pub fn unban(&self, addresses: &[IpAddr]) -> Result<(), Error> {
+        self.lower(Barrier::Ban, addresses)
+    }
+
+    /// Isolates hosts, as [`Wall::ban`] bans.
+    pub fn isolate(&self, addresses: &[(IpAddr, Option<Duration>)]) -> Result<(), Error> {
+        self.raise(Barrier::Isolate, addresses)
+    }
+
+    /// Takes isolations back, as [`Wall::unban`] takes back bans.
+    pub fn release(&self, addresses: &[IpAddr]) -> Result<(), Error> {
+        self.lower(Barrier::Isolate, addresses)
+    }
+
+    /// What the kernel says is in force, in order of barrier and address. An error when our table is not there or has lost a
+    /// chain (somebody flushed the rules): then nothing is, and [`Wall::ensure`] is due.
+    pub fn in_force(&self) -> Result<Vec<InForce>, Error> {
+        let output = self.nft(&["-j", "list", "table", "inet", "chartward"], "")?;
+        if !output.is_success {
+            return Err(self.refused("list the table inet chartward", &output));
+        }
+        listing::parse(&output.stdout)
+    }
+
+    /// Takes the whole table away; everybody is let through again as far as this table is concerned.
+    pub fn remove(&self) -> Result<(), Error> {
+        self.apply(
+            "remove the table inet chartward",
+            "add table inet chartward\ndelete table inet chartward\n",
+        )
+    }
+
+    fn raise(&self, barrier: Barrier, addresses: &[(IpAddr, Option<Duration>)]) -> Result<(), Error> {
+        for (address, _) in addresses {
+            if let Some(entry) = self.settings.never.holds_address(*address) {
+                return Err(Error::NeverTouch { entry });
+            }
+        }
+        if addresses.is_empty() {
+            return Ok(());
+        }
+        let cause = match self.apply("put addresses into the packet filter", &change(barrier, addresses)) {
+            Ok(()) => return Ok(()),
+            Err(cause) => cause,
+        };
+        // The kernel's word for a full set ("too many open files") comes in the language of wherever the program runs, so it
+        // is counted instead.
+        let Ok(standing) = self.in_force() else { return Err(cause) };
+        for set in Set::of(barrier) {
+            let mut held: Vec<IpAddr> = addresses.iter().map(|(address, _)| address.to_canonical()).collect();
+            held.extend(standing.iter().filter(|known| known.barrier == barrier).map(|known| known.address));
+            held.retain(|address| set.takes(*address));
+            held.sort_unstable();
+            held.dedup();
+            if held.len() > self.settings.size_max as usize {
+                return Err(Error::WallFull { set: set.name().to_owned(), size_max: self.settings.size_max });
+            }
+        }
+        Err(cause)
+    }
+
+    fn lower(&self, barrier: Barrier, addresses: &[IpAddr]) -> Result<(), Error> {
+        let addresses: Vec<IpAddr> = addresses.iter().map(IpAddr::to_canonical).collect();
+        // What is not in force cannot be deleted, and a ban may end by itself between the look and the change.
+        let mut last = Ok(());
+        for _ in 0..3 {
+            let standing = self.in_force()?;
+            let held: Vec<IpAddr> = standing
+                .iter()
+                .filter(|known| known.barrier == barrier && addresses.contains(&known.address))
+                .map(|known| known.address)
+                .collect();
+            if held.is_empty() {
+                return Ok(());
+            }
+            last = self.apply("take addresses out of the packet filter", &remove_from(barrier, &held));
+            if last.is_ok() {
+                break;
+            }
+        }
+        last
+    }
+
+    fn apply(&self, operation: &'static str, script: &str) -> Result<(), Error> {
+        let output = self.nft(&["-f", "-"], script)?;
+        if output.is_success { Ok(()) } else { Err(self.refused(operation, &output)) }
+    }
+
+    fn nft(&self, arguments: &[&str], input: &str) -> Result<Output, Error> {
+        run(&self.settings.command, arguments, input, self.settings.timeout)
+            .map_err(|source| Error::PacketFilterProgram { command: self.settings.command.join(" "), source })
+    }
+
+    fn refused(&self, operation: &'static str, output: &Output) -> Error {
+        Error::PacketFilter { operation, command: self.settings.command.join(" "), answer: output.answer() }
+    }
+}
