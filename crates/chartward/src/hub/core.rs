@@ -43,6 +43,10 @@ pub(crate) struct Rules {
     pub(crate) classes: BTreeMap<String, WatcherClass>,
     /// Language of those who are told, by channel.
     pub(crate) channels: BTreeMap<String, schema::Lang>,
+    /// Names of hosts by their address.
+    pub(crate) hosts: BTreeMap<std::net::IpAddr, String>,
+    /// Names of what is protected, by the host that it lies on.
+    pub(crate) stores: BTreeMap<String, Vec<String>>,
 }
 
 /// What the core hears.
@@ -57,6 +61,8 @@ pub(crate) struct Ears {
 /// What the core works on.
 pub(crate) struct Core {
     pub(super) hub: Hub,
+    /// The state folder, for reports.
+    pub(super) folder: std::path::PathBuf,
     pub(super) state: State,
     pub(super) ledger: Arc<Ledger>,
     pub(super) lake: Arc<Lake>,
@@ -171,6 +177,7 @@ impl Core {
     fn tick(&mut self) {
         let now = Timestamp::now();
         self.end_what_is_over(now);
+        self.end_watched_weeks(now);
         if self.written.elapsed() >= WRITE_EVERY {
             self.write_down(&[]);
         }

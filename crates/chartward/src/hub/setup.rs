@@ -42,6 +42,7 @@ pub(super) fn rules(config: &Config) -> anyhow::Result<Rules> {
         classes: config.watch.iter().map(|watch| (watch.name.clone(), watch.class)).collect(),
         channels: config.notify.iter().map(|it| (it.name.clone(), it.lang.unwrap_or(config.lang))).collect(),
         hosts: hosts(config),
+        stores: stores(config),
     })
 }
 
@@ -49,6 +50,17 @@ pub(super) fn rules(config: &Config) -> anyhow::Result<Rules> {
 fn hosts(config: &Config) -> BTreeMap<IpAddr, String> {
     let named = config.protect.iter().filter_map(|protect| Some((protect.address?, protect.host.clone()?)));
     named.map(|(address, host)| (address, host.to_lowercase())).collect()
+}
+
+fn stores(config: &Config) -> BTreeMap<String, Vec<String>> {
+    let mut stores: BTreeMap<String, Vec<String>> = BTreeMap::new();
+    for protect in &config.protect {
+        let host = protect.host.clone().or_else(|| protect.address.map(|address| address.to_string()));
+        if let Some(host) = host {
+            stores.entry(host.to_lowercase()).or_default().push(protect.name.clone());
+        }
+    }
+    stores
 }
 
 /// The addresses that this machine uses towards the outside, found without sending anything: connecting a datagram socket only
