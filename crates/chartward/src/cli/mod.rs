@@ -3,15 +3,18 @@
 //! Exit status everywhere: 0 done and nothing found, 1 something found or part of the work not done, 2 it could
 //! not run.
 
+mod act;
 pub(crate) mod backup;
 mod charts;
 mod confine;
 pub(crate) mod drill;
 mod guard;
+mod incident;
 mod lang;
 mod password;
 mod progress;
 mod prove;
+mod reconnect;
 mod recovery_sheet;
 mod rehearse;
 mod restore;
@@ -20,6 +23,7 @@ pub(crate) mod sandbox;
 mod snapshots;
 mod status;
 mod supervise;
+pub(crate) mod up;
 mod vault;
 mod vault_args;
 
@@ -47,6 +51,14 @@ struct Cli {
 
 #[derive(Subcommand)]
 enum Command {
+    /// Run the hub: watchers, decisions, schedule, console
+    Up(up::Args),
+    /// What the hub made of the findings
+    Incident(incident::Args),
+    /// Plan, apply and undo countermeasures
+    Act(act::Args),
+    /// Let an isolated host back, once its store was rescanned and proven
+    Reconnect(reconnect::Args),
     /// Replay an incident of the past on real parts, in a folder of its own
     Rehearse(rehearse::Args),
     /// Make a synthetic hospital
@@ -91,6 +103,10 @@ pub(crate) fn main() -> ExitCode {
 
 fn run(command: Command) -> anyhow::Result<ExitCode> {
     match command {
+        Command::Up(args) => up::run(args),
+        Command::Incident(args) => incident::run(args),
+        Command::Act(args) => act::run(args),
+        Command::Reconnect(args) => reconnect::run(args),
         Command::Rehearse(args) => rehearse::run(args),
         Command::Sample(args) => sample::run(args),
         Command::Vault(args) => vault::run(args),

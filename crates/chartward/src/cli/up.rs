@@ -1,0 +1,186 @@
+//! `chartward up`: the hub in the foreground, until it is asked to end.
+
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+use std::sync::Arc;
+use std::time::Duration;
+
+use anyhow::{Context, ensure};
+use jiff::Timestamp;
+use prove::{Fact, Ledger, State};
+use recover::vault::Password;
+use serde_json::json;
+use signal_hook::consts::{SIGINT, SIGTERM};
+use signal_hook::iterator::Signals;
+
+use super::state_dir;
+use crate::access::{self, Access, Sealed};
+use crate::config::{self, Config, Secret};
+use crate::console;
+use crate::hub;
+use crate::output::{Output, printable};
+use crate::sample::protected;
+
+/// Between two looks at whether the hub still runs.
+const LOOK_AGAIN: Duration = Duration::from_millis(200);
+
+/// Run the hub: watchers, decisions, schedule, console
+#[derive(clap::Args)]
+pub(crate) struct Args {
+    /// Configuration (default: chartward.toml here, then /etc/chartward/chartward.toml; without any, a synthetic hospital is made in a
+    /// folder of its own and protected)
+    #[arg(long, value_name = "F")]
+    config: Option<PathBuf>,
+    /// State folder
+    #[arg(long, value_name = "DIR")]
+    state: Option<PathBuf>,
+    /// Folder of the synthetic hospital that is made when there is no configuration
+    #[arg(long, value_name = "DIR", conflicts_with = "config")]
+    sample: Option<PathBuf>,
+    /// Its patients
+    #[arg(long, default_value_t = 200, value_parser = clap::value_parser!(u32).range(3..=i64::from(crate::sample::PATIENTS_MAX)))]
+    patients: u32,
+    /// End when the process that started this one ends, however it ends
+    #[arg(long, hide = true)]
+    end_with_parent: bool,
+    /// Print JSON lines
+    #[arg(long)]
+    json: bool,
+}
+
+pub(crate) fn run(args: Args) -> anyhow::Result<ExitCode> {
+    if args.end_with_parent {
+        let asked = rustix::process::set_parent_process_death_signal(Some(rustix::process::Signal::TERM));
+        asked.context("ask to be told of the parent's end")?;
+    }
+    // Before any thread is started, so that a signal during the start ends everything in order, too.
+    let mut signals = Signals::new([SIGINT, SIGTERM]).context("wait for signals")?;
+    let output = Output::new(args.json);
+    let path = match config::find(args.config.as_deref()).filter(|_| args.sample.is_none()) {
+        Some(path) => path,
+        None => protected::make(&sample_dir(args.sample)?, args.patients, output)?,
+    };
+    let config = Config::load(&path)?;
+    let folder = args.state.or_else(|| config.state.clone());
+    let folder = std::path::absolute(state_dir(folder)?).context("find the state folder")?;
+    let up = start(config, &folder, output)?;
+    output.line(&json!({
+        "type": "ready",
+        "console": up.url(),
+        "fingerprint": up.serving.fingerprint,
+        "state": folder,
+        "setup_code": up.set_up_code,
+        "config": path,
+    }))?;
+    up.welcome(output);
+    while signals.pending().next().is_none() && !up.running.has_ended() {
+        std::thread::sleep(LOOK_AGAIN);
+    }
+    output.say("ending: watchers are heard out and everything is written down");
+    up.serving.stop();
+    up.running.stop()?;
+    Ok(ExitCode::SUCCESS)
+}
+
+fn sample_dir(given: Option<PathBuf>) -> anyhow::Result<PathBuf> {
+    let dir = match given {
+        Some(dir) => dir,
+        None => state_dir(None)?.with_file_name("chartward-sample"),
+    };
+    std::path::absolute(dir).context("find the folder of the synthetic hospital")
+}
+
+/// A hub with its console.
+pub(crate) struct Up {
+    pub(crate) running: hub::Running,
+    pub(crate) serving: console::Serving,
+    pub(crate) set_up_code: Option<String>,
+    is_tls: bool,
+}
+
+pub(crate) fn start(config: Config, folder: &Path, output: Output) -> anyhow::Result<Up> {
+    let now = Timestamp::now();
+    act::evidence::private_dir(folder)?;
+    let (state, opened) = State::open(folder, now)?;
+    let ledger = Arc::new(Ledger::open(folder, now)?);
+    if let Some(recovered) = opened.recovered {
+        output.say(printable(&recovered.to_string()));
+        ledger.append(Fact::StateRecovered { what: recovered.to_string() }, now)?;
+    }
+    let sealed = access::open_sealed(folder)?;
+    let password = config.vault.as_ref().map(|vault| password(&vault.passphrase, &sealed)).transpose()?;
+    if let (Some(vault), Some(password)) = (&config.vault, &password) {
+        make_vault(&vault.dir, password, &ledger)?;
+    }
+    let door = open_door(&config, &state, &ledger, sealed.clone())?;
+    let set_up_code = door.set_up_code(now).map_err(|denied| anyhow::anyhow!(denied.en))?;
+    let running = hub::start(hub::Settings {
+        config: config.clone(),
+        folder: folder.to_owned(),
+        state,
+        ledger: Arc::clone(&ledger),
+        password,
+        sealed: Arc::new(move |name| sealed.get(name).ok().flatten()?.text().map(str::to_owned)),
+    })?;
+    let serving = console::serve(console::Settings::of(&config, folder), running.hub.clone(), door, ledger)?;
+    let set_up_code = set_up_code.map(|code| code.text().to_owned());
+    Ok(Up { running, serving, set_up_code, is_tls: config.console.tls })
+}
+
+fn open_door(config: &Config, state: &State, ledger: &Arc<Ledger>, sealed: Sealed) -> anyhow::Result<Access> {
+    let ledger = Arc::clone(ledger);
+    let settings = access::Settings::new(config.hospital.clone(), config.console.tls);
+    let auditor = access::auditor(ledger);
+    Ok(Access::open(state.clone(), sealed, settings, auditor)?)
+}
+
+fn password(secret: &Secret, sealed: &Sealed) -> anyhow::Result<Password> {
+    let text = match secret {
+        Secret::File(path) => hub::read_private(path)?,
+        Secret::Secret(name) => {
+            let held = sealed.get(name)?;
+            let text = held.as_ref().and_then(|secret| secret.text()).map(str::to_owned);
+            text.with_context(|| {
+                format!("the sealed store holds no secret {name:?}; put it there with `chartward secret set {name}`")
+            })?
+        }
+    };
+    ensure!(!text.is_empty(), "the vault's passphrase is empty");
+    Ok(Password::new(text.into_bytes()))
+}
+
+/// An empty or missing folder becomes a vault; anything else is left for the alarms to tell of.
+fn make_vault(dir: &Path, password: &Password, ledger: &Ledger) -> anyhow::Result<()> {
+    use recover::Error;
+    use recover::vault::Vault;
+    let is_fresh = std::fs::read_dir(dir).map_or(true, |mut entries| entries.next().is_none());
+    // A medium that was there before and is gone must not be replaced by a new empty vault: then the alarm is right.
+    let was_there = ledger.entries()?.iter().any(|entry| {
+        matches!(entry.fact, Fact::VaultInitialised { .. } | Fact::SnapshotSealed { .. } | Fact::VaultOpened { .. })
+    });
+    match Vault::probe(dir) {
+        Err(Error::MediumAbsent { .. } | Error::NoRepository { .. }) if is_fresh && !was_there => {
+            let vault = Vault::init(dir, password)?;
+            ledger.append(Fact::VaultInitialised { vault_id: vault.id().to_owned() }, Timestamp::now())?;
+            Ok(())
+        }
+        _ => Ok(()),
+    }
+}
+
+impl Up {
+    pub(crate) fn url(&self) -> String {
+        let scheme = if self.is_tls { "https" } else { "http" };
+        format!("{scheme}://{}/", self.serving.addr)
+    }
+
+    fn welcome(&self, output: Output) {
+        output.say(format_args!("console: {}", self.url()));
+        if let Some(fingerprint) = &self.serving.fingerprint {
+            output.say(format_args!("its certificate (SHA-256): {fingerprint}"));
+        }
+        if let Some(code) = &self.set_up_code {
+            output.say(format_args!("set-up code for the first administrator, shown once: {code}"));
+        }
+    }
+}
