@@ -16,5 +16,7 @@ pub mod state;
 pub use error::Error;
 pub use ledger::{Entry, Fact, Head, Ledger};
 pub use report::{Comparison, ComparisonRow, Report, Written};
+/// The state database's own library, for whoever writes statements of their own in [`State::write`].
+pub use rusqlite;
 pub use sentence::sentence;
 pub use state::State;
