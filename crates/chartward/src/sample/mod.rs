@@ -17,6 +17,7 @@ mod hl7;
 mod labs;
 mod names;
 mod orders;
+pub(crate) mod protected;
 mod person;
 mod stay;
 mod store;

@@ -1,0 +1,24 @@
+//! One file for each page, and the table of them all.
+
+mod assets;
+mod login;
+
+use super::reply::{Reply, Trouble};
+use super::route::{Needs, Route};
+use super::visit::Visit;
+
+/// Every page and form, in the order of the navigation. A new page is a file and a line here.
+const PAGES: &[&[Route]] = &[login::ROUTES, assets::ROUTES];
+
+/// Every route.
+pub(super) fn all() -> impl Iterator<Item = &'static Route> {
+    PAGES.iter().copied().flatten()
+}
+
+/// What answers where no route does.
+pub(super) static MISSING: Route =
+    Route::page("", ("Not found", "ページが見つかりません"), Needs::Nothing, missing);
+
+fn missing(_: &Visit<'_>) -> Result<Reply, Trouble> {
+    Err(Trouble::NotFound)
+}
