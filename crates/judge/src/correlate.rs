@@ -131,6 +131,8 @@ pub struct Correlator {
     /// Incidents that have to be told anew before the step ends.
     dirty: BTreeSet<IncidentId>,
     opened: BTreeSet<IncidentId>,
+    /// What was merged in this step: which incident into which.
+    merged: BTreeMap<IncidentId, IncidentId>,
 }
 
 impl Correlator {
@@ -145,6 +147,7 @@ impl Correlator {
             index: Index::default(),
             dirty: BTreeSet::new(),
             opened: BTreeSet::new(),
+            merged: BTreeMap::new(),
         }
     }
 
@@ -173,15 +176,27 @@ impl Correlator {
         self.next = self.next.max(next);
     }
 
-    /// Takes findings in, in this order.
-    pub fn step(&mut self, batch: &[Sighting<'_>], now: Timestamp, out: &mut Vec<Update>) {
+    /// Takes findings in, in this order, and says in which incident each of them is counted now; `None` for one that was known.
+    pub fn step(
+        &mut self,
+        batch: &[Sighting<'_>],
+        now: Timestamp,
+        out: &mut Vec<Update>,
+    ) -> Vec<Option<IncidentId>> {
+        self.merged.clear();
         self.forget_idle(now, out);
+        let mut counted_in = Vec::with_capacity(batch.len());
         for sighting in batch {
-            if self.seen.is_new(sighting.watcher, &sighting.finding.uid) {
-                self.take(sighting, now, out);
-            }
+            let is_new = self.seen.is_new(sighting.watcher, &sighting.finding.uid);
+            counted_in.push(is_new.then(|| self.take(sighting, now, out)));
         }
         self.tell(out);
+        for id in counted_in.iter_mut().flatten() {
+            while let Some(into) = self.merged.get(id) {
+                *id = *into;
+            }
+        }
+        counted_in
     }
 
     /// The incident as it stands, while it is in memory.

@@ -149,7 +149,13 @@ fn add(chapter: &mut Chapter, finding: &Finding) {
 }
 
 impl Correlator {
-    pub(super) fn take(&mut self, sighting: &Sighting<'_>, now: Timestamp, out: &mut Vec<Update>) {
+    /// Gives the incident in which the finding is counted.
+    pub(super) fn take(
+        &mut self,
+        sighting: &Sighting<'_>,
+        now: Timestamp,
+        out: &mut Vec<Update>,
+    ) -> IncidentId {
         let finding = sighting.finding;
         let subjects = self.subjects(sighting);
         if finding.class != FindingClass::Detection {
@@ -157,7 +163,7 @@ impl Correlator {
             self.pools.remember_spot(finding, &subjects);
             let named = subjects.iter().flat_map(|subject| self.index.of(&subject.entity));
             self.dirty.extend(named.chain([id]));
-            return;
+            return id;
         }
         self.index.learn(&subjects, self.settings.common_after);
         let is_scan = is_scan(finding, &subjects);
@@ -167,19 +173,25 @@ impl Correlator {
             // Everybody is scanned all the time: only the same actor makes it part of an attack.
             bonds.retain(|_, (bond, _)| *bond == Bond::Shared);
         }
-        match self.choose(&bonds, out) {
-            Some(id) => self.join(id, sighting, &subjects, now),
+        let id = match self.choose(&bonds, out) {
+            Some(id) => {
+                self.join(id, sighting, &subjects, now);
+                id
+            }
             None if is_scan || is_sign => {
                 let kind = if is_scan { Kind::Scans } else { Kind::Signs(finding.detector.clone()) };
                 let id = self.add_to(kind, sighting, &subjects, now, out);
                 self.pools.remember(finding, &subjects, id, is_scan);
+                id
             }
             None => {
                 let id = self.open(Kind::Attack, finding.time, now, out);
                 self.join(id, sighting, &subjects, now);
+                id
             }
-        }
+        };
         self.make_room(out);
+        id
     }
 
     /// The finding's subjects with the names of known addresses; a finding that names nobody is about its watcher.
@@ -251,6 +263,7 @@ impl Correlator {
     pub(super) fn merge(&mut self, into: IncidentId, from: IncidentId, out: &mut Vec<Update>) {
         let Some(case) = self.remove(from) else { return };
         let Some(stays) = self.cases.get_mut(&into) else { return };
+        self.merged.insert(from, into);
         stays.merge(case, &self.settings);
         stays.parts.keys().for_each(|entity| self.index.add(entity, into));
         self.dirty.insert(into);
