@@ -8,10 +8,10 @@ use jiff::Timestamp;
 use rustix::fs::{FlockOperation, flock};
 use sha2::{Digest, Sha256};
 
-use super::durable::sync_dir;
 use super::line::{self, Line, MAX_BATCH, MAX_LINE, NO_PREV};
 use super::{Entry, FILE_NAME, Fact, Fault, Head, KEY_NAME, Ledger, key};
 use crate::Error;
+use crate::durable::sync_dir;
 
 /// What a torn tail is called until the fact about it is in the ledger.
 const UNRECORDED: &str = ".unrecorded";

@@ -28,7 +28,6 @@
 //! Entries hold counts, ids and times, never a patient's name, id or path.
 
 mod append;
-mod durable;
 mod export;
 mod fact;
 mod key;
