@@ -8,16 +8,21 @@ use std::time::{Duration, Instant};
 
 use anyhow::Context;
 use crossbeam_channel::{RecvTimeoutError, bounded};
+use schema::WatcherClass;
+use serde::Deserialize;
 use serde_json::{Value, json};
 
-use crate::supervise::{Message, Spec, Supervisor};
+use crate::supervise::{Confinement, Message, Spec, Supervisor};
 
 /// Run watchers as the hub would and print what it would take in
 #[derive(Debug, clap::Args)]
 pub(crate) struct SuperviseArgs {
-    /// A list of watchers in JSON
+    /// A list of watchers in JSON; one without a confinement has that of its class
     #[arg(value_name = "FILE")]
     watchers: PathBuf,
+    /// Where each watcher has a folder of its own
+    #[arg(long, value_name = "DIR")]
+    folders: PathBuf,
     /// For so long
     #[arg(long, value_name = "SECONDS", default_value_t = 10.0)]
     seconds: f64,
@@ -33,8 +38,7 @@ pub(crate) struct SuperviseArgs {
 }
 
 pub(crate) fn run(args: SuperviseArgs) -> anyhow::Result<ExitCode> {
-    let text = std::fs::read(&args.watchers).context("read the list of watchers")?;
-    let specs: Vec<Spec> = serde_json::from_slice(&text).context("read the list of watchers")?;
+    let specs = specs(&args).context("read the list of watchers")?;
     let own = std::env::current_exe().context("find this program")?;
     let (send, messages) = bounded(args.queue);
     let terminate = signals()?;
@@ -61,6 +65,18 @@ pub(crate) fn run(args: SuperviseArgs) -> anyhow::Result<ExitCode> {
     let health = stopped.join().unwrap_or_default();
     print(&json!({"type": "stopped", "watchers": health}))?;
     Ok(ExitCode::SUCCESS)
+}
+
+fn specs(args: &SuperviseArgs) -> anyhow::Result<Vec<Spec>> {
+    let mut listed: Vec<Value> = serde_json::from_slice(&std::fs::read(&args.watchers)?)?;
+    for spec in &mut listed {
+        let class = WatcherClass::deserialize(&spec["class"])?;
+        let folder = args.folders.join(spec["name"].as_str().context("a watcher has no name")?);
+        if spec["confinement"].is_null() {
+            spec["confinement"] = serde_json::to_value(Confinement::of(class, folder))?;
+        }
+    }
+    Ok(listed.into_iter().map(serde_json::from_value).collect::<Result<_, _>>()?)
 }
 
 fn signals() -> anyhow::Result<crossbeam_channel::Receiver<i32>> {

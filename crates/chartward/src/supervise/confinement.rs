@@ -3,6 +3,7 @@
 use std::ffi::OsString;
 use std::path::PathBuf;
 
+use schema::WatcherClass;
 use serde::{Deserialize, Serialize};
 
 /// Capabilities that guarding with permission events needs, and why; found by taking each away.
@@ -73,8 +74,19 @@ impl Default for Confinement {
 }
 
 impl Confinement {
+    /// What a watcher of this class needs, with a folder of its own.
+    pub(crate) fn of(class: WatcherClass, folder: PathBuf) -> Self {
+        match class {
+            WatcherClass::Guard => Self::guard(),
+            WatcherClass::External => Self::exec(folder),
+            WatcherClass::Share | WatcherClass::Sensor | WatcherClass::Logs | WatcherClass::Mail => {
+                Self::share(folder)
+            }
+        }
+    }
+
     /// For `chartward guard`: root with the capabilities it uses.
-    pub(crate) fn guard() -> Self {
+    fn guard() -> Self {
         Self {
             user: "root".to_owned(),
             caps: GUARD_CAPS.map(str::to_owned).to_vec(),
@@ -88,12 +100,12 @@ impl Confinement {
     }
 
     /// For another program, which writes to `folder` only.
-    pub(crate) fn exec(folder: PathBuf) -> Self {
+    fn exec(folder: PathBuf) -> Self {
         Self { folder: Some(folder), ..Self::default() }
     }
 
     /// For a watcher of ours that looks at other machines: it connects to them, and writes to `folder` only.
-    pub(crate) fn share(folder: PathBuf) -> Self {
+    fn share(folder: PathBuf) -> Self {
         Self { network: true, local_sockets: true, open_files_max: Some(4096), ..Self::exec(folder) }
     }
 

@@ -93,10 +93,6 @@ impl Intake {
         health
     }
 
-    pub(super) fn state(&self) -> WatcherState {
-        self.health.state
-    }
-
     pub(super) fn begin(&mut self, again: bool) {
         self.health.state = WatcherState::Starting;
         self.health.restarts += u64::from(again);

@@ -10,5 +10,6 @@ mod prove;
 mod real_input;
 mod rehearse;
 mod sample;
+mod supervise;
 mod support;
 mod uda_failures;
