@@ -3,4 +3,5 @@
 mod cgroup;
 mod net;
 mod notify;
+mod servers;
 mod wall;
