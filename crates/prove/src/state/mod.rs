@@ -3,6 +3,8 @@
 //! A change that [`State::write`] returned from is on the disk. Findings, flows, logins and verdicts do not
 //! stand here but in the lake; of them only counts and the samples of incidents do.
 
+/// Accounts, recovery codes, sessions, API tokens.
+pub mod accounts;
 mod arming;
 mod assets;
 mod checkpoints;
