@@ -93,9 +93,9 @@ fn header(visit: &Visit<'_>) -> Markup {
                     (lang.pick("日本語", "English"))
                 }
                 @if let Some(session) = &visit.session {
-                    a href="/account" { (icon::PERSON) (session.who.name) }
+                    a href="/account" { (icon::PERSON) (session.user) }
                     form method="post" action="/logout" {
-                        input type="hidden" name="csrf" value=(session.csrf);
+                        (visit.csrf())
                         button.quiet type="submit" { (lang.pick("Log out", "ログアウト")) }
                     }
                 }

@@ -4,6 +4,7 @@
 //! [`api`]), the name of the host, the body's bound, then on a thread for blocking work the session, the
 //! permission, the form's token, the ledger, and last the page. A new page is a file and a line.
 
+mod api;
 mod assets;
 mod dispatch;
 mod form;
@@ -12,6 +13,8 @@ mod icon;
 mod layout;
 mod live;
 mod pages;
+mod parts;
+mod plot;
 mod reply;
 mod route;
 mod seats;
@@ -20,7 +23,6 @@ mod server;
 mod tests;
 mod tls;
 mod visit;
-mod who;
 mod words;
 
 use std::net::SocketAddr;
@@ -30,6 +32,7 @@ use std::sync::Arc;
 use jiff::tz::TimeZone;
 use tokio::sync::watch;
 
+use crate::access::Access;
 use crate::hub::Hub;
 
 pub(crate) use server::{Serving, serve};
@@ -77,10 +80,10 @@ pub(crate) struct Protect {
 }
 
 /// Everything that answers come from.
-#[derive(Debug)]
 pub(crate) struct Console {
     settings: Settings,
     hub: Hub,
+    access: Access,
     ledger: Arc<prove::Ledger>,
     /// Becomes true when live streams have to end.
     closed: watch::Receiver<bool>,

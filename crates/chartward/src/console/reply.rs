@@ -1,11 +1,10 @@
 //! What goes back to the browser, and what is told when something went wrong.
 
-use std::time::Duration;
-
 use axum::http::StatusCode;
 use maud::Markup;
 use serde::Serialize;
 
+use crate::access::{Denied, Why};
 use crate::hub::Refusal;
 
 /// A finished answer.
@@ -55,16 +54,14 @@ impl Reply {
 pub(crate) enum Trouble {
     /// Nobody is logged in, or the session ended.
     LogIn,
-    /// This user may not do this.
-    Forbidden,
     /// The form did not come from our page, or its page is too old.
     Forged,
     /// There is no such thing.
     NotFound,
     /// What was sent cannot be meant; in words, English and Japanese.
     Bad(&'static str, &'static str),
-    /// Too many tries; when the next one is looked at.
-    TooMany(Duration),
+    /// Accounts and roles said no.
+    Denied(Denied),
     /// The hub said no.
     Refused(Refusal),
     /// Something in here does not work.
@@ -74,6 +71,12 @@ pub(crate) enum Trouble {
 impl From<Refusal> for Trouble {
     fn from(refusal: Refusal) -> Self {
         Trouble::Refused(refusal)
+    }
+}
+
+impl From<Denied> for Trouble {
+    fn from(denied: Denied) -> Self {
+        Trouble::Denied(denied)
     }
 }
 
@@ -93,10 +96,12 @@ impl Trouble {
     pub(super) fn status(&self) -> StatusCode {
         match self {
             Trouble::LogIn => StatusCode::UNAUTHORIZED,
-            Trouble::Forbidden | Trouble::Forged => StatusCode::FORBIDDEN,
+            Trouble::Forged => StatusCode::FORBIDDEN,
             Trouble::NotFound => StatusCode::NOT_FOUND,
             Trouble::Bad(..) => StatusCode::BAD_REQUEST,
-            Trouble::TooMany(_) => StatusCode::TOO_MANY_REQUESTS,
+            Trouble::Denied(denied) => {
+                StatusCode::from_u16(denied.why.status()).unwrap_or(StatusCode::FORBIDDEN)
+            }
             Trouble::Refused(_) => StatusCode::CONFLICT,
             Trouble::Broken(_) => StatusCode::INTERNAL_SERVER_ERROR,
         }
@@ -106,22 +111,13 @@ impl Trouble {
     pub(super) fn what(&self) -> (String, String) {
         let (en, ja) = match self {
             Trouble::LogIn => ("Please log in.", "ログインしてください。"),
-            Trouble::Forbidden => {
-                ("Your account may not do this.", "お使いのアカウントには、この操作の権限がありません。")
-            }
             Trouble::Forged => (
                 "This form is too old, or it did not come from this console. Nothing was changed.",
                 "画面の有効期限が切れているか、この管理画面から送信されたものではありません。何も変更されていません。",
             ),
             Trouble::NotFound => ("There is no such page.", "お探しのページはありません。"),
             Trouble::Bad(en, ja) => (*en, *ja),
-            Trouble::TooMany(wait) => {
-                let seconds = wait.as_secs().max(1);
-                return (
-                    format!("Too many attempts. The next one is possible in {seconds} seconds."),
-                    format!("試行回数が多すぎます。{seconds}秒後にもう一度お試しください。"),
-                );
-            }
+            Trouble::Denied(denied) => return (denied.en.clone(), denied.ja.clone()),
             Trouble::Refused(refusal) => return (refusal.en.clone(), refusal.ja.clone()),
             Trouble::Broken(_) => (
                 "This page could not be made. Protection goes on; only this view is concerned.",
@@ -135,17 +131,23 @@ impl Trouble {
     pub(super) fn next(&self) -> (&'static str, &'static str) {
         match self {
             Trouble::LogIn => ("Log in, then repeat what you did.", "ログイン後、もう一度操作してください。"),
-            Trouble::Forbidden => (
-                "Ask a colleague with the role operator or administrator.",
-                "運用担当者または管理者の権限を持つ方に依頼してください。",
-            ),
             Trouble::Forged => (
                 "Go back, load the page anew, and try again.",
                 "前の画面に戻り、再読み込みしてからもう一度お試しください。",
             ),
             Trouble::NotFound => ("Go to the first page.", "ホーム画面へ戻ってください。"),
             Trouble::Bad(..) => ("Go back and correct it.", "前の画面に戻り、入力を修正してください。"),
-            Trouble::TooMany(_) => ("Wait, then try again.", "しばらく待ってからお試しください。"),
+            Trouble::Denied(denied) => match denied.why {
+                Why::Limited => ("Wait, then try again.", "しばらく待ってからお試しください。"),
+                Why::Role => (
+                    "Ask a colleague with the role operator or administrator.",
+                    "担当者または管理者の権限を持つ方に依頼してください。",
+                ),
+                Why::NotFresh => {
+                    ("Confirm who you are, then repeat what you did.", "本人確認のあと、もう一度操作してください。")
+                }
+                _ => ("Go back and correct it.", "前の画面に戻り、内容をご確認ください。"),
+            },
             Trouble::Refused(_) => (
                 "Go back and look at how things stand now.",
                 "前の画面に戻り、現在の状態を確認してください。",

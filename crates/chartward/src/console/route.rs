@@ -2,7 +2,7 @@
 
 use super::reply::{Reply, Trouble};
 use super::visit::Visit;
-use super::who::Permission;
+use crate::access::Permission;
 use super::words::Both;
 
 /// The two methods that there are: one looks, the other changes something.

@@ -16,6 +16,7 @@ use tokio::sync::watch;
 
 use super::seats::Seats;
 use super::{Console, Settings, dispatch, tls};
+use crate::access::Access;
 use crate::hub::Hub;
 
 const WORKERS: usize = 2;
@@ -64,7 +65,7 @@ pub(crate) fn serve(settings: Settings, hub: Hub, ledger: Arc<Ledger>) -> anyhow
         .context("start the console's threads")?;
     let (closing, closed) = watch::channel(false);
     let handle = Handle::new();
-    let console = Arc::new(Console { settings, hub, ledger, closed });
+    let console = Arc::new(Console { settings, hub, access, ledger, closed });
     let run = Run {
         listener,
         console,

@@ -3,7 +3,7 @@
 use std::net::IpAddr;
 
 use jiff::Timestamp;
-use maud::Markup;
+use maud::{Markup, html};
 use schema::Lang;
 
 use super::Console;
@@ -11,7 +11,7 @@ use super::form::Form;
 use super::layout::{self, Theme};
 use super::reply::{Reply, Trouble};
 use super::route::Route;
-use super::who::{Permission, Session};
+use crate::access::{Permission, Session, Who};
 use super::words;
 
 /// What every page works from.
@@ -22,6 +22,9 @@ pub(crate) struct Visit<'a> {
     pub(super) params: Vec<(String, String)>,
     pub(super) query: Form,
     pub(super) form: Form,
+    /// Who asks: over a session or with a token.
+    pub(super) who: Option<Who>,
+    /// The session, for a browser.
     pub(super) session: Option<Session>,
     pub(super) lang: Lang,
     pub(super) theme: Theme,
@@ -41,16 +44,26 @@ impl Visit<'_> {
     }
 
     pub(super) fn may(&self, permission: Permission) -> bool {
-        self.session.as_ref().is_some_and(|session| session.who.may(permission))
+        self.who.as_ref().is_some_and(|who| who.may(permission))
     }
 
     /// Who asks, as it stands in the ledger.
     pub(super) fn by(&self) -> &str {
-        self.session.as_ref().map_or("", |session| &session.who.name)
+        self.who.as_ref().map_or("", |who| &who.name)
     }
 
-    pub(super) fn csrf(&self) -> &str {
-        self.session.as_ref().map_or("", |session| &session.csrf)
+    pub(super) fn who(&self) -> Result<&Who, Trouble> {
+        self.who.as_ref().ok_or(Trouble::LogIn)
+    }
+
+    pub(super) fn session(&self) -> Result<&Session, Trouble> {
+        self.session.as_ref().ok_or(Trouble::LogIn)
+    }
+
+    /// What every form carries, so that no other site can send it.
+    pub(super) fn csrf(&self) -> Markup {
+        let csrf = self.session.as_ref().map_or("", |session| session.csrf.text());
+        html! { input type="hidden" name="csrf" value=(csrf); }
     }
 
     pub(super) fn pick<T>(&self, both: (T, T)) -> T {
@@ -64,7 +77,7 @@ impl Visit<'_> {
 
     /// A time as a person reads it, with the exact one behind it.
     pub(super) fn time(&self, at: Timestamp) -> Markup {
-        maud::html! {
+        html! {
             time datetime=(at.to_string()) {
                 (words::clock(at, self.now, &self.console.settings.zone, self.lang))
                 " " span.ago { "(" (words::from_now(at, self.now, self.lang)) ")" }
