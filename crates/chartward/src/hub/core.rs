@@ -159,7 +159,7 @@ impl Core {
     }
 
     fn judge(&mut self, batch: Batch, now: Timestamp) {
-        match self.lake.append(&batch.events) {
+        match self.lake.append(&batch.events, now) {
             Ok(position) => self.watermark = position,
             // A full disk must not keep the wall from going up: what could not be kept is said, and acted on.
             Err(error) => self.trouble = Some(format!("{:#}", anyhow::Error::from(error))),
@@ -177,12 +177,14 @@ impl Core {
     fn tick(&mut self) {
         let now = Timestamp::now();
         self.end_what_is_over(now);
-        self.end_watched_weeks(now);
         if self.written.elapsed() >= WRITE_EVERY {
             self.write_down(&[]);
         }
         if self.checkpointed.1.elapsed() >= CHECKPOINT_EVERY {
             self.checkpoint();
+            self.end_watched_weeks(now);
+            let trouble = self.trouble.take();
+            self.hub.show(|shown| shown.trouble = trouble, Live::Promise);
         }
     }
 
@@ -204,8 +206,9 @@ impl Core {
     fn finish(mut self) -> anyhow::Result<()> {
         self.write_down(&[]);
         self.checkpoint();
-        self.lake.flush(Timestamp::now())?;
-        self.ledger.append(Fact::HubStopped {}, Timestamp::now())?;
+        self.lake.flush()?;
+        let because = "it was asked to end".to_owned();
+        self.ledger.append(Fact::HubStopped { because }, Timestamp::now())?;
         Ok(())
     }
 

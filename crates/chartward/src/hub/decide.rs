@@ -261,8 +261,9 @@ impl Core {
         };
         let Some(id) = self.incident_of(watcher, pid) else { return };
         if matches!(said, Said::Restored(_)) {
-            self.correlator.mark(id, IncidentStatus::Contained);
-            self.dirty.insert(id);
+            if self.correlator.mark(id, IncidentStatus::Contained).is_some() {
+                self.dirty.insert(id);
+            }
         }
         self.write_down(&[(id, Moment { at: now, stage: Stage::Contain, en, ja })]);
     }

@@ -90,6 +90,8 @@ pub(crate) struct Shown {
     pub(crate) watchers: Vec<WatcherHealth>,
     /// Why the lake or the state takes nothing; `None` when all is well.
     pub(crate) trouble: Option<String>,
+    /// Why the lake could not be put in order; `None` when all is well.
+    pub(crate) lake_trouble: Option<String>,
     /// The promise as it was last put together; `None` until then.
     pub(crate) promise: Option<Status>,
 }

@@ -46,7 +46,8 @@ pub(crate) struct Tools {
     pub(crate) never: NeverTouch,
     /// State folder: where plans of frozen processes lie.
     pub(crate) state: PathBuf,
-    pub(crate) keeper: Arc<Keeper>,
+    /// `None` without a vault.
+    pub(crate) keeper: Option<Arc<Keeper>>,
     /// Starts a backup of the named store at once.
     pub(crate) snapshot_now: Box<dyn Fn(&str) -> Result<String, String> + Send>,
     /// Starts the downtime viewer.
@@ -135,12 +136,13 @@ impl Hands {
                 Ok("the kernel drops packets from and to this address".to_owned())
             }
             Act::IsolateHost { address } => {
-                self.tools.wall.isolate(*address, lasts(measure)).map_err(|error| chain(&error))?;
+                self.tools.wall.isolate(&[(*address, lasts(measure))]).map_err(|error| chain(&error))?;
                 Ok("this host reaches only the vault, the console and the named hosts".to_owned())
             }
             Act::SnapshotNow { protect } => (self.tools.snapshot_now)(protect),
             Act::LockVault => {
-                let hold = self.tools.keeper.hold().map_err(|error| format!("{error:#}"))?;
+                let keeper = self.tools.keeper.as_ref().ok_or("the configuration names no vault")?;
+                let hold = keeper.hold().map_err(|error| format!("{error:#}"))?;
                 self.holds.insert(measure.id, hold);
                 Ok("nobody can forget or prune in the vault, stock restic included".to_owned())
             }
@@ -166,7 +168,7 @@ impl Hands {
             Act::IsolateHost { address } => self
                 .tools
                 .wall
-                .release(*address)
+                .release(&[*address])
                 .map(|()| "the host reaches everything again".to_owned())
                 .map_err(|error| chain(&error)),
             Act::LockVault => {

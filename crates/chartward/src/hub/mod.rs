@@ -5,6 +5,7 @@
 
 mod core;
 mod decide;
+mod door;
 mod handle;
 mod hands;
 mod intake;
@@ -18,8 +19,10 @@ pub(crate) mod report;
 mod requests;
 mod setup;
 mod start;
+mod tide;
 mod week;
 
+pub(crate) use door::ask as ask_running;
 pub(crate) use handle::{Answer, Command, Hub, Live, Refusal, Request, Shown};
 pub(crate) use outcomes::in_words;
 pub(crate) use requests::status_ja;

@@ -99,7 +99,7 @@ impl Core {
         );
         if let Some(id) = measure.incident.filter(|_| holds) {
             let is_open = self.correlator.incident(id).is_some_and(|it| it.status == IncidentStatus::Open);
-            if is_open && self.correlator.mark(id, IncidentStatus::Contained) {
+            if is_open && self.correlator.mark(id, IncidentStatus::Contained).is_some() {
                 self.dirty.insert(id);
                 self.write_down(&[]);
             }

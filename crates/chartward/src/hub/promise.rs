@@ -79,7 +79,7 @@ fn assess(hub: &Hub, keeper: &Keeper, since: Timestamp, now: Timestamp) -> Statu
     let shown = hub.shown();
     status.alarms.extend(shown.watchers.iter().filter(|health| is_down(health, since, now)).map(watcher_down));
     status.alarms.extend(hub.state.last_runs().unwrap_or_default().iter().filter_map(job));
-    status.alarms.extend(shown.trouble.as_deref().map(trouble));
+    status.alarms.extend([&shown.trouble, &shown.lake_trouble].into_iter().flatten().map(|cause| trouble(cause)));
     status.alarms.sort_by_key(|alarm| std::cmp::Reverse(alarm.severity_id));
     status
 }

@@ -6,7 +6,7 @@
 use jiff::{SignedDuration, Timestamp};
 use prove::Fact;
 use prove::state::{Asset, AssetState, CountermeasureFilter, JobKind, JobOutcome, JobRun};
-use schema::{Act, Countermeasure, CountermeasureState, Entity, Incident, IncidentStatus};
+use schema::{Act, Countermeasure, CountermeasureState, Entity, Incident, IncidentStatus, SnapshotId};
 
 use super::core::Core;
 use super::handle::{Answer, Refusal};
@@ -38,10 +38,11 @@ pub(super) fn ask(core: &mut Core, host: &str, by: &str) -> Result<Answer, Refus
             ),
         });
     }
+    let mut proofs = Vec::new();
     for store in &stores {
-        refuse_unless_proven(core, &asset, store)?;
+        proofs.push(proven(core, &asset, store)?);
     }
-    release(core, &asset, by)
+    release(core, &asset, proofs, by)
 }
 
 fn isolated(core: &Core, host: &str) -> Result<Asset, Refusal> {
@@ -81,13 +82,14 @@ fn refuse_while_it_goes_on(core: &Core, asset: &Asset) -> Result<(), Refusal> {
     }
 }
 
-fn refuse_unless_proven(core: &Core, asset: &Asset, store: &str) -> Result<(), Refusal> {
+/// The snapshot of the store that was captured and proven after the isolation.
+fn proven(core: &Core, asset: &Asset, store: &str) -> Result<SnapshotId, Refusal> {
     let after = |kind: JobKind, name: &str, since: Timestamp| -> Result<Option<JobRun>, Refusal> {
         let runs = core.state.job_runs(Some(name), RUNS_MAX).map_err(refused)?;
         let is_after = |run: &JobRun| run.kind == kind && run.started_at.is_some_and(|at| at > since);
         Ok(runs.into_iter().find(|run| is_after(run) && run.outcome == JobOutcome::Done))
     };
-    let (backup, drill) = (format!("backup {store}"), format!("drill {store}"));
+    let (backup, drill) = (format!("backup:{store}"), format!("drill:{store}"));
     let Some(captured) = after(JobKind::Backup, &backup, asset.since)? else {
         return Err(Refusal {
             en: format!(
@@ -101,8 +103,10 @@ fn refuse_unless_proven(core: &Core, asset: &Asset, store: &str) -> Result<(), R
         });
     };
     let since = captured.finished_at.unwrap_or(asset.since);
-    if after(JobKind::Drill, &drill, since)?.is_some() {
-        return Ok(());
+    let drilled = after(JobKind::Drill, &drill, since)?;
+    let line = drilled.and_then(|run| serde_json::from_str::<serde_json::Value>(&run.detail).ok());
+    if let Some(snapshot) = line.as_ref().and_then(|line| line["proof"]["snapshot"].as_str()) {
+        return Ok(SnapshotId(snapshot.to_owned()));
     }
     Err(Refusal {
         en: format!("{store} was captured after the isolation and not proven yet; run the job \"{drill}\""),
@@ -110,7 +114,7 @@ fn refuse_unless_proven(core: &Core, asset: &Asset, store: &str) -> Result<(), R
     })
 }
 
-fn release(core: &mut Core, asset: &Asset, by: &str) -> Result<Answer, Refusal> {
+fn release(core: &mut Core, asset: &Asset, proofs: Vec<SnapshotId>, by: &str) -> Result<Answer, Refusal> {
     let filter = CountermeasureFilter { incident: None, states: vec![CountermeasureState::Applied] };
     let in_force = core.state.countermeasures(&filter, IN_FORCE_MAX, None).map_err(refused)?;
     let is_its =
@@ -121,9 +125,12 @@ fn release(core: &mut Core, asset: &Asset, by: &str) -> Result<Answer, Refusal> 
     let now = Timestamp::now();
     let watched = Asset { state: AssetState::Watched, since: now, ..asset.clone() };
     core.state.write(|tx| tx.put_asset(&watched)).map_err(refused)?;
-    core.facts.push(Fact::HostReconnected { host: asset.name.clone(), by: by.to_owned() });
-    core.tell_ledger();
     let until = now.checked_add(WATCHED_FOR).unwrap_or(Timestamp::MAX);
+    for proof in proofs {
+        let (host, by) = (asset.name.clone(), by.to_owned());
+        core.facts.push(Fact::HostReconnected { host, proof, by, watched_until: until });
+    }
+    core.tell_ledger();
     Ok(Answer::Done {
         en: format!("{} is connected again, and watched until {until}; a report ends that week.", asset.name),
         ja: format!("{} を再接続しました。{until} まで監視を続け、その後に報告書を作成します。", asset.name),

@@ -176,7 +176,7 @@ impl Core {
         } else {
             self.armed.remove(&(kind, class));
         }
-        self.facts.push(Fact::Armed { kind, class, armed, by: by.to_owned() });
+        self.facts.push(Fact::Armed { act: kind, class, armed, by: by.to_owned() });
         self.tell_ledger();
         let (kind, class) = (kind.id(), class.id());
         Ok(if armed {

@@ -17,6 +17,7 @@ use prove::{Fact, Ledger};
 use recover::status::Limits;
 use recover::vault::Password;
 use schema::{ActKind, CountermeasureState, IncidentId};
+use zeroize::Zeroizing;
 
 use super::core::{Core, Ears, PART};
 use super::handle::Hub;
@@ -24,13 +25,15 @@ use super::hands::{self, Order, Tools};
 use super::jobs::{self, Jobs};
 use super::keeper::Keeper;
 use super::outbox::{self, Channels};
-use super::{intake, promise, setup};
+use super::{door, intake, promise, setup, tide};
 use crate::config::{Config, When};
 use crate::supervise::Supervisor;
 
 /// Lines that wait for the core; more of them wait in the pipes of their watchers.
 const LINES_MAX: usize = 8_192;
 const REQUESTS_MAX: usize = 64;
+/// Events of the journal that are judged again at once.
+const REPLAYED_TOGETHER: usize = 4_096;
 /// Countermeasures in force that are taken up again after a restart.
 const IN_FORCE_MAX: u32 = 100_000;
 
@@ -42,7 +45,9 @@ pub(crate) struct Settings {
     pub(crate) state: State,
     pub(crate) ledger: Arc<Ledger>,
     /// The vault's passphrase; `None` without a vault.
-    pub(crate) password: Option<Password>,
+    pub(crate) passphrase: Option<Zeroizing<Vec<u8>>>,
+    /// SHA-256 of the configuration's file, for the ledger.
+    pub(crate) config_sha256: String,
     /// What the sealed store holds under a name.
     pub(crate) sealed: Arc<dyn Fn(&str) -> Option<String> + Send + Sync>,
 }
@@ -75,7 +80,7 @@ impl Running {
 }
 
 pub(crate) fn start(settings: Settings) -> anyhow::Result<Running> {
-    let Settings { config, folder, state, ledger, password, sealed } = settings;
+    let Settings { config, folder, state, ledger, passphrase, config_sha256, sealed } = settings;
     let rules = setup::rules(&config)?;
     let (requests_in, requests) = bounded(REQUESTS_MAX);
     let hub = Hub::new(state.clone(), requests_in);
@@ -84,11 +89,14 @@ pub(crate) fn start(settings: Settings) -> anyhow::Result<Running> {
     let (lines_in, lines) = bounded(LINES_MAX);
     let mut others = Vec::new();
 
-    let keeper = match (&config.vault, password.clone()) {
-        (Some(vault), Some(password)) => Some(Arc::new(Keeper::new(vault.dir.clone(), password, limits(&config)))),
+    let keeper = match (&config.vault, &passphrase) {
+        (Some(vault), Some(passphrase)) => {
+            let password = Password::new(passphrase.to_vec());
+            Some(Arc::new(Keeper::new(vault.dir.clone(), password, limits(&config))))
+        }
         _ => None,
     };
-    let jobs = Jobs::new(&config, &folder, state.clone(), Arc::clone(&ledger), hub.clone(), password.clone())?;
+    let jobs = Jobs::new(&config, &folder, state.clone(), Arc::clone(&ledger), hub.clone(), passphrase.clone())?;
     let tools = Tools {
         wall: act::wall::Wall::new(setup::wall(&config, &rules.never)),
         never: rules.never.clone(),
@@ -98,7 +106,7 @@ pub(crate) fn start(settings: Settings) -> anyhow::Result<Running> {
             let jobs = jobs.clone();
             Box::new(move |protect| jobs.backup_now(protect))
         },
-        start_viewer: viewer(&config, &folder, password),
+        start_viewer: viewer(&config, &folder, passphrase),
     };
     others.push((None, hands::start(tools, orders_out, done_in.clone())?));
     let channels = Channels {
@@ -115,9 +123,13 @@ pub(crate) fn start(settings: Settings) -> anyhow::Result<Running> {
     }
 
     let lake = Arc::new(open_lake(&config, &folder)?);
+    let (end, ended) = bounded(0);
+    others.push((Some(end), tide::start(Arc::clone(&lake), state.clone(), hub.clone(), ended)?));
+    let (end, ended) = bounded(0);
+    others.push((Some(end), door::serve(&folder, hub.clone(), ended)?));
     let correlator = correlator(&config, &state, &rules)?;
     let armed: BTreeSet<_> = state.armed()?.into_iter().map(|arming| (arming.kind, arming.class)).collect();
-    ledger.append(Fact::HubStarted { version: env!("CARGO_PKG_VERSION").to_owned() }, Timestamp::now())?;
+    ledger.append(Fact::HubStarted { version: env!("CARGO_PKG_VERSION").to_owned(), config_sha256 }, Timestamp::now())?;
     let (watermark, correlator) = correlator;
     let mut core = Core {
         hub: hub.clone(),
@@ -155,10 +167,9 @@ pub(crate) fn start(settings: Settings) -> anyhow::Result<Running> {
 fn open_lake(config: &Config, folder: &Path) -> anyhow::Result<Lake> {
     let dir = config.lake.dir.clone().unwrap_or_else(|| folder.join("lake"));
     let settings = lake::Settings {
-        retention_days: config.lake.retention_days,
+        retention_days: u16::try_from(config.lake.retention_days).unwrap_or(u16::MAX),
         region: config.lake.region.clone(),
         account: config.lake.account.clone(),
-        ..lake::Settings::default()
     };
     Lake::open(&dir, settings).with_context(|| format!("cannot open the lake in {}", dir.display()))
 }
@@ -198,30 +209,32 @@ fn limits(config: &Config) -> Limits {
 type StartViewer = Box<dyn Fn() -> Result<(Child, String), String> + Send>;
 
 /// The downtime viewer: this program again, which needs the vault and nothing of the hub.
-fn viewer(config: &Config, folder: &Path, password: Option<Password>) -> StartViewer {
-    let Some((vault, password)) = config.vault.clone().zip(password) else {
+fn viewer(config: &Config, folder: &Path, passphrase: Option<Zeroizing<Vec<u8>>>) -> StartViewer {
+    let Some((vault, passphrase)) = config.vault.clone().zip(passphrase) else {
         return Box::new(|| Err("the configuration names no vault, so there is nothing to read charts from".to_owned()));
     };
     let (listen, folder) = (config.viewer.listen, folder.to_owned());
-    Box::new(move || start_viewer(&vault.dir, &password, listen, &folder).map_err(|error| format!("{error:#}")))
+    Box::new(move || start_viewer(&vault.dir, &passphrase, listen, &folder).map_err(|error| format!("{error:#}")))
 }
 
 fn start_viewer(
     vault: &Path,
-    password: &Password,
+    passphrase: &[u8],
     listen: std::net::SocketAddr,
     folder: &Path,
 ) -> anyhow::Result<(Child, String)> {
-    use std::io::{BufRead, BufReader};
+    use std::io::{BufRead, BufReader, Write};
     let mut command = Command::new(std::env::current_exe()?);
     command.args(["charts", "serve", "--json", "--listen", &listen.to_string(), "--vault"]).arg(vault);
-    command.env("CHARTWARD_PASSWORD", password.as_os_str());
+    command.args(["--password-file", "/dev/stdin"]);
     if !listen.ip().is_loopback() {
         command.arg("--certificate").arg(folder.join("tls/certificate.pem"));
         command.arg("--key").arg(folder.join("tls/key.pem"));
     }
     let log = std::fs::File::create(folder.join("viewer.log"))?;
-    let mut child = command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(log).spawn()?;
+    let mut child = command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(log).spawn()?;
+    // Neither its arguments nor its environment show the passphrase.
+    child.stdin.take().context("the viewer has no input")?.write_all(passphrase)?;
     let stdout = child.stdout.take().context("the viewer has no output")?;
     let mut lines = BufReader::new(stdout).lines();
     let Some(Ok(first)) = lines.next() else {
@@ -252,16 +265,24 @@ impl Core {
     /// and is not planned yet is planned now.
     fn catch_up(&mut self) -> anyhow::Result<()> {
         let lake = Arc::clone(&self.lake);
-        let mut batches: Vec<Vec<schema::Event>> = Vec::new();
-        let reached = lake.replay(self.watermark, &mut |events| batches.push(events))?;
-        for events in batches {
-            let classes = self.rules.classes.clone();
-            let class_of = |watcher: &str| classes.get(watcher).copied().unwrap_or(schema::WatcherClass::External);
-            self.decide(&intake::again(&events, class_of), Timestamp::now());
-        }
-        self.watermark = reached;
+        let mut waiting: Vec<schema::Event> = Vec::new();
+        let replayed = lake.replay(self.watermark, |_, _, event| {
+            waiting.push(event);
+            if waiting.len() >= REPLAYED_TOGETHER {
+                self.judge_again(&std::mem::take(&mut waiting));
+            }
+            Ok(())
+        })?;
+        self.judge_again(&waiting);
+        self.watermark = replayed.last;
         self.write_down(&[]);
         Ok(())
+    }
+
+    fn judge_again(&mut self, events: &[schema::Event]) {
+        let classes = self.rules.classes.clone();
+        let class_of = |watcher: &str| classes.get(watcher).copied().unwrap_or(schema::WatcherClass::External);
+        self.decide(&intake::again(events, class_of), Timestamp::now());
     }
 
     /// What was approved and not done when the hub died is done; what was in force and lives with the hub is put in force again.
