@@ -5,6 +5,7 @@
 
 pub(crate) mod backup;
 mod charts;
+mod config;
 pub(crate) mod drill;
 mod guard;
 mod lang;
@@ -67,6 +68,8 @@ enum Command {
     Restore(restore::Args),
     /// Watch a folder and stop what encrypts it
     Guard(guard::GuardArgs),
+    /// Check the configuration, or print what may stand in it
+    Config(config::Args),
     /// Check the signed ledger, or give out a copy of it
     Prove(prove::ProveArgs),
     #[command(hide = true)]
@@ -74,6 +77,7 @@ enum Command {
 }
 
 pub(crate) fn main() -> ExitCode {
+    crate::schedule::end_with_parent();
     match run(parse().command) {
         Ok(code) => code,
         Err(error) => {
@@ -96,6 +100,7 @@ fn run(command: Command) -> anyhow::Result<ExitCode> {
         Command::RecoverySheet(args) => recovery_sheet::run(args),
         Command::Charts(args) => charts::run(args),
         Command::Guard(args) => guard::run(args),
+        Command::Config(args) => config::run(args),
         Command::Prove(args) => prove::run(args),
         Command::SimulateEncryptor(args) => rehearse::run_encryptor(&args),
     }
