@@ -80,12 +80,10 @@ impl From<&Channel> for notify::Channel {
 impl NeverTouch {
     /// As `act` takes it. Addresses of hosts, and the hub's own process ids, are told to it later.
     pub(crate) fn for_act(&self) -> act::NeverTouch {
-        act::NeverTouch {
-            networks: self.addresses.iter().map(|network| network.0.into()).collect(),
-            hosts: self.hosts.clone(),
-            commands: self.commands.clone(),
-            cgroups: self.cgroups.clone(),
-            ..act::NeverTouch::default()
-        }
+        let mut never = act::NeverTouch::of_commands(self.commands.clone());
+        never.networks = self.addresses.iter().map(|network| network.0.into()).collect();
+        never.hosts.clone_from(&self.hosts);
+        never.cgroups.clone_from(&self.cgroups);
+        never
     }
 }

@@ -5,6 +5,8 @@ mod jobs;
 mod run;
 mod table;
 #[cfg(test)]
+mod run_tests;
+#[cfg(test)]
 mod tests;
 
 pub(crate) use due::{Due, LastRun, Missed, Plan, Retry, due};
