@@ -6,6 +6,7 @@
 mod act;
 pub(crate) mod backup;
 mod charts;
+mod config;
 mod confine;
 pub(crate) mod drill;
 mod guard;
@@ -81,6 +82,8 @@ enum Command {
     Restore(restore::Args),
     /// Watch a folder and stop what encrypts it
     Guard(guard::GuardArgs),
+    /// Check the configuration, or print what may stand in it
+    Config(config::Args),
     /// Check the signed ledger, or give out a copy of it
     Prove(prove::ProveArgs),
     #[command(hide = true)]
@@ -92,6 +95,7 @@ enum Command {
 }
 
 pub(crate) fn main() -> ExitCode {
+    crate::schedule::end_with_parent();
     match run(parse().command) {
         Ok(code) => code,
         Err(error) => {
@@ -118,6 +122,7 @@ fn run(command: Command) -> anyhow::Result<ExitCode> {
         Command::RecoverySheet(args) => recovery_sheet::run(args),
         Command::Charts(args) => charts::run(args),
         Command::Guard(args) => guard::run(args),
+        Command::Config(args) => config::run(args),
         Command::Prove(args) => prove::run(args),
         Command::Confine(args) => confine::run(args),
         Command::Supervise(args) => supervise::run(args),

@@ -42,6 +42,11 @@ pub(crate) fn submission() -> u16 {
     587
 }
 
+/// Red, yellow, green, blue, white and the buzzer of a Patlite NH: 0 off, 1 on, 2 blinking.
+pub(crate) fn lights() -> [String; 5] {
+    ["001000", "001000", "010000", "100000", "200001"].map(str::to_owned)
+}
+
 pub(crate) fn lines_per_second_max() -> u32 {
     2_000
 }

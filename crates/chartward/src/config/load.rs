@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 use serde::Deserialize;
 use toml::de::{DeTable, Deserializer};
 
+use super::meaning;
 use super::problem::{ConfigErrors, Findings, Gravity, Problem};
 use super::shape;
 use super::types::Config;
@@ -77,6 +78,7 @@ fn check_text(text: &str) -> Checked {
         return Checked { config: None, problems: found.sorted() };
     }
     shape::check(tree.get_ref(), &mut found);
+    meaning::check(tree.get_ref(), &mut found);
     let config = match Config::deserialize(Deserializer::from(tree)) {
         Ok(config) => Some(config),
         Err(error) => {

@@ -5,7 +5,7 @@ use std::ops::Range;
 use toml::Spanned;
 use toml::de::{DeArray, DeTable, DeValue};
 
-use super::fields::{Field, Kind, Need, ROOT, Shape};
+use super::fields::{ACT, ACTS, Field, Kind, Need, ROOT, Shape};
 use super::nearest::nearest;
 use super::problem::{Findings, Gravity, looks_secret};
 use super::value;
@@ -89,6 +89,7 @@ impl Walk<'_, '_> {
                     self.value(entry, of, &format!("{path}[{at}]"));
                 }
             }
+            (Kind::Act, DeValue::Table(table)) => self.table(table, &ACT, span, path),
             (Kind::Secret, DeValue::Table(table)) => self.secret(table, span, path),
             (kind, value) => {
                 if let Err(fault) = scalar(kind, value, path) {
@@ -249,6 +250,7 @@ pub(super) fn wanted(kind: &Kind) -> Words {
         Kind::TimeOfDay => Words::new("a time of the day such as \"02:14\"", "\"02:14\" のような時刻"),
         Kind::Zone => Words::new("a time zone such as \"Asia/Tokyo\"", "\"Asia/Tokyo\" のようなタイムゾーン"),
         Kind::Url => Words::new("an address with http:// or https://", "http:// か https:// で始まる URL"),
+        Kind::Act => wanted(&Kind::OneOf(ACTS)),
         Kind::OneOf(choices) => {
             let choices: Vec<_> = choices.iter().map(|choice| format!("\"{choice}\"")).collect();
             Words::new(format!("one of {}", choices.join(", ")), format!("{} のどれか", choices.join("、")))
@@ -362,6 +364,7 @@ fn text_of(kind: &Kind, text: &str) -> Option<Result<bool, Fault>> {
         Kind::TimeOfDay => value::time_of_day(text).map(|_| true),
         Kind::Zone => value::zone(text).map(|_| true),
         Kind::Url => url(text).map(|()| true),
+        Kind::Act => choice(kind, ACTS, text).map(|()| true),
         Kind::OneOf(choices) => choice(kind, choices, text).map(|()| true),
         _ => return None,
     })

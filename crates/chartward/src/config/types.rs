@@ -3,8 +3,10 @@
 use std::net::{IpAddr, SocketAddr};
 use std::path::PathBuf;
 
+use act::notify::Method;
+use act::playbook::Template;
 use jiff::tz::TimeZone;
-use schema::{ActKind, Lang, WatcherClass};
+use schema::{Lang, WatcherClass};
 use serde::Deserialize;
 
 use super::defaults;
@@ -199,7 +201,8 @@ pub(crate) struct Playbook {
     pub(crate) detectors: Vec<String>,
     #[serde(default = "defaults::high")]
     pub(crate) severity_min: Level,
-    pub(crate) acts: Vec<ActKind>,
+    /// Each a name, or a table with what a finding does not say.
+    pub(crate) acts: Vec<Template>,
     #[serde(default)]
     pub(crate) approval: Approval,
     /// How long a plan may wait for approval.
@@ -278,6 +281,8 @@ pub(crate) struct Smtp {
     pub(crate) tls: SmtpTls,
     pub(crate) from: String,
     pub(crate) to: Vec<String>,
+    /// PEM file of the authority that signed the server's certificate, where it is the hospital's own.
+    pub(crate) ca: Option<PathBuf>,
     pub(crate) user: Option<String>,
     pub(crate) password: Option<Secret>,
 }
@@ -300,8 +305,8 @@ pub(crate) enum SmtpTls {
 #[serde(deny_unknown_fields)]
 pub(crate) struct Webhook {
     pub(crate) url: String,
-    /// Sent as `Authorization: Bearer`.
-    pub(crate) token: Option<Secret>,
+    /// Signs the body (HMAC-SHA256).
+    pub(crate) signing_key: Option<Secret>,
 }
 
 /// RFC 5424.
@@ -326,12 +331,12 @@ pub(crate) enum Transport {
 #[derive(Debug, Clone, PartialEq, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct Lamp {
-    /// What is asked for when something is wrong; `{severity}` stands for 1 to 5.
-    pub(crate) on: String,
-    /// What is asked for when it is over.
-    pub(crate) off: Option<String>,
-    pub(crate) user: Option<String>,
-    pub(crate) password: Option<Secret>,
+    /// `{severity}` becomes 1 to 5, `{lights}` the entry of `lights`.
+    pub(crate) url: String,
+    #[serde(default)]
+    pub(crate) method: Method,
+    #[serde(default = "defaults::lights")]
+    pub(crate) lights: [String; 5],
 }
 
 /// The lake of findings, flows and logins.

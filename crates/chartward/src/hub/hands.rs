@@ -11,6 +11,7 @@ use std::sync::Arc;
 use std::thread::{self, JoinHandle};
 use std::time::Duration;
 
+use act::cgroup::Cgroups;
 use act::never::NeverTouch;
 use act::wall::Wall;
 use crossbeam_channel::{Receiver, Sender};
@@ -22,6 +23,8 @@ use crate::output::printable;
 
 /// Bans that come together are one change of the kernel's table, and no more than this many.
 const BATCH_MAX: usize = 256;
+/// How long a control group may take to stand still.
+const STAND_STILL: Duration = Duration::from_secs(5);
 
 /// Something to do.
 #[derive(Debug, Clone)]
@@ -128,9 +131,11 @@ impl Hands {
         }
         match &measure.act {
             Act::Freeze { pid, start_ticks } => self.freeze(*pid, *start_ticks, &measure.because),
-            Act::FreezeCgroup { path } => act::cgroup::freeze(path)
-                .map(|()| format!("every process of {path} stands still"))
-                .map_err(|error| chain(&error)),
+            Act::FreezeCgroup { path } => {
+                let cgroups = Cgroups::find().map_err(|error| chain(&error))?;
+                cgroups.freeze(path, &self.tools.never, STAND_STILL).map_err(|error| chain(&error))?;
+                Ok(format!("every process of {path} stands still"))
+            }
             Act::BlockAddress { address } => {
                 self.tools.wall.ban(&[(*address, lasts(measure))]).map_err(|error| chain(&error))?;
                 Ok("the kernel drops packets from and to this address".to_owned())
@@ -156,9 +161,11 @@ impl Hands {
             Act::Freeze { pid, .. } => act::freeze::release(&self.tools.state, *pid, Timestamp::now())
                 .map(|actions| format!("{} processes go on", actions.len()))
                 .map_err(|error| chain(&error)),
-            Act::FreezeCgroup { path } => act::cgroup::thaw(path)
-                .map(|()| format!("the processes of {path} go on"))
-                .map_err(|error| chain(&error)),
+            Act::FreezeCgroup { path } => {
+                let cgroups = Cgroups::find().map_err(|error| chain(&error))?;
+                cgroups.thaw(path, STAND_STILL).map_err(|error| chain(&error))?;
+                Ok(format!("the processes of {path} go on"))
+            }
             Act::BlockAddress { address } => self
                 .tools
                 .wall

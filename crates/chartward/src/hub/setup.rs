@@ -4,29 +4,20 @@ use std::collections::BTreeMap;
 use std::net::{IpAddr, UdpSocket};
 use std::path::{Path, PathBuf};
 
-use act::never::{Network, NeverTouch};
+use act::never::NeverTouch;
 use act::notify;
-use act::playbook::{self, Template};
+use act::playbook;
 use act::wall;
 use anyhow::{Context, ensure};
 use ipnet::IpNet;
-use schema::{ActKind, Lang, SubjectRole, WatcherClass};
 
 use super::core::Rules;
-use crate::config::{
-    Approval, Channel, Config, Lamp, Notify, Playbook, Program, Secret, Smtp, SmtpTls, Syslog, Transport, Watch,
-};
+use crate::config::{Config, Program, Watch};
 use crate::supervise::{Confinement, Limits, Program as Run, Spec};
 
 /// The lists that bound every act, and the playbooks.
 pub(super) fn rules(config: &Config) -> anyhow::Result<Rules> {
-    let mut never = NeverTouch {
-        networks: config.never_touch.addresses.iter().map(|network| Network::from(network.0)).collect(),
-        hosts: config.never_touch.hosts.clone(),
-        commands: config.never_touch.commands.clone(),
-        cgroups: config.never_touch.cgroups.clone(),
-        ..NeverTouch::default()
-    };
+    let mut never = config.never_touch.for_act();
     never.pids = vec![std::process::id().try_into().context("an own process id")?];
     never.know("this machine", own_addresses());
     never.know("the vault", config.vault.iter().filter_map(|vault| vault.address));
@@ -36,7 +27,7 @@ pub(super) fn rules(config: &Config) -> anyhow::Result<Rules> {
         never.know(host, named.filter_map(|protect| protect.address));
     }
     Ok(Rules {
-        playbooks: config.playbook.iter().map(playbook).collect(),
+        playbooks: config.playbook.iter().map(playbook::Playbook::from).collect(),
         never,
         protects: config.protect.iter().map(|protect| protect.name.clone()).collect(),
         classes: config.watch.iter().map(|watch| (watch.name.clone(), watch.class)).collect(),
@@ -83,81 +74,9 @@ pub(super) fn wall(config: &Config, never: &NeverTouch) -> wall::Settings {
     wall::Settings { command: config.wall.command.clone(), ..wall::Settings::local(never.clone(), reach) }
 }
 
-fn playbook(from: &Playbook) -> playbook::Playbook {
-    // The guard and the share watcher name the machine that is being encrypted, and nobody else whom one could isolate.
-    let names_victims =
-        from.watchers.iter().all(|class| matches!(class, WatcherClass::Guard | WatcherClass::Share));
-    let template = |&kind: &ActKind| {
-        let mut template = Template::from(kind);
-        if kind == ActKind::IsolateHost && names_victims {
-            template.of = SubjectRole::Target;
-        }
-        template
-    };
-    playbook::Playbook {
-        name: from.name.clone(),
-        classes: from.watchers.clone(),
-        detectors: from.detectors.clone(),
-        severity_min: from.severity_min.0,
-        acts: from.acts.iter().map(template).collect(),
-        approval: match from.approval {
-            Approval::None => playbook::Approval::None,
-            Approval::Person => playbook::Approval::Person,
-        },
-        deadline_seconds: from.deadline.0.as_secs().unsigned_abs(),
-        lasts_seconds: Some(from.lasts.0.as_secs().unsigned_abs()),
-        channels: from.channels.clone(),
-    }
-}
-
 /// The channels by their names. A secret in a file is named by its path, which no name in the sealed store begins like.
 pub(super) fn channels(config: &Config) -> BTreeMap<String, notify::Channel> {
-    config.notify.iter().map(|it| (it.name.clone(), channel(it))).collect()
-}
-
-fn channel(from: &Notify) -> notify::Channel {
-    match &from.channel {
-        Channel::Smtp(Smtp { server, port, tls, from, to, user, password }) => notify::Channel::Smtp {
-            server: server.clone(),
-            port: *port,
-            from: from.clone(),
-            to: to.clone(),
-            tls: match tls {
-                SmtpTls::None => notify::Tls::None,
-                SmtpTls::Starttls => notify::Tls::Starttls,
-                SmtpTls::Tls => notify::Tls::Tls,
-            },
-            ca: None,
-            user: user.clone(),
-            secret: password.as_ref().map(secret_name),
-        },
-        Channel::Webhook(webhook) => notify::Channel::Webhook {
-            url: webhook.url.clone(),
-            secret: webhook.token.as_ref().map(secret_name),
-            headers: BTreeMap::new(),
-        },
-        Channel::Syslog(Syslog { address, transport }) => notify::Channel::Syslog {
-            address: address.to_string(),
-            transport: match transport {
-                Transport::Udp => notify::Transport::Udp,
-                Transport::Tcp => notify::Transport::Tcp,
-            },
-            facility: notify::Facility::default(),
-            app_name: "chartward".to_owned(),
-        },
-        Channel::Lamp(Lamp { on, .. }) => notify::Channel::Lamp {
-            url: on.clone(),
-            method: notify::Method::Get,
-            lights: ["001000", "001000", "010000", "100000", "200001"].map(str::to_owned),
-        },
-    }
-}
-
-fn secret_name(secret: &Secret) -> String {
-    match secret {
-        Secret::Secret(name) => name.clone(),
-        Secret::File(path) => path.display().to_string(),
-    }
+    config.notify.iter().map(|it| (it.name.clone(), notify::Channel::from(&it.channel))).collect()
 }
 
 /// What a secret stands for: the content of a private file, or what the sealed store holds under that name.

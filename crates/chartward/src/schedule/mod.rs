@@ -1,1 +1,15 @@
 //! When backups, drills, exports and checks are due, and which were missed.
+
+mod due;
+mod jobs;
+mod run;
+mod table;
+#[cfg(test)]
+mod run_tests;
+#[cfg(test)]
+mod tests;
+
+pub(crate) use due::{Due, LastRun, Missed, Plan, Retry, due};
+pub(crate) use jobs::{Job, Known, jobs};
+pub(crate) use run::{Finished, Passphrase, Runner, Task, end_with_parent};
+pub(crate) use table::{Begun, DueJob, Schedule, newest_snapshot};

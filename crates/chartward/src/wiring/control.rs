@@ -17,6 +17,7 @@ use std::time::{Duration, Instant};
 use anyhow::{Context, bail};
 use crossbeam_channel::{Receiver, Sender, bounded};
 use serde::Deserialize;
+use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
 
 const REQUEST_BYTES_MAX: usize = 4 * 1024;
@@ -47,19 +48,19 @@ pub(crate) enum Request {
 
 /// A request on its way to the loop, and where the answer goes.
 #[derive(Debug)]
-pub(crate) struct Asked {
-    pub(crate) request: Request,
+pub(crate) struct Asked<R = Request> {
+    pub(crate) request: R,
     pub(crate) answer: Sender<Value>,
 }
 
 /// The serving side; dropped, the socket goes away.
 #[derive(Debug)]
-pub(crate) struct Control {
-    asked: Receiver<Asked>,
+pub(crate) struct Control<R = Request> {
+    asked: Receiver<Asked<R>>,
     path: PathBuf,
 }
 
-impl Control {
+impl<R: DeserializeOwned + Send + 'static> Control<R> {
     /// Serves `path` on a thread of its own. To be called once the watcher has blocked its signals, since threads inherit that.
     pub(crate) fn serve(path: &Path) -> anyhow::Result<Self> {
         if let Some(dir) = path.parent() {
@@ -80,12 +81,12 @@ impl Control {
     }
 
     /// A request that waits, if one does.
-    pub(crate) fn next(&self) -> Option<Asked> {
+    pub(crate) fn next(&self) -> Option<Asked<R>> {
         self.asked.try_recv().ok()
     }
 }
 
-impl Drop for Control {
+impl<R> Drop for Control<R> {
     fn drop(&mut self) {
         let _ = fs::remove_file(&self.path);
     }
@@ -151,7 +152,7 @@ impl Short {
     }
 }
 
-fn accept(listener: &UnixListener, send: &Sender<Asked>) {
+fn accept<R: DeserializeOwned + Send + 'static>(listener: &UnixListener, send: &Sender<Asked<R>>) {
     let clients = Arc::new(AtomicUsize::new(0));
     for stream in listener.incoming() {
         let Ok(mut stream) = stream else {
@@ -187,7 +188,7 @@ fn may_ask(stream: &UnixStream) -> bool {
     rustix::net::sockopt::socket_peercred(stream).is_ok_and(|peer| peer.uid == own || peer.uid.is_root())
 }
 
-fn attend(stream: &mut UnixStream, send: &Sender<Asked>) -> io::Result<()> {
+fn attend<R: DeserializeOwned>(stream: &mut UnixStream, send: &Sender<Asked<R>>) -> io::Result<()> {
     let mut rest = Vec::new();
     while let Some(line) = read_line(stream, &mut rest, REQUEST_BYTES_MAX, Instant::now() + IDLE)? {
         let value = match serde_json::from_slice(&line) {
@@ -199,7 +200,7 @@ fn attend(stream: &mut UnixStream, send: &Sender<Asked>) -> io::Result<()> {
     Ok(())
 }
 
-fn carry(request: Request, send: &Sender<Asked>) -> Value {
+fn carry<R>(request: R, send: &Sender<Asked<R>>) -> Value {
     let (answer, answered) = bounded(1);
     if send.send_timeout(Asked { request, answer }, WATCHER_BUSY).is_err() {
         return refused("the watcher is busy or ending");

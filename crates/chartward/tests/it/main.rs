@@ -3,6 +3,7 @@
 
 mod backup_cli;
 mod cli;
+mod config;
 mod guard;
 mod kill;
 mod promise;

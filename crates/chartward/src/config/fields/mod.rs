@@ -8,6 +8,8 @@ mod respond;
 mod site;
 mod watch;
 
+pub(crate) use respond::ACT;
+
 /// A table of the file.
 #[derive(Debug)]
 pub(crate) struct Shape {
@@ -76,6 +78,8 @@ pub(crate) enum Kind {
     Url,
     OneOf(&'static [&'static str]),
     Secret,
+    /// A name of an act, or a table with it.
+    Act,
     List {
         of: &'static Kind,
         min: usize,
@@ -91,6 +95,18 @@ pub(crate) enum Kind {
 
 pub(crate) const MINUTE: i64 = 60;
 pub(crate) const DAY: i64 = 24 * 60 * MINUTE;
+
+/// Names of acts, mildest first, as `schema::ActKind` has them.
+pub(crate) const ACTS: &[&str] = &[
+    "notify",
+    "snapshot_now",
+    "lock_vault",
+    "start_viewer",
+    "block_address",
+    "isolate_host",
+    "freeze",
+    "freeze_cgroup",
+];
 
 /// How many entries a list of tables may have: more than any hospital has machines, few enough to check at once.
 pub(crate) const ENTRIES_MAX: usize = 500;

@@ -44,7 +44,7 @@ const FIELDS: &[Field] = &[
     optional(
         "lamp",
         Kind::Table(&Shape { fields: LAMP, one_of: &[] }),
-        r#"{ on = "http://192.0.2.40/api/control?alert=200000" }"#,
+        r#"{ url = "http://192.0.2.40/api/control?alert={lights}" }"#,
         "A signal lamp that is switched over HTTP.",
         "HTTP で点灯する信号灯(パトライトなど)。",
     ),
@@ -87,11 +87,11 @@ const SMTP: &[Field] = &[
 const WEBHOOK: &[Field] = &[
     required("url", Kind::Url, r#""https://chat.example.jp/hooks/duty""#, "Where it is sent.", "送り先。"),
     optional(
-        "token",
+        "signing_key",
         Kind::Secret,
         r#"{ secret = "chat" }"#,
-        "Sent as `Authorization: Bearer`; only over https.",
-        "Authorization: Bearer として送ります。https のときだけ使えます。",
+        "Signs the body: header `X-Chartward-Signature: sha256=HEX` (HMAC-SHA256).",
+        "本文の署名に使う鍵。ヘッダー X-Chartward-Signature: sha256=HEX(HMAC-SHA256)を付けます。",
     ),
 ];
 
@@ -102,25 +102,25 @@ const SYSLOG: &[Field] = &[
 
 const LAMP: &[Field] = &[
     required(
-        "on",
+        "url",
         Kind::Url,
-        r#""http://192.0.2.40/api/control?alert=200000""#,
-        "What is asked for when something is wrong; {severity} stands for 1 to 5.",
-        "異常のときに呼ぶ URL。{severity} は 1 から 5 に置き換わります。",
+        r#""http://192.0.2.40/api/control?alert={lights}""#,
+        "What is asked for; {severity} stands for 1 to 5, {lights} for the entry of `lights`.",
+        "呼び出す URL。{severity} は 1 から 5 に、{lights} は lights の該当項目に置き換わります。",
     ),
-    optional(
-        "off",
-        Kind::Url,
-        r#""http://192.0.2.40/api/control?alert=000000""#,
-        "What is asked for when it is over.",
-        "収まったときに呼ぶ URL。",
+    default(
+        "method",
+        Kind::OneOf(&["GET", "POST", "PUT"]),
+        r#""GET""#,
+        "How it is asked.",
+        "呼び出しの方法。",
     ),
-    optional("user", TEXT, r#""lamp""#, "User name, with `password`.", "利用者名。password と組で書きます。"),
-    optional(
-        "password",
-        Kind::Secret,
-        r#"{ secret = "lamp" }"#,
-        "Where the password is.",
-        "パスワードの置き場所。",
+    default(
+        "lights",
+        Kind::List { of: &TEXT, min: 5, max: 5 },
+        r#"["001000", "001000", "010000", "100000", "200001"]"#,
+        "What stands for {lights} at severity 1 to 5: red, yellow, green, blue, white and the buzzer of a Patlite NH; 0 off, \
+         1 on, 2 blinking.",
+        "重大度 1 から 5 の {lights} の値。パトライト NH シリーズの赤・黄・緑・青・白・ブザーの順で、0 消灯、1 点灯、2 点滅です。",
     ),
 ];

@@ -1,7 +1,8 @@
 //! What is done about findings, and what never is.
 
 use super::{
-    COMMAND, DAY, ENTRIES_MAX, Field, Kind, MINUTE, NAMES, SEVERITY, Shape, TEXTS, default, required,
+    COMMAND, DAY, ENTRIES_MAX, Field, Kind, MINUTE, NAMES, SEVERITY, Shape, TEXTS, default, optional,
+    required,
 };
 
 pub(super) static PLAYBOOK: Shape = Shape { fields: FIELDS, one_of: &[] };
@@ -35,23 +36,12 @@ const FIELDS: &[Field] = &[
     ),
     required(
         "acts",
-        Kind::List {
-            of: &Kind::OneOf(&[
-                "notify",
-                "snapshot_now",
-                "lock_vault",
-                "start_viewer",
-                "block_address",
-                "isolate_host",
-                "freeze",
-                "freeze_cgroup",
-            ]),
-            min: 1,
-            max: 8,
-        },
+        Kind::List { of: &Kind::Act, min: 1, max: 8 },
         r#"["notify", "snapshot_now", "isolate_host"]"#,
-        "What is done, in this order.",
-        "行う対処。この順に行います。",
+        "What is done, in this order: names, or tables such as { act = \"isolate_host\", of = \"target\" } for the host that \
+         suffers instead of the one that attacks, or { act = \"snapshot_now\", protect = \"emr\" } for one thing that is protected.",
+        "行う対処。この順に行います。名前のほか、攻撃した側でなく被害側の機械を隔離する { act = \"isolate_host\", of = \"target\" } や、\
+         1つの保護対象だけの { act = \"snapshot_now\", protect = \"emr\" } のような表も書けます。",
     ),
     default(
         "approval",
@@ -133,6 +123,28 @@ pub(super) static WALL: Shape = Shape {
             "[]",
             "Addresses that an isolated host still reaches, besides the vault and the console.",
             "隔離した機械から、保管庫とコンソールのほかに届くアドレス。",
+        ),
+    ],
+    one_of: &[],
+};
+
+/// An act written as a table.
+pub(crate) static ACT: Shape = Shape {
+    fields: &[
+        required("act", Kind::OneOf(super::ACTS), r#""isolate_host""#, "Its name.", "名前。"),
+        optional(
+            "of",
+            Kind::OneOf(&["actor", "target"]),
+            r#""target""#,
+            "For isolate_host: whose host. Default: actor.",
+            "isolate_host の対象となる機械。省略時は actor です。",
+        ),
+        optional(
+            "protect",
+            Kind::Name,
+            r#""emr""#,
+            "For snapshot_now: what is protected. Default: all of it.",
+            "snapshot_now の保護対象。省略時はすべてです。",
         ),
     ],
     one_of: &[],

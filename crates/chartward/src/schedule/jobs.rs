@@ -1,0 +1,168 @@
+use std::ffi::OsString;
+use std::path::{Path, PathBuf};
+
+use jiff::{SignedDuration, Timestamp};
+use prove::state::JobKind;
+use schema::SnapshotId;
+
+use super::due::{Plan, Retry};
+use crate::config::{Config, Protect, Timing, When};
+
+/// Something that is done at its times by a process of its own: a command of this same binary.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) struct Job {
+    /// `backup:NAME`, `drill:NAME`, `check` or `export`; never changes while the configuration keeps its names.
+    pub(crate) name: String,
+    pub(crate) kind: JobKind,
+    /// Name of what is protected, for a backup or a drill.
+    pub(crate) protect: Option<String>,
+    pub(crate) plan: Plan,
+    pub(crate) retry: Retry,
+    pub(crate) timeout: SignedDuration,
+    work: Work,
+}
+
+/// What the command is asked to do.
+#[derive(Debug, Clone, PartialEq)]
+enum Work {
+    Backup {
+        paths: Vec<PathBuf>,
+        exclude: Vec<PathBuf>,
+        sandbox: Option<PathBuf>,
+    },
+    /// `alone`: nothing else is in the vault, so its newest snapshot is the one to drill.
+    Drill {
+        sandbox: Option<PathBuf>,
+        alone: bool,
+    },
+    Check {
+        read_data: bool,
+    },
+    Export {
+        dir: PathBuf,
+    },
+}
+
+/// What a job is told when it starts.
+#[derive(Debug, Clone)]
+pub(crate) struct Known<'k> {
+    pub(crate) vault: &'k Path,
+    pub(crate) state: &'k Path,
+    /// The newest snapshot of what the job protects.
+    pub(crate) newest: Option<&'k SnapshotId>,
+    pub(crate) now: Timestamp,
+}
+
+/// The jobs of a configuration, in its order. Without a vault there is nothing to do but to give out the ledger.
+pub(crate) fn jobs(config: &Config) -> Vec<Job> {
+    let mut jobs = Vec::new();
+    if config.vault.is_some() {
+        for protect in &config.protect {
+            jobs.push(backup(config, protect));
+            jobs.push(drill(config, protect));
+        }
+        let check = &config.schedule.check;
+        let work = Work::Check { read_data: check.read_data };
+        jobs.push(job(config, "check".to_owned(), JobKind::Check, None, &check.timing, work));
+    }
+    if let Some(export) = &config.schedule.export {
+        let work = Work::Export { dir: export.dir.clone() };
+        jobs.push(job(config, "export".to_owned(), JobKind::Export, None, &export.timing, work));
+    }
+    jobs
+}
+
+fn backup(config: &Config, protect: &Protect) -> Job {
+    let work = Work::Backup {
+        paths: protect.source.paths(),
+        exclude: protect.exclude.clone(),
+        sandbox: protect.sandbox.clone(),
+    };
+    job(config, format!("backup:{}", protect.name), JobKind::Backup, Some(protect), &protect.backup, work)
+}
+
+fn drill(config: &Config, protect: &Protect) -> Job {
+    let work = Work::Drill { sandbox: protect.sandbox.clone(), alone: config.protect.len() == 1 };
+    job(config, format!("drill:{}", protect.name), JobKind::Drill, Some(protect), &protect.drill, work)
+}
+
+fn job(
+    config: &Config,
+    name: String,
+    kind: JobKind,
+    protect: Option<&Protect>,
+    timing: &Timing,
+    work: Work,
+) -> Job {
+    let plan = match timing.when {
+        When::Every(every) => Plan::Every(every.0),
+        When::DailyAt(at) => Plan::Daily { at: at.0, zone: config.zone() },
+    };
+    let timeout = timing.timeout.map_or_else(|| usual_timeout(kind), |timeout| timeout.0);
+    let retry = Retry { after: timing.retry.0, times: timing.retries };
+    Job { name, kind, protect: protect.map(|protect| protect.name.clone()), plan, retry, timeout, work }
+}
+
+fn usual_timeout(kind: JobKind) -> SignedDuration {
+    match kind {
+        JobKind::Backup => SignedDuration::from_hours(6),
+        JobKind::Drill | JobKind::Check => SignedDuration::from_hours(24),
+        JobKind::Export => SignedDuration::from_mins(10),
+    }
+}
+
+impl Job {
+    /// What the binary is called with; never a secret, since arguments are readable by every user. `None`: there is nothing to
+    /// drill yet.
+    pub(crate) fn args(&self, known: &Known<'_>) -> Option<Vec<OsString>> {
+        let mut args: Vec<OsString> = Vec::new();
+        let mut add = |flag: &str, value: &Path| args.extend([flag.into(), value.into()]);
+        match &self.work {
+            Work::Backup { paths, exclude, sandbox } => {
+                add("--vault", known.vault);
+                add("--state", known.state);
+                exclude.iter().for_each(|path| add("--exclude", path));
+                sandbox.iter().for_each(|path| add("--sandbox", path));
+                let tag = self.protect.iter().flat_map(|name| ["--tag".into(), name.into()]);
+                args.extend(tag);
+                args.push("--json".into());
+                args.push("--".into());
+                args.extend(paths.iter().map(Into::into));
+                args.insert(0, "backup".into());
+            }
+            Work::Drill { sandbox, alone } => {
+                add("--vault", known.vault);
+                add("--state", known.state);
+                sandbox.iter().for_each(|path| add("--sandbox", path));
+                args.push("--json".into());
+                match known.newest {
+                    Some(newest) => args.push(newest.to_string().into()),
+                    None if *alone => {}
+                    None => return None,
+                }
+                args.insert(0, "drill".into());
+            }
+            Work::Check { read_data } => {
+                add("--vault", known.vault);
+                if *read_data {
+                    args.push("--read-data".into());
+                }
+                args.splice(0..0, ["vault".into(), "check".into()]);
+                args.push("--json".into());
+            }
+            Work::Export { dir } => {
+                let name = known.now.strftime("ledger-%Y%m%dT%H%M%SZ.jsonl").to_string();
+                add("--to", &dir.join(name));
+                add("--state", known.state);
+                args.splice(0..0, ["prove".into(), "export".into()]);
+                args.push("--json".into());
+            }
+        }
+        Some(args)
+    }
+
+    /// Whether it opens the vault.
+    pub(crate) fn needs_passphrase(&self) -> bool {
+        !matches!(self.work, Work::Export { .. })
+    }
+}

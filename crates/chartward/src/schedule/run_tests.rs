@@ -1,0 +1,142 @@
+//! The runner on real processes, and a schedule's own commands on a sample hospital.
+
+use std::fs;
+use std::os::unix::fs::PermissionsExt;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::{Duration, Instant};
+
+use jiff::{SignedDuration, Timestamp};
+use prove::State;
+use prove::state::{JobKind, JobOutcome};
+use zeroize::Zeroizing;
+
+use super::*;
+use crate::config::Config;
+use crate::sample::{self, Hospital};
+
+const PASSPHRASE: &str = "correct horse battery staple 電子カルテ";
+
+/// A shell instead of the binary: what matters is how it behaves.
+fn shell(script: &str, timeout: Duration, stop: &Arc<AtomicBool>) -> Finished {
+    let runner = Runner { program: "/bin/sh".into(), stop: Arc::clone(stop) };
+    let task = Task {
+        args: vec!["-c".into(), script.into()],
+        passphrase: Some(Passphrase::Bytes(Zeroizing::new(PASSPHRASE.as_bytes().to_vec()))),
+        timeout,
+    };
+    runner.run(&task, &mut |_| {})
+}
+
+#[test]
+fn what_a_run_came_to_is_told() {
+    let stop = Arc::new(AtomicBool::new(false));
+    for (name, script, outcome, cause) in [
+        ("done", "echo '{\"n\":1}'", JobOutcome::Done, ""),
+        ("found", "exit 1", JobOutcome::Found, "something was found"),
+        ("could not run", "echo broken >&2; exit 2", JobOutcome::Failed, "exit status: 2"),
+        ("killed", "kill -9 $$", JobOutcome::Failed, "signal: 9"),
+        ("too long", "sleep 60 & echo '{\"n\":1}'; wait", JobOutcome::Failed, "took longer"),
+        ("the passphrase comes through the pipe", "grep -q '電子カルテ' $CHARTWARD_PASSWORD_FILE", JobOutcome::Done, ""),
+        ("a job steps back", "[ $(nice) = 10 ] || sleep 0.3; [ $(nice) = 10 ]", JobOutcome::Done, ""),
+        ("much is said", "i=0; while [ $i -lt 3000 ]; do echo \"line $i\" >&2; echo '{\"n\":2}'; i=$((i+1)); done", JobOutcome::Done, ""),
+        ("a line that never ends", "head -c 3000000 /dev/zero; echo; echo '{\"n\":3}'", JobOutcome::Done, ""),
+        ("a grandchild that holds the pipes", "sleep 30 & echo '{\"n\":4}'", JobOutcome::Done, ""),
+    ] {
+        let begun = Instant::now();
+        let finished = shell(script, Duration::from_secs(4), &stop);
+        assert_eq!(finished.outcome, outcome, "{name}: {finished:?}");
+        assert!(finished.cause.contains(cause), "{name}: {}", finished.cause);
+        assert!(begun.elapsed() < Duration::from_secs(10), "{name}");
+        assert!(finished.stderr.len() <= 40, "{name}");
+        assert_eq!(finished.summary.is_some(), script.contains("{\"n\""), "{name}: {finished:?}");
+        assert!(serde_json::from_str::<serde_json::Value>(&finished.detail()).is_ok());
+    }
+}
+
+#[test]
+fn what_runs_is_ended_with_the_hub() {
+    let stop = Arc::new(AtomicBool::new(false));
+    let place = tempfile::tempdir().unwrap();
+    let swept = place.path().join("swept");
+    let stopper = Arc::clone(&stop);
+    let thread = std::thread::spawn(move || {
+        std::thread::sleep(Duration::from_millis(400));
+        stopper.store(true, Ordering::Relaxed);
+    });
+    let script = format!("trap 'touch {}; exit 143' TERM; while :; do sleep 0.05; done", swept.display());
+    let finished = shell(&script, Duration::from_secs(60), &stop);
+    thread.join().unwrap();
+    assert_eq!(finished.outcome, JobOutcome::Interrupted);
+    assert!(swept.exists() && finished.seconds < 10.0, "it was asked to end, not killed: {finished:?}");
+}
+
+/// The binary that was built with these tests: `cargo test -p chartward` makes both.
+fn binary() -> PathBuf {
+    let test = std::env::current_exe().unwrap();
+    let binary = test.parent().and_then(|deps| deps.parent()).unwrap().join("chartward");
+    assert!(binary.exists(), "run `cargo build -p chartward` first: there is no {}", binary.display());
+    binary
+}
+
+#[test]
+fn a_schedule_backs_up_drills_checks_and_exports_a_hospital_and_finds_what_was_interrupted() {
+    let place = tempfile::tempdir().unwrap();
+    let at = |name: &str| place.path().join(name);
+    let hospital = Hospital { patients: 20, seed: 7, until: jiff::Zoned::now().datetime() };
+    sample::build(&hospital, &at("hospital"), &|_| {}).unwrap();
+    fs::write(at("passphrase"), PASSPHRASE).unwrap();
+    fs::set_permissions(at("passphrase"), fs::Permissions::from_mode(0o600)).unwrap();
+    fs::create_dir(at("exports")).unwrap();
+    let text = format!(
+        "[vault]\ndir = {:?}\npassphrase = {{ file = {:?} }}\n[[protect]]\nname = \"emr\"\npaths = [{:?}]\ndrill = {{ every = \"24h\" }}\n[schedule]\nexport = {{ dir = {:?} }}\n",
+        at("vault"), at("passphrase"), at("hospital"), at("exports")
+    );
+    fs::write(at("chartward.toml"), text).unwrap();
+    let config = Config::load(&at("chartward.toml")).unwrap();
+    let runner = Runner { program: binary(), stop: Arc::default() };
+    let passphrase = || Some(Passphrase::Bytes(Zeroizing::new(PASSPHRASE.as_bytes().to_vec())));
+    let run = |args: Vec<std::ffi::OsString>| {
+        let task = Task { args, passphrase: passphrase(), timeout: Duration::from_secs(120) };
+        runner.run(&task, &mut |_| {})
+    };
+    let init: Vec<_> = [at("vault"), "--state".into(), at("state"), "--json".into()].into_iter().map(Into::into).collect();
+    let made = run(["vault".into(), "init".into()].into_iter().chain(init).collect());
+    assert_eq!(made.outcome, JobOutcome::Done, "{made:?}");
+
+    let now = Timestamp::now();
+    let state = State::open(&at("state"), now).unwrap();
+    let (schedule, interrupted) = Schedule::open(jobs(&config), &state, now).unwrap();
+    let names: Vec<_> = schedule.jobs.iter().map(|job| job.name.as_str()).collect();
+    assert_eq!((interrupted, names), (0, vec!["backup:emr", "drill:emr", "check", "export"]));
+    let (due, _) = schedule.due(&state, now).unwrap();
+    assert_eq!(due.len(), 4, "nothing ever ran");
+    for due in due {
+        let newest = newest_snapshot(&state, "backup:emr").unwrap();
+        let (vault, dir) = (at("vault"), at("state"));
+        let known = Known { vault: &vault, state: &dir, newest: newest.as_ref(), now };
+        let begun = due.begin(&state, now).unwrap();
+        assert!(!schedule.due(&state, now).unwrap().0.contains(&due), "it is never started twice");
+        let finished = run(due.job.args(&known).unwrap());
+        assert_eq!(finished.outcome, JobOutcome::Done, "{}: {finished:?}", due.job.name);
+        begun.finish(&state, &finished, Timestamp::now()).unwrap();
+        assert!(!finished.detail().contains("correct horse"));
+    }
+    assert!(newest_snapshot(&state, "backup:emr").unwrap().is_some());
+    let (due, look_again) = schedule.due(&state, now).unwrap();
+    assert!(due.is_empty() && look_again == Some(now + SignedDuration::from_mins(15)), "{look_again:?}");
+
+    // The hub is killed in the middle of a backup, and starts an hour later.
+    let later = now + SignedDuration::from_mins(15);
+    schedule.due(&state, later).unwrap().0[0].begin(&state, later).unwrap();
+    let restarted = later + SignedDuration::from_mins(60);
+    let (schedule, interrupted) = Schedule::open(jobs(&config), &state, restarted).unwrap();
+    assert_eq!(interrupted, 1);
+    let (due, _) = schedule.due(&state, restarted).unwrap();
+    assert_eq!(due[0].job.kind, JobKind::Backup);
+    assert!(due[0].missed.is_some(), "an hour without a backup is told");
+    due[0].begin(&state, restarted).unwrap();
+    let told = state.job_runs(Some("backup:emr"), 10).unwrap();
+    assert_eq!(told.iter().filter(|run| run.outcome == JobOutcome::Missed).count(), 1);
+}
