@@ -48,6 +48,8 @@ pub(super) struct Hasher {
     /// The hash of nothing that anybody knows, computed against where there is no account.
     dummy: String,
     slots: Slots,
+    #[cfg(test)]
+    computed: std::sync::atomic::AtomicU32,
 }
 
 impl Hasher {
@@ -55,7 +57,13 @@ impl Hasher {
         let params =
             Params::new(cost.kib, cost.passes, 1, None).map_err(|why| Error::Hash(why.to_string()))?;
         let unknown = Zeroizing::new(hex::encode(random::<32>()?));
-        let mut hasher = Self { params, dummy: String::new(), slots: Slots::default() };
+        let mut hasher = Self {
+            params,
+            dummy: String::new(),
+            slots: Slots::default(),
+            #[cfg(test)]
+            computed: Default::default(),
+        };
         hasher.dummy = hasher.hash_now(&unknown)?;
         Ok(hasher)
     }
@@ -81,11 +89,17 @@ impl Hasher {
         Ok((found, is_right))
     }
 
+    /// Comparisons so far: what a log-in costs must not depend on who it is.
+    #[cfg(test)]
+    pub(super) fn computed(&self) -> u32 {
+        self.computed.load(std::sync::atomic::Ordering::SeqCst)
+    }
+
     /// The hash at today's cost where the stored one was cheaper. The password is known to be right.
     pub(super) fn stronger(&self, password: &str, stored: &str) -> Result<Option<String>, Denied> {
-        let is_cheap = PasswordHash::new(stored)
-            .and_then(|hash| Params::try_from(&hash))
-            .is_ok_and(|then| then.m_cost() < self.params.m_cost() || then.t_cost() < self.params.t_cost());
+        let then = PasswordHash::new(stored).ok().and_then(|hash| Params::try_from(&hash).ok());
+        let is_cheap = then
+            .is_some_and(|then| then.m_cost() < self.params.m_cost() || then.t_cost() < self.params.t_cost());
         match normal(password) {
             Some(password) if is_cheap => self.hash(&password, Lane::Known).map(Some),
             _ => Ok(None),
@@ -110,6 +124,8 @@ impl Hasher {
             (None, Ok(dummy)) => (dummy, false),
             (None, Err(_)) => return false,
         };
+        #[cfg(test)]
+        self.computed.fetch_add(1, std::sync::atomic::Ordering::SeqCst);
         let matches = self.argon2().verify_password(typed.as_bytes(), &hash).is_ok();
         matches && is_real
     }

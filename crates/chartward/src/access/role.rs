@@ -188,3 +188,74 @@ impl Access {
         checked
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// The whole matrix: viewer, operator, clinician, admin; `!` for what needs a fresh log-in.
+    const GOLDEN: &str = "\
+see              v o c a
+report           v o - a
+charts.read      - - c a
+act.approve      - o - a
+act.undo         - o - a
+act.plan         - o - a
+act.arm          - - - a !
+incident.mark    - o - a
+job.run          - o - a
+host.reconnect   - o - a
+watcher.restart  - o - a
+ledger.export    - o - a
+metrics          v o - a
+api.docs         v o - a
+account.own      v o c a
+tokens           - o - a !
+audit.read       - - - a
+settings         - - - a
+users            - - - a !
+secrets          - - - a !
+";
+
+    #[test]
+    fn the_whole_matrix_is_as_decided() {
+        let mut table = String::new();
+        for permission in Permission::ALL {
+            let marks = Role::ALL.map(|role| if may(role, *permission) { &role.name()[..1] } else { "-" });
+            let fresh = if permission.needs_fresh() { " !" } else { "" };
+            table.push_str(&format!("{:<16} {}{fresh}\n", permission.id(), marks.join(" ")));
+        }
+        assert_eq!(table, GOLDEN);
+    }
+
+    #[test]
+    fn the_table_in_the_documentation_is_this_one() {
+        let documented = include_str!("../../../../SECURITY.md");
+        assert!(documented.contains(&matrix(Lang::En)), "put this into SECURITY.md:\n{}", matrix(Lang::En));
+        assert_eq!(matrix(Lang::Ja).lines().count(), Permission::ALL.len() + 2);
+    }
+
+    #[test]
+    fn roles_include_each_other_as_decided() {
+        let covered = |role| Role::ALL.map(|other| covers(role, other));
+        assert_eq!(covered(Role::Viewer), [true, false, false, false]);
+        assert_eq!(covered(Role::Operator), [true, true, false, false]);
+        assert_eq!(covered(Role::Clinician), [false, false, true, false]);
+        assert_eq!(covered(Role::Admin), [true; 4]);
+    }
+
+    #[test]
+    fn without_its_second_factor_a_role_is_worth_nothing() {
+        let who = Who {
+            name: "a".to_owned(),
+            role: Role::Admin,
+            fresh_until: Some(Timestamp::MAX),
+            must_set_up_totp: true,
+        };
+        for permission in Permission::ALL {
+            let checked = who.check(*permission, Timestamp::UNIX_EPOCH);
+            assert_eq!(checked.is_ok(), *permission == Permission::OwnAccount, "{permission:?}");
+            assert_eq!(who.may(*permission), checked.is_ok());
+        }
+    }
+}
