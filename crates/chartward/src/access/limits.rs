@@ -126,7 +126,7 @@ impl Limits {
         }
         let memory = self.locked();
         let own = memory.known.get(&(user.to_owned(), Place::of(address)));
-        own.or(strangers).or_else(|| memory.nobody.get(user)).unwrap_or_default()
+        own.or(strangers).or_else(|| memory.nobody.get(&user.to_owned())).unwrap_or_default()
     }
 
     /// Counts a failure. `true`: it was a stranger's, so that the account's own count changes.
@@ -141,7 +141,7 @@ impl Limits {
             return false;
         }
         if !exists {
-            let delay = memory.nobody.get(user).unwrap_or_default();
+            let delay = memory.nobody.get(&user.to_owned()).unwrap_or_default();
             memory.nobody.set(user.to_owned(), delay.after_failure(now));
         }
         true

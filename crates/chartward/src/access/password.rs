@@ -83,9 +83,9 @@ impl Hasher {
 
     /// The hash at today's cost where the stored one was cheaper. The password is known to be right.
     pub(super) fn stronger(&self, password: &str, stored: &str) -> Result<Option<String>, Denied> {
-        let is_cheap = PasswordHash::new(stored)
-            .and_then(|hash| Params::try_from(&hash))
-            .is_ok_and(|then| then.m_cost() < self.params.m_cost() || then.t_cost() < self.params.t_cost());
+        let then = PasswordHash::new(stored).ok().and_then(|hash| Params::try_from(&hash).ok());
+        let is_cheap = then
+            .is_some_and(|then| then.m_cost() < self.params.m_cost() || then.t_cost() < self.params.t_cost());
         match normal(password) {
             Some(password) if is_cheap => self.hash(&password, Lane::Known).map(Some),
             _ => Ok(None),
