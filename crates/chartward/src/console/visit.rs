@@ -66,6 +66,13 @@ impl Visit<'_> {
         html! { input type="hidden" name="csrf" value=(csrf); }
     }
 
+    /// Where to go after logging in: a path of ours, never another site.
+    pub(super) fn next(&self) -> &str {
+        let asked = if self.form.has("next") { self.form.get("next") } else { self.query.get("next") };
+        let ours = asked.starts_with('/') && !asked.starts_with("//") && !asked.contains(['\\', '\r', '\n']);
+        if ours { asked } else { "/" }
+    }
+
     pub(super) fn pick<T>(&self, both: (T, T)) -> T {
         self.lang.pick(both.0, both.1)
     }
