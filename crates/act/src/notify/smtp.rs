@@ -2,7 +2,7 @@ use std::sync::mpsc::channel;
 use std::thread;
 use std::time::{Duration, SystemTime};
 
-use lettre::message::header::{ContentType, HeaderName, HeaderValue};
+use lettre::message::header::{ContentType, HeaderName, HeaderValue, MIME_VERSION_1_0};
 use lettre::message::{Mailbox, Message};
 use lettre::transport::smtp::authentication::Credentials;
 use lettre::transport::smtp::client::{Certificate, Tls as LettreTls, TlsParameters};
@@ -68,6 +68,7 @@ fn message(notice: &Notice, from: &str, to: &[String]) -> Result<Message, Error>
         .subject(subject)
         .date(SystemTime::from(notice.at))
         .message_id(None)
+        .header(MIME_VERSION_1_0)
         .header(ContentType::TEXT_PLAIN)
         // RFC 3834: nobody's holiday answer comes back.
         .raw_header(header("Auto-Submitted", "auto-generated"));

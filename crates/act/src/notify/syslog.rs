@@ -32,7 +32,8 @@ pub(super) fn line(notice: &Notice, facility: Facility, app_name: &str) -> Vec<u
         line.push_str(": ");
         line.push_str(&body);
     }
-    line.truncate(line.floor_char_boundary(LINE_MAX));
+    let end = (0..=LINE_MAX.min(line.len())).rev().find(|end| line.is_char_boundary(*end));
+    line.truncate(end.unwrap_or_default());
     line.into_bytes()
 }
 

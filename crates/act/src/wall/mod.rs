@@ -25,6 +25,9 @@ use crate::{Error, NeverTouch};
 use program::{Output, run};
 use ruleset::{Set, change, remove_from, table};
 
+/// Times that a change is tried anew with what is in force by then.
+const LOOKS_MAX: u32 = 3;
+
 /// What a wall is made of.
 #[derive(Debug, Clone)]
 pub struct Settings {
@@ -167,25 +170,25 @@ impl Wall {
     }
 
     fn lower(&self, barrier: Barrier, addresses: &[IpAddr]) -> Result<(), Error> {
-        let addresses: Vec<IpAddr> = addresses.iter().map(IpAddr::to_canonical).collect();
+        const OPERATION: &str = "take addresses out of the packet filter";
+        let mut held: Vec<IpAddr> = addresses.iter().map(IpAddr::to_canonical).collect();
+        held.sort_unstable();
+        held.dedup();
         // What is not in force cannot be deleted, and a ban may end by itself between the look and the change.
-        let mut last = Ok(());
-        for _ in 0..3 {
+        let mut tries = 0;
+        while !held.is_empty() {
+            match self.apply(OPERATION, &remove_from(barrier, &held)) {
+                Err(error) if tries == LOOKS_MAX => return Err(error),
+                Err(_) => tries += 1,
+                Ok(()) => break,
+            }
             let standing = self.in_force()?;
-            let held: Vec<IpAddr> = standing
-                .iter()
-                .filter(|known| known.barrier == barrier && addresses.contains(&known.address))
-                .map(|known| known.address)
-                .collect();
-            if held.is_empty() {
-                return Ok(());
-            }
-            last = self.apply("take addresses out of the packet filter", &remove_from(barrier, &held));
-            if last.is_ok() {
-                break;
-            }
+            let stands = |address: &IpAddr| {
+                standing.iter().any(|known| known.barrier == barrier && known.address == *address)
+            };
+            held.retain(stands);
         }
-        last
+        Ok(())
     }
 
     fn apply(&self, operation: &'static str, script: &str) -> Result<(), Error> {
