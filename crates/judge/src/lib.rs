@@ -7,5 +7,6 @@
 
 pub mod gate;
 mod registry;
+pub mod share;
 
-pub use registry::{Entry, REGISTRY, entry};
+pub use registry::{Detector, Entry, REGISTRY, entry};

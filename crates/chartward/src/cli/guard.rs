@@ -225,7 +225,7 @@ fn none_or(words: &[String]) -> String {
 }
 
 /// OCSF Detection Finding (class 2004, activity Create).
-fn ocsf(finding: &Finding) -> Value {
+pub(super) fn ocsf(finding: &Finding) -> Value {
     let attacks: Vec<_> = finding
         .attacks
         .iter()

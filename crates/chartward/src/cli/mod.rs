@@ -16,6 +16,7 @@ mod rehearse;
 mod restore;
 mod sample;
 pub(crate) mod sandbox;
+mod share;
 mod snapshots;
 mod status;
 mod vault;
@@ -67,6 +68,8 @@ enum Command {
     Restore(restore::Args),
     /// Watch a folder and stop what encrypts it
     Guard(guard::GuardArgs),
+    /// Watch a file share from outside
+    Share(share::ShareArgs),
     /// Check the signed ledger, or give out a copy of it
     Prove(prove::ProveArgs),
     #[command(hide = true)]
@@ -96,6 +99,7 @@ fn run(command: Command) -> anyhow::Result<ExitCode> {
         Command::RecoverySheet(args) => recovery_sheet::run(args),
         Command::Charts(args) => charts::run(args),
         Command::Guard(args) => guard::run(args),
+        Command::Share(args) => share::run(args),
         Command::Prove(args) => prove::run(args),
         Command::SimulateEncryptor(args) => rehearse::run_encryptor(&args),
     }
