@@ -17,8 +17,31 @@ use crate::wiring::share::{self, Report, Settings};
 #[derive(Debug, clap::Args)]
 #[command(args_conflicts_with_subcommands = true)]
 pub(crate) struct ShareArgs {
+    #[command(subcommand)]
+    command: Option<ShareCommand>,
     #[command(flatten)]
-    watch: WatchArgs,
+    watch: Option<WatchArgs>,
+}
+
+#[derive(Debug, clap::Subcommand)]
+enum ShareCommand {
+    /// Copy the share's files into a folder here, reading only what changed
+    Pull(PullArgs),
+}
+
+#[derive(Debug, clap::Args)]
+struct PullArgs {
+    #[command(flatten)]
+    place: Where,
+    /// The folder that becomes a mirror of the share
+    #[arg(long, value_name = "DIR")]
+    to: PathBuf,
+    /// The most files
+    #[arg(long, value_name = "N", default_value_t = 5_000_000)]
+    max_files: usize,
+    /// The most seconds; the next pull goes on
+    #[arg(long, value_name = "SECONDS", default_value_t = 6.0 * 3600.0)]
+    max_seconds: f64,
 }
 
 #[derive(Debug, clap::Args)]
@@ -89,7 +112,32 @@ impl Where {
 }
 
 pub(crate) fn run(args: ShareArgs) -> anyhow::Result<ExitCode> {
-    watch(args.watch)
+    match (args.command, args.watch) {
+        (Some(ShareCommand::Pull(args)), _) => pull(&args),
+        (None, Some(args)) => watch(args),
+        (None, None) => anyhow::bail!("name a share: //SERVER/SHARE"),
+    }
+}
+
+fn pull(args: &PullArgs) -> anyhow::Result<ExitCode> {
+    let client = Client::connect(&args.place.name()?, args.place.port, &args.place.account()?)?;
+    let bounds = Bounds {
+        files_max: args.max_files,
+        look_time: seconds(args.max_seconds)?,
+        ..Bounds::default()
+    };
+    let pulled = observe::share::pull(&client, &args.place.paths(), &args.to, &bounds)?;
+    let output = args.place.output();
+    output.line(&typed("pulled", serde_json::to_value(&pulled)))?;
+    output.say(format!(
+        "{} files: {} read now ({} bytes), {} unchanged, {} removed here, {} failed, {} with names that do not fit here, in {:.1} s",
+        pulled.files, pulled.fetched, pulled.bytes, pulled.unchanged, pulled.removed, pulled.failed, pulled.unstorable, pulled.seconds
+    ));
+    for path in &pulled.troubles {
+        eprintln!("not pulled: {}", printable(path));
+    }
+    let whole = pulled.complete && pulled.failed == 0 && pulled.unstorable == 0;
+    Ok(if whole { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }
 
 fn watch(args: WatchArgs) -> anyhow::Result<ExitCode> {
@@ -191,13 +239,6 @@ fn tell(output: Output, report: &Report) {
 }
 
 fn as_json(report: &Report) -> Value {
-    let typed = |kind: &str, value: Result<Value, serde_json::Error>| {
-        let mut value = value.unwrap_or_default();
-        if let Some(fields) = value.as_object_mut() {
-            fields.insert("type".into(), kind.into());
-        }
-        value
-    };
     match report {
         Report::Ready(ready) => typed("ready", serde_json::to_value(ready)),
         Report::Finding(finding) => super::guard::ocsf(finding),
@@ -206,4 +247,12 @@ fn as_json(report: &Report) -> Value {
             json!({"type": "missed", "seconds": seconds, "answers": answers, "cause": cause})
         }
     }
+}
+
+fn typed(kind: &str, value: Result<Value, serde_json::Error>) -> Value {
+    let mut value = value.unwrap_or_default();
+    if let Some(fields) = value.as_object_mut() {
+        fields.insert("type".into(), kind.into());
+    }
+    value
 }

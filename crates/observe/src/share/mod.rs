@@ -11,10 +11,12 @@ mod canary;
 mod client;
 mod differ;
 mod evidence;
+mod pull;
 mod remember;
 mod watch;
 
 pub use account::{Account, ShareName};
 pub use canary::Decoys;
 pub use client::Client;
+pub use pull::{Pulled, pull};
 pub use watch::{Bounds, Cover, Watch};
