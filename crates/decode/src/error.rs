@@ -56,4 +56,29 @@ pub enum DecodeError {
         /// The number allowed.
         limit: usize,
     },
+    /// A watcher's line that passes the length that is taken.
+    #[error("line of {bytes} bytes is longer than the limit of {limit}")]
+    LineTooLong {
+        /// Its length.
+        bytes: usize,
+        /// The length allowed.
+        limit: usize,
+    },
+    /// A watcher's line whose objects and arrays lie too deep in one another.
+    #[error("JSON nested deeper than {limit} at byte {offset}")]
+    LineTooDeep {
+        /// Where the first bracket too many is.
+        offset: usize,
+        /// The depth allowed.
+        limit: usize,
+    },
+    /// A watcher's line that is no JSON object.
+    #[error("no JSON object, as seen at byte {offset}")]
+    NotJson {
+        /// Where it stops being one.
+        offset: usize,
+    },
+    /// A JSON object that is neither OCSF, nor Suricata's eve, nor a line of our own watchers.
+    #[error("a JSON object without class_uid, event_type or type")]
+    UnknownLine,
 }

@@ -9,6 +9,7 @@ pub mod content;
 mod corpus;
 mod error;
 pub mod hl7;
+pub mod ocsf;
 pub mod ssmix2;
 
 pub use error::DecodeError;

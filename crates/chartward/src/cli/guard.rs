@@ -6,7 +6,7 @@ use std::process::ExitCode;
 use anyhow::{Context, bail};
 use clap::ValueEnum;
 use jiff::Timestamp;
-use schema::{Action, Finding};
+use schema::Action;
 use serde_json::{Value, json};
 
 use crate::output::{Output, printable, shell_quoted};
@@ -195,7 +195,7 @@ impl Talk {
         };
         match report {
             Report::Ready(ready) => typed("ready", serde_json::to_value(ready)),
-            Report::Finding(finding) => ocsf(finding),
+            Report::Finding(finding) => decode::ocsf::write(finding),
             Report::Action(action) => {
                 let mut value = typed("action", serde_json::to_value(&action.act));
                 if let (Some(fields), Ok(Value::Object(outcome))) =
@@ -222,30 +222,4 @@ impl Talk {
 
 fn none_or(words: &[String]) -> String {
     if words.is_empty() { "nothing".into() } else { words.join(", ") }
-}
-
-/// OCSF Detection Finding (class 2004, activity Create).
-pub(super) fn ocsf(finding: &Finding) -> Value {
-    let attacks: Vec<_> = finding
-        .attacks
-        .iter()
-        .map(|attack| json!({"technique": {"uid": attack.technique, "name": attack.name}, "tactic": {"name": format!("{:?}", attack.tactic)}}))
-        .collect();
-    json!({
-        "type": "finding",
-        "class_uid": finding.class.uid(),
-        "category_uid": 2,
-        "activity_id": 1,
-        "type_uid": u64::from(finding.class.uid()) * 100 + 1,
-        "time": finding.time.as_millisecond(),
-        "severity_id": finding.severity_id,
-        "detector": finding.detector,
-        "finding_info": {"title": finding.title, "title_ja": finding.title_ja, "uid": format!("{}-{}", finding.detector, finding.time.as_millisecond()), "attacks": attacks},
-        "attacks": attacks,
-        "actor": { "process": { "name": finding.actor } },
-        "message": finding.reasons.join("; "),
-        "reasons": finding.reasons,
-        "reasons_ja": finding.reasons_ja,
-        "metadata": {"product": {"name": "chartward", "vendor_name": "chartward"}, "version": "1.6.0"},
-    })
 }

@@ -241,7 +241,7 @@ fn tell(output: Output, report: &Report) {
 fn as_json(report: &Report) -> Value {
     match report {
         Report::Ready(ready) => typed("ready", serde_json::to_value(ready)),
-        Report::Finding(finding) => super::guard::ocsf(finding),
+        Report::Finding(finding) => decode::ocsf::write(finding),
         Report::Look(look) => typed("look", serde_json::to_value(look)),
         Report::Missed { seconds, answers, cause } => {
             json!({"type": "missed", "seconds": seconds, "answers": answers, "cause": cause})

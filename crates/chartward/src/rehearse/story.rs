@@ -4,11 +4,12 @@ use std::collections::BTreeSet;
 use std::path::Path;
 
 use comfy_table::{Table, presets};
+use decode::ocsf::{self, Line, Trust};
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
 use prove::{Comparison, ComparisonRow, Ledger, Report, Written};
 use recover::proof::RestoredTo;
-use schema::{Attack, Effect, Finding, FindingClass, IncidentReport, Lang, Severity, Stage as Part, Tactic};
+use schema::{Effect, Finding, IncidentReport, Lang, Stage as Part};
 use serde_json::Value;
 
 use super::encryptor::Deed;
@@ -86,7 +87,7 @@ pub(super) fn outcome(
     lines: &[Value],
     narrator: &mut Narrator,
 ) -> anyhow::Result<Outcome> {
-    let findings: Vec<Finding> = lines.iter().filter(|line| line["class_uid"] == 2004).map(finding).collect();
+    let findings: Vec<Finding> = lines.iter().filter_map(finding).collect();
     let Some(stopped) = stopped else {
         narrator.tell(
             Part::Detect,
@@ -108,31 +109,11 @@ pub(super) fn outcome(
 }
 
 /// A finding from the guard's OCSF line.
-fn finding(line: &Value) -> Finding {
-    let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();
-    let texts = |value: &Value| value.as_array().into_iter().flatten().map(text).collect();
-    let attacks = line["attacks"].as_array().into_iter().flatten().map(|attack| Attack {
-        technique: text(&attack["technique"]["uid"]),
-        name: text(&attack["technique"]["name"]),
-        tactic: Tactic::Impact,
-    });
-    let severity = line["severity_id"].as_u64().and_then(|id| u8::try_from(id).ok());
-    Finding {
-        time: line["time"]
-            .as_i64()
-            .and_then(|ms| Timestamp::from_millisecond(ms).ok())
-            .unwrap_or_else(Timestamp::now),
-        class: FindingClass::Detection,
-        detector: text(&line["detector"]),
-        title: text(&line["finding_info"]["title"]),
-        title_ja: text(&line["finding_info"]["title_ja"]),
-        severity_id: severity.and_then(|id| Severity::try_from(id).ok()).unwrap_or(Severity::Critical),
-        attacks: attacks.collect(),
-        actor: text(&line["actor"]["process"]["name"]),
-        reasons: texts(&line["reasons"]),
-        reasons_ja: texts(&line["reasons_ja"]),
-        uid: text(&line["finding_info"]["uid"]),
-        subjects: Vec::new(),
+fn finding(line: &Value) -> Option<Finding> {
+    let line = line.to_string();
+    match ocsf::parse(line.as_bytes(), "guard", Trust::Own, Timestamp::now()) {
+        Ok(Line::Finding(_, finding)) => Some(*finding),
+        _ => None,
     }
 }
 
