@@ -2,3 +2,4 @@
 
 pub(crate) mod control;
 pub(crate) mod guard;
+pub(crate) mod share;

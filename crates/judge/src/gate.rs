@@ -10,7 +10,7 @@ use jiff::{SignedDuration, Timestamp};
 use schema::{Attack, FileEvidence, GateInput, Reason, Tactic, Verdict};
 use serde::{Deserialize, Serialize};
 
-use crate::Entry;
+use crate::{Detector, Entry};
 
 /// The detector's entry.
 pub const ENTRY: Entry = Entry {
@@ -18,7 +18,7 @@ pub const ENTRY: Entry = Entry {
     title: "Files are being replaced by encrypted content",
     title_ja: "ファイルが暗号化された内容に置き換えられている",
     attacks,
-    gate: Gate::default,
+    make: Detector::Gate(Gate::default),
 };
 
 const ACTORS_MAX: usize = 4096;
@@ -75,7 +75,7 @@ struct Grade {
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
-enum Kind {
+pub(crate) enum Kind {
     /// A family's suffix and nothing else.
     NameOnly,
     /// A new suffix and the structure is lost, without the statistics of noise.
@@ -185,12 +185,13 @@ fn grade(evidence: &FileEvidence) -> Option<Grade> {
     let kind = if evidence.canary && (evidence.bytes_changed > 0 || evidence.original_gone) {
         Kind::Canary
     } else {
-        content(evidence).or(evidence.suffix_known.then_some(Kind::NameOnly))?
+        kind_of(evidence).or(evidence.suffix_known.then_some(Kind::NameOnly))?
     };
     Some(Grade { kind, replaced: evidence.original_gone, family: evidence.suffix_known })
 }
 
-fn content(evidence: &FileEvidence) -> Option<Kind> {
+/// What became of the content, whatever the names say; `None` for nothing.
+pub(crate) fn kind_of(evidence: &FileEvidence) -> Option<Kind> {
     let changed = evidence.bytes_changed;
     if changed == 0 || evidence.structured_after && !evidence.structure_kept {
         return None;

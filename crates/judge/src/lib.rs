@@ -8,5 +8,6 @@
 pub mod correlate;
 pub mod gate;
 mod registry;
+pub mod share;
 
-pub use registry::{Entry, REGISTRY, entry};
+pub use registry::{Detector, Entry, REGISTRY, entry};

@@ -1,6 +1,6 @@
 use schema::Attack;
 
-use crate::gate;
+use crate::{gate, share};
 
 /// What a detector says about itself.
 #[derive(Debug, Clone, Copy)]
@@ -14,11 +14,20 @@ pub struct Entry {
     /// The techniques that its findings name.
     pub attacks: fn() -> Vec<Attack>,
     /// Makes a fresh one.
-    pub gate: fn() -> gate::Gate,
+    pub make: Detector,
+}
+
+/// The sorts of detectors, by what they are given.
+#[derive(Debug, Clone, Copy)]
+pub enum Detector {
+    /// Asked before an open may pass: one [`schema::GateInput`] at a time.
+    Gate(fn() -> gate::Gate),
+    /// Given looks at a share: one [`schema::ShareLook`] at a time.
+    Share(fn() -> share::Share),
 }
 
 /// Every detector.
-pub const REGISTRY: &[Entry] = &[gate::ENTRY];
+pub const REGISTRY: &[Entry] = &[gate::ENTRY, share::ENTRY, share::TAMPER];
 
 /// The detector with this id.
 pub fn entry(id: &str) -> Option<&'static Entry> {
@@ -32,7 +41,7 @@ mod tests {
     use std::path::{Path, PathBuf};
 
     use jiff::{SignedDuration, Timestamp};
-    use schema::{GateInput, Verdict};
+    use schema::{GateInput, ShareLook, Verdict};
 
     use super::*;
 
@@ -56,25 +65,39 @@ mod tests {
         files
     }
 
-    fn stops(entry: &Entry, fixture: &Path) -> bool {
-        let mut gate = (entry.gate)();
+    /// Whether the detector says something to one of the fixture's lines.
+    fn speaks(entry: &Entry, fixture: &Path) -> bool {
         let text = fs::read_to_string(fixture).unwrap();
-        text.lines().enumerate().any(|(line, json)| {
-            let input: GateInput =
-                serde_json::from_str(json).unwrap_or_else(|e| panic!("{}:{line}: {e}", fixture.display()));
-            let now = Timestamp::UNIX_EPOCH + SignedDuration::from_millis(line as i64 * 10);
-            matches!(gate.decide(&input, now), Verdict::Stop(_))
-        })
+        let lines: Vec<(usize, &str)> = text.lines().enumerate().collect();
+        let place = |line: usize| format!("{}:{line}", fixture.display());
+        match entry.make {
+            Detector::Gate(make) => {
+                let mut gate = make();
+                lines.iter().any(|&(line, json)| {
+                    let input: GateInput = serde_json::from_str(json).unwrap_or_else(|e| panic!("{}: {e}", place(line)));
+                    let now = Timestamp::UNIX_EPOCH + SignedDuration::from_millis(line as i64 * 10);
+                    matches!(gate.decide(&input, now), Verdict::Stop(_))
+                })
+            }
+            Detector::Share(make) => {
+                let mut share = make();
+                lines.iter().any(|&(line, json)| {
+                    let look: ShareLook = serde_json::from_str(json).unwrap_or_else(|e| panic!("{}: {e}", place(line)));
+                    let now = Timestamp::UNIX_EPOCH + SignedDuration::from_secs(line as i64 * 30);
+                    share.look(&look, now).is_some_and(|said| said.detector == entry.id)
+                })
+            }
+        }
     }
 
     #[test]
     fn every_detector_finds_its_attacks_and_leaves_the_benign_alone() {
         for entry in REGISTRY {
             for fixture in fixtures(entry, "attack") {
-                assert!(stops(entry, &fixture), "{} misses {}", entry.id, fixture.display());
+                assert!(speaks(entry, &fixture), "{} misses {}", entry.id, fixture.display());
             }
             for fixture in fixtures(entry, "benign") {
-                assert!(!stops(entry, &fixture), "{} stops {}", entry.id, fixture.display());
+                assert!(!speaks(entry, &fixture), "{} alarms at {}", entry.id, fixture.display());
             }
         }
     }

@@ -68,4 +68,61 @@ pub enum Error {
     /// A pre-image could not be taken or read.
     #[error("keep a pre-image")]
     PreImage(#[source] io::Error),
+    /// A share is not written as `//server/share`.
+    #[error("read the name of the share {given:?}: it is written //server/share")]
+    ShareName {
+        /// What was given.
+        given: String,
+    },
+    /// The file with the account cannot be read, or others may read it.
+    #[error("read the credentials file {path}")]
+    Credentials {
+        /// The file.
+        path: PathBuf,
+        /// Why.
+        #[source]
+        source: io::Error,
+    },
+    /// A share could not be reached, or refused the account.
+    #[error("connect to {share}")]
+    ShareConnect {
+        /// `//server/share`.
+        share: String,
+        /// Why.
+        #[source]
+        source: smb2::Error,
+    },
+    /// A folder, file or the connection of a share failed; names of files are not part of it.
+    #[error("{operation} on {share}")]
+    ShareAccess {
+        /// What was tried.
+        operation: &'static str,
+        /// `//server/share`.
+        share: String,
+        /// Why.
+        #[source]
+        source: smb2::Error,
+    },
+    /// The server did not answer in time.
+    #[error("{operation} on {share}: the server took longer than {seconds} s")]
+    ShareSlow {
+        /// What was tried.
+        operation: &'static str,
+        /// `//server/share`.
+        share: String,
+        /// The bound.
+        seconds: u64,
+    },
+    /// The thread's machinery for the network could not be made.
+    #[error("set up the network client")]
+    ShareRuntime(#[source] io::Error),
+    /// A pulled file could not be written here.
+    #[error("write {path}")]
+    PullWrite {
+        /// The local path.
+        path: PathBuf,
+        /// Why.
+        #[source]
+        source: io::Error,
+    },
 }

@@ -7,5 +7,6 @@
 
 mod error;
 pub mod files;
+pub mod share;
 
 pub use error::Error;

@@ -13,6 +13,7 @@ mod id;
 mod incident;
 mod lang;
 mod proof;
+mod share;
 mod snapshot;
 mod watcher;
 
@@ -29,5 +30,6 @@ pub use incident::{
 };
 pub use lang::Lang;
 pub use proof::{Drill, Proof, Shortfall, ShortfallKind};
+pub use share::ShareLook;
 pub use snapshot::{Census, DatabaseCensus, Exception, ExceptionKind, Manifest, Ssmix2Census};
 pub use watcher::{WatcherClass, WatcherHealth, WatcherState};

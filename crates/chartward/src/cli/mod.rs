@@ -21,6 +21,7 @@ mod rehearse;
 mod restore;
 mod sample;
 pub(crate) mod sandbox;
+mod share;
 mod snapshots;
 mod status;
 mod supervise;
@@ -84,6 +85,8 @@ enum Command {
     Guard(guard::GuardArgs),
     /// Check the configuration, or print what may stand in it
     Config(config::Args),
+    /// Watch a file share from outside
+    Share(share::ShareArgs),
     /// Check the signed ledger, or give out a copy of it
     Prove(prove::ProveArgs),
     #[command(hide = true)]
@@ -123,6 +126,7 @@ fn run(command: Command) -> anyhow::Result<ExitCode> {
         Command::Charts(args) => charts::run(args),
         Command::Guard(args) => guard::run(args),
         Command::Config(args) => config::run(args),
+        Command::Share(args) => share::run(args),
         Command::Prove(args) => prove::run(args),
         Command::Confine(args) => confine::run(args),
         Command::Supervise(args) => supervise::run(args),

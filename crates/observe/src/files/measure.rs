@@ -4,7 +4,7 @@ use decode::content::{Family, Histogram, Kind, Sample, compare};
 use schema::FileEvidence;
 
 /// Measures what became of one content. Nothing that depends on names is filled in.
-pub(super) fn measure(before: &Sample, after: &Sample) -> FileEvidence {
+pub(crate) fn measure(before: &Sample, after: &Sample) -> FileEvidence {
     let (kind_before, kind_after) = (Kind::of(before), Kind::of(after));
     let comparison = compare(before, after);
     let family_before = kind_before.family();

@@ -6,10 +6,10 @@
 pub mod fanotify;
 mod folders;
 mod limits;
-mod measure;
+pub(crate) mod measure;
 mod mirror;
 mod mount;
-mod names;
+pub(crate) mod names;
 mod preimage;
 mod process;
 mod trace;

@@ -21,13 +21,13 @@ const NOTE_SUFFIXES: [&str; 5] = ["txt", "html", "htm", "hta", "rtf"];
 
 /// What became of a name.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub(super) struct Renaming {
-    pub(super) suffix_added: bool,
-    pub(super) suffix_known: bool,
+pub(crate) struct Renaming {
+    pub(crate) suffix_added: bool,
+    pub(crate) suffix_known: bool,
 }
 
 /// Compares the name that a file had with the one it has.
-pub(super) fn renaming(before: &Path, now: &Path) -> Renaming {
+pub(crate) fn renaming(before: &Path, now: &Path) -> Renaming {
     let (Some(old), Some(new)) = (file_name(before), file_name(now)) else { return Renaming::default() };
     if old == new {
         return Renaming::default();
@@ -39,12 +39,12 @@ pub(super) fn renaming(before: &Path, now: &Path) -> Renaming {
 }
 
 /// A name that a known family gives: by suffix, or in the manner of Phobos, `name.id[1E857D00-2822].[mail].eking`.
-pub(super) fn is_family_suffix(name: &str) -> bool {
+pub(crate) fn is_family_suffix(name: &str) -> bool {
     suffix(name).is_some_and(|suffix| FAMILY_SUFFIXES.contains(&suffix)) || is_phobos(name)
 }
 
 /// Whether a new file is named like a note.
-pub(super) fn is_note(path: &Path) -> bool {
+pub(crate) fn is_note(path: &Path) -> bool {
     let Some(name) = file_name(path) else { return false };
     let is_phobos_note = name == "info.txt" || name == "info.hta";
     let is_text = suffix(&name).is_none_or(|suffix| NOTE_SUFFIXES.contains(&suffix));

@@ -1,0 +1,258 @@
+//! `chartward share`: the watcher of a file share, from outside.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+use std::time::Duration;
+
+use anyhow::{Context, ensure};
+use observe::share::{Account, Bounds, Client, Decoys, ShareName};
+use serde_json::{Value, json};
+use sha2::{Digest, Sha256};
+
+use crate::output::{Output, printable};
+use crate::wiring::share::{self, Report, Settings};
+
+/// Watch a file share from outside, with nothing installed on its server
+#[derive(Debug, clap::Args)]
+#[command(args_conflicts_with_subcommands = true)]
+pub(crate) struct ShareArgs {
+    #[command(subcommand)]
+    command: Option<ShareCommand>,
+    #[command(flatten)]
+    watch: Option<WatchArgs>,
+}
+
+#[derive(Debug, clap::Subcommand)]
+enum ShareCommand {
+    /// Copy the share's files into a folder here, reading only what changed
+    Pull(PullArgs),
+}
+
+#[derive(Debug, clap::Args)]
+struct PullArgs {
+    #[command(flatten)]
+    place: Where,
+    /// The folder that becomes a mirror of the share
+    #[arg(long, value_name = "DIR")]
+    to: PathBuf,
+    /// The most files
+    #[arg(long, value_name = "N", default_value_t = 5_000_000)]
+    max_files: usize,
+    /// The most seconds; the next pull goes on
+    #[arg(long, value_name = "SECONDS", default_value_t = 6.0 * 3600.0)]
+    max_seconds: f64,
+}
+
+#[derive(Debug, clap::Args)]
+struct Where {
+    /// The share
+    #[arg(value_name = "//SERVER/SHARE")]
+    share: String,
+    /// Folders of the share; all of it without
+    #[arg(long, value_name = "SUB")]
+    path: Vec<String>,
+    /// TCP port of the server
+    #[arg(long, default_value_t = 445)]
+    port: u16,
+    /// File with lines username=, password=, domain= that only its owner may read; a guest without
+    #[arg(long, value_name = "FILE", env = "CHARTWARD_SHARE_CREDENTIALS")]
+    credentials: Option<PathBuf>,
+    /// JSON lines on stdout
+    #[arg(long)]
+    json: bool,
+}
+
+#[derive(Debug, clap::Args)]
+struct WatchArgs {
+    #[command(flatten)]
+    place: Where,
+    /// Write decoy records to the share, then watch; the only thing that is ever written to it
+    #[arg(long, conflicts_with = "unplant")]
+    plant: bool,
+    /// Take the decoys away again, and end
+    #[arg(long)]
+    unplant: bool,
+    /// Seconds between two readings of decoys and standing files
+    #[arg(long, value_name = "SECONDS", default_value_t = 5.0)]
+    canary_interval: f64,
+    /// Seconds between two listings of the share
+    #[arg(long, value_name = "SECONDS", default_value_t = 30.0)]
+    look_interval: f64,
+    /// The most files to remember
+    #[arg(long, value_name = "N", default_value_t = 500_000)]
+    max_files: usize,
+    /// Where it is kept which decoys were planted
+    #[arg(long, value_name = "DIR")]
+    state: Option<PathBuf>,
+    /// End when the process that started this one ends, however it ends
+    #[arg(long, hide = true)]
+    end_with_parent: bool,
+}
+
+impl Where {
+    fn name(&self) -> anyhow::Result<ShareName> {
+        Ok(self.share.parse()?)
+    }
+
+    fn account(&self) -> anyhow::Result<Account> {
+        match &self.credentials {
+            Some(file) => Ok(Account::from_file(file)?),
+            None => Ok(Account::default()),
+        }
+    }
+
+    fn output(&self) -> Output {
+        if self.json { Output::Json } else { Output::People }
+    }
+
+    fn paths(&self) -> Vec<String> {
+        self.path.iter().map(|path| path.replace('\\', "/").trim_matches('/').to_owned()).collect()
+    }
+}
+
+pub(crate) fn run(args: ShareArgs) -> anyhow::Result<ExitCode> {
+    match (args.command, args.watch) {
+        (Some(ShareCommand::Pull(args)), _) => pull(&args),
+        (None, Some(args)) => watch(args),
+        (None, None) => anyhow::bail!("name a share: //SERVER/SHARE"),
+    }
+}
+
+fn pull(args: &PullArgs) -> anyhow::Result<ExitCode> {
+    let client = Client::connect(&args.place.name()?, args.place.port, &args.place.account()?)?;
+    let bounds = Bounds {
+        files_max: args.max_files,
+        look_time: seconds(args.max_seconds)?,
+        ..Bounds::default()
+    };
+    let pulled = observe::share::pull(&client, &args.place.paths(), &args.to, &bounds)?;
+    let output = args.place.output();
+    output.line(&typed("pulled", serde_json::to_value(&pulled)))?;
+    output.say(format!(
+        "{} files: {} read now ({} bytes), {} unchanged, {} removed here, {} failed, {} with names that do not fit here, in {:.1} s",
+        pulled.files, pulled.fetched, pulled.bytes, pulled.unchanged, pulled.removed, pulled.failed, pulled.unstorable, pulled.seconds
+    ));
+    for path in &pulled.troubles {
+        eprintln!("not pulled: {}", printable(path));
+    }
+    let whole = pulled.complete && pulled.failed == 0 && pulled.unstorable == 0;
+    Ok(if whole { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+}
+
+fn watch(args: WatchArgs) -> anyhow::Result<ExitCode> {
+    if args.end_with_parent {
+        let asked = rustix::process::set_parent_process_death_signal(Some(rustix::process::Signal::TERM));
+        asked.context("ask to be told of the parent's end")?;
+    }
+    let (name, account) = (args.place.name()?, args.place.account()?);
+    let kept = decoys_file(&super::state_dir(args.state.clone())?, &name);
+    if args.unplant {
+        return unplant(&args.place, &kept);
+    }
+    let decoys = if args.plant { Some(plant(&args.place, &kept)?) } else { planted(&kept)? };
+    let settings = Settings {
+        share: name,
+        port: args.place.port,
+        account,
+        paths: args.place.paths(),
+        decoys,
+        glance_every: seconds(args.canary_interval)?,
+        look_every: seconds(args.look_interval)?,
+        bounds: Bounds { files_max: args.max_files, ..Bounds::default() },
+    };
+    let output = args.place.output();
+    share::watch(&settings, &mut |report| tell(output, &report))?;
+    Ok(ExitCode::SUCCESS)
+}
+
+fn seconds(given: f64) -> anyhow::Result<Duration> {
+    ensure!((0.1..=86_400.0).contains(&given), "an interval is between 0.1 and 86400 seconds");
+    Ok(Duration::from_secs_f64(given))
+}
+
+/// Where it is kept which decoys lie on a share: not on the share, where an attacker could read it.
+fn decoys_file(state: &Path, name: &ShareName) -> PathBuf {
+    let hash = hex::encode(Sha256::digest(name.to_string()));
+    state.join("share").join(format!("{}.json", hash.get(..16).unwrap_or_default()))
+}
+
+fn planted(kept: &Path) -> anyhow::Result<Option<Decoys>> {
+    match fs::read(kept) {
+        Ok(bytes) => {
+            let decoys = serde_json::from_slice(&bytes);
+            decoys.map(Some).with_context(|| format!("read which decoys were planted, {}", kept.display()))
+        }
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(None),
+        Err(error) => Err(error).with_context(|| format!("read {}", kept.display())),
+    }
+}
+
+fn plant(place: &Where, kept: &Path) -> anyhow::Result<Decoys> {
+    if let Some(decoys) = planted(kept)? {
+        return Ok(decoys);
+    }
+    let paths = place.paths();
+    let decoys = Decoys::new(if paths.is_empty() { vec![String::new()] } else { paths });
+    let client = Client::connect(&place.name()?, place.port, &place.account()?)?;
+    let dir = kept.parent().context("the state folder has no parent")?;
+    act::evidence::private_dir(dir)?;
+    // Kept first: what was written and is not known here would be taken for a patient's.
+    fs::write(kept, serde_json::to_vec(&decoys)?).with_context(|| format!("write {}", kept.display()))?;
+    decoys.plant(&client)?;
+    Ok(decoys)
+}
+
+fn unplant(place: &Where, kept: &Path) -> anyhow::Result<ExitCode> {
+    let decoys = planted(kept)?.context("no decoys were planted on this share from here")?;
+    let client = Client::connect(&place.name()?, place.port, &place.account()?)?;
+    let left = decoys.unplant(&client)?;
+    let removed = decoys.count() - left;
+    place.output().line(&json!({"type": "unplanted", "removed": removed, "left": left}))?;
+    place.output().say(format!("{removed} decoys removed, {left} left because they hold something else now"));
+    if left > 0 {
+        return Ok(ExitCode::FAILURE);
+    }
+    fs::remove_file(kept).with_context(|| format!("remove {}", kept.display()))?;
+    Ok(ExitCode::SUCCESS)
+}
+
+fn tell(output: Output, report: &Report) {
+    // A reader that went away does not end the watch.
+    let _ = output.line(&as_json(report));
+    let say = |line: &str| output.say(printable(line));
+    match report {
+        Report::Ready(ready) => {
+            say(&format!(
+                "watching {}: {} files in {} folders, {} decoys, {} standing files every {} s, all of it every {} s",
+                ready.share, ready.files, ready.folders, ready.canaries, ready.standing, ready.glance_seconds, ready.look_seconds
+            ));
+            for spot in &ready.blind_spots {
+                eprintln!("does not see: {}", printable(spot));
+            }
+        }
+        Report::Finding(finding) => say(&format!("ATTACK: {}: {}", finding.title, finding.reasons.join("; "))),
+        Report::Look(_) => {}
+        Report::Missed { answers: false, cause, .. } => eprintln!("chartward: the share does not answer: {}", printable(cause)),
+        Report::Missed { seconds, .. } => eprintln!("chartward: the share answers again after {seconds} s"),
+    }
+}
+
+fn as_json(report: &Report) -> Value {
+    match report {
+        Report::Ready(ready) => typed("ready", serde_json::to_value(ready)),
+        Report::Finding(finding) => decode::ocsf::write(finding),
+        Report::Look(look) => typed("look", serde_json::to_value(look)),
+        Report::Missed { seconds, answers, cause } => {
+            json!({"type": "missed", "seconds": seconds, "answers": answers, "cause": cause})
+        }
+    }
+}
+
+fn typed(kind: &str, value: Result<Value, serde_json::Error>) -> Value {
+    let mut value = value.unwrap_or_default();
+    if let Some(fields) = value.as_object_mut() {
+        fields.insert("type".into(), kind.into());
+    }
+    value
+}

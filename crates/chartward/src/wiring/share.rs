@@ -1,0 +1,250 @@
+//! The loop of a watch over a share: observe looks, judge weighs, and what it says becomes a finding.
+
+use std::time::{Duration, Instant};
+
+use jiff::Timestamp;
+use judge::share::{Judgement, Sign};
+use observe::share::{Account, Bounds, Client, Cover, Decoys, ShareName, Watch};
+use schema::{Entity, Finding, FindingClass, Lang, ShareLook, Subject, SubjectRole};
+use serde::Serialize;
+
+/// What the operator chose.
+#[derive(Debug, Clone)]
+pub(crate) struct Settings {
+    pub(crate) share: ShareName,
+    pub(crate) port: u16,
+    pub(crate) account: Account,
+    /// Folders of the share; empty for all of it.
+    pub(crate) paths: Vec<String>,
+    pub(crate) decoys: Option<Decoys>,
+    /// Between two readings of the decoys.
+    pub(crate) glance_every: Duration,
+    /// Between two listings.
+    pub(crate) look_every: Duration,
+    pub(crate) bounds: Bounds,
+}
+
+/// Something that the watch has to say. Nothing here names a file.
+#[derive(Debug)]
+pub(crate) enum Report {
+    /// It watches from now on.
+    Ready(Box<Ready>),
+    /// A detector spoke.
+    Finding(Box<Finding>),
+    /// A listing was made: what it counted.
+    Look(Look),
+    /// The share did not answer for a while.
+    Missed {
+        /// Seconds in which nothing was seen.
+        seconds: u64,
+        /// Whether it answers again.
+        answers: bool,
+        /// Why, the first time it is said.
+        cause: String,
+    },
+}
+
+/// What is watched, and what is not seen.
+#[derive(Debug, Clone, Serialize)]
+pub(crate) struct Ready {
+    pub(crate) mode: &'static str,
+    pub(crate) share: String,
+    pub(crate) paths: Vec<String>,
+    pub(crate) files: usize,
+    pub(crate) folders: usize,
+    pub(crate) canaries: usize,
+    pub(crate) standing: usize,
+    pub(crate) samples: usize,
+    pub(crate) left_out: u64,
+    pub(crate) complete: bool,
+    pub(crate) glance_seconds: f64,
+    pub(crate) look_seconds: f64,
+    pub(crate) blind_spots: Vec<String>,
+}
+
+/// One listing in numbers.
+#[derive(Debug, Clone, Serialize)]
+pub(crate) struct Look {
+    pub(crate) files: u64,
+    pub(crate) added: u64,
+    pub(crate) removed: u64,
+    pub(crate) rewritten: u64,
+    pub(crate) suffixed: u64,
+    pub(crate) sampled: usize,
+    pub(crate) unread: u64,
+    pub(crate) left_out: u64,
+    pub(crate) complete: bool,
+    pub(crate) seconds: f64,
+}
+
+/// Watches until the process is ended or `tell` says that nobody listens.
+pub(crate) fn watch(settings: &Settings, tell: &mut dyn FnMut(Report)) -> anyhow::Result<()> {
+    let client = Client::connect(&settings.share, settings.port, &settings.account)?;
+    let watch =
+        Watch::start(client, settings.paths.clone(), settings.decoys.clone(), settings.bounds.clone());
+    tell(Report::Ready(Box::new(ready(settings, watch.cover()))));
+    let now = Instant::now();
+    let mut watcher = Watcher {
+        settings,
+        watch,
+        judge: judge::share::Share::default(),
+        look_due: now + settings.look_every,
+        glance_due: now + settings.glance_every,
+        silent_since: None,
+    };
+    loop {
+        watcher.turn(tell);
+    }
+}
+
+struct Watcher<'a> {
+    settings: &'a Settings,
+    watch: Watch,
+    judge: judge::share::Share,
+    look_due: Instant,
+    glance_due: Instant,
+    silent_since: Option<Instant>,
+}
+
+impl Watcher<'_> {
+    fn turn(&mut self, tell: &mut dyn FnMut(Report)) {
+        let next = self.look_due.min(self.glance_due);
+        self.watch.client().rest(next.saturating_duration_since(Instant::now()));
+        if self.silent_since.is_some() && !self.reconnect(tell) {
+            return;
+        }
+        let mut due = Instant::now() >= self.look_due;
+        if Instant::now() >= self.glance_due {
+            let (look, disturbed) = self.watch.glance();
+            self.glance_due = Instant::now() + self.settings.glance_every;
+            due |= disturbed;
+            self.weigh(&look, tell);
+        }
+        if due && self.silent_since.is_none() {
+            let started = Instant::now();
+            let look = self.watch.look();
+            self.look_due = Instant::now() + self.settings.look_every;
+            self.weigh(&look, tell);
+            if look.answered {
+                tell(Report::Look(numbers(&look, self.watch.cover(), started.elapsed())));
+            }
+        }
+    }
+
+    fn weigh(&mut self, look: &ShareLook, tell: &mut dyn FnMut(Report)) {
+        if !look.answered && self.silent_since.is_none() {
+            self.silent_since = Some(Instant::now());
+            tell(Report::Missed { seconds: 0, answers: false, cause: "the connection was lost".into() });
+        }
+        let now = Timestamp::now();
+        if let Some(judgement) = self.judge.look(look, now) {
+            tell(Report::Finding(Box::new(self.finding(&judgement, now))));
+        }
+    }
+
+    /// Tries once; says whether looks can go on.
+    fn reconnect(&mut self, tell: &mut dyn FnMut(Report)) -> bool {
+        let settings = self.settings;
+        self.glance_due = Instant::now() + settings.glance_every;
+        match Client::connect(&settings.share, settings.port, &settings.account) {
+            Ok(client) => {
+                self.watch.reconnected(client);
+                let seconds = self.silent_since.take().map_or(0, |since| since.elapsed().as_secs());
+                tell(Report::Missed { seconds, answers: true, cause: String::new() });
+                // Whatever happened meanwhile is seen by what it left behind.
+                self.look_due = Instant::now();
+                true
+            }
+            Err(_) => {
+                self.look_due = self.look_due.max(self.glance_due);
+                self.weigh(&ShareLook::default(), tell);
+                false
+            }
+        }
+    }
+
+    fn finding(&self, judgement: &Judgement, now: Timestamp) -> Finding {
+        let entry = judge::entry(&judgement.detector).unwrap_or(&judge::share::ENTRY);
+        let words = |lang| judgement.signs.iter().map(|sign: &Sign| sign.words(lang)).collect();
+        let share = &self.settings.share;
+        let target = |entity| Subject { role: SubjectRole::Target, entity };
+        let mut subjects = vec![
+            target(Entity::Host { name: share.server.clone() }),
+            target(Entity::Store { name: share.to_string() }),
+        ];
+        subjects.extend(self.watch.client().address().map(|address| target(Entity::Address { address })));
+        Finding {
+            time: now,
+            class: FindingClass::Detection,
+            detector: entry.id.into(),
+            title: entry.title.into(),
+            title_ja: entry.title_ja.into(),
+            severity_id: judgement.severity_id,
+            attacks: (entry.attacks)(),
+            actor: "unknown (looked at from outside)".into(),
+            reasons: words(Lang::En),
+            reasons_ja: words(Lang::Ja),
+            uid: format!("{}-{}-{}", entry.id, share, now.as_millisecond()),
+            subjects,
+        }
+    }
+}
+
+fn numbers(look: &ShareLook, cover: Cover, took: Duration) -> Look {
+    Look {
+        files: look.files_seen,
+        added: look.added,
+        removed: look.removed,
+        rewritten: look.rewritten,
+        suffixed: look.suffixed,
+        sampled: look.evidence.len(),
+        unread: look.unread,
+        left_out: cover.left_out,
+        complete: cover.complete,
+        seconds: took.as_secs_f64(),
+    }
+}
+
+fn ready(settings: &Settings, cover: Cover) -> Ready {
+    let look = settings.look_every.as_secs_f64();
+    let mut blind_spots = vec![
+        "who wrote: from outside neither the process nor the account can be seen".to_owned(),
+        format!("what happens between two looks ({look} s apart): a file that comes and goes leaves no trace"),
+        format!(
+            "files encrypted so slowly or so seldom that fewer than 3 sampled files a day show it: up to {} changed files are \
+             sampled in each look, 12 KiB of each",
+            settings.bounds.samples_per_look
+        ),
+        "noise that stays outside the sampled start, middle and end of a file longer than 12 KiB".to_owned(),
+        "ciphertext behind a kept or forged header of a packed, picture or database format, or written as text (base64)"
+            .to_owned(),
+        "files whose name promises no format and of which no sample was read before they were changed".to_owned(),
+        "files emptied or removed without a replacement: these are counted and raise no alarm".to_owned(),
+        "a server that lies: it may show this account an intact tree".to_owned(),
+        "databases and other files that the server's programs keep locked".to_owned(),
+    ];
+    if cover.canaries == 0 {
+        blind_spots.push("no decoys are planted (--plant): the first sign comes from standing files and listings".to_owned());
+    }
+    if !cover.complete || cover.left_out > 0 {
+        blind_spots.push(format!(
+            "{} entries beyond the bounds, links, or folders that this account may not list",
+            cover.left_out
+        ));
+    }
+    Ready {
+        mode: "share",
+        share: settings.share.to_string(),
+        paths: settings.paths.clone(),
+        files: cover.files,
+        folders: cover.folders,
+        canaries: cover.canaries,
+        standing: cover.standing,
+        samples: cover.samples,
+        left_out: cover.left_out,
+        complete: cover.complete,
+        glance_seconds: settings.glance_every.as_secs_f64(),
+        look_seconds: look,
+        blind_spots,
+    }
+}
