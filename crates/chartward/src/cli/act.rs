@@ -200,7 +200,7 @@ fn list(all: bool, common: Common) -> anyhow::Result<ExitCode> {
         output.say(lang.pick("Nothing is in force and nothing waits.", "実行中・承認待ちの対処はありません。"));
     } else if output == Output::People {
         let mut table = comfy_table::Table::new();
-        table.load_preset(comfy_table::presets::UTF8_HORIZONTAL_ONLY);
+        table.load_style(comfy_table::presets::UTF8_HORIZONTAL_ONLY);
         table.set_header(lang.pick(["#", "State", "What", "Why"], ["#", "状態", "内容", "理由"]));
         for measure in &measures {
             table.add_row(row(measure, lang).map(|cell| printable(&cell)));

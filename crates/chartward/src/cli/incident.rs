@@ -130,7 +130,7 @@ fn table(incidents: &[Incident], lang: Lang) -> String {
         return lang.pick("No incident is open.", "対応中の事案はありません。").to_owned();
     }
     let mut table = comfy_table::Table::new();
-    table.load_preset(comfy_table::presets::UTF8_HORIZONTAL_ONLY);
+    table.load_style(comfy_table::presets::UTF8_HORIZONTAL_ONLY);
     table.set_header(lang.pick(
         ["Number", "State", "Severity", "Latest", "Findings", "What"],
         ["番号", "状態", "重大度", "最終", "検知数", "内容"],

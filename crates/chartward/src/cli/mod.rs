@@ -149,7 +149,7 @@ fn explain(error: &anyhow::Error) {
 fn next_step(cause: &(dyn std::error::Error + 'static)) -> Option<&'static str> {
     let recover = || cause.downcast_ref::<recover::Error>()?.next_step();
     let prove = || cause.downcast_ref::<::prove::Error>()?.next_step();
-    let act = || cause.downcast_ref::<act::Error>()?.next_step();
+    let act = || cause.downcast_ref::<::act::Error>()?.next_step();
     let store = || match cause.downcast_ref::<observe::Error>()? {
         observe::Error::Store { .. } => Some("use --store DIR to name a folder that you may write to"),
         _ => None,

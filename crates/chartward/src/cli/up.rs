@@ -9,12 +9,14 @@ use anyhow::{Context, ensure};
 use jiff::Timestamp;
 use prove::{Fact, Ledger, State};
 use recover::vault::Password;
+use sha2::{Digest, Sha256};
+use zeroize::Zeroizing;
 use serde_json::json;
 use signal_hook::consts::{SIGINT, SIGTERM};
 use signal_hook::iterator::Signals;
 
 use super::state_dir;
-use crate::access::{self, Access, Sealed};
+use crate::access::{self, Access, Audit, Sealed};
 use crate::config::{self, Config, Secret};
 use crate::console;
 use crate::hub;
@@ -63,7 +65,8 @@ pub(crate) fn run(args: Args) -> anyhow::Result<ExitCode> {
     let config = Config::load(&path)?;
     let folder = args.state.or_else(|| config.state.clone());
     let folder = std::path::absolute(state_dir(folder)?).context("find the state folder")?;
-    let up = start(config, &folder, output)?;
+    let config_sha256 = hex::encode(Sha256::digest(std::fs::read(&path)?));
+    let up = start(config, config_sha256, &folder, output)?;
     output.line(&json!({
         "type": "ready",
         "console": up.url(),
@@ -98,19 +101,24 @@ pub(crate) struct Up {
     is_tls: bool,
 }
 
-pub(crate) fn start(config: Config, folder: &Path, output: Output) -> anyhow::Result<Up> {
+pub(crate) fn start(config: Config, config_sha256: String, folder: &Path, output: Output) -> anyhow::Result<Up> {
     let now = Timestamp::now();
-    act::evidence::private_dir(folder)?;
-    let (state, opened) = State::open(folder, now)?;
+    ::act::evidence::private_dir(folder)?;
+    let state = State::open(folder, now)?;
     let ledger = Arc::new(Ledger::open(folder, now)?);
-    if let Some(recovered) = opened.recovered {
-        output.say(printable(&recovered.to_string()));
-        ledger.append(Fact::StateRecovered { what: recovered.to_string() }, now)?;
+    if let Some(recovered) = &state.opened().recovered {
+        let because = recovered.because.to_string();
+        output.say(printable(&format!(
+            "the state database was recovered: {because}; {} changes replayed, {} missing",
+            recovered.replayed, recovered.missing
+        )));
+        let (changes, missing, set_aside) = (recovered.replayed, recovered.missing, recovered.set_aside.clone());
+        ledger.append(Fact::StateRecovered { because, changes, missing, set_aside }, now)?;
     }
     let sealed = access::open_sealed(folder)?;
-    let password = config.vault.as_ref().map(|vault| password(&vault.passphrase, &sealed)).transpose()?;
-    if let (Some(vault), Some(password)) = (&config.vault, &password) {
-        make_vault(&vault.dir, password, &ledger)?;
+    let passphrase = config.vault.as_ref().map(|vault| passphrase(&vault.passphrase, &sealed)).transpose()?;
+    if let (Some(vault), Some(passphrase)) = (&config.vault, &passphrase) {
+        make_vault(&vault.dir, &Password::new(passphrase.to_vec()), &ledger)?;
     }
     let door = open_door(&config, &state, &ledger, sealed.clone())?;
     let set_up_code = door.set_up_code(now).map_err(|denied| anyhow::anyhow!(denied.en))?;
@@ -119,22 +127,36 @@ pub(crate) fn start(config: Config, folder: &Path, output: Output) -> anyhow::Re
         folder: folder.to_owned(),
         state,
         ledger: Arc::clone(&ledger),
-        password,
+        passphrase,
+        config_sha256,
         sealed: Arc::new(move |name| sealed.get(name).ok().flatten()?.text().map(str::to_owned)),
     })?;
-    let serving = console::serve(console::Settings::of(&config, folder), running.hub.clone(), door, ledger)?;
-    let set_up_code = set_up_code.map(|code| code.text().to_owned());
+    let serving = console::serve(shown(&config, folder), running.hub.clone(), door, ledger)?;
+    let set_up_code = set_up_code.map(|code| code.code.text().to_owned());
     Ok(Up { running, serving, set_up_code, is_tls: config.console.tls })
 }
 
 fn open_door(config: &Config, state: &State, ledger: &Arc<Ledger>, sealed: Sealed) -> anyhow::Result<Access> {
     let ledger = Arc::clone(ledger);
     let settings = access::Settings::new(config.hospital.clone(), config.console.tls);
-    let auditor = access::auditor(ledger);
-    Ok(Access::open(state.clone(), sealed, settings, auditor)?)
+    Ok(Access::open(state.clone(), sealed, settings, Arc::new(move |audit| record(&ledger, audit)))?)
 }
 
-fn password(secret: &Secret, sealed: &Sealed) -> anyhow::Result<Password> {
+/// Who was let in or refused, for the ledger. Trouble with it locks nobody out: the hub raises the alarm about its disk.
+fn record(ledger: &Ledger, audit: &Audit) {
+    let fact = Fact::Access {
+        user: audit.user.clone(),
+        role: audit.role.map_or("", |role| role.id()).to_owned(),
+        what: audit.what.clone(),
+        object: audit.object.clone(),
+        allowed: audit.allowed,
+    };
+    if let Err(error) = ledger.append(fact, audit.at) {
+        eprintln!("chartward: an access could not be recorded: {error}");
+    }
+}
+
+fn passphrase(secret: &Secret, sealed: &Sealed) -> anyhow::Result<Zeroizing<Vec<u8>>> {
     let text = match secret {
         Secret::File(path) => hub::read_private(path)?,
         Secret::Secret(name) => {
@@ -146,7 +168,7 @@ fn password(secret: &Secret, sealed: &Sealed) -> anyhow::Result<Password> {
         }
     };
     ensure!(!text.is_empty(), "the vault's passphrase is empty");
-    Ok(Password::new(text.into_bytes()))
+    Ok(Zeroizing::new(text.into_bytes()))
 }
 
 /// An empty or missing folder becomes a vault; anything else is left for the alarms to tell of.
@@ -165,6 +187,37 @@ fn make_vault(dir: &Path, password: &Password, ledger: &Ledger) -> anyhow::Resul
             Ok(())
         }
         _ => Ok(()),
+    }
+}
+
+/// What the console shows of the configuration.
+fn shown(config: &Config, folder: &Path) -> console::Settings {
+    let names = [config.console.names.clone(), vec![config.console.listen.ip().to_string(), "localhost".to_owned()]];
+    let jobs = crate::schedule::jobs(config);
+    let protects = config.protect.iter().map(|protect| console::Protect {
+        name: protect.name.clone(),
+        what: protect.source.paths().iter().map(|path| path.display().to_string()).collect(),
+        jobs: jobs
+            .iter()
+            .filter(|job| job.protect.as_ref() == Some(&protect.name))
+            .map(|job| (job.name.clone(), job.plan.to_string()))
+            .collect(),
+    });
+    let never = &config.never_touch;
+    let addresses = never.addresses.iter().map(|network| network.0.to_string());
+    let others = [&never.hosts, &never.commands, &never.cgroups].into_iter().flatten().cloned();
+    console::Settings {
+        listen: config.console.listen,
+        names: names.concat(),
+        tls: config.console.tls,
+        state_dir: folder.to_owned(),
+        zone: config.zone(),
+        shows: console::Shows {
+            hospital: config.hospital.clone(),
+            protects: protects.collect(),
+            never_touch: addresses.chain(others).collect(),
+            channels: config.notify.iter().map(|it| (it.name.clone(), it.channel.kind().to_owned())).collect(),
+        },
     }
 }
 

@@ -204,6 +204,17 @@ impl Core {
         self.tell_ledger();
     }
 
+    /// Puts the notice that a person asked for into the outbox.
+    pub(super) fn queue_notice(&mut self, measure: &Countermeasure) {
+        let Act::Notify { channel } = &measure.act else { return };
+        let about = measure.incident.and_then(|id| self.correlator.incident(id));
+        let lang = self.rules.channels.get(channel).copied().unwrap_or(Lang::Ja);
+        let notice = queued(measure, about, lang);
+        let written =
+            self.state.write(|tx| tx.queue_notice(channel, measure.incident, &notice, Timestamp::now()).map(|_| ()));
+        self.note_trouble(written);
+    }
+
     /// Writes down what grew, with the counts of lines.
     pub(super) fn write_down(&mut self, moments: &[(IncidentId, Moment)]) {
         self.written = std::time::Instant::now();

@@ -8,6 +8,9 @@ use jiff::tz::TimeZone;
 use prove::state::Daily;
 use schema::{Event, Finding, WatcherClass};
 
+/// Bytes of an unknown line that are kept to show them.
+const GARBAGE_MAX: usize = 200;
+
 /// A line as the supervisor hands it over.
 #[derive(Debug, Clone)]
 pub(super) struct Heard<'a> {
@@ -24,6 +27,8 @@ pub(super) struct Batch {
     pub(super) sightings: Vec<Seen>,
     pub(super) said: Vec<(String, Said)>,
     pub(super) daily: Vec<Daily>,
+    /// JSON objects that say nothing that the hub knows, with their watchers.
+    pub(super) garbage: Vec<(String, Vec<u8>)>,
 }
 
 /// A finding with who saw it.
@@ -34,11 +39,14 @@ pub(super) struct Seen {
     pub(super) class: WatcherClass,
 }
 
-/// Reads a batch. Lines that cannot be read were counted by the supervisor already and are left out here.
+/// Reads a batch.
 pub(super) fn read<'a>(lines: impl Iterator<Item = Heard<'a>>) -> Batch {
     let mut batch = Batch::default();
     for Heard { watcher, class, bytes, arrived } in lines {
-        let Ok(line) = ocsf::parse(bytes, watcher, trust(class), arrived) else { continue };
+        let Ok(line) = ocsf::parse(bytes, watcher, trust(class), arrived) else {
+            batch.garbage.push((watcher.to_owned(), bytes.get(..GARBAGE_MAX).unwrap_or(bytes).to_vec()));
+            continue;
+        };
         match line {
             ocsf::Line::Finding(event, finding) => {
                 batch.events.push(*event);

@@ -76,7 +76,7 @@ impl Core {
         self.record(&measure, None);
         if measure.act.kind() == ActKind::Notify {
             // Delivery may take hours; the outbox tells when it is done.
-            self.settle_notice(&measure);
+            self.queue_notice(&measure);
             let _ = answer.send(Ok(Answer::Countermeasure { countermeasure: measure }));
             return;
         }

@@ -105,7 +105,8 @@ fn spec(config: &Config, watch: &Watch, state: &Path) -> Spec {
     let folder = state.join("watch").join(&watch.name);
     let control = state.join("control").join(format!("{}.sock", watch.name));
     let path = |path: &Path| path.display().to_string();
-    let (program, mut confinement) = match &watch.program {
+    let mut confinement = Confinement::of(watch.class, folder);
+    let program = match &watch.program {
         Program::Guard(guard) => {
             let store = guard.store.clone().unwrap_or_else(|| state.join("guard").join(&watch.name));
             let mut args = vec!["guard".to_owned()];
@@ -118,10 +119,10 @@ fn spec(config: &Config, watch: &Watch, state: &Path) -> Spec {
             for command in &config.never_touch.commands {
                 args.extend(["--never".to_owned(), command.clone()]);
             }
-            (Run::Own(args), Confinement::guard())
+            Run::Own(args)
         }
-        Program::Share(share) => (Run::Own(super::share::args(config, watch, share, &control)), Confinement::share(folder)),
-        Program::Exec(words) => (Run::Exec(words.clone()), Confinement::exec(folder)),
+        Program::Share(share) => Run::Own(share_args(share, state)),
+        Program::Exec(words) => Run::Exec(words.clone()),
     };
     if let Some(user) = &watch.user {
         confinement.user.clone_from(user);
