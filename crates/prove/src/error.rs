@@ -34,6 +34,12 @@ pub enum Error {
         /// That process; 0 when it did not say.
         pid: i32,
     },
+    /// The database was written by a newer program.
+    #[error("the state database has version {version}, which this program does not know")]
+    NewerState {
+        /// That version.
+        version: u32,
+    },
     /// A state folder opened for reading was to be changed.
     #[error("the state database was opened for reading only")]
     ReadOnly,
@@ -125,6 +131,12 @@ impl Error {
             }
             Error::State { source, .. } if state_is_damaged(source) => {
                 "end the hub and start it again: it sets the damaged database aside and makes it anew from its change log"
+            }
+            Error::State { action: "replay the change log into", .. } => {
+                "put the files state.db and state-* back from a copy of the state folder; moved aside, the next start begins with an empty database, and backups, proofs and the ledger are not touched"
+            }
+            Error::NewerState { .. } => {
+                "run the newer version of Chartward again; a copy of the state folder from before it can be used with this one"
             }
             Error::InUse { .. } => {
                 "a hub runs on this folder already: end that process first, or name another folder with --state DIR"

@@ -181,7 +181,7 @@ fn only_segment(dir: &Path) -> PathBuf {
 }
 
 #[test]
-fn a_torn_end_is_set_aside_at_every_byte() {
+fn a_torn_end_is_set_aside_wherever_it_is_torn() {
     let dir = tempfile::tempdir().unwrap();
     let lake = open(dir.path());
     lake.append(&events(0..3, at(TODAY)), at(TODAY)).unwrap();
@@ -190,7 +190,7 @@ fn a_torn_end_is_set_aside_at_every_byte() {
     lake.append(&events(3..6, at(TODAY)), at(TODAY)).unwrap();
     drop(lake);
     let whole = fs::read(&segment).unwrap();
-    for end in first + 1..whole.len() {
+    for end in (first + 1..whole.len()).step_by(23).chain([whole.len() - 1]) {
         let dir = tempfile::tempdir().unwrap();
         fs::create_dir_all(dir.path().join("journal")).unwrap();
         fs::write(dir.path().join("journal").join(segment.file_name().unwrap()), &whole[..end]).unwrap();
@@ -391,4 +391,89 @@ fn a_kill_at_any_moment_loses_nothing_acknowledged_and_doubles_nothing() {
         assert_eq!((left.events, left.missing), (lake.position() - flushed, 0));
     }
     assert!(acknowledged > 500, "{acknowledged}");
+}
+
+/// Python with DuckDB from PyPI, in a folder that stays for the next run; `None` after saying why not.
+fn duckdb(test: &str) -> Option<PathBuf> {
+    let python = testkit::tool(test, "python3")?;
+    let cache = env::var_os("XDG_CACHE_HOME").map(PathBuf::from);
+    let cache = cache.or_else(|| Some(PathBuf::from(env::var_os("HOME")?).join(".cache")));
+    let venv = cache.unwrap_or_else(env::temp_dir).join("chartward-tests").join("duckdb");
+    let inside = venv.join("bin/python");
+    let works = |program: &Path| {
+        let run = Command::new(program).args(["-c", "import duckdb"]).stderr(Stdio::null()).status();
+        run.is_ok_and(|status| status.success())
+    };
+    if !works(&inside) {
+        let run = |program: &Path, args: &[&std::ffi::OsStr]| {
+            Command::new(program).args(args).stdout(Stdio::null()).stderr(Stdio::null()).status().ok()
+        };
+        run(&python, &["-m".as_ref(), "venv".as_ref(), venv.as_os_str()]);
+        run(&inside, &["-m", "pip", "install", "-q", "duckdb"].map(AsRef::as_ref));
+    }
+    if works(&inside) {
+        return Some(inside);
+    }
+    testkit::skip(test, "DuckDB could not be installed from PyPI (python3-venv, or no registry)");
+    None
+}
+
+const QUERY: &str = r#"
+import duckdb, json, sys
+rows = f"read_parquet('{sys.argv[1]}/*/region=*/accountId=*/eventDay=*/*.parquet', hive_partitioning = true)"
+one = lambda sql: duckdb.sql(sql).fetchall()[0]
+print(json.dumps({
+    "rows": one(f"select count(*) from {rows}")[0],
+    "positions": one(f"select count(distinct metadata_sequence) from {rows}")[0],
+    "bytes": int(one(f"select sum(traffic_bytes) from {rows}")[0]),
+    "days": [str(day) for day, in duckdb.sql(f"select distinct eventDay from {rows} order by 1").fetchall()],
+    "region": one(f"select any_value(region) from {rows}")[0],
+    "with_dst": one(f"select count(dst_endpoint_ip) from {rows}")[0],
+    "findings": one(f"select count(*) from {rows} where class_uid = 2004 and finding_info_analytic_uid = 'lateral.smb'")[0],
+    "first": one(f"select epoch_ms(min(time)), any_value(raw_data) from {rows} where metadata_sequence = 1"),
+    "types": {name: kind for name, kind, *_ in duckdb.sql(f"describe select * from {rows}").fetchall()},
+}))
+"#;
+
+#[test]
+fn duckdb_reads_the_folder_with_the_same_counts_before_and_after_compaction() {
+    let Some(python) = duckdb("duckdb_reads_the_folder_with_the_same_counts_before_and_after_compaction")
+    else {
+        return;
+    };
+    let dir = tempfile::tempdir().unwrap();
+    let lake = open(dir.path());
+    for n in 0..10 {
+        lake.append(&events(n * 100..n * 100 + 100, at(TODAY - DAY * (n % 2) as i64)), at(TODAY)).unwrap();
+        lake.flush().unwrap();
+    }
+    let ask = || -> serde_json::Value {
+        let output = Command::new(&python).args(["-c", QUERY]).arg(dir.path()).output().unwrap();
+        assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+        serde_json::from_slice(&output.stdout).unwrap()
+    };
+    let mut before = ask();
+    let types = before["types"].take();
+    let expected = serde_json::json!({
+        "rows": 1000, "positions": 1000, "bytes": 4_995_000, "with_dst": 500, "findings": 200,
+        "days": ["20260301", "20260302"], "region": "ap-northeast-1", "types": null,
+        "first": [TODAY * 1000, event(0, at(TODAY)).json],
+    });
+    assert_eq!(before, expected);
+    for (column, kind) in [
+        ("time", "TIMESTAMP WITH TIME ZONE"),
+        ("metadata_logged_time", "TIMESTAMP WITH TIME ZONE"),
+        ("metadata_sequence", "BIGINT"),
+        ("class_uid", "INTEGER"),
+        ("src_endpoint_ip", "VARCHAR"),
+        ("dst_endpoint_port", "INTEGER"),
+        ("traffic_bytes", "BIGINT"),
+        ("raw_data", "VARCHAR"),
+    ] {
+        assert_eq!(types[column], kind, "{column}");
+    }
+    assert!(lake.compact(at(TODAY + DAY)).unwrap().made > 0);
+    let mut after = ask();
+    assert_eq!(after["types"].take(), types);
+    assert_eq!(after, expected);
 }

@@ -1,6 +1,11 @@
 //! What must be consistent: incidents, countermeasures, jobs, proofs, accounts, settings. SQLite in WAL mode.
 //!
-//! A change that [`State::write`] returned from is on the disk. Findings, flows, logins and verdicts do not
+//! A change that [`State::write`] returned from is on the disk twice: in a change log, which is fsynced first, and
+//! in the database. A database that is damaged or gone is made anew at the next open from a copy of it and the
+//! log, with nothing missing. Passwords' hashes and sealed secrets stand in the log as in the database, so its
+//! files are for their owner only.
+//!
+//! Findings, flows, logins and verdicts do not
 //! stand here but in the lake; of them only counts and the samples of incidents do.
 
 /// Accounts, recovery codes, sessions, API tokens.
@@ -13,18 +18,26 @@ mod countermeasures;
 mod daily;
 mod incidents;
 mod jobs;
+mod log;
+mod migrate;
 mod notices;
 mod proofs;
+mod recover;
 mod settings;
 #[cfg(test)]
 mod tests;
 mod writer;
 
+use std::fs::{DirBuilder, File, OpenOptions};
+use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Instant;
 
 use jiff::Timestamp;
-use rusqlite::{Connection, OpenFlags};
+use rusqlite::{Connection, OpenFlags, TransactionBehavior};
+
+use log::{Change, Log};
 
 pub use arming::Arming;
 pub use assets::{Asset, AssetKind, AssetState};
@@ -35,82 +48,207 @@ pub use incidents::IncidentFilter;
 pub use jobs::{JobKind, JobOutcome, JobRun};
 pub use notices::QueuedNotice;
 pub use proofs::{Promise, Sealed};
+pub use recover::{Opened, Recovered, Trouble};
 pub use writer::Writer;
 
 use crate::Error;
+use crate::lock::lock_folder;
 
 /// Where the database lies below the state folder.
 pub const FILE_NAME: &str = "state.db";
 
-/// Each file brings the database from the version before to its own; none is ever changed after it was released.
-const MIGRATIONS: &[&str] = &[include_str!("migrations/0001.sql")];
+/// When the log is this long, the database is copied and a new log begun: what a recovery has to replay.
+const ROTATE_BYTES: u64 = 64 << 20;
+/// The same at open, where nobody waits.
+const ROTATE_AT_OPEN_BYTES: u64 = 4 << 20;
+const LOCK_NAME: &str = "state.lock";
+/// Connections for reading that are kept for the next reader.
+const READERS: usize = 8;
 
 /// The open database: one writer at a time, readers beside it. Cheap to clone.
 #[derive(Debug, Clone)]
 pub struct State {
-    path: PathBuf,
-    writer: Arc<Mutex<Connection>>,
-    readers: Arc<Mutex<Vec<Connection>>>,
+    shared: Arc<Shared>,
+}
+
+#[derive(Debug)]
+struct Shared {
+    dir: PathBuf,
+    /// Closed first: the last connection to be closed puts the write-ahead file into the database, if it may write.
+    readers: Mutex<Vec<Connection>>,
+    /// `None` when it was opened for reading.
+    writing: Option<Mutex<Writing>>,
+    opened: Opened,
+}
+
+#[derive(Debug)]
+struct Writing {
+    connection: Connection,
+    log: Log,
+    seq: u64,
+    rotate_at: u64,
+    /// Written into the log's lines; nothing depends on it.
+    opened_at: (Timestamp, Instant),
+    /// Held as long as the database is open.
+    _lock: File,
 }
 
 impl State {
-    /// Opens the database of a state folder, made and migrated where needed.
-    pub fn open(state_dir: &Path, _now: Timestamp) -> Result<Self, Error> {
-        std::fs::create_dir_all(state_dir).map_err(Error::file("make the state folder", state_dir))?;
-        let path = state_dir.join(FILE_NAME);
-        let connection = Connection::open(&path).map_err(Error::state("open"))?;
-        connection.pragma_update(None, "journal_mode", "WAL").map_err(Error::state("open"))?;
-        connection.pragma_update(None, "synchronous", "FULL").map_err(Error::state("open"))?;
-        connection.pragma_update(None, "foreign_keys", true).map_err(Error::state("open"))?;
-        let state = Self { path, writer: Arc::new(Mutex::new(connection)), readers: Arc::default() };
-        state.migrate()?;
+    /// Opens the database of a state folder for reading and writing, made, repaired and migrated where needed.
+    ///
+    /// A folder that a process has open is refused with [`Error::InUse`]. What was damaged is set aside, and
+    /// [`State::opened`] says what happened.
+    pub fn open(state_dir: &Path, now: Timestamp) -> Result<Self, Error> {
+        Self::open_with(state_dir, now, migrate::MIGRATIONS)
+    }
+
+    /// Opens the database of a state folder for reading, whoever writes to it meanwhile.
+    pub fn open_read(state_dir: &Path) -> Result<Self, Error> {
+        let shared = Shared {
+            dir: state_dir.to_owned(),
+            writing: None,
+            readers: Mutex::default(),
+            opened: Opened::default(),
+        };
+        let state = Self { shared: Arc::new(shared) };
+        let version = state.read(|db| db.pragma_query_value(None, "user_version", |row| row.get(0)))?;
+        refuse_newer(version, migrate::MIGRATIONS)?;
         Ok(state)
+    }
+
+    fn open_with(state_dir: &Path, now: Timestamp, migrations: &[&str]) -> Result<Self, Error> {
+        DirBuilder::new()
+            .recursive(true)
+            .mode(0o700)
+            .create(state_dir)
+            .map_err(Error::file("make the state folder", state_dir))?;
+        let lock = lock_folder(&state_dir.join(LOCK_NAME))?;
+        let (mut connection, mut log, opened) = recover::recover(state_dir, migrations)?;
+        let mut seq = recover::position(&connection)?;
+        let version = migrate::version(&connection)?;
+        refuse_newer(version, migrations)?;
+        for to in version + 1..=migrations.len() as u32 {
+            seq += 1;
+            // A migration that ends half-way is found in the log and run again.
+            let line = Change::migrated(seq, now, to).line()?;
+            log.append(&line)?;
+            migrate::run(&mut connection, migrations, to, seq).inspect_err(|_| log.take_back(&line))?;
+        }
+        if log.bytes() > ROTATE_AT_OPEN_BYTES {
+            log = recover::rotate(state_dir, &connection, seq)?;
+        }
+        let opened_at = (now, Instant::now());
+        let writing = Writing { connection, log, seq, rotate_at: ROTATE_BYTES, opened_at, _lock: lock };
+        let writing = Some(Mutex::new(writing));
+        let shared = Shared { dir: state_dir.to_owned(), writing, readers: Mutex::default(), opened };
+        Ok(Self { shared: Arc::new(shared) })
+    }
+
+    /// What happened when it was opened.
+    pub fn opened(&self) -> &Opened {
+        &self.shared.opened
+    }
+
+    /// The state folder.
+    pub fn dir(&self) -> &Path {
+        &self.shared.dir
     }
 
     /// Runs one transaction; it is durable when this returns, or nothing of it happened.
     pub fn write<T>(&self, change: impl FnOnce(&Writer<'_>) -> rusqlite::Result<T>) -> Result<T, Error> {
-        let mut connection = locked(&self.writer);
-        let run = || {
-            let transaction =
-                connection.transaction_with_behavior(rusqlite::TransactionBehavior::Immediate)?;
-            let writer = Writer::new(&transaction);
-            let value = change(&writer)?;
-            writer.finish()?;
-            transaction.commit()?;
-            Ok(value)
-        };
-        run().map_err(Error::state("write to"))
+        let writing = self.shared.writing.as_ref().ok_or(Error::ReadOnly)?;
+        let mut writing = locked(writing);
+        let value = writing.write(change)?;
+        if writing.log.bytes() >= writing.rotate_at {
+            writing.rotate(&self.shared.dir);
+        }
+        Ok(value)
     }
 
     /// Reads; readers wait for nobody.
     pub fn read<T>(&self, look: impl FnOnce(&Connection) -> rusqlite::Result<T>) -> Result<T, Error> {
-        let spare = locked(&self.readers).pop();
+        let spare = locked(&self.shared.readers).pop();
         let connection = match spare {
             Some(connection) => connection,
             None => {
                 let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX;
-                Connection::open_with_flags(&self.path, flags).map_err(Error::state("open"))?
+                let path = self.shared.dir.join(FILE_NAME);
+                Connection::open_with_flags(path, flags).map_err(Error::state("open"))?
             }
         };
         let value = look(&connection).map_err(Error::state("read"));
-        locked(&self.readers).push(connection);
+        let mut readers = locked(&self.shared.readers);
+        if readers.len() < READERS {
+            readers.push(connection);
+        }
         value
     }
+}
 
-    fn migrate(&self) -> Result<(), Error> {
-        let version: u32 = self.read(|db| db.pragma_query_value(None, "user_version", |row| row.get(0)))?;
-        for (to, migration) in (1u32..).zip(MIGRATIONS).skip(version as usize) {
-            let run = || {
-                let mut connection = locked(&self.writer);
-                let transaction = connection.transaction()?;
-                transaction.execute_batch(migration)?;
-                transaction.pragma_update(None, "user_version", to)?;
-                transaction.commit()
-            };
-            run().map_err(Error::state("migrate"))?;
+impl Writing {
+    /// The log before the database: what is only in the log is replayed at the next open, what is only in the
+    /// database would be lost with it.
+    fn write<T>(&mut self, change: impl FnOnce(&Writer<'_>) -> rusqlite::Result<T>) -> Result<T, Error> {
+        let state = || Error::state("write to");
+        let transaction =
+            self.connection.transaction_with_behavior(TransactionBehavior::Immediate).map_err(state())?;
+        let writer = Writer::new(&transaction);
+        let value = change(&writer).map_err(state())?;
+        let statements = writer.finish().map_err(state())?;
+        if statements.is_empty() {
+            return Ok(value);
         }
-        Ok(())
+        let seq = self.seq + 1;
+        set_position(&transaction, seq).map_err(state())?;
+        let (opened_at, since) = &self.opened_at;
+        let at = opened_at.saturating_add(since.elapsed()).unwrap_or(*opened_at);
+        let line = Change::statements(seq, at, statements).line()?;
+        self.log.append(&line)?;
+        if let Err(cause) = transaction.commit() {
+            self.log.take_back(&line);
+            return Err(state()(cause));
+        }
+        self.seq = seq;
+        Ok(value)
     }
+
+    /// Where it cannot be done now, on a full disk for one, the log goes on and it is tried again later.
+    fn rotate(&mut self, dir: &Path) {
+        match recover::rotate(dir, &self.connection, self.seq) {
+            Ok(log) => (self.log, self.rotate_at) = (log, ROTATE_BYTES),
+            Err(_) => self.rotate_at = self.log.bytes() + ROTATE_BYTES / 8,
+        }
+    }
+}
+
+/// A connection for writing. The log is what makes a change durable, so the database need not wait for the disk too.
+fn connect(path: &Path) -> Result<Connection, Error> {
+    make_private(path)?;
+    let connection = Connection::open(path).map_err(Error::state("open"))?;
+    let set = || {
+        connection.pragma_update(None, "journal_mode", "WAL")?;
+        connection.pragma_update(None, "synchronous", "NORMAL")?;
+        connection.pragma_update(None, "foreign_keys", true)
+    };
+    set().map_err(Error::state("open"))?;
+    Ok(connection)
+}
+
+/// Makes an empty file for its owner only where there is none: SQLite makes its own for everybody.
+fn make_private(path: &Path) -> Result<(), Error> {
+    let made = OpenOptions::new().append(true).create(true).mode(0o600).open(path);
+    made.map(|_| ()).map_err(Error::file("open", path))
+}
+
+/// Says in the database which change it contains last.
+fn set_position(db: &Connection, seq: u64) -> rusqlite::Result<()> {
+    let sql =
+        "INSERT INTO changes (one, seq) VALUES (1, ?1) ON CONFLICT (one) DO UPDATE SET seq = excluded.seq";
+    db.prepare_cached(sql)?.execute([columns::signed(seq)]).map(|_| ())
+}
+
+fn refuse_newer(version: u32, migrations: &[&str]) -> Result<(), Error> {
+    if version as usize > migrations.len() { Err(Error::NewerState { version }) } else { Ok(()) }
 }
 
 fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {

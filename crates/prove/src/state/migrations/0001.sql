@@ -1,5 +1,10 @@
 -- Times are INTEGER milliseconds since 1970-01-01T00:00:00Z; JSON columns hold the schema crate's values as serde writes them.
 
+CREATE TABLE changes (                    -- the number of the last change that is in the database
+    one INTEGER PRIMARY KEY CHECK (one = 1),
+    seq INTEGER NOT NULL
+) STRICT;
+
 CREATE TABLE settings (
     key   TEXT PRIMARY KEY,
     value TEXT NOT NULL

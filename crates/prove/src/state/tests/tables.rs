@@ -1,4 +1,7 @@
-use super::*;
+use std::path::Path;
+
+use super::super::*;
+use jiff::Timestamp;
 use rusqlite::params;
 use schema::{
     Act, ActKind, Countermeasure, CountermeasureId, CountermeasureState, Incident, IncidentId,

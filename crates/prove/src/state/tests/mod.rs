@@ -1,0 +1,2 @@
+mod recovery;
+mod tables;
