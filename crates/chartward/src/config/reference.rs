@@ -38,6 +38,8 @@ fn section(text: &mut String, shape: &Shape, title: &str, intro: &str, lang: Lan
         let names: Vec<_> = shape.one_of.iter().map(|name| format!("`{name}`")).collect();
         let names = names.join(", ");
         let _ = match lang {
+            Lang::En if shape.none_will_do() => write!(text, "At most one of {names}.\n\n"),
+            Lang::Ja if shape.none_will_do() => write!(text, "{names} は、どちらか1つだけ書けます。\n\n"),
             Lang::En => write!(text, "Exactly one of {names}.\n\n"),
             Lang::Ja => write!(text, "{names} のうち、ちょうど1つを書きます。\n\n"),
         };

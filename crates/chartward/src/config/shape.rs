@@ -49,6 +49,7 @@ impl Walk<'_, '_> {
         let given: Vec<_> = shape.one_of.iter().filter_map(|name| table.get_key_value(*name)).collect();
         let what = match given.as_slice() {
             [_] => return,
+            [] if shape.none_will_do() => return,
             [] => Words::new(format!("none of {all} stands here"), format!("{all} のいずれもありません")),
             [_, second, ..] => {
                 let what = Words::new(

@@ -3,9 +3,9 @@
 mod due;
 mod jobs;
 mod run;
-mod table;
 #[cfg(test)]
 mod run_tests;
+mod table;
 #[cfg(test)]
 mod tests;
 

@@ -38,9 +38,19 @@ fn what_a_run_came_to_is_told() {
         ("could not run", "echo broken >&2; exit 2", JobOutcome::Failed, "exit status: 2"),
         ("killed", "kill -9 $$", JobOutcome::Failed, "signal: 9"),
         ("too long", "sleep 60 & echo '{\"n\":1}'; wait", JobOutcome::Failed, "took longer"),
-        ("the passphrase comes through the pipe", "grep -q '電子カルテ' $CHARTWARD_PASSWORD_FILE", JobOutcome::Done, ""),
+        (
+            "the passphrase comes through the pipe",
+            "grep -q '電子カルテ' $CHARTWARD_PASSWORD_FILE",
+            JobOutcome::Done,
+            "",
+        ),
         ("a job steps back", "[ $(nice) = 10 ] || sleep 0.3; [ $(nice) = 10 ]", JobOutcome::Done, ""),
-        ("much is said", "i=0; while [ $i -lt 3000 ]; do echo \"line $i\" >&2; echo '{\"n\":2}'; i=$((i+1)); done", JobOutcome::Done, ""),
+        (
+            "much is said",
+            "i=0; while [ $i -lt 3000 ]; do echo \"line $i\" >&2; echo '{\"n\":2}'; i=$((i+1)); done",
+            JobOutcome::Done,
+            "",
+        ),
         ("a line that never ends", "head -c 3000000 /dev/zero; echo; echo '{\"n\":3}'", JobOutcome::Done, ""),
         ("a grandchild that holds the pipes", "sleep 30 & echo '{\"n\":4}'", JobOutcome::Done, ""),
     ] {
@@ -91,7 +101,10 @@ fn a_schedule_backs_up_drills_checks_and_exports_a_hospital_and_finds_what_was_i
     fs::create_dir(at("exports")).unwrap();
     let text = format!(
         "[vault]\ndir = {:?}\npassphrase = {{ file = {:?} }}\n[[protect]]\nname = \"emr\"\npaths = [{:?}]\ndrill = {{ every = \"24h\" }}\n[schedule]\nexport = {{ dir = {:?} }}\n",
-        at("vault"), at("passphrase"), at("hospital"), at("exports")
+        at("vault"),
+        at("passphrase"),
+        at("hospital"),
+        at("exports")
     );
     fs::write(at("chartward.toml"), text).unwrap();
     let config = Config::load(&at("chartward.toml")).unwrap();
@@ -101,11 +114,13 @@ fn a_schedule_backs_up_drills_checks_and_exports_a_hospital_and_finds_what_was_i
         let task = Task { args, passphrase: passphrase(), timeout: Duration::from_secs(120) };
         runner.run(&task, &mut |_| {})
     };
-    let init: Vec<_> = [at("vault"), "--state".into(), at("state"), "--json".into()].into_iter().map(Into::into).collect();
+    let init: Vec<_> =
+        [at("vault"), "--state".into(), at("state"), "--json".into()].into_iter().map(Into::into).collect();
     let made = run(["vault".into(), "init".into()].into_iter().chain(init).collect());
     assert_eq!(made.outcome, JobOutcome::Done, "{made:?}");
 
-    let now = Timestamp::now();
+    // The state keeps milliseconds.
+    let now = Timestamp::from_millisecond(Timestamp::now().as_millisecond()).unwrap();
     let state = State::open(&at("state"), now).unwrap();
     let (schedule, interrupted) = Schedule::open(jobs(&config), &state, now).unwrap();
     let names: Vec<_> = schedule.jobs.iter().map(|job| job.name.as_str()).collect();

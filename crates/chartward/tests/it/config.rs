@@ -48,7 +48,12 @@ fn site(more: &str) -> (Site, String) {
 fn a_configuration_that_fits_its_machine_passes_and_status_says_what_does_not() {
     let (site, file) = site("");
     let run = config(&["check", "--json", "--config", &file]);
-    assert_eq!((run.code, run.last()["errors"].as_u64(), run.last()["unfit"].as_u64()), (0, Some(0), Some(0)), "{}", run.stdout);
+    assert_eq!(
+        (run.code, run.last()["errors"].as_u64(), run.last()["unfit"].as_u64()),
+        (0, Some(0), Some(0)),
+        "{}",
+        run.stdout
+    );
 
     fs::set_permissions(site.path().join("passphrase"), fs::Permissions::from_mode(0o644)).unwrap();
     let run = config(&["check", "--json", "--config", &file]);
@@ -56,7 +61,8 @@ fn a_configuration_that_fits_its_machine_passes_and_status_says_what_does_not() 
     assert!(run.lines[0]["remedy"].as_str().unwrap().starts_with("chmod 600"));
 
     let broken = site.path().join("broken.toml");
-    fs::write(&broken, fs::read_to_string(&file).unwrap().replace("[[protect]]\nname", "[[protect]]\nnmae")).unwrap();
+    fs::write(&broken, fs::read_to_string(&file).unwrap().replace("[[protect]]\nname", "[[protect]]\nnmae"))
+        .unwrap();
     for (lang, expected) in [("en", "write `name`"), ("ja", "name の誤りではありませんか")] {
         let run = config(&["check", "--lang", lang, "--config", broken.to_str().unwrap()]);
         assert_eq!(run.code, 1);

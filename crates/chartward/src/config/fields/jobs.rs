@@ -4,11 +4,20 @@ use super::{DAY, Field, Kind, MINUTE, Need, Shape, default, optional, required};
 
 const EVERY: Kind = Kind::Period { min: MINUTE, max: 366 * DAY };
 
+const fn every(example: &'static str) -> Field {
+    optional("every", EVERY, example, "Time from one run to the next.", "実行の間隔。")
+}
+
+/// The same where it holds if no time is named at all.
+const fn usually(value: &'static str) -> Field {
+    default("every", EVERY, value, "Time from one run to the next.", "実行の間隔。")
+}
+
 /// Fields of every table that says when a job runs, and more of its own. The time is not required where a default holds.
 macro_rules! timed {
-    ($every:literal $(, $more:expr)*) => {
+    ($every:expr $(, $more:expr)*) => {
         &[
-            optional("every", EVERY, $every, "Time from one run to the next.", "実行の間隔。"),
+            $every,
             optional(
                 "at",
                 Kind::TimeOfDay,
@@ -43,14 +52,14 @@ macro_rules! timed {
     };
 }
 
-pub(super) static BACKUP: Shape = Shape { fields: timed!(r#""15m""#), one_of: &["every", "at"] };
-pub(super) static DRILL: Shape = Shape { fields: timed!(r#""24h""#), one_of: &["every", "at"] };
+pub(super) static BACKUP: Shape = Shape { fields: timed!(every(r#""15m""#)), one_of: &["every", "at"] };
+pub(super) static DRILL: Shape = Shape { fields: timed!(every(r#""24h""#)), one_of: &["every", "at"] };
 
 pub(super) static SCHEDULE: Shape = Shape {
     fields: &[
         Field {
             name: "check",
-            kind: Kind::Table(&Shape { fields: CHECK, one_of: &[] }),
+            kind: Kind::Table(&Shape { fields: CHECK, one_of: &["every", "at"] }),
             need: Need::Default(r#"{ every = "7d", read_data = true }"#),
             example: "",
             en: "Looking for damage in the vault.",
@@ -58,7 +67,7 @@ pub(super) static SCHEDULE: Shape = Shape {
         },
         optional(
             "export",
-            Kind::Table(&Shape { fields: EXPORT, one_of: &[] }),
+            Kind::Table(&Shape { fields: EXPORT, one_of: &["every", "at"] }),
             "",
             "Giving out verified copies of the ledger. Default: none. Without a time it is done every 24h.",
             "台帳の検証済みの写しを書き出します。省略時は書き出しません。時期を書かなければ 24h ごとです。",
@@ -68,7 +77,7 @@ pub(super) static SCHEDULE: Shape = Shape {
 };
 
 const CHECK: &[Field] = timed!(
-    r#""7d""#,
+    usually(r#""7d""#),
     default(
         "read_data",
         Kind::Bool,
@@ -79,7 +88,7 @@ const CHECK: &[Field] = timed!(
 );
 
 const EXPORT: &[Field] = timed!(
-    r#""24h""#,
+    usually(r#""24h""#),
     required(
         "dir",
         Kind::Path,

@@ -14,7 +14,7 @@ pub(crate) use respond::ACT;
 #[derive(Debug)]
 pub(crate) struct Shape {
     pub(crate) fields: &'static [Field],
-    /// Of these exactly one stands there.
+    /// Of these exactly one stands there; none only where the first one has a default.
     pub(crate) one_of: &'static [&'static str],
 }
 
@@ -126,6 +126,12 @@ const LANGUAGE: Kind = Kind::OneOf(&["ja", "en"]);
 pub(crate) static ROOT: Shape = Shape { fields: site::ROOT, one_of: &[] };
 
 impl Shape {
+    /// Whether none of `one_of` is needed.
+    pub(crate) fn none_will_do(&self) -> bool {
+        let first = self.one_of.first().and_then(|name| self.field(name));
+        first.is_none_or(|field| matches!(field.need, Need::Default(_)))
+    }
+
     pub(crate) fn field(&self, name: &str) -> Option<&'static Field> {
         self.fields.iter().find(|field| field.name == name)
     }

@@ -69,6 +69,13 @@ const SMTP: &[Field] = &[
     required("from", TEXT, r#""chartward@example.jp""#, "Sender.", "差出人。"),
     required("to", SOME_TEXTS, r#"["duty@example.jp"]"#, "Recipients.", "宛先。"),
     optional(
+        "ca",
+        Kind::Path,
+        r#""/etc/chartward/hospital-ca.pem""#,
+        "PEM file of the authority that signed the server's certificate, where it is the hospital's own.",
+        "サーバーの証明書を発行した認証局の PEM ファイル。病院独自の認証局のときに書きます。",
+    ),
+    optional(
         "user",
         TEXT,
         r#""chartward""#,

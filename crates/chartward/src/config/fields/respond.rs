@@ -16,7 +16,7 @@ const FIELDS: &[Field] = &[
             min: 1,
             max: 6,
         },
-        r#"["guard", "share"]"#,
+        r#"["guard"]"#,
         "Classes of watchers whose findings count.",
         "対象とする監視の種類。",
     ),
@@ -37,7 +37,7 @@ const FIELDS: &[Field] = &[
     required(
         "acts",
         Kind::List { of: &Kind::Act, min: 1, max: 8 },
-        r#"["notify", "snapshot_now", "isolate_host"]"#,
+        r#"["snapshot_now", "lock_vault", "isolate_host"]"#,
         "What is done, in this order: names, or tables such as { act = \"isolate_host\", of = \"target\" } for the host that \
          suffers instead of the one that attacks, or { act = \"snapshot_now\", protect = \"emr\" } for one thing that is protected.",
         "行う対処。この順に行います。名前のほか、攻撃した側でなく被害側の機械を隔離する { act = \"isolate_host\", of = \"target\" } や、\
