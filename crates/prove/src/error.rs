@@ -26,6 +26,28 @@ pub enum Error {
         #[source]
         source: rusqlite::Error,
     },
+    /// Another process has the folder open for writing.
+    #[error("{} is locked by process {pid}", path.display())]
+    InUse {
+        /// The lock's file.
+        path: PathBuf,
+        /// That process; 0 when it did not say.
+        pid: i32,
+    },
+    /// A state folder opened for reading was to be changed.
+    #[error("the state database was opened for reading only")]
+    ReadOnly,
+    /// A Parquet file of the lake could not be written or read.
+    #[error("cannot {action} the lake's file {}", path.display())]
+    Parquet {
+        /// What was tried.
+        action: &'static str,
+        /// On what.
+        path: PathBuf,
+        /// Why not.
+        #[source]
+        source: parquet::errors::ParquetError,
+    },
     /// The folder that should hold a ledger has none.
     #[error("there is no ledger at {}", .0.display())]
     NoLedger(PathBuf),
@@ -95,6 +117,18 @@ impl Error {
                 source,
                 ..
             } if cannot_write_there(source) => "use --state DIR to name a state folder that you may write to",
+            Error::File { source, .. } if is_full(source) => {
+                "make room on that disk: nothing was changed, and the same is tried again by itself"
+            }
+            Error::State { source, .. } if state_is_full(source) => {
+                "make room on the disk of the state folder: nothing was changed, and the same is tried again by itself"
+            }
+            Error::State { source, .. } if state_is_damaged(source) => {
+                "end the hub and start it again: it sets the damaged database aside and makes it anew from its change log"
+            }
+            Error::InUse { .. } => {
+                "a hub runs on this folder already: end that process first, or name another folder with --state DIR"
+            }
             Error::NoLedger(_) => {
                 "use --state DIR to name the state folder of the backups; each first command that writes makes its ledger"
             }
@@ -109,6 +143,15 @@ impl Error {
         })
     }
 
+    /// For `map_err` of an operation on a Parquet file.
+    pub(crate) fn parquet(
+        action: &'static str,
+        path: impl Into<PathBuf>,
+    ) -> impl FnOnce(parquet::errors::ParquetError) -> Self {
+        let path = path.into();
+        move |source| Error::Parquet { action, path, source }
+    }
+
     pub(crate) fn file(action: &'static str, path: impl Into<PathBuf>) -> impl FnOnce(io::Error) -> Self {
         let path = path.into();
         move |source| Error::File { action, path, source }
@@ -118,4 +161,18 @@ impl Error {
 fn cannot_write_there(error: &io::Error) -> bool {
     use io::ErrorKind::{AlreadyExists, NotADirectory, PermissionDenied, ReadOnlyFilesystem};
     matches!(error.kind(), PermissionDenied | ReadOnlyFilesystem | NotADirectory | AlreadyExists)
+}
+
+fn is_full(error: &io::Error) -> bool {
+    use io::ErrorKind::{FileTooLarge, QuotaExceeded, StorageFull};
+    matches!(error.kind(), StorageFull | QuotaExceeded | FileTooLarge)
+}
+
+fn state_is_full(error: &rusqlite::Error) -> bool {
+    error.sqlite_error_code() == Some(rusqlite::ErrorCode::DiskFull)
+}
+
+fn state_is_damaged(error: &rusqlite::Error) -> bool {
+    use rusqlite::ErrorCode::{DatabaseCorrupt, NotADatabase};
+    matches!(error.sqlite_error_code(), Some(DatabaseCorrupt | NotADatabase))
 }

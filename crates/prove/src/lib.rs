@@ -5,16 +5,22 @@
 //! how it was measured.
 #![forbid(unsafe_code)]
 
+mod durable;
 mod error;
+pub mod lake;
 mod lang;
 /// The append-only file of signed facts, and its verification on any machine.
 pub mod ledger;
+mod lock;
 mod report;
 mod sentence;
 pub mod state;
 
 pub use error::Error;
+pub use lake::Lake;
 pub use ledger::{Entry, Fact, Head, Ledger};
 pub use report::{Comparison, ComparisonRow, Report, Written};
+/// The state database's own library, for whoever writes statements of their own in [`State::write`].
+pub use rusqlite;
 pub use sentence::sentence;
 pub use state::State;

@@ -8,10 +8,10 @@ use jiff::Timestamp;
 use rustix::fs::{FlockOperation, flock};
 use sha2::{Digest, Sha256};
 
-use super::durable::sync_dir;
-use super::line::{self, Line, MAX_LINE, NO_PREV};
+use super::line::{self, Line, MAX_BATCH, MAX_LINE, NO_PREV};
 use super::{Entry, FILE_NAME, Fact, Fault, Head, KEY_NAME, Ledger, key};
 use crate::Error;
+use crate::durable::sync_dir;
 
 /// What a torn tail is called until the fact about it is in the ledger.
 const UNRECORDED: &str = ".unrecorded";
@@ -42,6 +42,29 @@ pub(super) fn append(ledger: &Ledger, fact: Fact, now: Timestamp) -> Result<Entr
     ledger.write(&file, &end, fact, now)
 }
 
+pub(super) fn append_all(ledger: &Ledger, facts: Vec<Fact>, now: Timestamp) -> Result<Vec<Entry>, Error> {
+    if facts.is_empty() {
+        return Ok(Vec::new());
+    }
+    let file = locked(&ledger.path)?;
+    let end = ledger.settle(&file, now)?;
+    let of = u32::try_from(facts.len()).unwrap_or(u32::MAX);
+    let mut entries: Vec<Entry> = Vec::with_capacity(facts.len());
+    let mut lines = Vec::new();
+    for (place, fact) in (1u32..).zip(facts) {
+        let (seq, prev) = entries.last().map_or((end.seq, &end.hash), |last| (last.seq, &last.hash));
+        let batch = (of > 1).then_some((place, of));
+        let (entry, line) = line::encode(&ledger.key, seq + 1, now, fact, prev, batch)?;
+        lines.extend_from_slice(&line);
+        if lines.len() > MAX_BATCH {
+            return Err(Error::FactTooLong { bytes: lines.len(), limit: MAX_BATCH });
+        }
+        entries.push(entry);
+    }
+    ledger.write_lines(&file, &lines)?;
+    Ok(entries)
+}
+
 pub(super) fn head(ledger: &Ledger) -> Result<Head, Error> {
     let file = locked(&ledger.path)?;
     let end = match tail(&file, &ledger.path, &ledger.key.verifying_key())?.last {
@@ -65,7 +88,7 @@ impl From<&Entry> for End {
 
 /// The end of the file as it lies there.
 struct Tail {
-    /// The last whole line, verified.
+    /// The last whole line that does not belong to an unfinished batch, verified.
     last: Option<End>,
     /// Bytes up to and with its end.
     whole: u64,
@@ -84,8 +107,8 @@ impl Ledger {
             Some(end) => end,
             None => {
                 let genesis = Fact::Genesis { public_key: self.public_key() };
-                let (entry, line) = line::encode(&self.key, 0, now, genesis, NO_PREV)?;
-                self.write_line(file, &line)?;
+                let (entry, line) = line::encode(&self.key, 0, now, genesis, NO_PREV, None)?;
+                self.write_lines(file, &line)?;
                 End::from(&entry)
             }
         };
@@ -93,16 +116,16 @@ impl Ledger {
     }
 
     fn write(&self, file: &File, end: &End, fact: Fact, now: Timestamp) -> Result<Entry, Error> {
-        let (entry, line) = line::encode(&self.key, end.seq + 1, now, fact, &end.hash)?;
-        self.write_line(file, &line)?;
+        let (entry, line) = line::encode(&self.key, end.seq + 1, now, fact, &end.hash, None)?;
+        self.write_lines(file, &line)?;
         Ok(entry)
     }
 
-    /// One write and one fsync. A write that fails halfway (a full disk) is taken back.
-    fn write_line(&self, file: &File, line: &[u8]) -> Result<(), Error> {
+    /// One write and one fsync for all of them. A write that fails halfway (a full disk) is taken back.
+    fn write_lines(&self, file: &File, lines: &[u8]) -> Result<(), Error> {
         let before = length(file, &self.path)?;
         let mut writer = file;
-        writer.write_all(line).and_then(|()| file.sync_all()).map_err(|cause| {
+        writer.write_all(lines).and_then(|()| file.sync_all()).map_err(|cause| {
             // What cannot be taken back is found as a torn tail by the next one to append.
             let _ = file.set_len(before);
             Error::file("append to", &self.path)(cause)
@@ -192,28 +215,66 @@ fn length(file: &File, path: &Path) -> Result<u64, Error> {
     Ok(file.metadata().map_err(Error::file("look at", path))?.len())
 }
 
-/// Reads the end of the file: at most one torn line after one whole line, so two lines' worth of bytes.
+/// Reads the end of the file: at most one torn line after one whole line, so two lines' worth of bytes. Only a
+/// batch that was not written to its end takes a longer look.
 fn tail(file: &File, path: &Path, key: &VerifyingKey) -> Result<Tail, Error> {
-    let length = length(file, path)?;
-    let start = length.saturating_sub(2 * MAX_LINE as u64);
-    let mut window = vec![0; (length - start) as usize];
-    file.read_exact_at(&mut window, start).map_err(Error::file("read", path))?;
     let bad = |fault| Error::LastLine { path: path.to_owned(), fault };
+    let window = Window::read(file, path, 2 * MAX_LINE)?;
+    let whole = window.line_begin(window.bytes.len());
+    if window.bytes.len() - whole >= MAX_LINE {
+        return Err(bad(Fault::TooLong));
+    }
+    let Some(line) = window.line_before(whole, key).map_err(bad)? else {
+        return Ok(window.split(whole, None));
+    };
+    let Some(unfinished) = line.of_unfinished_batch() else {
+        return Ok(window.split(whole, Some(End::from(&line.entry))));
+    };
 
-    let whole = window.iter().rposition(|&byte| byte == b'\n').map_or(0, |at| at + 1);
-    let torn = window.split_off(whole);
-    if torn.len() >= MAX_LINE {
-        return Err(bad(Fault::TooLong));
+    let window = Window::read(file, path, 2 * MAX_LINE + MAX_BATCH)?;
+    let mut begin = window.line_begin(window.bytes.len());
+    for _ in 0..unfinished {
+        begin = window.line_begin(begin.saturating_sub(1));
     }
-    let tail = Tail { last: None, whole: start + whole as u64, torn };
-    if window.pop().is_none() {
-        return Ok(tail);
+    // The genesis entry is in no batch, so a whole line stands before it.
+    let line = window.line_before(begin, key).map_err(bad)?.ok_or_else(|| bad(Fault::NoGenesis))?;
+    Ok(window.split(begin, Some(End::from(&line.entry))))
+}
+
+/// The last bytes of the file.
+struct Window {
+    start: u64,
+    bytes: Vec<u8>,
+}
+
+impl Window {
+    fn read(file: &File, path: &Path, at_most: usize) -> Result<Self, Error> {
+        let length = length(file, path)?;
+        let start = length.saturating_sub(at_most as u64);
+        let mut bytes = vec![0; (length - start) as usize];
+        file.read_exact_at(&mut bytes, start).map_err(Error::file("read", path))?;
+        Ok(Window { start, bytes })
     }
-    let begin = window.iter().rposition(|&byte| byte == b'\n').map_or(0, |at| at + 1);
-    if begin == 0 && start > 0 {
-        return Err(bad(Fault::TooLong));
+
+    /// Where the line begins that the byte before `at` belongs to, or would.
+    fn line_begin(&self, at: usize) -> usize {
+        self.bytes[..at].iter().rposition(|&byte| byte == b'\n').map_or(0, |at| at + 1)
     }
-    let line = Line::decode(&window[begin..]).map_err(bad)?;
-    line.check_signature(key).map_err(bad)?;
-    Ok(Tail { last: Some(End::from(&line.entry)), ..tail })
+
+    /// The whole line that ends at `end`, verified; `None` at the file's begin.
+    fn line_before(&self, end: usize, key: &VerifyingKey) -> Result<Option<Line>, Fault> {
+        let Some(last) = end.checked_sub(1) else { return Ok(None) };
+        let begin = self.line_begin(last);
+        if begin == 0 && self.start > 0 {
+            return Err(Fault::TooLong);
+        }
+        let line = Line::decode(&self.bytes[begin..last])?;
+        line.check_signature(key)?;
+        Ok(Some(line))
+    }
+
+    fn split(mut self, whole: usize, last: Option<End>) -> Tail {
+        let torn = self.bytes.split_off(whole);
+        Tail { last, whole: self.start + whole as u64, torn }
+    }
 }

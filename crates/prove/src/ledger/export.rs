@@ -6,10 +6,10 @@ use std::path::Path;
 use jiff::Timestamp;
 use rustix::fs::{FlockOperation, flock};
 
-use super::durable::sync_dir;
 use super::verify::{Expect, verify};
 use super::{Fact, Head, Ledger};
 use crate::Error;
+use crate::durable::sync_dir;
 
 /// A verified copy of the ledger.
 #[derive(Debug, Clone, PartialEq, Eq)]

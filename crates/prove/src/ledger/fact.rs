@@ -1,5 +1,7 @@
 use jiff::Timestamp;
-use schema::{Action, Proof, SnapshotId};
+use schema::{
+    ActKind, Action, Countermeasure, IncidentId, IncidentStatus, Proof, Severity, SnapshotId, WatcherClass,
+};
 use serde::{Deserialize, Serialize};
 
 /// What an entry states. Counts, ids and times only: whoever fills in a text field keeps patients out of it.
@@ -87,6 +89,112 @@ pub enum Fact {
         bytes: u64,
         /// Their SHA-256, in hexadecimal.
         sha256: String,
+    },
+    /// A countermeasure was planned, approved, applied, taken back or refused.
+    CountermeasureChanged {
+        /// The countermeasure as it stands now.
+        countermeasure: Countermeasure,
+    },
+    /// Somebody looked at something or changed it over the console or the API, or was not let.
+    Access {
+        /// The user's name, or the name of the token; empty before anybody said who they are.
+        user: String,
+        /// Their role; empty as above.
+        role: String,
+        /// What they did: a word such as `log_in`, `read`, `approve`.
+        what: String,
+        /// To what: a page or an id, never a patient's.
+        object: String,
+        /// Whether they were let.
+        allowed: bool,
+    },
+    /// An act was armed for a class of watcher, or made observe-only again.
+    Armed {
+        /// The act.
+        act: ActKind,
+        /// The class.
+        class: WatcherClass,
+        /// Which of the two.
+        armed: bool,
+        /// The administrator who said so.
+        by: String,
+    },
+    /// The hub began to run.
+    HubStarted {
+        /// Version of the program.
+        version: String,
+        /// SHA-256 of its configuration, in hexadecimal.
+        config_sha256: String,
+    },
+    /// The hub ended in order. A start without this before it followed a kill or a crash.
+    HubStopped {
+        /// What ended it, in words.
+        because: String,
+    },
+    /// Findings added up to an incident.
+    IncidentOpened {
+        /// Its number.
+        id: IncidentId,
+        /// How bad it is.
+        severity_id: Severity,
+        /// The detectors that spoke.
+        detectors: Vec<String>,
+    },
+    /// A person or the hub said where an incident stands.
+    IncidentMarked {
+        /// Its number.
+        id: IncidentId,
+        /// Where it stands.
+        status: IncidentStatus,
+        /// Who said so.
+        by: String,
+    },
+    /// A channel accepted a notice.
+    NoticeDelivered {
+        /// Name of the channel.
+        channel: String,
+        /// What it is about.
+        incident: Option<IncidentId>,
+        /// What the receiver answered.
+        proof: String,
+    },
+    /// The state database was damaged or missing and was made anew.
+    StateRecovered {
+        /// What was wrong, in words.
+        because: String,
+        /// Changes that were replayed from the change log.
+        changes: u64,
+        /// Changes that were acknowledged and could not be replayed.
+        missing: u64,
+        /// The files that were set aside, without their folder.
+        set_aside: Vec<String>,
+    },
+    /// A scheduled job ended.
+    JobFinished {
+        /// Its name in the configuration.
+        name: String,
+        /// When it should have begun.
+        due_at: Timestamp,
+        /// What came of it: `done`, `found`, `failed` or `interrupted`.
+        outcome: String,
+    },
+    /// A scheduled job did not take place when it was due.
+    JobMissed {
+        /// Its name in the configuration.
+        name: String,
+        /// When it should have begun.
+        due_at: Timestamp,
+    },
+    /// A host that was isolated was let back, since it was rescanned and its store proven.
+    HostReconnected {
+        /// Its name in the configuration.
+        host: String,
+        /// The drill that proved its store.
+        proof: SnapshotId,
+        /// Who let it back.
+        by: String,
+        /// Until when it is looked at more closely.
+        watched_until: Timestamp,
     },
     /// A fact of a kind or shape that only another version of Chartward knows.
     #[serde(other, skip_serializing)]

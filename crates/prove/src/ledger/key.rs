@@ -5,8 +5,8 @@ use std::path::Path;
 
 use ed25519_dalek::SigningKey;
 
-use super::durable::sync_dir;
 use crate::Error;
+use crate::durable::sync_dir;
 
 /// The key in `path`, or `None` where there is none yet.
 pub(super) fn load(path: &Path) -> Result<Option<SigningKey>, Error> {

@@ -9,6 +9,9 @@ use crate::Error;
 /// The most bytes that a line may have, its end included.
 pub const MAX_LINE: usize = 64 * 1024;
 
+/// The most bytes that the lines of one batch may have together.
+pub const MAX_BATCH: usize = 8 << 20;
+
 /// `prev` of the first line.
 pub(super) const NO_PREV: &str = "0000000000000000000000000000000000000000000000000000000000000000";
 
@@ -26,6 +29,8 @@ struct Body<'a> {
     at: Timestamp,
     fact: &'a Fact,
     prev: &'a str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    batch: Option<Place>,
 }
 
 #[derive(Deserialize)]
@@ -34,7 +39,12 @@ struct Read {
     at: Timestamp,
     fact: serde_json::Value,
     prev: String,
+    #[serde(default)]
+    batch: Option<Place>,
 }
+
+/// Place in a batch, counted from 1, and the entries of that batch.
+pub(super) type Place = (u32, u32);
 
 /// An entry with the line that stands for it, its end included.
 pub(super) fn encode(
@@ -43,9 +53,11 @@ pub(super) fn encode(
     at: Timestamp,
     fact: Fact,
     prev: &str,
+    batch: Option<Place>,
 ) -> Result<(Entry, Vec<u8>), Error> {
     let json = |source| Error::Json { what: "a fact", source };
-    let body = serde_json::to_vec(&Body { version: VERSION, seq, at, fact: &fact, prev }).map_err(json)?;
+    let body =
+        serde_json::to_vec(&Body { version: VERSION, seq, at, fact: &fact, prev, batch }).map_err(json)?;
     let (hash, line) = seal(key, body);
     if line.len() > MAX_LINE {
         return Err(Error::FactTooLong { bytes: line.len(), limit: MAX_LINE });
@@ -68,6 +80,7 @@ pub(super) fn seal(key: &SigningKey, body: Vec<u8>) -> (String, Vec<u8>) {
 /// A line taken apart; its hash is right, its signature has not been looked at.
 pub(super) struct Line {
     pub(super) entry: Entry,
+    batch: Option<Place>,
     body: Vec<u8>,
     sig: [u8; SIG_DIGITS / 2],
 }
@@ -94,7 +107,12 @@ impl Line {
         // Signed by us in another shape: the chain is intact, and what it says is for that version to read.
         let fact = serde_json::from_value(read.fact).unwrap_or(Fact::Unknown);
         let entry = Entry { seq: read.seq, at: read.at, fact, prev: read.prev, hash };
-        Ok(Line { entry, body, sig: sig_bytes })
+        Ok(Line { entry, batch: read.batch, body, sig: sig_bytes })
+    }
+
+    /// How many lines of its batch stand in the file when this is the last one; `None` when the batch is whole.
+    pub(super) fn of_unfinished_batch(&self) -> Option<u32> {
+        self.batch.filter(|(place, of)| place < of).map(|(place, _)| place)
     }
 
     pub(super) fn check_signature(&self, key: &VerifyingKey) -> Result<(), Fault> {

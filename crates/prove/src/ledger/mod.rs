@@ -14,6 +14,7 @@
 //! - `hash` is the SHA-256 of the canonical bytes, `sig` the ed25519 signature (RFC 8032) of the same bytes;
 //!   both in lower-case hexadecimal.
 //! - `prev` is the `hash` of the line before, sixty-four zeros in the first line; `seq` counts from 0.
+//! - Lines that were written together have `"batch":[place,of]` after `prev`, counted from 1.
 //! - The first fact is a `genesis` with the public key that all lines are signed with.
 //!
 //! `crates/prove/verify-ledger.py` does the same with Python's standard library and the `openssl` command.
@@ -27,7 +28,6 @@
 //! Entries hold counts, ids and times, never a patient's name, id or path.
 
 mod append;
-mod durable;
 mod export;
 mod fact;
 mod key;
@@ -44,7 +44,7 @@ use serde::{Deserialize, Serialize};
 
 pub use export::Exported;
 pub use fact::{Fact, WrittenFile};
-pub use line::MAX_LINE;
+pub use line::{MAX_BATCH, MAX_LINE};
 pub use verify::{Expect, Fault, VerifyReport, verify};
 
 use crate::Error;
@@ -103,6 +103,15 @@ impl Ledger {
     /// Writes a fact down and returns when it is on the disk.
     pub fn append(&self, fact: Fact, now: Timestamp) -> Result<Entry, Error> {
         append::append(self, fact, now)
+    }
+
+    /// Writes facts down together, with one write and one fsync, and returns when they are on the disk.
+    ///
+    /// Either all of them are in the ledger or none is: each line of a batch says which of how many it is, and a
+    /// batch that a killed writer left unfinished is moved aside like an unfinished line. Together their lines
+    /// have at most [`MAX_BATCH`] bytes.
+    pub fn append_all(&self, facts: Vec<Fact>, now: Timestamp) -> Result<Vec<Entry>, Error> {
+        append::append_all(self, facts, now)
     }
 
     /// Every entry from the first to the last, each of them verified.

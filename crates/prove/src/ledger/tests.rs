@@ -104,6 +104,42 @@ fn every_fact_reads_back_as_it_was_written() {
         Fact::ReportWritten { files: vec![WrittenFile { name: "report.json".into(), sha256: "ab".into() }] },
         fact(1),
         Fact::TornTail { file: "ledger.torn-1".into(), bytes: 3, sha256: "cd".into() },
+        Fact::CountermeasureChanged { countermeasure: countermeasure() },
+        Fact::Access {
+            user: "mori".into(),
+            role: "viewer".into(),
+            what: "approve".into(),
+            object: "countermeasure 3".into(),
+            allowed: false,
+        },
+        Fact::Armed {
+            act: schema::ActKind::Freeze,
+            class: schema::WatcherClass::Guard,
+            armed: true,
+            by: "mori".into(),
+        },
+        Fact::HubStarted { version: "0.1.0".into(), config_sha256: "ef".into() },
+        Fact::HubStopped { because: "SIGTERM".into() },
+        Fact::IncidentOpened {
+            id: schema::IncidentId(1),
+            severity_id: schema::Severity::Critical,
+            detectors: vec!["encryption.burst".into()],
+        },
+        Fact::IncidentMarked {
+            id: schema::IncidentId(1),
+            status: schema::IncidentStatus::Closed,
+            by: "mori".into(),
+        },
+        Fact::NoticeDelivered { channel: "mail".into(), incident: None, proof: "250 OK".into() },
+        Fact::StateRecovered { because: "gone".into(), changes: 3, missing: 0, set_aside: vec![] },
+        Fact::JobFinished { name: "nightly".into(), due_at: now(), outcome: "done".into() },
+        Fact::JobMissed { name: "nightly".into(), due_at: now() },
+        Fact::HostReconnected {
+            host: "emr".into(),
+            proof: schema::SnapshotId("5e".repeat(32)),
+            by: "mori".into(),
+            watched_until: now(),
+        },
     ];
     let dir = tempfile::tempdir().unwrap();
     let ledger = Ledger::open(dir.path(), now()).unwrap();
@@ -112,6 +148,63 @@ fn every_fact_reads_back_as_it_was_written() {
     }
     let read: Vec<Fact> = ledger.entries().unwrap().into_iter().skip(1).map(|entry| entry.fact).collect();
     assert_eq!(read, facts);
+}
+
+fn countermeasure() -> schema::Countermeasure {
+    schema::Countermeasure {
+        id: schema::CountermeasureId(1),
+        incident: None,
+        act: schema::Act::LockVault,
+        caused_by: None,
+        because: "asked for".into(),
+        because_ja: "依頼による".into(),
+        planned_at: now(),
+        deadline: now(),
+        lasts_seconds: None,
+        state: schema::CountermeasureState::Proposed,
+        approved_by: None,
+        applied_at: None,
+        undone_at: None,
+        detail: String::new(),
+    }
+}
+
+#[test]
+fn a_batch_is_in_the_ledger_as_a_whole_or_not_at_all() {
+    let dir = tempfile::tempdir().unwrap();
+    let ledger = filled(dir.path(), 2);
+    let before = fs::read(ledger.path()).unwrap();
+    let entries = ledger.append_all((10..14).map(fact).collect(), now()).unwrap();
+    assert_eq!(entries.iter().map(|entry| entry.seq).collect::<Vec<_>>(), [3, 4, 5, 6]);
+    assert_eq!(ledger.entries().unwrap()[3..], entries);
+    assert_eq!(ledger.append_all(vec![], now()).unwrap(), []);
+    assert_eq!(ledger.append(fact(9), now()).unwrap().seq, 7);
+
+    // A batch cut at any byte but its last.
+    let whole: usize = fs::read(ledger.path()).unwrap().len();
+    let batch_end = whole - lines(ledger.path()).last().unwrap().len();
+    let written = fs::read(ledger.path()).unwrap();
+    for end in (before.len() + 1..batch_end).step_by(37).chain([batch_end - 1]) {
+        let dir = tempfile::tempdir().unwrap();
+        fs::write(dir.path().join(FILE_NAME), &written[..end]).unwrap();
+        fs::copy(ledger.path().with_file_name(KEY_NAME), dir.path().join(KEY_NAME)).unwrap();
+        let cut = Ledger::open(dir.path(), now()).unwrap();
+        let facts: Vec<Fact> = cut.entries().unwrap().into_iter().map(|entry| entry.fact).skip(1).collect();
+        assert_eq!(facts[..2], [fact(0), fact(1)], "cut at {end}");
+        assert_eq!(facts.len(), 3, "cut at {end}: {facts:?}");
+        let Fact::TornTail { bytes, .. } = facts[2] else { panic!("{:?}", facts[2]) };
+        assert_eq!(bytes, (end - before.len()) as u64);
+    }
+}
+
+#[test]
+fn a_batch_that_is_too_long_is_refused_and_changes_nothing() {
+    let dir = tempfile::tempdir().unwrap();
+    let ledger = filled(dir.path(), 1);
+    let long = || Fact::IncidentDeclared { title: "x".repeat(60_000), synthetic: true };
+    let refused = ledger.append_all((0..200).map(|_| long()).collect(), now()).unwrap_err();
+    assert!(matches!(refused, Error::FactTooLong { limit: MAX_BATCH, .. }), "{refused}");
+    assert_eq!(ledger.entries().unwrap().len(), 2);
 }
 
 #[test]
@@ -185,7 +278,7 @@ fn a_forged_entry_and_a_rewritten_ledger_are_found() {
 
     // Chained to our last entry with the right number, signed with another key.
     let head = ours.head().unwrap();
-    let (_, line) = line::encode(&theirs.key, head.seq + 1, now(), fact(9), &head.hash).unwrap();
+    let (_, line) = line::encode(&theirs.key, head.seq + 1, now(), fact(9), &head.hash, None).unwrap();
     let mut appended = lines(ours.path());
     appended.push(line.clone());
     assert_eq!(check(&appended, &Expect::default()), Some((5, Fault::Signature)));
@@ -298,7 +391,7 @@ fn facts_of_another_version_keep_the_chain_intact() {
         let opened = Fact::VaultOpened { vault_id: "v".into() };
         let ours = serde_json::to_string(&opened).unwrap();
         let head = ledger.head().unwrap();
-        let (entry, line) = line::encode(&ledger.key, 1, now(), opened, &head.hash).unwrap();
+        let (entry, line) = line::encode(&ledger.key, 1, now(), opened, &head.hash, None).unwrap();
         let text = String::from_utf8(line).unwrap();
         let body = text.split(",\"hash\"").next().unwrap().replace(&ours, other) + "}";
         let line = line::seal(&ledger.key, body.into_bytes()).1;

@@ -5,12 +5,37 @@
 
 /// Accounts, recovery codes, sessions, API tokens.
 pub mod accounts;
+mod arming;
+mod assets;
+mod checkpoints;
+mod columns;
+mod countermeasures;
+mod daily;
+mod incidents;
+mod jobs;
+mod notices;
+mod proofs;
+mod settings;
+#[cfg(test)]
+mod tests;
+mod writer;
 
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use jiff::Timestamp;
-use rusqlite::{Connection, OpenFlags, Transaction};
+use rusqlite::{Connection, OpenFlags};
+
+pub use arming::Arming;
+pub use assets::{Asset, AssetKind, AssetState};
+pub use columns::{instant, instant_or_none, millis};
+pub use countermeasures::CountermeasureFilter;
+pub use daily::Daily;
+pub use incidents::IncidentFilter;
+pub use jobs::{JobKind, JobOutcome, JobRun};
+pub use notices::QueuedNotice;
+pub use proofs::{Promise, Sealed};
+pub use writer::Writer;
 
 use crate::Error;
 
@@ -43,12 +68,14 @@ impl State {
     }
 
     /// Runs one transaction; it is durable when this returns, or nothing of it happened.
-    pub fn write<T>(&self, change: impl FnOnce(&Transaction<'_>) -> rusqlite::Result<T>) -> Result<T, Error> {
+    pub fn write<T>(&self, change: impl FnOnce(&Writer<'_>) -> rusqlite::Result<T>) -> Result<T, Error> {
         let mut connection = locked(&self.writer);
         let run = || {
             let transaction =
                 connection.transaction_with_behavior(rusqlite::TransactionBehavior::Immediate)?;
-            let value = change(&transaction)?;
+            let writer = Writer::new(&transaction);
+            let value = change(&writer)?;
+            writer.finish()?;
             transaction.commit()?;
             Ok(value)
         };
@@ -73,10 +100,14 @@ impl State {
     fn migrate(&self) -> Result<(), Error> {
         let version: u32 = self.read(|db| db.pragma_query_value(None, "user_version", |row| row.get(0)))?;
         for (to, migration) in (1u32..).zip(MIGRATIONS).skip(version as usize) {
-            self.write(|tx| {
-                tx.execute_batch(migration)?;
-                tx.pragma_update(None, "user_version", to)
-            })?;
+            let run = || {
+                let mut connection = locked(&self.writer);
+                let transaction = connection.transaction()?;
+                transaction.execute_batch(migration)?;
+                transaction.pragma_update(None, "user_version", to)?;
+                transaction.commit()
+            };
+            run().map_err(Error::state("migrate"))?;
         }
         Ok(())
     }
