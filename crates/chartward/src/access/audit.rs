@@ -54,6 +54,20 @@ impl Audit {
     }
 }
 
+impl From<&Audit> for prove::Fact {
+    fn from(fact: &Audit) -> Self {
+        let from = fact.address.map(|address| format!("from {address}"));
+        let object = [Some(fact.object.clone()).filter(|object| !object.is_empty()), from];
+        Self::Access {
+            user: fact.user.clone(),
+            role: fact.role.map_or("", Role::name).to_owned(),
+            what: fact.what.clone(),
+            object: object.into_iter().flatten().collect::<Vec<_>>().join(", "),
+            allowed: fact.allowed,
+        }
+    }
+}
+
 /// Writes a fact into the ledger; it is durable when this returns.
 pub(crate) type Auditor = Arc<dyn Fn(&Audit) + Send + Sync>;
 

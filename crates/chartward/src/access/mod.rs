@@ -16,6 +16,7 @@ mod password;
 mod role;
 mod sealed;
 mod second;
+mod secrets;
 mod session;
 #[cfg(test)]
 mod tests;

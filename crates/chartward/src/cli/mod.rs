@@ -26,6 +26,11 @@ mod snapshots;
 mod status;
 mod supervise;
 pub(crate) mod up;
+mod secret;
+mod snapshots;
+mod status;
+mod token;
+mod user;
 mod vault;
 mod vault_args;
 
@@ -89,6 +94,12 @@ enum Command {
     Share(share::ShareArgs),
     /// Check the signed ledger, or give out a copy of it
     Prove(prove::ProveArgs),
+    /// Handle the console's accounts at the machine itself
+    User(user::UserArgs),
+    /// Keep what the hub must know in the clear in a sealed store
+    Secret(secret::SecretArgs),
+    /// Make and revoke keys for programs that ask the hub
+    Token(token::TokenArgs),
     #[command(hide = true)]
     Confine(confine::ConfineArgs),
     #[command(hide = true)]
@@ -130,6 +141,9 @@ fn run(command: Command) -> anyhow::Result<ExitCode> {
         Command::Prove(args) => prove::run(args),
         Command::Confine(args) => confine::run(args),
         Command::Supervise(args) => supervise::run(args),
+        Command::User(args) => user::run(args),
+        Command::Secret(args) => secret::run(args),
+        Command::Token(args) => token::run(args),
         Command::SimulateEncryptor(args) => rehearse::run_encryptor(&args),
     }
 }
@@ -154,7 +168,8 @@ fn next_step(cause: &(dyn std::error::Error + 'static)) -> Option<&'static str> 
         observe::Error::Store { .. } => Some("use --store DIR to name a folder that you may write to"),
         _ => None,
     };
-    recover().or_else(prove).or_else(act).or_else(store)
+    let access = || cause.downcast_ref::<crate::access::Error>()?.next_step();
+    recover().or_else(prove).or_else(access).or_else(act).or_else(store)
 }
 
 /// Clap repeats what it was given, so an argument that would command a terminal is escaped in its message.

@@ -221,6 +221,10 @@ fn are_neighbours(left: char, right: char) -> bool {
 
 /// Nothing but up to four common words, digits and punctuation, also with digits for letters.
 fn is_words(text: &[char]) -> bool {
+    // What surrounds the words is no letter of theirs: p@ssw0rd!2026.
+    let from = text.iter().position(|letter| letter.is_alphabetic()).unwrap_or(0);
+    let to = text.iter().rposition(|letter| letter.is_alphabetic()).map_or(0, |last| last + 1);
+    let text = &text[from..to.max(from)];
     [as_typed, as_meant].into_iter().any(|meaning| {
         let letters: String = letters(text, meaning).into_iter().collect();
         is_of_words(&letters, 4)
@@ -243,7 +247,7 @@ fn as_typed(letter: char) -> char {
     letter
 }
 
-/// `p@ssw0rd` means password. Digits at the end mean nothing, which [`as_typed`] has looked at.
+/// `p@ssw0rd` means password.
 fn as_meant(letter: char) -> char {
     match letter {
         '0' => 'o',
