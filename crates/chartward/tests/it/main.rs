@@ -10,5 +10,6 @@ mod prove;
 mod real_input;
 mod rehearse;
 mod sample;
+mod share;
 mod support;
 mod uda_failures;
