@@ -242,9 +242,15 @@ fn as_json(report: &Report) -> Value {
     match report {
         Report::Ready(ready) => typed("ready", serde_json::to_value(ready)),
         Report::Finding(finding) => decode::ocsf::write(finding),
-        Report::Look(look) => typed("look", serde_json::to_value(look)),
+        Report::Look(look) => {
+            let mut value = typed("look", serde_json::to_value(look));
+            value["message"] = format!("{} files listed in {:.1} s", look.files, look.seconds).into();
+            value
+        }
         Report::Missed { seconds, answers, cause } => {
-            json!({"type": "missed", "seconds": seconds, "answers": answers, "cause": cause})
+            let message =
+                if *answers { format!("the share answers again after {seconds} s") } else { format!("the share does not answer: {cause}") };
+            json!({"type": "missed", "seconds": seconds, "answers": answers, "message": message})
         }
     }
 }

@@ -205,6 +205,15 @@ fn numbers(look: &ShareLook, cover: Cover, took: Duration) -> Look {
     }
 }
 
+/// The share, or its folders that are watched.
+fn places(settings: &Settings) -> Vec<String> {
+    let share = settings.share.to_string();
+    if settings.paths.is_empty() {
+        return vec![share];
+    }
+    settings.paths.iter().map(|path| format!("{share}/{path}")).collect()
+}
+
 fn ready(settings: &Settings, cover: Cover) -> Ready {
     let look = settings.look_every.as_secs_f64();
     let mut blind_spots = vec![
@@ -235,7 +244,7 @@ fn ready(settings: &Settings, cover: Cover) -> Ready {
     Ready {
         mode: "share",
         share: settings.share.to_string(),
-        paths: settings.paths.clone(),
+        paths: places(settings),
         files: cover.files,
         folders: cover.folders,
         canaries: cover.canaries,

@@ -13,5 +13,6 @@ mod real_input;
 mod rehearse;
 mod sample;
 mod supervise;
+mod share;
 mod support;
 mod uda_failures;
