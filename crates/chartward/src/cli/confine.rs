@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use std::process::{Command, ExitCode};
 use std::time::Duration;
 
-use anyhow::Context;
+use anyhow::{Context, bail};
 
 use crate::supervise::Confinement;
 use crate::supervise::confine::{become_watcher, end_like, keep};
@@ -64,8 +64,9 @@ pub(crate) fn run(args: ConfineArgs) -> anyhow::Result<ExitCode> {
     let (keep_ms, parent, program) = (*keep_ms, *parent, program.clone());
     let confinement = args.confinement();
     let Some(keep_ms) = keep_ms else {
-        let never = become_watcher(&confinement, &program, parent).context("confine a watcher")?;
-        match never {}
+        // On one line, since the hub shows the last one as the cause.
+        let Err(error) = become_watcher(&confinement, &program, parent);
+        bail!("{:#}", anyhow::Error::from(error).context("confine a watcher"));
     };
     let own = std::env::current_exe().context("find this program")?;
     let mut inner = Command::new(own);

@@ -339,6 +339,8 @@ impl Runner {
             }
         }
         let status = run.keeper.wait();
+        // Reaped: its id may be somebody else's from now on.
+        run.pid = None;
         self.take_orders(run);
         let asked = run.asked.map(|(order, _)| order);
         if asked.is_none() {
@@ -406,10 +408,10 @@ fn in_words(status: ExitStatus) -> String {
     match (status.code(), status.signal()) {
         (Some(0), _) => "it ended by itself (exit status 0)".to_owned(),
         (Some(code), _) => format!("it ended with exit status {code}"),
-        (None, Some(signal)) => match Signal::from_named_raw(signal) {
-            Some(name) => format!("it was ended by signal {signal} ({name:?})"),
-            None => format!("it was ended by signal {signal}"),
-        },
+        (None, Some(signal)) => {
+            let name = signal_hook::low_level::signal_name(signal).unwrap_or("unknown");
+            format!("it was ended by signal {signal} ({name})")
+        }
         (None, None) => "it ended".to_owned(),
     }
 }

@@ -150,7 +150,8 @@ fn has_python(test: &str) -> bool {
 }
 
 /// Runs the probe confined, started by root or by an ordinary user, and returns what it found with what the confinement said first.
-fn probe(place: &Place, as_root: bool, more: &[&str]) -> (Value, Value) {
+fn probe(as_root: bool, more: &[&str]) -> (Value, Value) {
+    let place = Place::new();
     let stranger_is = if as_root { 0 } else { SOMEBODY };
     let stranger = Group::start(Command::new("sleep").arg("100").uid(stranger_is));
     let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
@@ -178,7 +179,7 @@ fn probe(place: &Place, as_root: bool, more: &[&str]) -> (Value, Value) {
         .arg("--folder")
         .arg(home)
         .args(more);
-    command.arg("--").arg(PYTHON).arg(script).arg(told.to_string());
+    command.arg("--").arg(PYTHON).arg(&script).arg(told.to_string());
     let output = command.output().unwrap();
     let text = String::from_utf8(output.stdout).unwrap();
     let mut lines = text.lines().map(|line| serde_json::from_str(line).unwrap());
@@ -186,7 +187,7 @@ fn probe(place: &Place, as_root: bool, more: &[&str]) -> (Value, Value) {
     let (Some(confined), Some(found)) = both else {
         panic!("{text}{}", String::from_utf8_lossy(&output.stderr));
     };
-    assert!(alive("probe.py").is_empty(), "its forks are left behind");
+    assert!(alive(script.to_str().unwrap()).is_empty(), "its forks are left behind");
     (confined, found)
 }
 
@@ -215,7 +216,7 @@ const FORBIDDEN: [(&str, i32); 50] = [
     ("signal a stranger", EPERM),
     ("signal the keeper", EPERM),
     ("become root", EPERM),
-    ("make a device", EPERM),
+    ("make a device", EACCES),
     ("clock", EPERM),
     ("mount", EPERM),
     ("umount2", EPERM),
@@ -255,10 +256,11 @@ fn check_forbidden(found: &Value, but: &[(&str, i32)]) {
         let Some(was) = found[name].as_i64() else { continue };
         let expected =
             but.iter().find(|(other, _)| *other == name).map_or(expected, |(_, expected)| *expected);
-        assert_eq!(was, i64::from(expected), "{name}: {found:#}");
+        assert_eq!(was, i64::from(expected), "{name}");
     }
-    assert!((1..=40).contains(&found["forks"].as_u64().unwrap()), "{found:#}");
-    assert!(found["files"].as_u64().unwrap() < 200, "{found:#}");
+    // Those of an earlier run that are just ending count among the user's processes for a moment.
+    assert!((1..=60).contains(&found["forks"].as_u64().unwrap()), "{}", found["forks"]);
+    assert!(found["files"].as_u64().unwrap() < 200, "{}", found["files"]);
     let status = &found["status"];
     for set in ["CapEff", "CapPrm"] {
         assert_eq!(status[set][0], "0000000000000000", "{set}");
@@ -272,21 +274,20 @@ fn a_confined_program_of_a_hub_that_is_root_can_do_next_to_nothing() {
     if !testkit::root(test) || !has_python(test) || testkit::tool(test, "setpriv").is_none() {
         return;
     }
-    let place = Place::new();
-    let (confined, found) = probe(&place, true, &[]);
+    let (confined, found) = probe(true, &[]);
     check_forbidden(&found, &[]);
     assert_eq!(confined["not_enforced"], json!([]));
     assert_eq!(found["status"]["CapBnd"][0], "0000000000000000");
     assert_eq!(found["status"]["Uid"][0], "65534");
     assert_eq!(found["status"]["Groups"], json!([]));
     let network = [("internet socket", 0), ("connect", 0), ("listen", EACCES), ("unix socket", 0)];
-    let (_, found) = probe(&place, true, &["--network", "--local-sockets"]);
+    let (_, found) = probe(true, &["--network", "--local-sockets"]);
     check_forbidden(&found, &network);
     // Even a watcher that has to be root reads no secrets and signals nobody.
-    let (confined, found) = probe(&place, true, &["--user", "root"]);
+    let (confined, found) = probe(true, &["--user", "root"]);
     let root = [("become root", 0)];
     let forks = found["forks"].as_u64().unwrap();
-    assert!(forks > 40, "the kernel has begun to limit root's processes: say so");
+    assert!(forks > 60, "the kernel has begun to limit root's processes: say so");
     let mut bounded = found;
     bounded["forks"] = 40.into();
     check_forbidden(&bounded, &root);
@@ -300,16 +301,15 @@ fn a_hub_that_is_an_ordinary_user_confines_too_and_says_what_it_cannot() {
     if !testkit::root(test) || !has_python(test) || testkit::tool(test, "setpriv").is_none() {
         return;
     }
-    let place = Place::new();
-    let (confined, found) = probe(&place, false, &["--user", &SOMEBODY.to_string()]);
+    let (confined, found) = probe(false, &["--user", &SOMEBODY.to_string()]);
     check_forbidden(&found, &[]);
     assert_eq!(confined["not_enforced"], json!([]));
-    let (confined, found) = probe(&place, false, &[]);
+    let (confined, found) = probe(false, &[]);
     check_forbidden(&found, &[]);
     assert_eq!(found["status"]["Uid"][0], SOMEBODY.to_string());
     let said = confined["not_enforced"].to_string();
     assert!(said.contains("nobody") && said.contains("only root"), "{said}");
-    let (confined, _) = probe(&place, false, &["--cap", "net_raw", "--ro", "/not/there"]);
+    let (confined, _) = probe(false, &["--cap", "net_raw", "--ro", "/not/there"]);
     let said = confined["not_enforced"].to_string();
     assert!(said.contains("net_raw") && said.contains("/not/there"), "{said}");
 }
@@ -410,7 +410,7 @@ fn bad_watchers_hurt_neither_the_hub_nor_the_good_one() {
 fn a_hub_that_is_busy_drops_lines_and_still_ends_its_watchers() {
     let place = Place::new();
     let mut many = watcher("many", &["sh", "-c", "while :; do echo '{\"a\":1}'; done"]);
-    many["limits"] = json!({"patience_ms": 50, "grace_ms": 500});
+    many["limits"] = json!({"patience_ms": 50, "grace_ms": 500, "lines_per_second_max": 100_000_000});
     let mut hub = Hub::start(&place, &json!([many]), &["--seconds", "2", "--busy-ms", "100", "--queue", "4"]);
     let health = hub.end(Duration::from_secs(20));
     assert!(health[0]["dropped"].as_u64().unwrap() > 100, "{health:?}");
@@ -657,6 +657,9 @@ fn a_running_guard_is_asked_disarmed_armed_and_told_to_release() {
     assert!(ward.line("finding", Duration::from_secs(10)).is_some());
     assert!(attacker.0.wait().unwrap().success(), "a disarmed guard stops somebody");
     assert_ne!(ward.records(), before);
+    for (path, (bytes, ..)) in &before {
+        fs::write(path, bytes).unwrap();
+    }
     assert_eq!(ward.ask(&json!({"do": "arm"}))["armed"], true);
     let mut second = ward.attack();
     ward.line("restored", Duration::from_secs(10)).unwrap();

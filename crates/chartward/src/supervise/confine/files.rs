@@ -78,16 +78,18 @@ const NETWORK: [&str; 8] = [
 /// Restricts the calling process for good. Landlock that is missing or older than asked is told, since the user and the filter
 /// of system calls protect then as well.
 pub(super) fn restrict<'a>(
+    program: &'a Path,
     read: impl Iterator<Item = &'a Path>,
     write: impl Iterator<Item = &'a Path>,
     network: bool,
     not_enforced: &mut Vec<String>,
 ) -> Result<(), Error> {
-    let read: Vec<&Path> = read.collect();
+    let mut read: Vec<&Path> = read.collect();
     let write: Vec<&Path> = write.collect();
     for path in read.iter().chain(&write).filter(|path| std::fs::symlink_metadata(path).is_err()) {
         not_enforced.push(format!("access to {}: there is no such file", path.display()));
     }
+    read.push(program);
     let status = rules(&read, &write, network)
         .map_err(|error| Error::Step { step: "restrict the files", source: io::Error::other(error) })?;
     match (status.ruleset, status.landlock) {

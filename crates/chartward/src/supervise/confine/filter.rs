@@ -95,6 +95,10 @@ const X32: Option<i64> = Some(0x4000_0000);
 #[cfg(not(target_arch = "x86_64"))]
 const X32: Option<i64> = None;
 
+/// Those of them whose number differs by more than the bit: ptrace, kexec_load, move_pages, process_vm_readv, process_vm_writev, and
+/// ioctl, whose 64-bit form every program has.
+const X32_ONLY: [i64; 6] = [521, 528, 533, 539, 540, 514];
+
 /// Forbids for good; children inherit it. Needs "no new privileges".
 pub(super) fn apply(confinement: &Confinement) -> Result<(), Error> {
     let arch = TargetArch::try_from(std::env::consts::ARCH).map_err(Error::Backend)?;
@@ -115,7 +119,8 @@ fn compile(rules: Rules, errno: i32, arch: TargetArch) -> Result<BpfProgram, Err
 /// Each call in all its forms, whatever its arguments.
 fn forms(calls: &[i64]) -> Rules {
     let x32 = calls.iter().flat_map(|call| X32.map(|bit| call | bit));
-    calls.iter().copied().chain(x32).map(|call| (call, vec![])).collect()
+    let other = X32_ONLY.iter().flat_map(|call| X32.map(|bit| call | bit));
+    calls.iter().copied().chain(x32).chain(other).map(|call| (call, vec![])).collect()
 }
 
 fn denied(confinement: &Confinement) -> Result<Rules, Error> {

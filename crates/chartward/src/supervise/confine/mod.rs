@@ -58,13 +58,14 @@ pub(crate) fn become_watcher(
     let user = User::find(&confinement.user)?;
     let caps = capabilities(&confinement.caps)?;
     let program_path = find_program(program)?;
-    let switches = user.is_another() && rustix::process::geteuid().is_root();
+    let is_root = rustix::process::geteuid().is_root();
+    let switches = user.is_another() && is_root;
     if user.is_another() && !switches {
         not_enforced.push(format!("running as {}: only root can switch users", confinement.user));
     }
     // A session of its own: no terminal to write to, and one group to signal.
     let _ = setsid();
-    let folder = confinement.folder.as_deref().map(|folder| own_folder(folder, switches.then_some(&user)));
+    let folder = confinement.folder.as_deref().map(|folder| own_folder(folder, is_root.then_some(&user)));
     let folder = folder.transpose()?;
     limit(confinement, &user, &mut not_enforced)?;
     if confinement.all_files {
@@ -72,8 +73,8 @@ pub(crate) fn become_watcher(
     } else {
         let own = folder.as_deref().into_iter();
         let write = own.chain(confinement.write.iter().map(PathBuf::as_path));
-        let read = confinement.read.iter().map(PathBuf::as_path).chain([program_path.as_path()]);
-        files::restrict(read, write, confinement.network, &mut not_enforced)?;
+        let read = confinement.read.iter().map(PathBuf::as_path);
+        files::restrict(&program_path, read, write, confinement.network, &mut not_enforced)?;
     }
     let step = |step| move |source: rustix::io::Errno| Error::Step { step, source: source.into() };
     user::switch(&user, switches, caps, &mut not_enforced)?;
