@@ -30,7 +30,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use jiff::tz::TimeZone;
-use tokio::sync::watch;
+use tokio::sync::{Semaphore, watch};
 
 use crate::access::Access;
 use crate::hub::Hub;
@@ -87,4 +87,5 @@ pub(crate) struct Console {
     ledger: Arc<prove::Ledger>,
     /// Becomes true when live streams have to end.
     closed: watch::Receiver<bool>,
+    live: Arc<Semaphore>,
 }

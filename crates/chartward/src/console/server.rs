@@ -15,7 +15,7 @@ use tokio::runtime::Runtime;
 use tokio::sync::watch;
 
 use super::seats::Seats;
-use super::{Console, Settings, dispatch, tls};
+use super::{Console, Settings, dispatch, live, tls};
 use crate::access::Access;
 use crate::hub::Hub;
 
@@ -65,7 +65,7 @@ pub(crate) fn serve(settings: Settings, hub: Hub, ledger: Arc<Ledger>) -> anyhow
         .context("start the console's threads")?;
     let (closing, closed) = watch::channel(false);
     let handle = Handle::new();
-    let console = Arc::new(Console { settings, hub, access, ledger, closed });
+    let console = Arc::new(Console { settings, hub, access, ledger, closed, live: live::seats() });
     let run = Run {
         listener,
         console,

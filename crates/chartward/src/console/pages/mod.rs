@@ -1,14 +1,38 @@
 //! One file for each page, and the table of them all.
 
+mod account;
+mod approvals;
 mod assets;
+mod home;
+mod incident;
+mod incidents;
+mod ledger;
 mod login;
+mod people;
+mod protected;
+mod settings;
+mod watchers;
 
 use super::reply::{Reply, Trouble};
 use super::route::{Needs, Route};
 use super::visit::Visit;
 
 /// Every page and form, in the order of the navigation. A new page is a file and a line here.
-const PAGES: &[&[Route]] = &[login::ROUTES, assets::ROUTES];
+const PAGES: &[&[Route]] = &[
+    home::ROUTES,
+    incidents::ROUTES,
+    incident::ROUTES,
+    approvals::ROUTES,
+    protected::ROUTES,
+    watchers::ROUTES,
+    ledger::ROUTES,
+    settings::ROUTES,
+    people::ROUTES,
+    account::ROUTES,
+    login::ROUTES,
+    assets::ROUTES,
+    super::api::ROUTES,
+];
 
 /// Every route.
 pub(super) fn all() -> impl Iterator<Item = &'static Route> {
@@ -22,3 +46,5 @@ pub(super) static MISSING: Route =
 fn missing(_: &Visit<'_>) -> Result<Reply, Trouble> {
     Err(Trouble::NotFound)
 }
+
+pub(super) use incidents::{before, filter};

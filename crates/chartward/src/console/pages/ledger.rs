@@ -1,0 +1,177 @@
+//! The ledger: what was done, who looked, and whether the chain is whole.
+
+use std::fs::File;
+use std::io::{Read, Seek, SeekFrom};
+use std::path::Path;
+
+use jiff::Timestamp;
+use maud::{Markup, html};
+use prove::ledger::{self, Expect};
+use serde::Deserialize;
+use serde_json::{Map, Value};
+
+use crate::access::Permission;
+use crate::console::layout;
+use crate::console::parts;
+use crate::console::reply::{Reply, Trouble};
+use crate::console::route::{Needs, Route};
+use crate::console::visit::Visit;
+use crate::console::words::{self, Both};
+
+const LEDGER: Both = ("Ledger", "台帳");
+const AUDIT: Both = ("Who did what", "操作履歴");
+
+pub(super) const ROUTES: &[Route] = &[
+    Route::page("/ledger", LEDGER, Needs::May(Permission::See), show).in_nav(),
+    Route::form("/ledger/verify", LEDGER, Needs::May(Permission::ExportLedger), verify),
+    Route::form("/ledger/export", LEDGER, Needs::May(Permission::ExportLedger), export),
+    Route::page("/audit", AUDIT, Needs::May(Permission::Audit), audit).in_nav().audited(),
+];
+
+/// Only the end of the file is read for the page, however long the ledger is.
+const TAIL_BYTES: u64 = 512 * 1024;
+const SHOWN_MAX: usize = 200;
+
+#[derive(Deserialize)]
+struct Line {
+    seq: u64,
+    at: Timestamp,
+    fact: Map<String, Value>,
+}
+
+impl Line {
+    fn kind(&self) -> &str {
+        self.fact.get("kind").and_then(Value::as_str).unwrap_or_default()
+    }
+}
+
+fn newest(path: &Path) -> Result<Vec<Line>, Trouble> {
+    let read = || {
+        let mut file = File::open(path)?;
+        let length = file.metadata()?.len();
+        file.seek(SeekFrom::Start(length.saturating_sub(TAIL_BYTES)))?;
+        let mut tail = Vec::new();
+        file.take(TAIL_BYTES).read_to_end(&mut tail)?;
+        Ok(tail)
+    };
+    let tail = read().map_err(|cause: std::io::Error| Trouble::Broken(cause.into()))?;
+    // The first piece may be the end of a line; it does not parse and is left out.
+    Ok(tail.rsplit(|byte| *byte == b'\n').filter_map(|line| serde_json::from_slice(line).ok()).collect())
+}
+
+fn show(visit: &Visit<'_>) -> Result<Reply, Trouble> {
+    Ok(visit.show(page(visit, None)?))
+}
+
+fn page(visit: &Visit<'_>, verified: Option<Markup>) -> Result<Markup, Trouble> {
+    let lang = visit.lang;
+    let mut lines = newest(visit.console.ledger.path())?;
+    lines.retain(|line| line.kind() != "access");
+    lines.truncate(SHOWN_MAX);
+    let lead = lang.pick(
+        "Everything that was done is written here, signed, each line bound to the one before.",
+        "実施したことはすべて、前の行と結びつけて署名し、ここに記録されます。後から書き換えることはできません。",
+    );
+    Ok(html! {
+        (layout::opening(visit.pick(LEDGER), lead, None, lang))
+        @if let Some(verified) = verified { div.card role="status" { (verified) } }
+        @if visit.may(Permission::ExportLedger) {
+            div.actions {
+                (parts::button(visit, "/ledger/verify", "second", lang.pick("Verify the whole ledger", "台帳全体を検証する")))
+                (parts::button(visit, "/ledger/export", "second", lang.pick("Download a verified copy", "検証済みの写しを保存する")))
+            }
+        }
+        h2 { (lang.pick("The newest entries", "最新の記録")) }
+        (table(visit, &lines, lang.pick("The newest entries, latest first", "最新の記録（新しい順）")))
+        p.soft { (lang.pick(format!("At most {SHOWN_MAX} of them. Who logged in and looked is shown apart."), format!("最大{SHOWN_MAX}件を表示しています。ログインや閲覧の記録は操作履歴に表示されます。"))) }
+    })
+}
+
+fn audit(visit: &Visit<'_>) -> Result<Reply, Trouble> {
+    let lang = visit.lang;
+    let mut lines = newest(visit.console.ledger.path())?;
+    lines.retain(|line| line.kind() == "access");
+    lines.truncate(SHOWN_MAX);
+    let lead = lang.pick("Who logged in, looked and changed something, and who was not let.", "ログイン・閲覧・変更と、拒否された操作の記録です。");
+    Ok(visit.show(html! {
+        (layout::opening(visit.pick(AUDIT), lead, None, lang))
+        (table(visit, &lines, lang.pick("The newest entries, latest first", "最新の記録（新しい順）")))
+    }))
+}
+
+fn table(visit: &Visit<'_>, lines: &[Line], caption: &str) -> Markup {
+    let heads = [visit.pick(("No.", "番号")), visit.pick(("When", "時刻")), visit.pick(("What", "内容")), visit.pick(("Details", "詳細"))];
+    let rows: Vec<Markup> = lines.iter().map(|line| html! {
+        th scope="row" { (line.seq) }
+        td { (visit.time(line.at)) }
+        td { (visit.lang.pick(line.kind().replace('_', " "), kind_ja(line.kind()).to_owned())) }
+        td { span.mono { (details(&line.fact)) } }
+    }).collect();
+    if rows.is_empty() {
+        return html! { p { (visit.pick(("Nothing yet.", "まだ記録がありません。"))) } };
+    }
+    parts::table(caption, &heads, &rows)
+}
+
+fn kind_ja(kind: &str) -> &str {
+    match kind {
+        "genesis" => "台帳の開始",
+        "vault_initialised" => "保管庫の作成",
+        "vault_opened" => "保管庫の使用",
+        "snapshot_sealed" => "バックアップ完了",
+        "drill_passed" => "復元訓練 合格",
+        "drill_failed" => "復元訓練 不合格",
+        "action_taken" => "対策の実施",
+        "incident_declared" => "インシデント開始",
+        "incident_closed" => "インシデント終了",
+        "report_written" => "報告書の作成",
+        "ledger_exported" => "台帳の書き出し",
+        "torn_tail" => "書きかけの行を退避",
+        "access" => "操作",
+        other => other,
+    }
+}
+
+/// `name: value` of a fact, nested parts as they are, cut where it gets long.
+fn details(fact: &Map<String, Value>) -> String {
+    const LONGEST: usize = 240;
+    let parts = fact.iter().filter(|(name, value)| *name != "kind" && !value.is_null());
+    let text = parts
+        .map(|(name, value)| match value {
+            Value::String(text) => format!("{name}: {text}"),
+            other => format!("{name}: {other}"),
+        })
+        .collect::<Vec<_>>()
+        .join(" · ");
+    match text.char_indices().nth(LONGEST) {
+        Some((at, _)) => format!("{}…", &text[..at]),
+        None => text,
+    }
+}
+
+fn verify(visit: &Visit<'_>) -> Result<Reply, Trouble> {
+    let lang = visit.lang;
+    let ledger = &visit.console.ledger;
+    let expect = Expect { public_key: Some(ledger.public_key()), head: None };
+    let report = ledger::verify(ledger.path(), &expect)?;
+    let told = match &report.first_bad {
+        None => html! {
+            p { strong { (lang.pick(format!("Whole: {} entries verified.", words::count(report.entries)), format!("異常なし：{}件を検証しました。", words::count(report.entries)))) } }
+        },
+        Some((line, fault)) => html! {
+            p { strong { (lang.pick(format!("Not whole: line {line} is wrong."), format!("異常あり：{line}行目に不整合があります。"))) } }
+            p lang="en" { (fault) }
+            p { (lang.pick("Next: keep a copy of the file and compare it with the head in the vault.", "次にすること：ファイルの写しを保全し、保管庫内の記録と照合してください。")) }
+        },
+    };
+    Ok(visit.show(page(visit, Some(told))?))
+}
+
+fn export(visit: &Visit<'_>) -> Result<Reply, Trouble> {
+    let folder = tempfile::tempdir_in(&visit.console.settings.state_dir).map_err(|cause| Trouble::Broken(cause.into()))?;
+    let copy = folder.path().join("ledger.jsonl");
+    visit.console.ledger.export(&copy, visit.now)?;
+    let body = std::fs::read(&copy).map_err(|cause| Trouble::Broken(cause.into()))?;
+    let name = visit.now.strftime("ledger-%Y%m%dT%H%M%SZ.jsonl");
+    Ok(Reply::text("application/jsonl", body).with("content-disposition", format!("attachment; filename=\"{name}\"")))
+}
