@@ -146,7 +146,7 @@ fn open_door(config: &Config, state: &State, ledger: &Arc<Ledger>, sealed: Seale
 fn record(ledger: &Ledger, audit: &Audit) {
     let fact = Fact::Access {
         user: audit.user.clone(),
-        role: audit.role.map_or("", |role| role.id()).to_owned(),
+        role: audit.role.map_or("", |role| role.name()).to_owned(),
         what: audit.what.clone(),
         object: audit.object.clone(),
         allowed: audit.allowed,

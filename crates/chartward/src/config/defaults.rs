@@ -14,8 +14,16 @@ pub(crate) fn lang() -> Lang {
     Lang::Ja
 }
 
-pub(crate) fn share_look_every() -> Period {
-    Period(SignedDuration::from_secs(10))
+pub(crate) fn smb() -> u16 {
+    445
+}
+
+pub(crate) fn canary_every() -> Period {
+    Period(SignedDuration::from_secs(5))
+}
+
+pub(crate) fn look_every() -> Period {
+    Period(SignedDuration::from_secs(30))
 }
 
 pub(crate) fn guard_store_max() -> Size {

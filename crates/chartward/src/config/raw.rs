@@ -8,7 +8,7 @@ use serde::Deserialize;
 
 use super::defaults;
 use super::types;
-use super::types::{Channel, Guard, Lamp, Program, Share, Smtp, Source, Syslog, Webhook, When};
+use super::types::{Channel, Guard, Lamp, Program, Share, Smtp, Source, Syslog, WatchedShare, Webhook, When};
 use super::value::{Level, Period, TimeOfDay};
 
 #[derive(Deserialize)]
@@ -37,11 +37,7 @@ impl TryFrom<Protect> for types::Protect {
             (None, Some(share)) => Source::Share(share),
             _ => return Err("a protect names exactly one of paths and share"),
         };
-        let address = raw.address.or(match &source {
-            Source::Share(share) => share.address,
-            Source::Paths(_) => None,
-        });
-        let Protect { name, host, exclude, backup, drill, sandbox, .. } = raw;
+        let Protect { name, host, address, exclude, backup, drill, sandbox, .. } = raw;
         Ok(types::Protect { name, host, address, source, exclude, backup, drill, sandbox })
     }
 }
@@ -114,7 +110,7 @@ pub(crate) struct Watch {
     name: String,
     class: Option<WatcherClass>,
     guard: Option<Guard>,
-    share: Option<Share>,
+    share: Option<WatchedShare>,
     exec: Option<Vec<String>>,
     user: Option<String>,
     #[serde(default)]

@@ -48,7 +48,7 @@ passphrase = "hunter2"
 [[protect]]
 name = "emr"
 paths = ["/srv/emr"]
-share = { dir = "/mnt/karte" }
+share = { path = "//192.0.2.10/karte", mirror = "/srv/mirror" }
 backup = { every = "15 minuts" }
 [[protect]]
 name = "emr"

@@ -112,25 +112,50 @@ impl Source {
     pub(crate) fn paths(&self) -> Vec<PathBuf> {
         match self {
             Source::Paths(paths) => paths.clone(),
-            Source::Share(share) => vec![share.dir.clone()],
+            Source::Share(share) => vec![share.mirror.clone()],
         }
     }
 }
 
-/// A file share of a server where nothing of ours runs.
+/// A file share of a server where nothing of ours runs, copied here before each backup.
 #[derive(Debug, Clone, PartialEq, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct Share {
-    /// Where it is mounted on this machine.
-    pub(crate) dir: PathBuf,
-    /// Address of the server: what is isolated.
-    pub(crate) address: Option<IpAddr>,
-    /// How often it is looked at.
-    #[serde(default = "defaults::share_look_every")]
-    pub(crate) look_every: Period,
-    /// How many canary files are laid into it; 0 for none, as where it is mounted read-only.
+    /// `//server/share`.
+    pub(crate) path: String,
+    /// Folders of the share; empty for all of it.
     #[serde(default)]
-    pub(crate) canaries: u32,
+    pub(crate) folders: Vec<String>,
+    #[serde(default = "defaults::smb")]
+    pub(crate) port: u16,
+    /// File with the account; `None`: as a guest.
+    pub(crate) credentials: Option<PathBuf>,
+    /// Where the copy lies that is backed up.
+    pub(crate) mirror: PathBuf,
+}
+
+/// A file share that is looked at from outside.
+#[derive(Debug, Clone, PartialEq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct WatchedShare {
+    /// See [`Share::path`].
+    pub(crate) path: String,
+    /// See [`Share::folders`].
+    #[serde(default)]
+    pub(crate) folders: Vec<String>,
+    #[serde(default = "defaults::smb")]
+    pub(crate) port: u16,
+    /// See [`Share::credentials`].
+    pub(crate) credentials: Option<PathBuf>,
+    /// How often decoys and standing files are read.
+    #[serde(default = "defaults::canary_every")]
+    pub(crate) canary_every: Period,
+    /// How often everything is listed.
+    #[serde(default = "defaults::look_every")]
+    pub(crate) look_every: Period,
+    /// Whether decoys are written to it; the only thing that ever is.
+    #[serde(default)]
+    pub(crate) plant: bool,
 }
 
 /// When a job runs and how long it may take.
@@ -173,7 +198,7 @@ pub(crate) struct Watch {
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) enum Program {
     Guard(Guard),
-    Share(Share),
+    Share(WatchedShare),
     /// Program and arguments; no shell.
     Exec(Vec<String>),
 }
@@ -268,6 +293,18 @@ pub(crate) enum Channel {
     Webhook(Webhook),
     Syslog(Syslog),
     Lamp(Lamp),
+}
+
+impl Channel {
+    /// What it is called in the configuration.
+    pub(crate) fn kind(&self) -> &'static str {
+        match self {
+            Channel::Smtp(_) => "smtp",
+            Channel::Webhook(_) => "webhook",
+            Channel::Syslog(_) => "syslog",
+            Channel::Lamp(_) => "lamp",
+        }
+    }
 }
 
 /// A mail.

@@ -17,7 +17,7 @@ use zeroize::Zeroizing;
 
 use super::handle::{Hub, Live, Refusal};
 use crate::config::Config;
-use crate::schedule::{self, Due, DueJob, Finished, Job, Known, Passphrase, Runner, Schedule, Task};
+use crate::schedule::{self, DueJob, Finished, Job, Known, Passphrase, Runner, Schedule, Task};
 
 const LOOK_AGAIN: Duration = Duration::from_millis(500);
 
@@ -120,7 +120,7 @@ impl Jobs {
         locked(&inner.running).insert(job.name.clone());
         inner.hub.tell(Live::Jobs);
         let run = move || {
-            let finished = jobs.0.runner.run(&task, &mut |_| {});
+            let finished = jobs.run(&job, &task);
             let _ = begun.finish(&jobs.0.state, &finished, Timestamp::now());
             jobs.finished(&job, due_at, &finished);
             locked(&jobs.0.running).remove(&job.name);
@@ -129,6 +129,19 @@ impl Jobs {
         if thread::Builder::new().name("job".into()).spawn(run).is_err() {
             locked(&inner.running).remove(&due.job.name);
         }
+    }
+
+    /// The job, after what has to be done before it.
+    fn run(&self, job: &Job, task: &Task) -> Finished {
+        if let Some(args) = job.args_before() {
+            let before = Task { args, passphrase: None, timeout: task.timeout };
+            let copied = self.0.runner.run(&before, &mut |_| {});
+            // A copy that lacks some files is backed up all the same: the rest must not wait for them.
+            if copied.outcome == JobOutcome::Failed {
+                return copied;
+            }
+        }
+        self.0.runner.run(task, &mut |_| {})
     }
 
     /// What the job's process is called with; `None` while there is nothing to drill.

@@ -12,7 +12,7 @@ use anyhow::{Context, ensure};
 use ipnet::IpNet;
 
 use super::core::Rules;
-use crate::config::{Config, Program, Watch};
+use crate::config::{Config, Program, Watch, WatchedShare};
 use crate::supervise::{Confinement, Limits, Program as Run, Spec};
 
 /// The lists that bound every act, and the playbooks.
@@ -105,7 +105,7 @@ fn spec(config: &Config, watch: &Watch, state: &Path) -> Spec {
     let folder = state.join("watch").join(&watch.name);
     let control = state.join("control").join(format!("{}.sock", watch.name));
     let path = |path: &Path| path.display().to_string();
-    let mut confinement = Confinement::of(watch.class, folder);
+    let mut confinement = Confinement::of(watch.class, folder.clone());
     let program = match &watch.program {
         Program::Guard(guard) => {
             let store = guard.store.clone().unwrap_or_else(|| state.join("guard").join(&watch.name));
@@ -121,7 +121,10 @@ fn spec(config: &Config, watch: &Watch, state: &Path) -> Spec {
             }
             Run::Own(args)
         }
-        Program::Share(share) => Run::Own(share_args(share, state)),
+        Program::Share(share) => {
+            confinement.read.extend(share.credentials.iter().cloned());
+            Run::Own(share_args(share, &folder))
+        }
         Program::Exec(words) => Run::Exec(words.clone()),
     };
     if let Some(user) = &watch.user {
@@ -135,6 +138,21 @@ fn spec(config: &Config, watch: &Watch, state: &Path) -> Spec {
         ..Limits::default()
     };
     Spec { name: watch.name.clone(), class: watch.class, program, confinement, env: Vec::new(), limits }
+}
+
+fn share_args(share: &WatchedShare, state: &Path) -> Vec<String> {
+    let mut args = vec!["share".to_owned(), share.path.clone(), "--json".to_owned()];
+    let mut add = |flag: &str, value: String| args.extend([flag.to_owned(), value]);
+    share.folders.iter().for_each(|folder| add("--path", folder.clone()));
+    add("--port", share.port.to_string());
+    share.credentials.iter().for_each(|file| add("--credentials", file.display().to_string()));
+    add("--canary-interval", share.canary_every.0.as_secs().to_string());
+    add("--look-interval", share.look_every.0.as_secs().to_string());
+    add("--state", state.display().to_string());
+    if share.plant {
+        args.push("--plant".to_owned());
+    }
+    args
 }
 
 /// Addresses of the machine that a guarded folder belongs to, as far as the configuration says which.

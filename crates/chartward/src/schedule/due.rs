@@ -113,6 +113,15 @@ fn again(retry: Retry, last: &LastRun, next_at: Timestamp, now: Timestamp) -> Du
     if now < at { Due::Not { next_at: at } } else { Due::Now { due_at: last.due_at, missed: None } }
 }
 
+impl std::fmt::Display for Plan {
+    fn fmt(&self, out: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Plan::Every(every) => write!(out, "{every:#}"),
+            Plan::Daily { at, .. } => write!(out, "{}", at.strftime("%H:%M")),
+        }
+    }
+}
+
 impl Plan {
     /// The length of a period; for one of the calendar, the usual one.
     fn period(&self) -> SignedDuration {

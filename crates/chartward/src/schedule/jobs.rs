@@ -6,7 +6,7 @@ use prove::state::JobKind;
 use schema::SnapshotId;
 
 use super::due::{Plan, Retry};
-use crate::config::{Config, Protect, Timing, When};
+use crate::config::{Config, Protect, Share, Source, Timing, When};
 
 /// Something that is done at its times by a process of its own: a command of this same binary.
 #[derive(Debug, Clone, PartialEq)]
@@ -26,6 +26,8 @@ pub(crate) struct Job {
 #[derive(Debug, Clone, PartialEq)]
 enum Work {
     Backup {
+        /// The share that is copied first.
+        share: Option<Share>,
         paths: Vec<PathBuf>,
         exclude: Vec<PathBuf>,
         sandbox: Option<PathBuf>,
@@ -74,6 +76,10 @@ pub(crate) fn jobs(config: &Config) -> Vec<Job> {
 
 fn backup(config: &Config, protect: &Protect) -> Job {
     let work = Work::Backup {
+        share: match &protect.source {
+            Source::Share(share) => Some(share.clone()),
+            Source::Paths(_) => None,
+        },
         paths: protect.source.paths(),
         exclude: protect.exclude.clone(),
         sandbox: protect.sandbox.clone(),
@@ -118,7 +124,7 @@ impl Job {
         let mut args: Vec<OsString> = Vec::new();
         let mut add = |flag: &str, value: &Path| args.extend([flag.into(), value.into()]);
         match &self.work {
-            Work::Backup { paths, exclude, sandbox } => {
+            Work::Backup { paths, exclude, sandbox, .. } => {
                 add("--vault", known.vault);
                 add("--state", known.state);
                 exclude.iter().for_each(|path| add("--exclude", path));
@@ -158,6 +164,21 @@ impl Job {
                 args.push("--json".into());
             }
         }
+        Some(args)
+    }
+
+    /// What has to be done before it: the copy of a share that it backs up.
+    pub(crate) fn args_before(&self) -> Option<Vec<OsString>> {
+        let Work::Backup { share: Some(share), .. } = &self.work else { return None };
+        let mut args: Vec<OsString> = vec!["share".into(), "pull".into(), "--json".into()];
+        args.extend(["--port".into(), share.port.to_string().into()]);
+        for folder in &share.folders {
+            args.extend(["--path".into(), folder.into()]);
+        }
+        if let Some(file) = &share.credentials {
+            args.extend(["--credentials".into(), file.into()]);
+        }
+        args.extend(["--to".into(), share.mirror.clone().into(), share.path.clone().into()]);
         Some(args)
     }
 

@@ -3,8 +3,10 @@
 use super::{DAY, Field, Kind, Need, PATHS, SOME_PATHS, Shape, TEXT, default, jobs, optional, required};
 
 pub(super) static SHAPE: Shape = Shape { fields: FIELDS, one_of: &["paths", "share"] };
-/// A file share, here and under `watch`.
-pub(super) static SHARE: Shape = Shape { fields: SHARED, one_of: &[] };
+/// A share under `protect`.
+static SHARE: Shape = Shape { fields: SHARED, one_of: &[] };
+/// A share under `watch`.
+pub(super) static WATCHED_SHARE: Shape = Shape { fields: WATCHED, one_of: &[] };
 
 const FIELDS: &[Field] = &[
     required(
@@ -25,8 +27,8 @@ const FIELDS: &[Field] = &[
         "address",
         Kind::Address,
         r#""192.0.2.10""#,
-        "Address of that host: what is isolated. Default: the share's.",
-        "その機械のアドレス。隔離の対象です。省略時は share のものです。",
+        "Address of that host: what is isolated.",
+        "その機械のアドレス。隔離の対象です。",
     ),
     optional(
         "paths",
@@ -38,7 +40,7 @@ const FIELDS: &[Field] = &[
     optional(
         "share",
         Kind::Table(&SHARE),
-        r#"{ dir = "/mnt/karte", address = "192.0.2.10" }"#,
+        r#"{ path = "//192.0.2.10/karte", mirror = "/var/lib/chartward/mirror/karte" }"#,
         "A share of a server on which nothing of ours runs.",
         "こちらのプログラムを入れられないサーバーの共有フォルダー。",
     ),
@@ -70,32 +72,70 @@ const FIELDS: &[Field] = &[
 ];
 
 const SHARED: &[Field] = &[
+    SHARE_PATH,
+    SHARE_FOLDERS,
+    SHARE_PORT,
+    SHARE_CREDENTIALS,
     required(
-        "dir",
+        "mirror",
         Kind::Path,
-        r#""/mnt/karte""#,
-        "Where it is mounted on this machine.",
-        "この機械でマウントしてある場所。",
+        r#""/var/lib/chartward/mirror/karte""#,
+        "Folder here that becomes a copy of the share before each backup; only what changed is read.",
+        "バックアップの前に共有フォルダーの写しを作る、この機械のフォルダー。変わったものだけを読みます。",
     ),
-    optional(
-        "address",
-        Kind::Address,
-        r#""192.0.2.10""#,
-        "Address of the server: what is isolated.",
-        "サーバーのアドレス。隔離の対象です。",
+];
+
+const WATCHED: &[Field] = &[
+    SHARE_PATH,
+    SHARE_FOLDERS,
+    SHARE_PORT,
+    SHARE_CREDENTIALS,
+    default(
+        "canary_every",
+        Kind::Period { min: 1, max: DAY },
+        r#""5s""#,
+        "How often decoys and standing files are read.",
+        "おとりと代表のファイルを読む間隔。",
     ),
     default(
         "look_every",
         Kind::Period { min: 1, max: DAY },
-        r#""10s""#,
-        "How often a watcher looks at it.",
-        "監視の間隔。",
+        r#""30s""#,
+        "How often everything is listed.",
+        "全体を一覧する間隔。",
     ),
     default(
-        "canaries",
-        Kind::Integer { min: 0, max: 1_000 },
-        "0",
-        "How many canary files a watcher lays into it; 0 where it is mounted read-only.",
-        "監視のために置くおとりファイルの数。読み取り専用でマウントしているときは 0 です。",
+        "plant",
+        Kind::Bool,
+        "false",
+        "Whether decoys are written to the share; nothing else is ever written there.",
+        "共有フォルダーにおとりのファイルを置くかどうか。ほかには何も書き込みません。",
     ),
 ];
+
+const SHARE_PATH: Field = required(
+    "path",
+    Kind::Text { max: 256 },
+    r#""//192.0.2.10/karte""#,
+    "The share, as `//server/share`.",
+    "共有フォルダー。`//サーバー/共有名` の形で書きます。",
+);
+
+const SHARE_FOLDERS: Field = default(
+    "folders",
+    Kind::List { of: &Kind::Text { max: 1_024 }, min: 0, max: 64 },
+    "[]",
+    "Folders of the share; all of it without.",
+    "共有フォルダーの中の対象フォルダー。省略時は全体です。",
+);
+
+const SHARE_PORT: Field =
+    default("port", Kind::Integer { min: 1, max: 65_535 }, "445", "TCP port of the server.", "サーバーの TCP ポート。");
+
+const SHARE_CREDENTIALS: Field = optional(
+    "credentials",
+    Kind::Path,
+    r#""/etc/chartward/karte.credentials""#,
+    "File with lines username=, password=, domain= that only its owner may read. Default: as a guest.",
+    "username=、password=、domain= の行を書いた、所有者だけが読めるファイル。省略時はゲストとして接続します。",
+);

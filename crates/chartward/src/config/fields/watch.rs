@@ -23,8 +23,8 @@ const FIELDS: &[Field] = &[
     ),
     optional(
         "share",
-        Kind::Table(&protect::SHARE),
-        r#"{ dir = "/mnt/karte", address = "192.0.2.10" }"#,
+        Kind::Table(&protect::WATCHED_SHARE),
+        r#"{ path = "//192.0.2.10/karte" }"#,
         "A share, looked at from outside.",
         "共有フォルダーの外からの監視。",
     ),

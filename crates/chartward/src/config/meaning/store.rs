@@ -32,7 +32,7 @@ pub(super) fn check(file: &Node<'_, '_>, found: &mut Findings<'_>) {
     let vault_dir = vault.as_ref().and_then(|vault| vault.text("dir"));
     for protect in &protects {
         let mut paths = protect.texts("paths");
-        paths.extend(protect.table("share").and_then(|share| share.text("dir")));
+        paths.extend(protect.table("share").and_then(|share| share.text("mirror")));
         for path in &paths {
             apart(path, vault_dir.as_ref(), found);
             present(path, found);
