@@ -186,7 +186,9 @@ impl Visit<'_> {
         let title = self.pick(match (&trouble, why) {
             (_, Some(Why::Limited)) => ("Please wait", "しばらくお待ちください"),
             (_, Some(Why::NotFresh)) => ("Please confirm who you are", "本人確認が必要です"),
-            (_, Some(Why::Input)) | (Trouble::Bad(..), _) => ("That does not work", "入力内容をご確認ください"),
+            (_, Some(Why::Input)) | (Trouble::Bad(..), _) => {
+                ("That does not work", "入力内容をご確認ください")
+            }
             (Trouble::Denied(_) | Trouble::Forged, _) => ("Not allowed", "許可されていません"),
             (Trouble::NotFound, _) => ("Not found", "ページが見つかりません"),
             (Trouble::Refused(_), _) => ("The hub did not do it", "実行されませんでした"),

@@ -44,7 +44,10 @@ pub(super) async fn stream(State(console): State<Arc<Console>>, request: Request
     response
 }
 
-fn changes(console: &Console, seat: OwnedSemaphorePermit) -> impl Stream<Item = Result<Event, Infallible>> + use<> {
+fn changes(
+    console: &Console,
+    seat: OwnedSemaphorePermit,
+) -> impl Stream<Item = Result<Event, Infallible>> + use<> {
     // One event waits at most: whoever is slow is told once that something changed.
     let (told, stream) = mpsc::channel(1);
     let (mut live, mut closed): (_, watch::Receiver<bool>) = (console.hub.live(), console.closed.clone());
@@ -69,7 +72,8 @@ fn changes(console: &Console, seat: OwnedSemaphorePermit) -> impl Stream<Item = 
 }
 
 fn event(change: Option<Live>) -> Event {
-    let what = change.and_then(|change| serde_json::to_string(&change).ok()).unwrap_or_else(|| "{}".to_owned());
+    let what =
+        change.and_then(|change| serde_json::to_string(&change).ok()).unwrap_or_else(|| "{}".to_owned());
     Event::default().event("change").data(what)
 }
 

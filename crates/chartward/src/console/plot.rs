@@ -27,14 +27,17 @@ pub(super) struct Plot<'a> {
 impl Plot<'_> {
     /// A figure with its name; its table stands beside it for who cannot see it.
     pub(super) fn show(&self) -> Markup {
-        let values: Vec<f64> = self.points.iter().filter_map(|(_, value)| *value).filter(|v| v.is_finite()).collect();
+        let values: Vec<f64> =
+            self.points.iter().filter_map(|(_, value)| *value).filter(|v| v.is_finite()).collect();
         let span = self.points.first().zip(self.points.last()).map(|(first, last)| (first.0, last.0));
         let (Some((from, to)), Some(highest)) = (span, values.iter().copied().reduce(f64::max)) else {
             return html! { figure { figcaption { (self.title) } p.soft { (self.lang.pick("Nothing measured yet.", "まだ測定結果がありません。")) } } };
         };
         let top = ceiling(highest);
         let seconds = (to.as_second() - from.as_second()).max(1) as f64;
-        let x = |at: Timestamp| LEFT + (at.as_second() - from.as_second()) as f64 / seconds * (WIDTH - LEFT - RIGHT);
+        let x = |at: Timestamp| {
+            LEFT + (at.as_second() - from.as_second()) as f64 / seconds * (WIDTH - LEFT - RIGHT)
+        };
         let y = |value: f64| TOP + (1.0 - value / top) * (HEIGHT - TOP - BOTTOM);
         let label = self.lang.pick(
             format!("{}: at most {}, last {}", self.title, words::duration(highest, self.lang), self.last()),
@@ -68,7 +71,8 @@ impl Plot<'_> {
         let mut runs = vec![Vec::new()];
         for chunk in self.points.chunks(step) {
             // The worst of what falls onto one point: a plot that smooths would flatter.
-            let worst = chunk.iter().filter_map(|(_, value)| *value).filter(|v| v.is_finite()).reduce(f64::max);
+            let worst =
+                chunk.iter().filter_map(|(_, value)| *value).filter(|v| v.is_finite()).reduce(f64::max);
             match (chunk.last(), worst, runs.last_mut()) {
                 (Some((at, _)), Some(worst), Some(run)) => run.push((*at, worst)),
                 _ => runs.push(Vec::new()),
@@ -90,7 +94,10 @@ impl Plot<'_> {
 
 /// The next round number of seconds, minutes, hours or days.
 fn ceiling(seconds: f64) -> f64 {
-    let steps = [1.0, 2.0, 5.0, 10.0, 20.0, 30.0, 60.0, 120.0, 300.0, 600.0, 1_200.0, 1_800.0, 3_600.0, 7_200.0, 14_400.0, 28_800.0, 43_200.0, 86_400.0];
+    let steps = [
+        1.0, 2.0, 5.0, 10.0, 20.0, 30.0, 60.0, 120.0, 300.0, 600.0, 1_200.0, 1_800.0, 3_600.0, 7_200.0,
+        14_400.0, 28_800.0, 43_200.0, 86_400.0,
+    ];
     steps.into_iter().find(|step| *step >= seconds).unwrap_or_else(|| (seconds / 86_400.0).ceil() * 86_400.0)
 }
 
@@ -104,7 +111,13 @@ mod tests {
         let show = |points: &[(Timestamp, Option<f64>)]| {
             Plot { title: "RPO", points, zone: &TimeZone::UTC, lang: Lang::En }.show().into_string()
         };
-        let gap = show(&[(at(0), Some(1.0)), (at(1), Some(2.0)), (at(2), None), (at(3), Some(3.0)), (at(4), Some(3.0))]);
+        let gap = show(&[
+            (at(0), Some(1.0)),
+            (at(1), Some(2.0)),
+            (at(2), None),
+            (at(3), Some(3.0)),
+            (at(4), Some(3.0)),
+        ]);
         assert_eq!(gap.matches("<polyline").count(), 2);
         let many: Vec<_> = (0..10_000).map(|n| (at(n), Some(if n == 777 { 500.0 } else { 1.0 }))).collect();
         let drawn = show(&many);

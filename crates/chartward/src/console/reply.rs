@@ -143,9 +143,10 @@ impl Trouble {
                     "Ask a colleague with the role operator or administrator.",
                     "担当者または管理者の権限を持つ方に依頼してください。",
                 ),
-                Why::NotFresh => {
-                    ("Confirm who you are, then repeat what you did.", "本人確認のあと、もう一度操作してください。")
-                }
+                Why::NotFresh => (
+                    "Confirm who you are, then repeat what you did.",
+                    "本人確認のあと、もう一度操作してください。",
+                ),
                 _ => ("Go back and correct it.", "前の画面に戻り、内容をご確認ください。"),
             },
             Trouble::Refused(_) => (

@@ -2,8 +2,8 @@
 
 use super::reply::{Reply, Trouble};
 use super::visit::Visit;
-use crate::access::Permission;
 use super::words::Both;
+use crate::access::Permission;
 
 /// The two methods that there are: one looks, the other changes something.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

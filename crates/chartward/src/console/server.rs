@@ -44,7 +44,12 @@ pub(crate) struct Serving {
 }
 
 /// Begins to serve. Everything that can fail at the start has failed or worked when this returns.
-pub(crate) fn serve(settings: Settings, hub: Hub, ledger: Arc<Ledger>) -> anyhow::Result<Serving> {
+pub(crate) fn serve(
+    settings: Settings,
+    hub: Hub,
+    access: Access,
+    ledger: Arc<Ledger>,
+) -> anyhow::Result<Serving> {
     let listen = settings.listen;
     let listener = TcpListener::bind(listen)
         .and_then(|listener| listener.set_nonblocking(true).map(|()| listener))

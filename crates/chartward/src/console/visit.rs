@@ -11,8 +11,8 @@ use super::form::Form;
 use super::layout::{self, Theme};
 use super::reply::{Reply, Trouble};
 use super::route::Route;
-use crate::access::{Permission, Session, Who};
 use super::words;
+use crate::access::{Permission, Session, Who};
 
 /// What every page works from.
 pub(crate) struct Visit<'a> {

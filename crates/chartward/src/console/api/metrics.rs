@@ -13,7 +13,12 @@ pub(super) const ROUTE: Route = Route::api(
     Verb::Get,
     "/metrics",
     Needs::May(Permission::Metrics),
-    Api { id: "getMetrics", summary: "Figures in the text format of Prometheus.", answer: "Metrics", query: &[] },
+    Api {
+        id: "getMetrics",
+        summary: "Figures in the text format of Prometheus.",
+        answer: "Metrics",
+        query: &[],
+    },
     show,
 );
 
@@ -47,18 +52,44 @@ fn show(visit: &Visit<'_>) -> Result<Reply, Trouble> {
     let shown = hub.shown();
     if let Some(promise) = &shown.promise {
         let one = |value: Option<f64>| value.map(|value| (String::new(), value));
-        text.gauge("rpo_seconds", "Age of the newest record in the newest proven snapshot.", one(promise.rpo_seconds));
-        text.gauge("rto_first_chart_seconds", "Until a chart was read, as drilled.", one(promise.rto_first_chart_seconds));
-        text.gauge("rto_full_seconds", "Until everything was back, as drilled.", one(promise.rto_full_seconds));
-        text.gauge("proven_timestamp_seconds", "When that drill ended.", promise.proven_at.map(|at| (String::new(), at.as_second())));
+        text.gauge(
+            "rpo_seconds",
+            "Age of the newest record in the newest proven snapshot.",
+            one(promise.rpo_seconds),
+        );
+        text.gauge(
+            "rto_first_chart_seconds",
+            "Until a chart was read, as drilled.",
+            one(promise.rto_first_chart_seconds),
+        );
+        text.gauge(
+            "rto_full_seconds",
+            "Until everything was back, as drilled.",
+            one(promise.rto_full_seconds),
+        );
+        text.gauge(
+            "proven_timestamp_seconds",
+            "When that drill ended.",
+            promise.proven_at.map(|at| (String::new(), at.as_second())),
+        );
         text.gauge("alarms", "What speaks against the promise.", [(String::new(), promise.alarms.len())]);
     }
     let incidents = hub.state.incident_counts()?;
-    text.gauge("incidents", "Incidents by status.", incidents.iter().map(|(status, count)| (label("status", &word(status)), count)));
+    text.gauge(
+        "incidents",
+        "Incidents by status.",
+        incidents.iter().map(|(status, count)| (label("status", &word(status)), count)),
+    );
     let countermeasures = hub.state.countermeasure_counts()?;
-    text.gauge("countermeasures", "Countermeasures by state.", countermeasures.iter().map(|(state, count)| (label("state", &word(state)), count)));
+    text.gauge(
+        "countermeasures",
+        "Countermeasures by state.",
+        countermeasures.iter().map(|(state, count)| (label("state", &word(state)), count)),
+    );
     let watchers: Vec<_> = shown.watchers.iter().take(WATCHERS_MAX).collect();
-    let each = |value: fn(&schema::WatcherHealth) -> u64| watchers.iter().map(move |it| (label("watcher", &it.name), value(it))).collect::<Vec<_>>();
+    let each = |value: fn(&schema::WatcherHealth) -> u64| {
+        watchers.iter().map(move |it| (label("watcher", &it.name), value(it))).collect::<Vec<_>>()
+    };
     text.gauge("watcher_ready", "1 while it watches.", each(|it| u64::from(it.state == WatcherState::Ready)));
     text.gauge("watcher_lines", "Lines taken in since the hub started.", each(|it| it.lines));
     text.gauge("watcher_garbage", "Lines that were not understood.", each(|it| it.garbage));

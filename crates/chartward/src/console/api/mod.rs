@@ -37,23 +37,118 @@ const fn api(id: &'static str, summary: &'static str, answer: &'static str, quer
 const LIMIT: Both = ("limit", "At most so many, 1 to 200; 50 without it.");
 
 pub(super) const ROUTES: &[Route] = &[
-    get("/api/v1/status", Permission::See, api("getStatus", "The promise: what would be lost, how soon charts would be read again, and the alarms.", "Status", &[]), status),
-    get("/api/v1/incidents", Permission::See, api("listIncidents", "Incidents, the latest finding first.", "Incidents", &[
-        ("status", "open, contained, closed or false_alarm."), ("severity", "At least so bad, 1 to 5."), ("before", "Go on below the incident of this number."), LIMIT,
-    ]), incidents).audited(),
-    get("/api/v1/incidents/{id}", Permission::See, api("getIncident", "One incident.", "Incident", &[]), incident).audited(),
-    post("/api/v1/incidents/{id}/close", Permission::MarkIncident, api("closeIncident", "Say that an incident is over.", "Incident", &[]), close),
-    post("/api/v1/incidents/{id}/false-alarm", Permission::MarkIncident, api("markFalseAlarm", "Say that an incident was none.", "Incident", &[]), false_alarm),
-    get("/api/v1/countermeasures", Permission::See, api("listCountermeasures", "Countermeasures, the newest first.", "Countermeasures", &[
-        ("state", "proposed, approved, applied, undone, expired, rejected, failed, never_touch or observe_only."), ("incident", "Those of this incident."), LIMIT,
-    ]), countermeasures),
-    post("/api/v1/countermeasures/{id}/approve", Permission::Approve, api("approve", "Approve a proposed countermeasure.", "Countermeasure", &[]), approve),
-    post("/api/v1/countermeasures/{id}/reject", Permission::Approve, api("reject", "Reject a proposed countermeasure.", "Countermeasure", &[]), reject),
-    post("/api/v1/countermeasures/{id}/undo", Permission::Undo, api("undo", "Take a countermeasure back.", "Countermeasure", &[]), undo),
-    get("/api/v1/watchers", Permission::See, api("listWatchers", "The watchers with their health and blind spots.", "Watchers", &[]), watchers),
-    post("/api/v1/watchers/{name}/restart", Permission::RestartWatcher, api("restartWatcher", "Restart a watcher.", "Done", &[]), restart),
-    post("/api/v1/jobs/{name}/run", Permission::RunJob, api("runJob", "Run a scheduled job now.", "Done", &[]), run_job),
-    get("/api/v1/findings", Permission::See, api("countFindings", "How many lines each watcher and detector gave on each day.", "FindingCounts", &[("days", "The last so many days, 1 to 90; 7 without it.")]), findings),
+    get(
+        "/api/v1/status",
+        Permission::See,
+        api(
+            "getStatus",
+            "The promise: what would be lost, how soon charts would be read again, and the alarms.",
+            "Status",
+            &[],
+        ),
+        status,
+    ),
+    get(
+        "/api/v1/incidents",
+        Permission::See,
+        api(
+            "listIncidents",
+            "Incidents, the latest finding first.",
+            "Incidents",
+            &[
+                ("status", "open, contained, closed or false_alarm."),
+                ("severity", "At least so bad, 1 to 5."),
+                ("before", "Go on below the incident of this number."),
+                LIMIT,
+            ],
+        ),
+        incidents,
+    )
+    .audited(),
+    get(
+        "/api/v1/incidents/{id}",
+        Permission::See,
+        api("getIncident", "One incident.", "Incident", &[]),
+        incident,
+    )
+    .audited(),
+    post(
+        "/api/v1/incidents/{id}/close",
+        Permission::MarkIncident,
+        api("closeIncident", "Say that an incident is over.", "Incident", &[]),
+        close,
+    ),
+    post(
+        "/api/v1/incidents/{id}/false-alarm",
+        Permission::MarkIncident,
+        api("markFalseAlarm", "Say that an incident was none.", "Incident", &[]),
+        false_alarm,
+    ),
+    get(
+        "/api/v1/countermeasures",
+        Permission::See,
+        api(
+            "listCountermeasures",
+            "Countermeasures, the newest first.",
+            "Countermeasures",
+            &[
+                (
+                    "state",
+                    "proposed, approved, applied, undone, expired, rejected, failed, never_touch or observe_only.",
+                ),
+                ("incident", "Those of this incident."),
+                LIMIT,
+            ],
+        ),
+        countermeasures,
+    ),
+    post(
+        "/api/v1/countermeasures/{id}/approve",
+        Permission::Approve,
+        api("approve", "Approve a proposed countermeasure.", "Countermeasure", &[]),
+        approve,
+    ),
+    post(
+        "/api/v1/countermeasures/{id}/reject",
+        Permission::Approve,
+        api("reject", "Reject a proposed countermeasure.", "Countermeasure", &[]),
+        reject,
+    ),
+    post(
+        "/api/v1/countermeasures/{id}/undo",
+        Permission::Undo,
+        api("undo", "Take a countermeasure back.", "Countermeasure", &[]),
+        undo,
+    ),
+    get(
+        "/api/v1/watchers",
+        Permission::See,
+        api("listWatchers", "The watchers with their health and blind spots.", "Watchers", &[]),
+        watchers,
+    ),
+    post(
+        "/api/v1/watchers/{name}/restart",
+        Permission::RestartWatcher,
+        api("restartWatcher", "Restart a watcher.", "Done", &[]),
+        restart,
+    ),
+    post(
+        "/api/v1/jobs/{name}/run",
+        Permission::RunJob,
+        api("runJob", "Run a scheduled job now.", "Done", &[]),
+        run_job,
+    ),
+    get(
+        "/api/v1/findings",
+        Permission::See,
+        api(
+            "countFindings",
+            "How many lines each watcher and detector gave on each day.",
+            "FindingCounts",
+            &[("days", "The last so many days, 1 to 90; 7 without it.")],
+        ),
+        findings,
+    ),
     Route::page("/api/openapi.json", ("OpenAPI", "OpenAPI"), Needs::Account, openapi_json),
     Route::page("/api", ("API", "API"), Needs::May(Permission::ApiDocs), docs),
     metrics::ROUTE,
@@ -73,12 +168,18 @@ fn list(name: &str, items: &impl Serialize) -> Result<Reply, Trouble> {
 fn status(visit: &Visit<'_>) -> Result<Reply, Trouble> {
     match visit.console.hub.shown().promise {
         Some(promise) => Reply::json(&promise),
-        None => Err(Trouble::Bad("The hub has just started and has not measured yet.", "ハブが起動したばかりで、まだ測定していません。")),
+        None => Err(Trouble::Bad(
+            "The hub has just started and has not measured yet.",
+            "ハブが起動したばかりで、まだ測定していません。",
+        )),
     }
 }
 
 fn incidents(visit: &Visit<'_>) -> Result<Reply, Trouble> {
-    list("incidents", &visit.console.hub.state.incidents(&pages::filter(visit), limit(visit), pages::before(visit))?)
+    list(
+        "incidents",
+        &visit.console.hub.state.incidents(&pages::filter(visit), limit(visit), pages::before(visit))?,
+    )
 }
 
 fn incident(visit: &Visit<'_>) -> Result<Reply, Trouble> {
@@ -139,11 +240,21 @@ fn run_job(visit: &Visit<'_>) -> Result<Reply, Trouble> {
 
 fn findings(visit: &Visit<'_>) -> Result<Reply, Trouble> {
     let days: i64 = visit.query.get("days").parse().unwrap_or(7).clamp(1, 90);
-    let from = (visit.now - jiff::SignedDuration::from_hours(24 * days)).to_zoned(jiff::tz::TimeZone::UTC).date();
-    let counts: Vec<_> = visit.console.hub.state.daily(from, COUNTS_MAX)?.iter().map(|it| json!({
-        "day": it.day, "class_uid": it.class_uid, "watcher": it.watcher, "detector": it.detector,
-        "severity_id": it.severity_id, "lines": it.lines,
-    })).collect();
+    let from =
+        (visit.now - jiff::SignedDuration::from_hours(24 * days)).to_zoned(jiff::tz::TimeZone::UTC).date();
+    let counts: Vec<_> = visit
+        .console
+        .hub
+        .state
+        .daily(from, COUNTS_MAX)?
+        .iter()
+        .map(|it| {
+            json!({
+                "day": it.day, "class_uid": it.class_uid, "watcher": it.watcher, "detector": it.detector,
+                "severity_id": it.severity_id, "lines": it.lines,
+            })
+        })
+        .collect();
     list("counts", &counts)
 }
 
@@ -157,7 +268,12 @@ fn docs(visit: &Visit<'_>) -> Result<Reply, Trouble> {
         "For programs: JSON over HTTPS, with a token in the header Authorization: Bearer cw_…",
         "プログラム向けの接続仕様です。HTTPSとJSONを使い、Authorization: Bearer cw_… ヘッダーにトークンを指定します。",
     ));
-    let heads = [visit.pick(("Method", "メソッド")), visit.pick(("Path", "パス")), visit.pick(("What it does", "内容（英語）")), visit.pick(("Needs", "必要な権限"))];
+    let heads = [
+        visit.pick(("Method", "メソッド")),
+        visit.pick(("Path", "パス")),
+        visit.pick(("What it does", "内容（英語）")),
+        visit.pick(("Needs", "必要な権限")),
+    ];
     let rows: Vec<_> = ROUTES.iter().filter_map(|route| match route.kind {
         Kind::Api(api) => Some((route, api)),
         Kind::Page => None,

@@ -3,8 +3,8 @@
 use jiff::Timestamp;
 use schema::{
     Act, Alarm, Attack, Chapter, Countermeasure, CountermeasureId, CountermeasureState, Entity, Finding,
-    FindingClass, Incident, IncidentId, IncidentStatus, Severity, SnapshotId, Status, Subject, SubjectRole, Tactic,
-    Unknown, WatcherClass, WatcherHealth, WatcherState,
+    FindingClass, Incident, IncidentId, IncidentStatus, Severity, SnapshotId, Status, Subject, SubjectRole,
+    Tactic, Unknown, WatcherClass, WatcherHealth, WatcherState,
 };
 use serde_json::{Map, Value, json};
 
@@ -40,10 +40,11 @@ pub(in crate::console) fn document() -> Value {
 }
 
 fn operation(route: &Route, api: Api) -> Value {
-    let in_path = route.path.split('/').filter_map(|part| part.strip_prefix('{')?.strip_suffix('}')).map(|name| {
-        let kind = if name == "id" { "integer" } else { "string" };
-        json!({"name": name, "in": "path", "required": true, "schema": {"type": kind}})
-    });
+    let in_path =
+        route.path.split('/').filter_map(|part| part.strip_prefix('{')?.strip_suffix('}')).map(|name| {
+            let kind = if name == "id" { "integer" } else { "string" };
+            json!({"name": name, "in": "path", "required": true, "schema": {"type": kind}})
+        });
     let in_query = api.query.iter().map(|(name, means)| {
         json!({"name": name, "in": "query", "required": false, "description": means, "schema": {"type": "string"}})
     });
@@ -83,7 +84,10 @@ fn schemas() -> Value {
         ("Countermeasure", countermeasure),
         ("Watchers", json!({"watchers": [watcher]})),
         ("Done", text),
-        ("FindingCounts", json!({"counts": [{"day": "2026-03-03", "class_uid": 2004, "watcher": "", "detector": "", "severity_id": 4, "lines": 1}]})),
+        (
+            "FindingCounts",
+            json!({"counts": [{"day": "2026-03-03", "class_uid": 2004, "watcher": "", "detector": "", "severity_id": 4, "lines": 1}]}),
+        ),
         ("Error", json!({"error": {"en": "", "ja": "", "next_en": "", "next_ja": ""}})),
     ];
     all.into_iter().map(|(name, example)| (name.to_owned(), shape(&example))).collect::<Map<_, _>>().into()
@@ -96,11 +100,14 @@ fn shape(value: &Value) -> Value {
         Value::Bool(_) => json!({"type": "boolean"}),
         Value::Number(number) if number.is_f64() => json!({"type": ["number", "null"]}),
         Value::Number(_) => json!({"type": "integer"}),
-        Value::String(text) if text.parse::<Timestamp>().is_ok() => json!({"type": "string", "format": "date-time"}),
+        Value::String(text) if text.parse::<Timestamp>().is_ok() => {
+            json!({"type": "string", "format": "date-time"})
+        }
         Value::String(_) => json!({"type": "string"}),
         Value::Array(items) => json!({"type": "array", "items": items.first().map_or(json!({}), shape)}),
         Value::Object(fields) => {
-            let properties: Map<_, _> = fields.iter().map(|(name, value)| (name.clone(), shape(value))).collect();
+            let properties: Map<_, _> =
+                fields.iter().map(|(name, value)| (name.clone(), shape(value))).collect();
             json!({"type": "object", "properties": properties})
         }
     }

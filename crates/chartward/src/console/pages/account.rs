@@ -32,18 +32,27 @@ fn show(visit: &Visit<'_>) -> Result<Reply, Trouble> {
 
 fn account(visit: &Visit<'_>, user: &str, has_totp: bool, left: u32, denied: Option<&Denied>) -> Markup {
     let lang = visit.lang;
-    let lead = lang.pick(format!("You are logged in as {user}."), format!("「{user}」でログインしています。"));
+    let lead =
+        lang.pick(format!("You are logged in as {user}."), format!("「{user}」でログインしています。"));
     let next = (has_totp && left < 4).then(|| {
         html! { a href="/account/totp" { (lang.pick("Make new recovery codes: few are left.", "回復コードが残りわずかです。新しいコードを作成してください。")) } }
     });
     let error = denied.map(|denied| denied.text(lang));
     let old = Field {
-        name: "old", label: lang.pick("Password until now", "現在のパスワード"), kind: "password",
-        autocomplete: "current-password", error, ..Field::default()
+        name: "old",
+        label: lang.pick("Password until now", "現在のパスワード"),
+        kind: "password",
+        autocomplete: "current-password",
+        error,
+        ..Field::default()
     };
     let new = Field {
-        name: "new", label: lang.pick("New password", "新しいパスワード"), kind: "password",
-        hint: lang.pick("At least 12 characters.", "12文字以上"), autocomplete: "new-password", ..Field::default()
+        name: "new",
+        label: lang.pick("New password", "新しいパスワード"),
+        kind: "password",
+        hint: lang.pick("At least 12 characters.", "12文字以上"),
+        autocomplete: "new-password",
+        ..Field::default()
     };
     html! {
         (layout::opening(visit.pick(ACCOUNT), &lead, next, lang))

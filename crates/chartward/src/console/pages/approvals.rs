@@ -21,7 +21,12 @@ pub(super) const ROUTES: &[Route] = &[
     Route::page("/approvals", ("Approvals", "承認"), Needs::May(Permission::See), show).in_nav(),
     Route::page("/countermeasures/{id}/approve", APPROVE, Needs::May(Permission::Approve), ask_approve),
     Route::form("/countermeasures/{id}/approve", APPROVE, Needs::May(Permission::Approve), approve),
-    Route::form("/countermeasures/{id}/reject", ("Reject", "対策の却下"), Needs::May(Permission::Approve), reject),
+    Route::form(
+        "/countermeasures/{id}/reject",
+        ("Reject", "対策の却下"),
+        Needs::May(Permission::Approve),
+        reject,
+    ),
     Route::page("/countermeasures/{id}/undo", UNDO, Needs::May(Permission::Undo), ask_undo),
     Route::form("/countermeasures/{id}/undo", UNDO, Needs::May(Permission::Undo), undo),
 ];
@@ -41,11 +46,13 @@ fn show(visit: &Visit<'_>) -> Result<Reply, Trouble> {
         0 => lang.pick("Nothing waits for approval.".to_owned(), "承認待ちの対策はありません。".to_owned()),
         n => lang.pick(format!("{n} wait for a decision."), format!("{n}件の対策が承認を待っています。")),
     };
-    let list = |id: &str, title: Both, all: &[Countermeasure], none: Both| html! {
-        section aria-labelledby=(id) {
-            h2 id=(id) { (visit.pick(title)) }
-            @if all.is_empty() { p { (visit.pick(none)) } }
-            @for it in all { (parts::countermeasure(visit, it, 3)) }
+    let list = |id: &str, title: Both, all: &[Countermeasure], none: Both| {
+        html! {
+            section aria-labelledby=(id) {
+                h2 id=(id) { (visit.pick(title)) }
+                @if all.is_empty() { p { (visit.pick(none)) } }
+                @for it in all { (parts::countermeasure(visit, it, 3)) }
+            }
         }
     };
     let content = html! {

@@ -2,8 +2,10 @@
 
 use jiff::{SignedDuration, Timestamp};
 use maud::{Markup, html};
-use prove::state::{IncidentFilter, CountermeasureFilter, Promise};
-use schema::{Alarm, Countermeasure, CountermeasureState, Incident, IncidentStatus, Status, WatcherHealth, WatcherState};
+use prove::state::{CountermeasureFilter, IncidentFilter, Promise};
+use schema::{
+    Alarm, Countermeasure, CountermeasureState, Incident, IncidentStatus, Status, WatcherHealth, WatcherState,
+};
 
 use crate::access::Permission;
 use crate::console::icon;
@@ -33,7 +35,10 @@ pub(super) struct View {
 fn show(visit: &Visit<'_>) -> Result<Reply, Trouble> {
     let hub = &visit.console.hub;
     let shown = hub.shown();
-    let going_on = IncidentFilter { statuses: vec![IncidentStatus::Open, IncidentStatus::Contained], ..IncidentFilter::default() };
+    let going_on = IncidentFilter {
+        statuses: vec![IncidentStatus::Open, IncidentStatus::Contained],
+        ..IncidentFilter::default()
+    };
     let view = View {
         promise: shown.promise,
         incidents: hub.state.incidents(&going_on, SHOWN_MAX, None)?,
@@ -46,7 +51,10 @@ fn show(visit: &Visit<'_>) -> Result<Reply, Trouble> {
 
 /// What waits for a person and still may be approved, the most urgent first.
 pub(super) fn waiting(visit: &Visit<'_>) -> Result<Vec<Countermeasure>, Trouble> {
-    let proposed = CountermeasureFilter { states: vec![CountermeasureState::Proposed], ..CountermeasureFilter::default() };
+    let proposed = CountermeasureFilter {
+        states: vec![CountermeasureState::Proposed],
+        ..CountermeasureFilter::default()
+    };
     let mut waiting = visit.console.hub.state.countermeasures(&proposed, 100, None)?;
     waiting.retain(|it| visit.now < it.deadline);
     waiting.sort_by_key(|it| it.deadline);
@@ -96,10 +104,12 @@ fn page(visit: &Visit<'_>, view: &View) -> Markup {
 fn sentence(visit: &Visit<'_>, promise: Option<&Status>) -> String {
     match promise {
         Some(promise) => prove::sentence(promise, visit.lang, &visit.console.settings.zone),
-        None => visit.pick((
-            "The hub has just started and is still measuring how things stand.",
-            "ハブが起動したばかりです。現在の状況を確認しています。",
-        )).to_owned(),
+        None => visit
+            .pick((
+                "The hub has just started and is still measuring how things stand.",
+                "ハブが起動したばかりです。現在の状況を確認しています。",
+            ))
+            .to_owned(),
     }
 }
 
@@ -146,14 +156,28 @@ fn history(visit: &Visit<'_>, history: &[Promise]) -> Markup {
     let loss = points(|promise| promise.rpo_seconds);
     let first = points(|promise| promise.rto_first_chart_seconds);
     let step = history.len().div_ceil(40).max(1);
-    let told = |value: Option<f64>| value.map_or_else(|| lang.pick("not proven", "未実証").to_owned(), |seconds| words::duration(seconds, lang));
+    let told = |value: Option<f64>| {
+        value.map_or_else(
+            || lang.pick("not proven", "未実証").to_owned(),
+            |seconds| words::duration(seconds, lang),
+        )
+    };
     let rows: Vec<Markup> = history.iter().rev().step_by(step).map(|promise| html! {
         th scope="row" { (visit.time(promise.at)) }
         td { (told(promise.rpo_seconds)) } td { (told(promise.rto_first_chart_seconds)) } td { (told(promise.rto_full_seconds)) }
         td.number { (promise.alarms) }
     }).collect();
-    let caption = lang.pick("The promise over the last 14 days, as measured by drills", "過去14日間の実証結果（復元訓練による測定）");
-    let heads = [lang.pick("When", "時刻"), lang.pick("Records lost (RPO)", "失われる記録（RPO）"), lang.pick("First chart (RTO)", "最初のカルテまで（RTO）"), lang.pick("Everything", "全体の復元"), lang.pick("Alarms", "警告数")];
+    let caption = lang.pick(
+        "The promise over the last 14 days, as measured by drills",
+        "過去14日間の実証結果（復元訓練による測定）",
+    );
+    let heads = [
+        lang.pick("When", "時刻"),
+        lang.pick("Records lost (RPO)", "失われる記録（RPO）"),
+        lang.pick("First chart (RTO)", "最初のカルテまで（RTO）"),
+        lang.pick("Everything", "全体の復元"),
+        lang.pick("Alarms", "警告数"),
+    ];
     html! {
         section aria-labelledby="history" {
             h2 #history { (lang.pick("How it was over the last 14 days", "過去14日間の推移")) }

@@ -5,7 +5,9 @@ use std::path::PathBuf;
 use jiff::Timestamp;
 use maud::{Markup, html};
 use prove::state::CountermeasureFilter;
-use schema::{Chapter, Countermeasure, CountermeasureState, Finding, Incident, IncidentId, IncidentStatus, Lang, Moment};
+use schema::{
+    Chapter, Countermeasure, CountermeasureState, Finding, Incident, IncidentId, IncidentStatus, Lang, Moment,
+};
 
 use crate::access::Permission;
 use crate::console::layout;
@@ -22,7 +24,8 @@ pub(super) const ROUTES: &[Route] = &[
     Route::page("/incidents/{id}", INCIDENT, Needs::May(Permission::See), show).audited(),
     Route::page("/incidents/{id}/mark", INCIDENT, Needs::May(Permission::MarkIncident), ask_mark),
     Route::form("/incidents/{id}/mark", INCIDENT, Needs::May(Permission::MarkIncident), mark),
-    Route::page("/incidents/{id}/report", ("Report", "報告書"), Needs::May(Permission::Report), report).audited(),
+    Route::page("/incidents/{id}/report", ("Report", "報告書"), Needs::May(Permission::Report), report)
+        .audited(),
 ];
 
 const MOMENTS_MAX: u32 = 1_000;
@@ -56,7 +59,10 @@ fn find(visit: &Visit<'_>) -> Result<Incident, Trouble> {
 
 fn page(visit: &Visit<'_>, view: &View) -> Markup {
     let (lang, incident) = (visit.lang, &view.incident);
-    let waits = view.countermeasures.iter().find(|it| it.state == CountermeasureState::Proposed && visit.now < it.deadline);
+    let waits = view
+        .countermeasures
+        .iter()
+        .find(|it| it.state == CountermeasureState::Proposed && visit.now < it.deadline);
     html! {
         p.soft { a href="/incidents" { (lang.pick("Incidents", "インシデント一覧")) } " / " (incident.id) }
         h1 { (lang.pick(&incident.title, &incident.title_ja)) }
@@ -139,7 +145,9 @@ fn strip(visit: &Visit<'_>, story: &[Chapter]) -> Markup {
     let seconds = (to.as_millisecond() - from.as_millisecond()).max(1) as f64;
     let x = |at: Timestamp| 200.0 + (at.as_millisecond() - from.as_millisecond()) as f64 / seconds * 500.0;
     let height = story.len() * ROW + 24;
-    let clock = |at: Timestamp| at.to_zoned(visit.console.settings.zone.clone()).strftime("%m-%d %H:%M:%S").to_string();
+    let clock = |at: Timestamp| {
+        at.to_zoned(visit.console.settings.zone.clone()).strftime("%m-%d %H:%M:%S").to_string()
+    };
     html! {
         svg.plot viewBox={ "0 0 720 " (height) } role="img" aria-label=(visit.pick(("When each part went on; the list below says the same", "各段階の時間帯（下の一覧と同じ内容です）"))) {
             @for (row, chapter) in story.iter().enumerate() {
@@ -157,8 +165,15 @@ fn strip(visit: &Visit<'_>, story: &[Chapter]) -> Markup {
 /// What was found and what was done, in the order of time.
 fn timeline(visit: &Visit<'_>, view: &View) -> Markup {
     let lang = visit.lang;
-    let found = view.incident.story.iter().map(|it| (it.first_at, "found", lang.pick("found", "検知"), lang.pick(&it.en, &it.ja)));
-    let done = view.moments.iter().map(|it| (it.at, "person", visit.pick(words::stage(it.stage)), lang.pick(&it.en, &it.ja)));
+    let found = view
+        .incident
+        .story
+        .iter()
+        .map(|it| (it.first_at, "found", lang.pick("found", "検知"), lang.pick(&it.en, &it.ja)));
+    let done = view
+        .moments
+        .iter()
+        .map(|it| (it.at, "person", visit.pick(words::stage(it.stage)), lang.pick(&it.en, &it.ja)));
     let mut all: Vec<_> = found.chain(done).collect();
     all.sort_by_key(|(at, ..)| *at);
     html! {
@@ -173,7 +188,12 @@ fn timeline(visit: &Visit<'_>, view: &View) -> Markup {
 
 fn subjects(visit: &Visit<'_>, incident: &Incident) -> Markup {
     let lang = visit.lang;
-    let heads = [lang.pick("Who or what", "名称"), lang.pick("Kind", "種類"), lang.pick("Part", "役割"), lang.pick("Findings", "検知数")];
+    let heads = [
+        lang.pick("Who or what", "名称"),
+        lang.pick("Kind", "種類"),
+        lang.pick("Part", "役割"),
+        lang.pick("Findings", "検知数"),
+    ];
     let rows: Vec<Markup> = incident.subjects.iter().map(|(subject, count)| {
         let (kind, name) = words::entity(&subject.entity, lang);
         html! { th scope="row" { (name) } td { (kind) } td { (visit.pick(words::role_in_incident(subject.role))) } td.number { (words::count(*count)) } }
@@ -243,16 +263,23 @@ fn ask_mark(visit: &Visit<'_>) -> Result<Reply, Trouble> {
     let to = visit.query.get("to");
     let (lead, submit): (Both, Both) = match wanted(to)? {
         IncidentStatus::Closed => (
-            ("The incident ends. Countermeasures that are in force stay so until they are taken back. New findings of the same kind begin a new incident.",
-             "インシデントを終了します。有効な対策は、取り消すまで続きます。同じ種類の検知があれば、新しいインシデントになります。"),
+            (
+                "The incident ends. Countermeasures that are in force stay so until they are taken back. New findings of the same kind begin a new incident.",
+                "インシデントを終了します。有効な対策は、取り消すまで続きます。同じ種類の検知があれば、新しいインシデントになります。",
+            ),
             ("Close it", "終了にする"),
         ),
         IncidentStatus::FalseAlarm => (
-            ("You say that this was no attack. That is written into the ledger with your name. Countermeasures that are in force stay so until they are taken back.",
-             "攻撃ではなかったと判断します。この判断はお名前とともに台帳へ記録されます。有効な対策は、取り消すまで続きます。"),
+            (
+                "You say that this was no attack. That is written into the ledger with your name. Countermeasures that are in force stay so until they are taken back.",
+                "攻撃ではなかったと判断します。この判断はお名前とともに台帳へ記録されます。有効な対策は、取り消すまで続きます。",
+            ),
             ("It was a false alarm", "誤報とする"),
         ),
-        _ => (("The incident counts as going on again.", "インシデントを再び進行中に戻します。"), ("Open it again", "再び進行中にする")),
+        _ => (
+            ("The incident counts as going on again.", "インシデントを再び進行中に戻します。"),
+            ("Open it again", "再び進行中にする"),
+        ),
     };
     let content = html! {
         (layout::opening(visit.pick(submit), visit.pick(lead), None, visit.lang))
@@ -278,12 +305,19 @@ fn mark(visit: &Visit<'_>) -> Result<Reply, Trouble> {
 
 /// Where the hub puts the report of an incident: `reports/INC-0001/report.ja.html` below the state folder.
 fn report_path(visit: &Visit<'_>, id: IncidentId) -> PathBuf {
-    visit.console.settings.state_dir.join("reports").join(id.to_string()).join(format!("report.{}.html", visit.lang.tag()))
+    visit
+        .console
+        .settings
+        .state_dir
+        .join("reports")
+        .join(id.to_string())
+        .join(format!("report.{}.html", visit.lang.tag()))
 }
 
 /// The report as it was written: a page that needs nothing but its own style.
 fn report(visit: &Visit<'_>) -> Result<Reply, Trouble> {
     let page = std::fs::read(report_path(visit, find(visit)?.id)).map_err(|_| Trouble::NotFound)?;
-    let policy = "default-src 'none'; style-src 'unsafe-inline'; img-src data:; frame-ancestors 'none'; sandbox";
+    let policy =
+        "default-src 'none'; style-src 'unsafe-inline'; img-src data:; frame-ancestors 'none'; sandbox";
     Ok(Reply::text("text/html; charset=utf-8", page).with("content-security-policy", policy))
 }

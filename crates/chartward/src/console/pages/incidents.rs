@@ -13,7 +13,9 @@ use crate::console::visit::Visit;
 use crate::console::words;
 
 pub(super) const ROUTES: &[Route] =
-    &[Route::page("/incidents", ("Incidents", "インシデント"), Needs::May(Permission::See), show).in_nav().audited()];
+    &[Route::page("/incidents", ("Incidents", "インシデント"), Needs::May(Permission::See), show)
+        .in_nav()
+        .audited()];
 
 const PAGE: u32 = 25;
 
@@ -49,23 +51,37 @@ fn show(visit: &Visit<'_>) -> Result<Reply, Trouble> {
 
 fn page(visit: &Visit<'_>, view: &View) -> Markup {
     let lang = visit.lang;
-    let open = view.counts.iter().find(|(status, _)| *status == IncidentStatus::Open).map_or(0, |(_, count)| *count);
+    let open =
+        view.counts.iter().find(|(status, _)| *status == IncidentStatus::Open).map_or(0, |(_, count)| *count);
     let lead = match open {
         0 => lang.pick("No incident is open.".to_owned(), "進行中のインシデントはありません。".to_owned()),
-        n => lang.pick(format!("{} open.", words::count(n)), format!("進行中のインシデントが{}件あります。", words::count(n))),
+        n => lang.pick(
+            format!("{} open.", words::count(n)),
+            format!("進行中のインシデントが{}件あります。", words::count(n)),
+        ),
     };
     let heads = [
-        lang.pick("Number", "番号"), lang.pick("What happened", "内容"), lang.pick("Severity", "重要度"),
-        lang.pick("Status", "状態"), lang.pick("Findings", "検知数"), lang.pick("Latest", "最新の検知"),
+        lang.pick("Number", "番号"),
+        lang.pick("What happened", "内容"),
+        lang.pick("Severity", "重要度"),
+        lang.pick("Status", "状態"),
+        lang.pick("Findings", "検知数"),
+        lang.pick("Latest", "最新の検知"),
     ];
-    let rows: Vec<Markup> = view.incidents.iter().map(|incident| html! {
-        th scope="row" { a href={ "/incidents/" (incident.id.0) } { (incident.id) } }
-        td { (lang.pick(&incident.title, &incident.title_ja)) }
-        td { (parts::severity(incident.severity_id, lang)) }
-        td { (parts::incident_status(incident.status, lang)) }
-        td.number { (words::count(incident.findings)) }
-        td { (visit.time(incident.last_at)) }
-    }).collect();
+    let rows: Vec<Markup> = view
+        .incidents
+        .iter()
+        .map(|incident| {
+            html! {
+                th scope="row" { a href={ "/incidents/" (incident.id.0) } { (incident.id) } }
+                td { (lang.pick(&incident.title, &incident.title_ja)) }
+                td { (parts::severity(incident.severity_id, lang)) }
+                td { (parts::incident_status(incident.status, lang)) }
+                td.number { (words::count(incident.findings)) }
+                td { (visit.time(incident.last_at)) }
+            }
+        })
+        .collect();
     html! {
         (layout::opening(visit.pick(visit.route.title), &lead, None, lang))
         (choose(visit))
@@ -81,8 +97,10 @@ fn choose(visit: &Visit<'_>) -> Markup {
     let lang = visit.lang;
     let chosen = visit.query.get("status");
     let statuses = [
-        ("open", IncidentStatus::Open), ("contained", IncidentStatus::Contained),
-        ("closed", IncidentStatus::Closed), ("false_alarm", IncidentStatus::FalseAlarm),
+        ("open", IncidentStatus::Open),
+        ("contained", IncidentStatus::Contained),
+        ("closed", IncidentStatus::Closed),
+        ("false_alarm", IncidentStatus::FalseAlarm),
     ];
     html! {
         nav aria-label=(lang.pick("Which incidents", "表示するインシデント")) {

@@ -92,7 +92,10 @@ fn audit(visit: &Visit<'_>) -> Result<Reply, Trouble> {
     let mut lines = newest(visit.console.ledger.path())?;
     lines.retain(|line| line.kind() == "access");
     lines.truncate(SHOWN_MAX);
-    let lead = lang.pick("Who logged in, looked and changed something, and who was not let.", "ログイン・閲覧・変更と、拒否された操作の記録です。");
+    let lead = lang.pick(
+        "Who logged in, looked and changed something, and who was not let.",
+        "ログイン・閲覧・変更と、拒否された操作の記録です。",
+    );
     Ok(visit.show(html! {
         (layout::opening(visit.pick(AUDIT), lead, None, lang))
         (table(visit, &lines, lang.pick("The newest entries, latest first", "最新の記録（新しい順）")))
@@ -100,13 +103,23 @@ fn audit(visit: &Visit<'_>) -> Result<Reply, Trouble> {
 }
 
 fn table(visit: &Visit<'_>, lines: &[Line], caption: &str) -> Markup {
-    let heads = [visit.pick(("No.", "番号")), visit.pick(("When", "時刻")), visit.pick(("What", "内容")), visit.pick(("Details", "詳細"))];
-    let rows: Vec<Markup> = lines.iter().map(|line| html! {
-        th scope="row" { (line.seq) }
-        td { (visit.time(line.at)) }
-        td { (visit.lang.pick(line.kind().replace('_', " "), kind_ja(line.kind()).to_owned())) }
-        td { span.mono { (details(&line.fact)) } }
-    }).collect();
+    let heads = [
+        visit.pick(("No.", "番号")),
+        visit.pick(("When", "時刻")),
+        visit.pick(("What", "内容")),
+        visit.pick(("Details", "詳細")),
+    ];
+    let rows: Vec<Markup> = lines
+        .iter()
+        .map(|line| {
+            html! {
+                th scope="row" { (line.seq) }
+                td { (visit.time(line.at)) }
+                td { (visit.lang.pick(line.kind().replace('_', " "), kind_ja(line.kind()).to_owned())) }
+                td { span.mono { (details(&line.fact)) } }
+            }
+        })
+        .collect();
     if rows.is_empty() {
         return html! { p { (visit.pick(("Nothing yet.", "まだ記録がありません。"))) } };
     }
@@ -168,10 +181,12 @@ fn verify(visit: &Visit<'_>) -> Result<Reply, Trouble> {
 }
 
 fn export(visit: &Visit<'_>) -> Result<Reply, Trouble> {
-    let folder = tempfile::tempdir_in(&visit.console.settings.state_dir).map_err(|cause| Trouble::Broken(cause.into()))?;
+    let folder = tempfile::tempdir_in(&visit.console.settings.state_dir)
+        .map_err(|cause| Trouble::Broken(cause.into()))?;
     let copy = folder.path().join("ledger.jsonl");
     visit.console.ledger.export(&copy, visit.now)?;
     let body = std::fs::read(&copy).map_err(|cause| Trouble::Broken(cause.into()))?;
     let name = visit.now.strftime("ledger-%Y%m%dT%H%M%SZ.jsonl");
-    Ok(Reply::text("application/jsonl", body).with("content-disposition", format!("attachment; filename=\"{name}\"")))
+    Ok(Reply::text("application/jsonl", body)
+        .with("content-disposition", format!("attachment; filename=\"{name}\"")))
 }

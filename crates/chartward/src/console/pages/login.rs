@@ -29,7 +29,14 @@ pub(super) const ROUTES: &[Route] = &[
 ];
 
 const NAME: Field<'_> = Field {
-    name: "name", label: "", hint: "", kind: "text", autocomplete: "username", value: "", error: None, optional: false,
+    name: "name",
+    label: "",
+    hint: "",
+    kind: "text",
+    autocomplete: "username",
+    value: "",
+    error: None,
+    optional: false,
 };
 
 fn name<'a>(visit: &'a Visit<'_>) -> Field<'a> {
@@ -66,11 +73,24 @@ fn one_time<'a>(visit: &Visit<'_>) -> Field<'a> {
 
 fn invitation<'a>(visit: &'a Visit<'_>, hint: Both) -> Field<'a> {
     let label = visit.pick(("Set-up code", "設定コード"));
-    Field { name: "code", label, hint: visit.pick(hint), autocomplete: "off", value: visit.form.get("code"), ..NAME }
+    Field {
+        name: "code",
+        label,
+        hint: visit.pick(hint),
+        autocomplete: "off",
+        value: visit.form.get("code"),
+        ..NAME
+    }
 }
 
 /// The page of one form, with what was wrong with the last try.
-fn form(visit: &Visit<'_>, lead: Both, fields: &[Field<'_>], submit: Both, denied: Option<&Denied>) -> Markup {
+fn form(
+    visit: &Visit<'_>,
+    lead: Both,
+    fields: &[Field<'_>],
+    submit: Both,
+    denied: Option<&Denied>,
+) -> Markup {
     let title = visit.pick(visit.route.title);
     html! {
         div.narrow {
@@ -89,7 +109,11 @@ fn form(visit: &Visit<'_>, lead: Both, fields: &[Field<'_>], submit: Both, denie
 }
 
 /// Lets in, or shows the form again with what was wrong.
-fn entered(visit: &Visit<'_>, tried: Result<LoggedIn, Denied>, shown: impl FnOnce(&Denied) -> Markup) -> Result<Reply, Trouble> {
+fn entered(
+    visit: &Visit<'_>,
+    tried: Result<LoggedIn, Denied>,
+    shown: impl FnOnce(&Denied) -> Markup,
+) -> Result<Reply, Trouble> {
     match tried {
         Ok(entered) => {
             let to = if entered.session.must_set_up_totp { "/account/totp" } else { visit.next() };
@@ -109,7 +133,13 @@ fn first_run(visit: &Visit<'_>, denied: Option<&Denied>) -> Markup {
         "最初の管理者を登録します。設定コードは chartward up の出力に表示されています。",
     );
     let code = invitation(visit, ("It works once and for one day.", "1回限り、1日間有効です。"));
-    form(visit, lead, &[code, name(visit), new_password(visit)], ("Make the administrator", "管理者を登録"), denied)
+    form(
+        visit,
+        lead,
+        &[code, name(visit), new_password(visit)],
+        ("Make the administrator", "管理者を登録"),
+        denied,
+    )
 }
 
 fn show_first_run(visit: &Visit<'_>) -> Result<Reply, Trouble> {
@@ -126,9 +156,18 @@ fn set_up(visit: &Visit<'_>) -> Result<Reply, Trouble> {
 }
 
 fn invited(visit: &Visit<'_>, denied: Option<&Denied>) -> Markup {
-    let lead = ("Enter the code that an administrator gave you.", "管理者から受け取った設定コードを入力してください。");
+    let lead = (
+        "Enter the code that an administrator gave you.",
+        "管理者から受け取った設定コードを入力してください。",
+    );
     let code = invitation(visit, ("", ""));
-    form(visit, lead, &[code, name(visit), new_password(visit)], ("Save the password", "パスワードを保存"), denied)
+    form(
+        visit,
+        lead,
+        &[code, name(visit), new_password(visit)],
+        ("Save the password", "パスワードを保存"),
+        denied,
+    )
 }
 
 fn show_invited(visit: &Visit<'_>) -> Result<Reply, Trouble> {

@@ -39,13 +39,23 @@ fn show(visit: &Visit<'_>) -> Result<Reply, Trouble> {
 fn page(visit: &Visit<'_>, once: Option<(Both, &str)>) -> Result<Markup, Trouble> {
     let lang = visit.lang;
     let who = visit.who()?;
-    let lead = lang.pick("Who may log in, and which programs may ask.", "ログインできる方と、接続を許可したプログラムの一覧です。");
+    let lead = lang.pick(
+        "Who may log in, and which programs may ask.",
+        "ログインできる方と、接続を許可したプログラムの一覧です。",
+    );
     let accounts = match visit.may(Permission::Users) {
         true => accounts(visit, &visit.console.access.users(who, visit.now)?),
         false => html! {},
     };
     let tokens = visit.console.access.tokens(who)?;
-    let heads = [lang.pick("Name", "名前"), lang.pick("Role", "権限"), lang.pick("Made by", "発行者"), lang.pick("Ends", "有効期限"), lang.pick("Last used", "最終使用"), lang.pick("Do", "操作")];
+    let heads = [
+        lang.pick("Name", "名前"),
+        lang.pick("Role", "権限"),
+        lang.pick("Made by", "発行者"),
+        lang.pick("Ends", "有効期限"),
+        lang.pick("Last used", "最終使用"),
+        lang.pick("Do", "操作"),
+    ];
     let rows: Vec<Markup> = tokens.iter().filter(|token| token.revoked_at.is_none()).map(|token| html! {
         th scope="row" { (token.name) } td { (token.role.name()) } td { (token.created_by) }
         td { @if let Some(at) = token.expires_at { (visit.time(at)) } }
@@ -57,7 +67,13 @@ fn page(visit: &Visit<'_>, once: Option<(Both, &str)>) -> Result<Markup, Trouble
             }
         }
     }).collect();
-    let name = Field { name: "token-name", label: lang.pick("What is it for?", "用途"), kind: "text", autocomplete: "off", ..Field::default() };
+    let name = Field {
+        name: "token-name",
+        label: lang.pick("What is it for?", "用途"),
+        kind: "text",
+        autocomplete: "off",
+        ..Field::default()
+    };
     Ok(html! {
         (layout::opening(visit.pick(PEOPLE), lead, None, lang))
         @if let Some((what, text)) = once {
@@ -89,30 +105,48 @@ fn roles(visit: &Visit<'_>, id: &str) -> Markup {
 
 fn accounts(visit: &Visit<'_>, all: &[Account]) -> Markup {
     let lang = visit.lang;
-    let heads = [lang.pick("Name", "ユーザー名"), lang.pick("Role", "権限"), lang.pick("State", "状態"), lang.pick("Do", "操作")];
+    let heads = [
+        lang.pick("Name", "ユーザー名"),
+        lang.pick("Role", "権限"),
+        lang.pick("State", "状態"),
+        lang.pick("Do", "操作"),
+    ];
     let state = |it: &Account| match () {
         () if it.disabled_at.is_some() => lang.pick("disabled", "無効"),
         () if it.invited => lang.pick("invited", "招待中"),
         () if it.must_set_up_totp() => lang.pick("has no one-time codes yet", "確認コード未設定"),
         () => lang.pick("in use", "有効"),
     };
-    let button = |it: &Account, does: &str, word: Both| html! {
-        form method="post" action="/people/change" {
-            (visit.csrf()) input type="hidden" name="user" value=(it.name);
-            button.quiet type="submit" name="do" value=(does) { (visit.pick(word)) span.hidden { " " (it.name) } }
-        }
-    };
-    let rows: Vec<Markup> = all.iter().map(|it| html! {
-        th scope="row" { (it.name) } td { (visit.pick(role(it.role))) } td { (state(it)) }
-        td {
-            @if it.disabled_at.is_some() { (button(it, "enable", ("Enable", "有効にする"))) }
-            @else {
-                (button(it, "reset", ("New set-up code", "設定コードを再発行")))
-                (button(it, "disable", ("Disable", "無効にする")))
+    let button = |it: &Account, does: &str, word: Both| {
+        html! {
+            form method="post" action="/people/change" {
+                (visit.csrf()) input type="hidden" name="user" value=(it.name);
+                button.quiet type="submit" name="do" value=(does) { (visit.pick(word)) span.hidden { " " (it.name) } }
             }
         }
-    }).collect();
-    let name = Field { name: "new-name", label: lang.pick("User name", "ユーザー名"), kind: "text", autocomplete: "off", ..Field::default() };
+    };
+    let rows: Vec<Markup> = all
+        .iter()
+        .map(|it| {
+            html! {
+                th scope="row" { (it.name) } td { (visit.pick(role(it.role))) } td { (state(it)) }
+                td {
+                    @if it.disabled_at.is_some() { (button(it, "enable", ("Enable", "有効にする"))) }
+                    @else {
+                        (button(it, "reset", ("New set-up code", "設定コードを再発行")))
+                        (button(it, "disable", ("Disable", "無効にする")))
+                    }
+                }
+            }
+        })
+        .collect();
+    let name = Field {
+        name: "new-name",
+        label: lang.pick("User name", "ユーザー名"),
+        kind: "text",
+        autocomplete: "off",
+        ..Field::default()
+    };
     html! {
         section aria-labelledby="accounts" {
             h2 #accounts { (lang.pick("Accounts", "アカウント")) }
@@ -127,14 +161,19 @@ fn accounts(visit: &Visit<'_>, all: &[Account]) -> Markup {
 }
 
 fn wanted_role(visit: &Visit<'_>) -> Result<Role, Trouble> {
-    Role::named(visit.form.get("role")).ok_or(Trouble::Bad("There is no such role.", "その権限はありません。"))
+    Role::named(visit.form.get("role"))
+        .ok_or(Trouble::Bad("There is no such role.", "その権限はありません。"))
 }
 
-const CODE: Both = ("Give this set-up code to its owner, with the name. It is typed in at /invited.", "この設定コードをユーザー名とともに本人へ渡してください。/invited で入力します。");
+const CODE: Both = (
+    "Give this set-up code to its owner, with the name. It is typed in at /invited.",
+    "この設定コードをユーザー名とともに本人へ渡してください。/invited で入力します。",
+);
 
 fn add(visit: &Visit<'_>) -> Result<Reply, Trouble> {
     let role = wanted_role(visit)?;
-    let code = visit.console.access.add_user(visit.who()?, visit.form.get("new-name"), role, Lang::Ja, visit.now)?;
+    let code =
+        visit.console.access.add_user(visit.who()?, visit.form.get("new-name"), role, Lang::Ja, visit.now)?;
     Ok(visit.show(page(visit, Some((CODE, code.code.text())))?))
 }
 
@@ -153,9 +192,13 @@ fn change(visit: &Visit<'_>) -> Result<Reply, Trouble> {
 }
 
 fn make_token(visit: &Visit<'_>) -> Result<Reply, Trouble> {
-    let (name, role, lasts) = (visit.form.get("token-name"), wanted_role(visit)?, SignedDuration::from_hours(90 * 24));
+    let (name, role, lasts) =
+        (visit.form.get("token-name"), wanted_role(visit)?, SignedDuration::from_hours(90 * 24));
     let made = visit.console.access.make_token(visit.who()?, name, role, lasts, visit.now)?;
-    let what = ("The token: put it where the program keeps its secrets.", "発行したトークンです。プログラムの秘密情報として保管してください。");
+    let what = (
+        "The token: put it where the program keeps its secrets.",
+        "発行したトークンです。プログラムの秘密情報として保管してください。",
+    );
     Ok(visit.show(page(visit, Some((what, made.text.text())))?))
 }
 

@@ -34,7 +34,8 @@ struct Job {
 
 fn show(visit: &Visit<'_>) -> Result<Reply, Trouble> {
     let state = &visit.console.hub.state;
-    let (last, runs, drills) = (state.last_runs()?, state.job_runs(None, RUNS_LOOKED_AT)?, state.drills(DRILLS_SHOWN)?);
+    let (last, runs, drills) =
+        (state.last_runs()?, state.job_runs(None, RUNS_LOOKED_AT)?, state.drills(DRILLS_SHOWN)?);
     let newest = state.newest_proof()?;
     let job = |name: &str, runs_when: &str| Job {
         name: name.to_owned(),
@@ -44,7 +45,8 @@ fn show(visit: &Visit<'_>) -> Result<Reply, Trouble> {
     };
     let protects = &visit.console.settings.shows.protects;
     let named: Vec<&str> = protects.iter().flat_map(|it| &it.jobs).map(|(name, _)| name.as_str()).collect();
-    let others: Vec<Job> = last.iter().filter(|run| !named.contains(&run.name.as_str())).map(|run| job(&run.name, "")).collect();
+    let others: Vec<Job> =
+        last.iter().filter(|run| !named.contains(&run.name.as_str())).map(|run| job(&run.name, "")).collect();
     let content = html! {
         (opening(visit, newest.as_ref()))
         @for it in protects {
@@ -74,11 +76,22 @@ fn opening(visit: &Visit<'_>, newest: Option<&Proof>) -> Markup {
         Some(proof) => {
             let ago = words::from_now(proof.proven_at, visit.now, lang);
             lang.pick(
-                format!("The last backup that was restored and read completely was proven {ago}: {} patients.", words::count(proof.patients)),
-                format!("最後に復元を実証したのは{ago}です（患者{}人分を読み出して確認）。", words::count(proof.patients)),
+                format!(
+                    "The last backup that was restored and read completely was proven {ago}: {} patients.",
+                    words::count(proof.patients)
+                ),
+                format!(
+                    "最後に復元を実証したのは{ago}です（患者{}人分を読み出して確認）。",
+                    words::count(proof.patients)
+                ),
             )
         }
-        None => lang.pick("No backup has been proven by restoring it yet.", "復元を実証したバックアップはまだありません。").to_owned(),
+        None => lang
+            .pick(
+                "No backup has been proven by restoring it yet.",
+                "復元を実証したバックアップはまだありません。",
+            )
+            .to_owned(),
     };
     let next = newest.is_none().then(|| html! { (lang.pick("run a backup, then a drill (a restore to test it).", "バックアップを実行し、続けて復元訓練を実行してください。")) });
     layout::opening(visit.pick(PROTECTED), &lead, next, lang)
@@ -106,8 +119,12 @@ fn kind(kind: JobKind) -> Both {
 
 fn jobs(visit: &Visit<'_>, caption: &str, jobs: &[Job]) -> Markup {
     let heads = [
-        visit.pick(("Job", "処理")), visit.pick(("Runs", "予定")), visit.pick(("Last run", "前回の実行")),
-        visit.pick(("Outcome", "結果")), visit.pick(("Missed lately", "最近の未実行")), visit.pick(("Do", "操作")),
+        visit.pick(("Job", "処理")),
+        visit.pick(("Runs", "予定")),
+        visit.pick(("Last run", "前回の実行")),
+        visit.pick(("Outcome", "結果")),
+        visit.pick(("Missed lately", "最近の未実行")),
+        visit.pick(("Do", "操作")),
     ];
     let rows: Vec<Markup> = jobs.iter().map(|job| html! {
         th scope="row" { (job.name) @if let Some(run) = &job.last { " " span.soft { (visit.pick(kind(run.kind))) } } }
@@ -130,10 +147,17 @@ fn jobs(visit: &Visit<'_>, caption: &str, jobs: &[Job]) -> Markup {
 fn drilled(visit: &Visit<'_>, drills: &[Proof]) -> Markup {
     let lang = visit.lang;
     let heads = [
-        lang.pick("When", "実施時刻"), lang.pick("Outcome", "結果"), lang.pick("Backup of", "バックアップ時刻"), lang.pick("Patients", "患者数"),
-        lang.pick("Records lost (RPO)", "失われる記録（RPO）"), lang.pick("First chart (RTO)", "最初のカルテまで（RTO）"), lang.pick("Everything", "全体の復元"),
+        lang.pick("When", "実施時刻"),
+        lang.pick("Outcome", "結果"),
+        lang.pick("Backup of", "バックアップ時刻"),
+        lang.pick("Patients", "患者数"),
+        lang.pick("Records lost (RPO)", "失われる記録（RPO）"),
+        lang.pick("First chart (RTO)", "最初のカルテまで（RTO）"),
+        lang.pick("Everything", "全体の復元"),
     ];
-    let told = |seconds: Option<f64>| seconds.map_or_else(|| lang.pick("not known", "不明").to_owned(), |s| words::duration(s, lang));
+    let told = |seconds: Option<f64>| {
+        seconds.map_or_else(|| lang.pick("not known", "不明").to_owned(), |s| words::duration(s, lang))
+    };
     let rows: Vec<Markup> = drills.iter().map(|proof| {
         let sign = if proof.passed { (icon::CHECK, Tone::Good) } else { (icon::CROSS, Tone::Bad) };
         let word = if proof.passed { lang.pick("passed", "合格") } else { lang.pick("failed", "不合格") };

@@ -31,8 +31,14 @@ fn show(visit: &Visit<'_>) -> Result<Reply, Trouble> {
     let state = &visit.console.hub.state;
     let (armed, notices) = (state.armed()?, state.notices(None, NOTICES_LOOKED_AT)?);
     let lead = match armed.len() {
-        0 => lang.pick("Chartward only observes: it proposes and a person decides.".to_owned(), "現在は観察のみの設定です。対策は提案だけを行い、実施は人が判断します。".to_owned()),
-        n => lang.pick(format!("{n} actions are armed: those Chartward may take by itself."), format!("{n}件の自動対策が有効です。該当する対策は自動で実施されることがあります。")),
+        0 => lang.pick(
+            "Chartward only observes: it proposes and a person decides.".to_owned(),
+            "現在は観察のみの設定です。対策は提案だけを行い、実施は人が判断します。".to_owned(),
+        ),
+        n => lang.pick(
+            format!("{n} actions are armed: those Chartward may take by itself."),
+            format!("{n}件の自動対策が有効です。該当する対策は自動で実施されることがあります。"),
+        ),
     };
     let shows = &visit.console.settings.shows;
     Ok(visit.show(html! {
@@ -73,7 +79,11 @@ fn matrix(visit: &Visit<'_>, armed: &[Arming]) -> Markup {
     heads.extend(WatcherClass::ALL.map(class_name));
     let cell = |kind: ActKind, class: WatcherClass| {
         let is_armed = armed.iter().any(|it| it.kind == kind && it.class == class);
-        let (sign, word) = if is_armed { ((icon::CHECK, Tone::Warn), ("armed", "有効")) } else { ((icon::DASH, Tone::Calm), ("observe only", "観察のみ")) };
+        let (sign, word) = if is_armed {
+            ((icon::CHECK, Tone::Warn), ("armed", "有効"))
+        } else {
+            ((icon::DASH, Tone::Calm), ("observe only", "観察のみ"))
+        };
         html! {
             td {
                 (parts::badge(sign, visit.pick(word)))
@@ -87,10 +97,15 @@ fn matrix(visit: &Visit<'_>, armed: &[Arming]) -> Markup {
             }
         }
     };
-    let rows: Vec<Markup> = ActKind::ALL.into_iter().map(|kind| html! {
-        th scope="row" { (visit.pick(words::act_kind(kind))) }
-        @for class in WatcherClass::ALL { (cell(kind, class)) }
-    }).collect();
+    let rows: Vec<Markup> = ActKind::ALL
+        .into_iter()
+        .map(|kind| {
+            html! {
+                th scope="row" { (visit.pick(words::act_kind(kind))) }
+                @for class in WatcherClass::ALL { (cell(kind, class)) }
+            }
+        })
+        .collect();
     parts::table(visit.pick(("Actions by class of watcher", "監視の種類ごとの自動対策")), &heads, &rows)
 }
 
@@ -100,7 +115,12 @@ fn channels(visit: &Visit<'_>, notices: &[QueuedNotice]) -> Markup {
     for notice in notices {
         newest.entry(&notice.channel).or_insert(notice);
     }
-    let heads = [lang.pick("Channel", "通知先"), lang.pick("Kind", "種類"), lang.pick("Last notice", "最後の通知"), lang.pick("Answer of the receiver", "受信側の応答")];
+    let heads = [
+        lang.pick("Channel", "通知先"),
+        lang.pick("Kind", "種類"),
+        lang.pick("Last notice", "最後の通知"),
+        lang.pick("Answer of the receiver", "受信側の応答"),
+    ];
     let rows: Vec<Markup> = visit.console.settings.shows.channels.iter().map(|(name, kind)| html! {
         th scope="row" { (name) } td { (kind) }
         @match newest.get(name.as_str()) {
@@ -123,7 +143,8 @@ fn channels(visit: &Visit<'_>, notices: &[QueuedNotice]) -> Markup {
     parts::table(lang.pick("Channels with their last delivery", "通知先と最後の到達記録"), &heads, &rows)
 }
 
-const NO_SUCH: Trouble = Trouble::Bad("There is no such action or class of watcher.", "その対策または監視の種類はありません。");
+const NO_SUCH: Trouble =
+    Trouble::Bad("There is no such action or class of watcher.", "その対策または監視の種類はありません。");
 
 fn ask_arm(visit: &Visit<'_>) -> Result<Reply, Trouble> {
     let kind = ActKind::from_id(visit.query.get("kind")).ok_or(NO_SUCH)?;

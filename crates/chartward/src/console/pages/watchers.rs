@@ -24,9 +24,14 @@ fn show(visit: &Visit<'_>) -> Result<Reply, Trouble> {
     let watchers = visit.console.hub.shown().watchers;
     let blind = watchers.iter().filter(|it| it.state != WatcherState::Ready).count();
     let lead = match (watchers.len(), blind) {
-        (0, _) => lang.pick("No watcher is configured: nothing is watched.".to_owned(), "監視が設定されていません。何も監視されていない状態です。".to_owned()),
+        (0, _) => lang.pick(
+            "No watcher is configured: nothing is watched.".to_owned(),
+            "監視が設定されていません。何も監視されていない状態です。".to_owned(),
+        ),
         (all, 0) => lang.pick(format!("All {all} watch."), format!("{all}件すべてが監視中です。")),
-        (all, n) => lang.pick(format!("{n} of {all} do not watch."), format!("{all}件中{n}件が監視できていません。")),
+        (all, n) => {
+            lang.pick(format!("{n} of {all} do not watch."), format!("{all}件中{n}件が監視できていません。"))
+        }
     };
     let next = (blind > 0).then(|| html! { (lang.pick("read what is wrong with it below, mend it, then restart it.", "下に示す原因を取り除いてから、再起動してください。")) });
     Ok(visit.show(html! {
