@@ -32,7 +32,7 @@ mod rows;
 #[cfg(test)]
 mod tests;
 
-use std::fs::{self, File};
+use std::fs;
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, PoisonError};
 
@@ -40,7 +40,7 @@ use jiff::Timestamp;
 use schema::Event;
 
 use crate::Error;
-use crate::lock::lock_folder;
+use crate::lock::{FolderLock, lock_folder};
 use disk::Flushed;
 use journal::Journal;
 
@@ -67,7 +67,7 @@ pub struct Lake {
     /// Held by whoever changes Parquet files.
     files: Mutex<Flushed>,
     set_aside: Vec<PathBuf>,
-    _lock: File,
+    _lock: FolderLock,
 }
 
 /// What waits in the journal.
