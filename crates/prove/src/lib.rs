@@ -7,6 +7,8 @@
 
 mod durable;
 mod error;
+#[cfg(test)]
+mod full_disk;
 pub mod lake;
 mod lang;
 /// The append-only file of signed facts, and its verification on any machine.

@@ -7,9 +7,19 @@ use rustix::fs::{FlockOperation, flock};
 
 use crate::Error;
 
-/// Locks a folder for this process, by a file in it that says which process that is. The lock ends with the
-/// returned value, or with the process however it ends.
-pub(crate) fn lock_folder(path: &Path) -> Result<File, Error> {
+/// A folder that no other process writes to. It ends with the value, or with the process however that ends.
+#[derive(Debug)]
+pub(crate) struct FolderLock(File);
+
+impl Drop for FolderLock {
+    fn drop(&mut self) {
+        // Closing would not do: a child that is just being started holds the same open file until it runs.
+        let _ = flock(&self.0, FlockOperation::Unlock);
+    }
+}
+
+/// Locks a folder for this process, by a file in it that says which process that is.
+pub(crate) fn lock_folder(path: &Path) -> Result<FolderLock, Error> {
     let mut file = OpenOptions::new()
         .read(true)
         .write(true)
@@ -34,5 +44,5 @@ pub(crate) fn lock_folder(path: &Path) -> Result<File, Error> {
     };
     // Only for the words of an error: on a full disk the lock holds all the same.
     let _ = write();
-    Ok(file)
+    Ok(FolderLock(file))
 }

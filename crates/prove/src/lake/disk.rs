@@ -1,6 +1,8 @@
 use std::fs::{self, File};
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use crate::Error;
 use crate::durable::sync_dir;
@@ -9,7 +11,8 @@ use crate::durable::sync_dir;
 #[derive(Debug)]
 pub(super) struct Flushed {
     path: PathBuf,
-    position: u64,
+    /// Shared with those who ask for it while a flush goes on.
+    position: Arc<AtomicU64>,
 }
 
 impl Flushed {
@@ -24,7 +27,7 @@ impl Flushed {
             }
             Err(cause) => return Err(Error::file("read", &path)(cause)),
         };
-        let mut flushed = Flushed { path, position: read.unwrap_or(newest_file) };
+        let mut flushed = Flushed { path, position: Arc::new(AtomicU64::new(read.unwrap_or(newest_file))) };
         if read.is_none() {
             flushed.advance(newest_file)?;
         }
@@ -32,12 +35,16 @@ impl Flushed {
     }
 
     pub(super) fn position(&self) -> u64 {
-        self.position
+        self.position.load(Ordering::Acquire)
+    }
+
+    pub(super) fn shared(&self) -> Arc<AtomicU64> {
+        self.position.clone()
     }
 
     pub(super) fn advance(&mut self, position: u64) -> Result<(), Error> {
         replace(&self.path, format!("{position}\n").as_bytes())?;
-        self.position = position;
+        self.position.store(position, Ordering::Release);
         Ok(())
     }
 }

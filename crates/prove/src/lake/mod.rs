@@ -32,15 +32,16 @@ mod rows;
 #[cfg(test)]
 mod tests;
 
-use std::fs::{self, File};
+use std::fs;
 use std::path::{Path, PathBuf};
-use std::sync::{Mutex, PoisonError};
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
 
 use jiff::Timestamp;
 use schema::Event;
 
 use crate::Error;
-use crate::lock::lock_folder;
+use crate::lock::{FolderLock, lock_folder};
 use disk::Flushed;
 use journal::Journal;
 
@@ -66,8 +67,9 @@ pub struct Lake {
     journal: Journal,
     /// Held by whoever changes Parquet files.
     files: Mutex<Flushed>,
+    flushed: Arc<AtomicU64>,
     set_aside: Vec<PathBuf>,
-    _lock: File,
+    _lock: FolderLock,
 }
 
 /// What waits in the journal.
@@ -133,6 +135,7 @@ impl Lake {
             dir: dir.to_owned(),
             settings,
             journal,
+            flushed: flushed.shared(),
             files: Mutex::new(flushed),
             set_aside,
             _lock: lock,
@@ -159,7 +162,7 @@ impl Lake {
 
     /// What waits to be flushed. Flush at the latest when some hundred thousand events do.
     pub fn pending(&self) -> Pending {
-        let flushed = self.lock_files().position();
+        let flushed = self.flushed.load(Ordering::Acquire);
         Pending {
             events: self.journal.position().saturating_sub(flushed),
             journal_bytes: self.journal.bytes(),
@@ -195,7 +198,7 @@ impl Lake {
 
     /// Lets go of the journal up to a position that everybody who replays it is past; what is not in Parquet stays.
     pub fn release(&self, watermark: u64) -> Result<(), Error> {
-        let flushed = self.lock_files().position();
+        let flushed = self.flushed.load(Ordering::Acquire);
         self.journal.release(watermark.min(flushed))
     }
 

@@ -204,5 +204,6 @@ fn check(header: &[u8], payload: &[u8]) -> [u8; 8] {
 }
 
 fn begin(text: &str) -> &str {
-    &text[..text.floor_char_boundary(MAX_TEXT)]
+    let end = (0..=MAX_TEXT.min(text.len())).rev().find(|at| text.is_char_boundary(*at));
+    &text[..end.unwrap_or(0)]
 }

@@ -101,7 +101,8 @@ impl Rows {
 
     /// Adds an event, and says how many bytes it takes here, roughly.
     pub(super) fn push(&mut self, position: u64, arrived: Timestamp, event: Event) -> usize {
-        let size = 256 + event.json.len() + event.title.len();
+        // Each text column costs an allocation beside its bytes.
+        let size = 768 + event.json.len() + event.title.len();
         let text = |text: String| ByteArray::from(text.into_bytes());
         self.time.push(event.time.as_millisecond());
         self.logged_time.push(arrived.as_millisecond());

@@ -539,6 +539,7 @@ fn an_independent_script_verifies_the_same() {
     let script = concat!(env!("CARGO_MANIFEST_DIR"), "/verify-ledger.py");
     let dir = tempfile::tempdir().unwrap();
     let ledger = filled(dir.path(), 3);
+    ledger.append_all((10..13).map(fact).collect(), now()).unwrap();
     let agrees = |path: &Path| Command::new(&python).arg(script).arg(path).output().unwrap().status.success();
     assert!(agrees(ledger.path()));
     let whole = lines(ledger.path());

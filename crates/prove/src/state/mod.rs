@@ -28,7 +28,7 @@ mod settings;
 mod tests;
 mod writer;
 
-use std::fs::{DirBuilder, File, OpenOptions};
+use std::fs::{DirBuilder, OpenOptions};
 use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -52,7 +52,7 @@ pub use recover::{Opened, Recovered, Trouble};
 pub use writer::Writer;
 
 use crate::Error;
-use crate::lock::lock_folder;
+use crate::lock::{FolderLock, lock_folder};
 
 /// Where the database lies below the state folder.
 pub const FILE_NAME: &str = "state.db";
@@ -90,7 +90,7 @@ struct Writing {
     /// Written into the log's lines; nothing depends on it.
     opened_at: (Timestamp, Instant),
     /// Held as long as the database is open.
-    _lock: File,
+    _lock: FolderLock,
 }
 
 impl State {

@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use rusqlite::backup::Progress;
 use rusqlite::types::Value;
-use rusqlite::{Connection, OpenFlags, OptionalExtension, params_from_iter};
+use rusqlite::{Connection, OptionalExtension, params_from_iter};
 
 use super::log::{self, Change, Log, What};
 use super::{FILE_NAME, migrate};
@@ -122,7 +122,7 @@ pub(super) fn recover(dir: &Path, migrations: &[&str]) -> Result<(Connection, Lo
 pub(super) fn rotate(dir: &Path, connection: &Connection, seq: u64) -> Result<Log, Error> {
     let base = log::numbered(dir, seq, "base");
     let unfinished = base.with_extension("base.new");
-    let _ = fs::remove_file(&unfinished);
+    remove_unfinished(&unfinished);
     super::make_private(&unfinished)?;
     connection.backup("main", &unfinished, None::<fn(Progress)>).map_err(Error::state("copy"))?;
     File::open(&unfinished)
@@ -250,15 +250,15 @@ fn from_newest_base(
     bases: &[(u64, PathBuf)],
     set_aside: &mut Vec<String>,
 ) -> Result<Connection, Error> {
+    let copy = dir.join("state.db.new");
     for (_, base) in bases.iter().rev() {
-        let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX;
-        let said = Connection::open_with_flags(base, flags).and_then(|connection| check(&connection));
-        if said.is_ok_and(|said| said == "ok") {
-            let copy = dir.join("state.db.new");
-            fs::copy(base, &copy)
-                .and_then(|_| File::open(&copy)?.sync_all())
-                .and_then(|()| fs::rename(&copy, path))
-                .map_err(Error::file("write", path))?;
+        remove_unfinished(&copy);
+        // The copy is what is checked: a look at the base itself would leave SQLite's files beside it.
+        fs::copy(base, &copy)
+            .and_then(|_| File::open(&copy)?.sync_all())
+            .map_err(Error::file("write", &copy))?;
+        if look_at(&copy).is_ok() {
+            fs::rename(&copy, path).map_err(Error::file("write", path))?;
             sync_dir(path)?;
             break;
         }
@@ -266,7 +266,17 @@ fn from_newest_base(
         fs::rename(base, &aside).map_err(Error::file("rename", base))?;
         set_aside.push(file_name(&aside));
     }
+    remove_unfinished(&copy);
     super::connect(path)
+}
+
+/// Removes a copy that was not to be used, with what SQLite leaves beside a file that it could not read.
+fn remove_unfinished(copy: &Path) {
+    for suffix in ["", "-wal", "-shm", "-journal"] {
+        let mut name = copy.as_os_str().to_owned();
+        name.push(suffix);
+        let _ = fs::remove_file(name);
+    }
 }
 
 fn file_name(path: &Path) -> String {

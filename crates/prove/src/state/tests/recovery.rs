@@ -164,6 +164,8 @@ fn a_rotated_log_recovers_from_the_newest_base_that_is_whole() {
         let recovered = state.opened().recovered.clone().unwrap();
         assert_eq!((recovered.replayed, recovered.missing), (replayed, 0), "{recovered:?}");
     }
+    let litter: Vec<String> = names(dir.path()).into_iter().filter(|name| name.contains("-wal")).collect();
+    assert_eq!(litter, [] as [&str; 0]);
 }
 
 #[test]
