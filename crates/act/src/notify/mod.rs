@@ -3,6 +3,7 @@
 //! A notice carries titles and counts, never patient data. Its delivery is proven by the receiver's own words, or said not to be.
 
 mod http;
+mod relay;
 mod smtp;
 mod syslog;
 #[cfg(test)]
@@ -10,6 +11,8 @@ mod tests;
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
+use std::sync::mpsc;
+use std::thread;
 use std::time::Duration;
 
 use jiff::Timestamp;
@@ -210,7 +213,7 @@ pub fn send(
         }
         Channel::Syslog { address, transport, facility, app_name } => {
             let line = syslog::line(notice, *facility, app_name);
-            syslog::send(address, *transport, &line, timeout)
+            syslog::send(address, *transport, line, timeout)
         }
         Channel::Lamp { url, method, lights } => http::lamp(url, *method, lights, notice, timeout),
     }?;
@@ -235,6 +238,23 @@ fn answer(bytes: &[u8]) -> String {
     one_line(String::from_utf8_lossy(start).trim(), ANSWER_MAX)
 }
 
-fn failed(to: &str, source: impl Into<Box<dyn std::error::Error + Send + Sync>>) -> Error {
+/// The source of an error that ends in [`Error::Deliver`].
+type Cause = Box<dyn std::error::Error + Send + Sync>;
+
+/// Does something on a thread and waits so long at most: asking for the address of a name knows no timeout.
+fn within<T: Send + 'static>(
+    timeout: Duration,
+    to: &str,
+    deliver: impl FnOnce() -> Result<T, Cause> + Send + 'static,
+) -> Result<T, Error> {
+    let (done, result) = mpsc::channel();
+    thread::spawn(move || done.send(deliver()));
+    match result.recv_timeout(timeout) {
+        Ok(result) => result.map_err(|source| failed(to, source)),
+        Err(_) => Err(failed(to, format!("no answer within {} s", timeout.as_secs_f64()))),
+    }
+}
+
+fn failed(to: &str, source: impl Into<Cause>) -> Error {
     Error::Deliver { to: to.to_owned(), source: source.into() }
 }

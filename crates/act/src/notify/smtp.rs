@@ -1,6 +1,4 @@
-use std::sync::mpsc::channel;
-use std::thread;
-use std::time::{Duration, SystemTime};
+use std::time::{Duration, Instant, SystemTime};
 
 use lettre::message::header::{ContentType, HeaderName, HeaderValue, MIME_VERSION_1_0};
 use lettre::message::{Mailbox, Message};
@@ -9,21 +7,21 @@ use lettre::transport::smtp::client::{Certificate, Tls as LettreTls, TlsParamete
 use lettre::{SmtpTransport, Transport as _};
 use schema::{Lang, Severity};
 
-use super::{Channel, Notice, Tls, answer, failed, secret_of};
+use super::{Channel, Notice, Tls, answer, failed, relay, secret_of, within};
 use crate::Error;
 
 pub(super) fn send(
-    channel_: &Channel,
+    channel: &Channel,
     notice: &Notice,
     secrets: &dyn Fn(&str) -> Option<String>,
     timeout: Duration,
 ) -> Result<String, Error> {
-    let Channel::Smtp { server, port, from, to, tls, ca, user, secret } = channel_ else {
+    let Channel::Smtp { server, port, from, to, tls, ca, user, secret } = channel else {
         return Err(Error::BadChannel { field: "kind", reason: "it is no mail channel".to_owned() });
     };
     let message = message(notice, from, to)?;
     let name = format!("{server}:{port}");
-    let mut transport = SmtpTransport::builder_dangerous(server).port(*port).timeout(Some(timeout));
+    let mut transport = SmtpTransport::builder_dangerous("127.0.0.1").timeout(Some(timeout));
     if *tls != Tls::None {
         let mut parameters = TlsParameters::builder(server.clone());
         if let Some(path) = ca {
@@ -46,14 +44,12 @@ pub(super) fn send(
         let password = secret.as_deref().map(|name| secret_of(name, secrets)).transpose()?;
         transport = transport.credentials(Credentials::new(user.clone(), password.unwrap_or_default()));
     }
-    let transport = transport.build();
-    // The library's timeout holds for each step; a server that answers one byte at a time must not hold up the other channels.
-    let (done, result) = channel();
-    thread::spawn(move || done.send(transport.send(&message)));
-    let response = match result.recv_timeout(timeout) {
-        Ok(response) => response.map_err(|source| failed(&name, source))?,
-        Err(_) => return Err(failed(&name, format!("no answer within {} s", timeout.as_secs_f64()))),
-    };
+    let (server, port) = (server.clone(), *port);
+    let end = Instant::now() + timeout;
+    let response = within(timeout, &name, move || {
+        let nearby = relay::bounded(&server, port, end)?;
+        Ok(transport.port(nearby.port()).build().send(&message)?)
+    })?;
     let words: Vec<&str> = response.message().collect();
     Ok(answer(format!("{} {}", response.code(), words.join(" ")).as_bytes()))
 }

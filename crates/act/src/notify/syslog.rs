@@ -1,10 +1,10 @@
-use std::io::{ErrorKind, Read, Write};
-use std::net::{Shutdown, SocketAddr, TcpStream, ToSocketAddrs, UdpSocket};
+use std::io::{self, ErrorKind, Read, Write};
+use std::net::{Shutdown, SocketAddr, ToSocketAddrs, UdpSocket};
 use std::time::{Duration, Instant};
 
 use schema::Severity;
 
-use super::{Facility, Notice, Transport, failed, one_line};
+use super::{Facility, Notice, Transport, one_line, relay, within};
 use crate::Error;
 
 /// What every receiver should take, RFC 5424 §6.1.
@@ -74,27 +74,22 @@ fn severity(severity: Severity) -> u8 {
 pub(super) fn send(
     address: &str,
     transport: Transport,
-    line: &[u8],
+    line: Vec<u8>,
     timeout: Duration,
 ) -> Result<String, Error> {
-    let fail = |source: std::io::Error| failed(address, source);
-    let end = Instant::now() + timeout;
-    let mut last = std::io::Error::new(ErrorKind::NotFound, "its name has no address");
-    for target in address.to_socket_addrs().map_err(fail)? {
-        let left = end.saturating_duration_since(Instant::now()).max(Duration::from_millis(1));
-        let sent = match transport {
-            Transport::Udp => datagram(target, line),
-            Transport::Tcp => stream(target, line, left),
-        };
-        match sent {
-            Ok(proof) => return Ok(proof),
-            Err(error) => last = error,
-        }
-    }
-    Err(fail(last))
+    // A little before the caller's time is over, so that a server that keeps the connection open is told of as what it is.
+    let end = Instant::now() + timeout.mul_f64(0.8);
+    let to = address.to_owned();
+    within(timeout, address, move || {
+        Ok(match transport {
+            Transport::Udp => datagram(&to, &line)?,
+            Transport::Tcp => stream(&to, &line, end)?,
+        })
+    })
 }
 
-fn datagram(target: SocketAddr, line: &[u8]) -> std::io::Result<String> {
+fn datagram(to: &str, line: &[u8]) -> io::Result<String> {
+    let target = to.to_socket_addrs()?.next().ok_or_else(|| io::Error::other("the name has no address"))?;
     let any: SocketAddr = if target.is_ipv4() { ([0, 0, 0, 0], 0).into() } else { ([0u16; 8], 0).into() };
     let socket = UdpSocket::bind(any)?;
     socket.connect(target)?;
@@ -103,14 +98,15 @@ fn datagram(target: SocketAddr, line: &[u8]) -> std::io::Result<String> {
 }
 
 /// Ends the stream and waits for the other side to end it too: by then its kernel has all of it. More than that syslog does not tell.
-fn stream(target: SocketAddr, line: &[u8], left: Duration) -> std::io::Result<String> {
-    let mut stream = TcpStream::connect_timeout(&target, left)?;
-    stream.set_write_timeout(Some(left))?;
-    stream.set_read_timeout(Some(left))?;
+fn stream(to: &str, line: &[u8], end: Instant) -> io::Result<String> {
+    let mut stream = relay::connect(to, end)?;
+    let target = stream.peer_addr()?;
+    stream.set_write_timeout(Some(relay::left(end)?))?;
     let mut frame = format!("{} ", line.len()).into_bytes();
     frame.extend_from_slice(line);
     stream.write_all(&frame)?;
     stream.shutdown(Shutdown::Write)?;
+    stream.set_read_timeout(Some(relay::left(end)?))?;
     match stream.read(&mut [0; 64]) {
         Ok(_) => Ok(format!("accepted by the kernel of {target}; syslog has no receipt")),
         Err(error) if matches!(error.kind(), ErrorKind::WouldBlock | ErrorKind::TimedOut) => {

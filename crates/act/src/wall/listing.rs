@@ -44,3 +44,40 @@ fn of_element(barrier: Barrier, element: &Value) -> Option<InForce> {
     let remaining = timed.and_then(|timed| timed.get("expires")).and_then(Value::as_u64);
     Some(InForce { barrier, address, remaining: remaining.map(Duration::from_secs) })
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn listing(sets: &str) -> String {
+        let rules = CHAINS.map(|chain| format!(r#"{{"rule": {{"chain": "{chain}"}}}}"#)).join(", ");
+        format!(r#"{{"nftables": [{{"metainfo": {{}}}}, {rules}, {sets}]}}"#)
+    }
+
+    #[test]
+    fn elements_come_with_and_without_a_time_and_what_is_none_is_passed_over() {
+        let json = listing(
+            r#"{"set": {"name": "ban4", "elem": ["10.0.0.9", {"elem": {"val": "10.0.0.1", "timeout": 9, "expires": 7}}, 3, {}]}},
+               {"set": {"name": "isolate6", "elem": [{"elem": {"val": "fd00::1", "expires": "soon"}}, {"elem": {"val": {"prefix": 1}}}]}},
+               {"set": {"name": "allow4", "elem": ["10.0.0.3"]}}, {"set": {"name": "ban6"}}, {"set": 4}, 5"#,
+        );
+        let of = |barrier, address: &str, seconds: Option<u64>| InForce {
+            barrier,
+            address: address.parse().unwrap(),
+            remaining: seconds.map(Duration::from_secs),
+        };
+        let expected = [
+            of(Barrier::Ban, "10.0.0.1", Some(7)),
+            of(Barrier::Ban, "10.0.0.9", None),
+            of(Barrier::Isolate, "fd00::1", None),
+        ];
+        assert_eq!(parse(json.as_bytes()).unwrap(), expected);
+    }
+
+    #[test]
+    fn an_answer_that_is_no_listing_is_named() {
+        assert!(matches!(parse(b"Error: syntax error"), Err(Error::PacketFilterListing(_))));
+        assert!(matches!(parse(b"{}"), Err(Error::WallBroken { chain: "forward" })));
+        assert!(matches!(parse(b"[[]]"), Err(Error::WallBroken { .. })));
+    }
+}

@@ -1,4 +1,5 @@
 //! The acts against real parts: nftables in network namespaces, control groups, a mail server, a syslog server, a web server.
+#![allow(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
 
 mod cgroup;
 mod net;

@@ -197,9 +197,10 @@ fn a_receiver_that_hangs_drips_or_is_not_there_never_holds_us_up() {
             thread::sleep(Duration::from_millis(50));
         }
     });
+    let floods = misbehaving(|mut stream| while stream.write_all(&[b'2'; 65536]).is_ok() {});
     let nobody = free_port();
     let quiet = UdpSocket::bind("127.0.0.1:0").unwrap();
-    for port in [hangs, drips, nobody] {
+    for port in [hangs, drips, floods, nobody] {
         let channels = [
             Channel::Smtp {
                 server: "127.0.0.1".into(),
