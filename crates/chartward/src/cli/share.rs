@@ -20,7 +20,7 @@ pub(crate) struct ShareArgs {
     #[command(subcommand)]
     command: Option<ShareCommand>,
     #[command(flatten)]
-    watch: Option<WatchArgs>,
+    watch: WatchArgs,
 }
 
 #[derive(Debug, clap::Subcommand)]
@@ -48,7 +48,7 @@ struct PullArgs {
 struct Where {
     /// The share
     #[arg(value_name = "//SERVER/SHARE")]
-    share: String,
+    share: Option<String>,
     /// Folders of the share; all of it without
     #[arg(long, value_name = "SUB")]
     path: Vec<String>,
@@ -92,7 +92,8 @@ struct WatchArgs {
 
 impl Where {
     fn name(&self) -> anyhow::Result<ShareName> {
-        Ok(self.share.parse()?)
+        let share = self.share.as_deref().context("name a share: //SERVER/SHARE")?;
+        Ok(share.parse()?)
     }
 
     fn account(&self) -> anyhow::Result<Account> {
@@ -112,10 +113,9 @@ impl Where {
 }
 
 pub(crate) fn run(args: ShareArgs) -> anyhow::Result<ExitCode> {
-    match (args.command, args.watch) {
-        (Some(ShareCommand::Pull(args)), _) => pull(&args),
-        (None, Some(args)) => watch(args),
-        (None, None) => anyhow::bail!("name a share: //SERVER/SHARE"),
+    match args.command {
+        Some(ShareCommand::Pull(args)) => pull(&args),
+        None => watch(args.watch),
     }
 }
 

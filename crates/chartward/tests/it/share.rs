@@ -98,7 +98,7 @@ impl Server {
         let _ = smbd.kill();
         let _ = smbd.wait();
         for child in children.split_whitespace() {
-            let _ = Command::new("kill").args(["-9", child]).status();
+            let _ = Command::new("kill").args(["-9", child]).stderr(Stdio::null()).status();
         }
     }
 

@@ -212,7 +212,8 @@ impl Client {
 
     /// Lets the connection's own work go on while nothing else is to be done.
     pub fn rest(&self, time: Duration) {
-        self.runtime.block_on(tokio::time::sleep(time));
+        // Made inside: a timer belongs to the runtime that it is made in.
+        self.runtime.block_on(async { tokio::time::sleep(time).await });
     }
 }
 

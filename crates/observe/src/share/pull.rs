@@ -19,7 +19,7 @@ use super::client::{Client, Listed, Stamp, within};
 use crate::Error;
 
 /// In every folder that a pull made: the share's name.
-pub const MARKER: &str = ".chartward-pull";
+pub(super) const MARKER: &str = ".chartward-pull";
 /// What is being written, before it gets its name.
 const PARTIAL: &str = ".chartward-part-";
 

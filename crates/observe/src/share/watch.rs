@@ -34,6 +34,8 @@ pub struct Bounds {
     pub sample_bytes_max: usize,
     /// Files that glances read beside the decoys.
     pub standing: usize,
+    /// Files that one look reads again though their times say that nothing changed.
+    pub spot_checks: usize,
 }
 
 impl Default for Bounds {
@@ -47,6 +49,7 @@ impl Default for Bounds {
             samples_at_start: 512,
             sample_bytes_max: 32 << 20,
             standing: 16,
+            spot_checks: 64,
         }
     }
 }
@@ -82,6 +85,8 @@ pub struct Watch {
     standing: Vec<Standing>,
     /// Changed files that wait for a sample: folder and change.
     waiting: VecDeque<(String, Changed)>,
+    /// Where the next spot checks go on.
+    checked: usize,
 }
 
 /// A file that every glance reads.
@@ -127,7 +132,7 @@ impl Watch {
             complete: false,
             visited: HashSet::new(),
         };
-        let mut watch = Self { client, bounds, decoys, memory, standing: Vec::new(), waiting: VecDeque::new() };
+        let mut watch = Self { client, bounds, decoys, memory, standing: Vec::new(), waiting: VecDeque::new(), checked: 0 };
         watch.round(&mut ShareLook::default());
         watch.waiting.clear();
         watch.first_samples();
@@ -163,6 +168,7 @@ impl Watch {
         self.round(&mut look);
         if look.answered {
             self.sample_changes(&mut look);
+            self.spot_checks(&mut look);
             self.choose_standing();
         }
         look
@@ -221,10 +227,13 @@ impl Watch {
     ) -> bool {
         let Some(standing) = self.standing.get_mut(number) else { return false };
         match found {
-            Ok((_, stamp)) if stamp == standing.stamp => false,
             Ok((now, stamp)) => {
                 let file = self.memory.number(&standing.folder, &standing.name);
                 let before = self.memory.samples.get(file);
+                // By content: a Samba server shows no time that an encryptor could not put back.
+                if stamp == standing.stamp && before.is_none_or(|before| *before == now) {
+                    return false;
+                }
                 let found = evidence(before, &standing.name, standing.stamp.size, &now);
                 look.evidence.push(FileEvidence { file, ..found });
                 standing.stamp = stamp;
@@ -342,19 +351,34 @@ impl Watch {
         self.choose_standing();
     }
 
+    /// Reads some of the files with a known content again, whatever their times say; each look goes on where the last one stopped.
+    fn spot_checks(&mut self, look: &mut ShareLook) {
+        let known = self.memory.known();
+        let chosen: Vec<(String, Box<str>)> = known
+            .iter()
+            .cycle()
+            .skip(self.checked)
+            .take(self.bounds.spot_checks.min(known.len()))
+            .map(|(path, name, _)| ((*path).clone(), (*name).clone()))
+            .collect();
+        self.checked = (self.checked + chosen.len()).checked_rem(known.len()).unwrap_or(0);
+        let paths = chosen.iter().enumerate().map(|(number, (path, name))| (number, join(path, name))).collect();
+        for (number, found) in self.client.samples(paths, self.deadline()) {
+            let (Some((path, name)), Ok((now, _))) = (chosen.get(number), found) else { continue };
+            let file = self.memory.number(path, name);
+            let Some(before) = self.memory.samples.get(file).filter(|before| **before != now) else { continue };
+            look.evidence.push(FileEvidence { file, ..evidence(Some(before), name, before.len, &now) });
+            self.memory.samples.keep(file, now);
+        }
+    }
+
     /// Files with a known content, first, last and evenly between: encryptors go through a tree in order.
     fn choose_standing(&mut self) {
         let wanted = self.bounds.standing;
         if self.standing.len() >= wanted {
             return;
         }
-        let memory = &self.memory;
-        let known: Vec<_> = memory
-            .folders
-            .iter()
-            .flat_map(|(path, folder)| folder.files.iter().map(move |(name, stamp)| (path, name, stamp)))
-            .filter(|(path, name, _)| memory.samples.get(memory.number(path, name)).is_some())
-            .collect();
+        let known = self.memory.known();
         let places = wanted.min(known.len());
         let spread = |place: usize| place * (known.len() - 1) / (places.max(2) - 1);
         self.standing = (0..places)
@@ -371,6 +395,15 @@ fn canary_evidence(file: u64, before: &Sample, now: &Sample) -> FileEvidence {
 impl Memory {
     fn number(&self, folder: &str, name: &str) -> u64 {
         self.hasher.hash_one((folder, name))
+    }
+
+    /// Files of which a sample is kept, in order.
+    fn known(&self) -> Vec<(&String, &Box<str>, &Stamp)> {
+        self.folders
+            .iter()
+            .flat_map(|(path, folder)| folder.files.iter().map(move |(name, stamp)| (path, name, stamp)))
+            .filter(|(path, name, _)| self.samples.get(self.number(path, name)).is_some())
+            .collect()
     }
 
     fn next_round(&mut self) -> Vec<String> {
