@@ -25,6 +25,7 @@ mod join;
 mod pool;
 mod seen;
 mod store;
+mod take;
 #[cfg(test)]
 mod tests;
 mod unknowns;

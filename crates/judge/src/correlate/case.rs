@@ -18,7 +18,7 @@ const CHAPTERS_MAX: usize = 64;
 const SUBJECTS_TOLD: usize = 64;
 const NAMES_MAX: usize = 64;
 const DEEDS_MAX: usize = 16;
-const ACTORS_TOLD: usize = 4;
+const NAMED_EACH: usize = 8;
 
 /// What an incident is made of.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -61,10 +61,40 @@ pub(super) type ChapterKey = (u8, String);
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub(super) struct Told {
     pub(super) chapter: Chapter,
-    sample: Option<Finding>,
-    /// Those who did it, while they are few.
-    pub(super) actors: BTreeSet<Entity>,
-    pub(super) actors_more: bool,
+    pub(super) sample: Option<Finding>,
+    /// Those who did it, and those to whom it was done.
+    pub(super) actors: Few,
+    pub(super) targets: Few,
+}
+
+/// Subjects while they are few, and whether there were more.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+pub(super) struct Few {
+    pub(super) named: BTreeSet<Entity>,
+    pub(super) more: bool,
+}
+
+impl Few {
+    fn add(&mut self, entity: Entity) {
+        self.more |= !insert_bounded(&mut self.named, entity, NAMED_EACH);
+    }
+
+    fn merge(&mut self, other: Few) {
+        self.more |= other.more;
+        other.named.into_iter().for_each(|entity| self.add(entity));
+    }
+
+    /// Of the subjects of a finding those in that role.
+    fn of(subjects: &[Subject], role: SubjectRole) -> Self {
+        let mut few = Few::default();
+        let there = subjects.iter().filter(|subject| subject.role == role);
+        there.for_each(|subject| few.add(subject.entity.clone()));
+        few
+    }
+
+    pub(super) fn one(entity: Entity) -> Self {
+        Few { named: BTreeSet::from([entity]), more: false }
+    }
 }
 
 /// How a subject stands in an incident.
@@ -211,7 +241,6 @@ impl Case {
     }
 
     fn tell_chapters(&mut self, finding: &Finding, subjects: &[Subject]) {
-        let actors = || subjects.iter().filter(|subject| subject.role == SubjectRole::Actor);
         let attacks: Vec<_> = match finding.attacks.as_slice() {
             [] => vec![None],
             attacks => attacks.iter().map(Some).collect(),
@@ -231,39 +260,35 @@ impl Case {
                 en: finding.title.clone(),
                 ja: finding.title_ja.clone(),
             };
-            let actors = actors().map(|subject| subject.entity.clone());
-            self.add_chapter((order(tactic), what.clone()), chapter, Some(finding), actors);
+            let told = Told {
+                chapter,
+                sample: Some(finding.clone()),
+                actors: Few::of(subjects, SubjectRole::Actor),
+                targets: Few::of(subjects, SubjectRole::Target),
+            };
+            self.add_chapter((order(tactic), what.clone()), told);
         }
     }
 
     /// Adds to a chapter; the earliest finding gives its words. A story that is full takes in no new chapter.
-    pub(super) fn add_chapter(
-        &mut self,
-        key: ChapterKey,
-        chapter: Chapter,
-        sample: Option<&Finding>,
-        actors: impl Iterator<Item = Entity>,
-    ) {
-        if self.chapters.len() >= CHAPTERS_MAX && !self.chapters.contains_key(&key) {
+    pub(super) fn add_chapter(&mut self, key: ChapterKey, more: Told) {
+        let is_full = self.chapters.len() >= CHAPTERS_MAX;
+        let Some(told) = self.chapters.get_mut(&key) else {
+            if !is_full {
+                self.chapters.insert(key, more);
+            }
             return;
-        }
-        let told = self.chapters.entry(key).or_insert_with(|| Told {
-            chapter: Chapter { findings: 0, ..chapter.clone() },
-            sample: sample.cloned(),
-            actors: BTreeSet::new(),
-            actors_more: false,
-        });
-        let all = &mut told.chapter;
+        };
+        let (all, chapter) = (&mut told.chapter, more.chapter);
         if chapter.first_at < all.first_at {
-            told.sample = sample.cloned();
+            told.sample = more.sample;
             (all.en, all.ja, all.attack) = (chapter.en, chapter.ja, chapter.attack);
             all.first_at = chapter.first_at;
         }
         all.last_at = all.last_at.max(chapter.last_at);
         all.findings += chapter.findings;
-        for actor in actors {
-            told.actors_more |= !insert_bounded(&mut told.actors, actor, ACTORS_TOLD);
-        }
+        told.actors.merge(more.actors);
+        told.targets.merge(more.targets);
     }
 
     /// Whether three tactics or two classes of watchers lie within one window, now or once.
@@ -335,7 +360,7 @@ impl Case {
             }
         }
         for (key, told) in other.chapters {
-            self.add_chapter(key, told.chapter, told.sample.as_ref(), told.actors.into_iter());
+            self.add_chapter(key, told);
         }
         other.tactics.into_iter().for_each(|(tactic, at)| latest(&mut self.tactics, tactic, at));
         other.classes.into_iter().for_each(|(class, at)| latest(&mut self.classes, class, at));

@@ -118,9 +118,16 @@ impl Correlator {
         subjects: &'a [Subject],
     ) -> BTreeMap<IncidentId, (Bond, &'a Entity)> {
         let deeds = deeds(sighting.finding);
+        let is_actor = |subject: &Subject| subject.role == SubjectRole::Actor;
+        let names_somebody =
+            subjects.iter().any(|subject| is_actor(subject) && !self.is_common(&subject.entity));
         let mut bonds = BTreeMap::<IncidentId, (Bond, &Entity)>::new();
         for subject in subjects {
             let common = self.is_common(&subject.entity);
+            if common && is_actor(subject) && names_somebody {
+                // Who stands behind a gateway says where it belongs; what else came through there does not.
+                continue;
+            }
             for id in self.index.of(&subject.entity) {
                 let Some(bond) = self.bond(sighting, subject, common, &deeds, id) else { continue };
                 let best = bonds.entry(id).or_insert((bond, &subject.entity));

@@ -3,7 +3,7 @@ use std::collections::BTreeMap;
 use schema::IncidentId;
 use serde::{Deserialize, Serialize};
 
-use super::case::Case;
+use super::case::{Case, Kind};
 use super::join::Index;
 use super::pool::Pools;
 use super::seen::Seen;
@@ -46,7 +46,7 @@ impl TryFrom<Stored> for Correlator {
         }
         let cases: BTreeMap<_, _> = stored.cases.into_iter().map(|case| (case.incident.id, case)).collect();
         let mut index = stored.index;
-        for (id, case) in &cases {
+        for (id, case) in cases.iter().filter(|(_, case)| case.kind == Kind::Attack) {
             case.parts.keys().for_each(|entity| index.add(entity, *id));
         }
         let mut made = Correlator::new(stored.settings, stored.next);

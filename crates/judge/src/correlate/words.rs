@@ -78,7 +78,7 @@ fn main_clause(case: &Case, main: &Told) -> (String, String) {
     use Tactic as T;
     let (en, ja) = match main.chapter.tactic {
         Some(T::CommandAndControl | T::Exfiltration) => inside(case),
-        _ => victims(case),
+        _ => struck(case, main),
     };
     let has_store = case.parts.keys().any(|entity| matches!(entity, Entity::Store { .. }));
     let (what_en, what_ja) = if has_store { ("Records", "診療記録") } else { ("Files", "ファイル") };
@@ -172,33 +172,47 @@ fn after_clause(told: &Told) -> Option<(u8, String, String)> {
 
 /// The address that it came from, or how many.
 fn whence(told: &Told) -> Option<(String, String)> {
-    let addresses = || told.actors.iter().filter(|actor| matches!(actor, Entity::Address { .. }));
+    let actors = &told.actors.named;
+    let addresses = || actors.iter().filter(|actor| matches!(actor, Entity::Address { .. }));
     let n = addresses().count();
     let machine =
-        || told.actors.iter().find(|actor| matches!(actor, Entity::Host { .. } | Entity::Account { .. }));
-    match (n, told.actors_more) {
+        || actors.iter().find(|actor| matches!(actor, Entity::Host { .. } | Entity::Account { .. }));
+    match (n, told.actors.more) {
         (1.., true) => Some(("many addresses".into(), "多数のアドレス".into())),
         (2.., false) => Some((format!("{n} addresses"), format!("{n}個のアドレス"))),
         _ => addresses().next().or_else(machine).map(|actor| (name(actor, Lang::En), name(actor, Lang::Ja))),
     }
 }
 
-/// Those who suffer it: machines by name, else by address, else stores, accounts, whoever there is.
+/// Sorts of victims: machines by name, else by address, else stores, else accounts.
+const SORTS: [fn(&Entity) -> bool; 4] = [
+    |entity| matches!(entity, Entity::Host { .. }),
+    |entity| matches!(entity, Entity::Address { .. }),
+    |entity| matches!(entity, Entity::Store { .. }),
+    |entity| matches!(entity, Entity::Account { .. }),
+];
+
+/// Those to whom the deeds of one chapter were done.
+fn struck(case: &Case, told: &Told) -> (String, String) {
+    for is_sort in SORTS {
+        let targets = || told.targets.named.iter().filter(|entity| is_sort(entity));
+        let times = |entity: &Entity| case.parts.get(entity).map_or(0, |part| part.target);
+        let Some(most) = targets().max_by(|a, b| times(a).cmp(&times(b)).then(b.cmp(a))) else { continue };
+        if !told.targets.more {
+            return and_more(most, targets().count());
+        }
+        let (en, ja) = (name(most, Lang::En), name(most, Lang::Ja));
+        return (format!("{en} and others"), format!("{ja} ほか"));
+    }
+    victims(case)
+}
+
+/// Those who suffer anything of it.
 fn victims(case: &Case) -> (String, String) {
-    let targets = || case.parts.iter().filter(|(_, part)| part.target > 0);
-    let sorts: [fn(&Entity) -> bool; 4] = [
-        |entity| matches!(entity, Entity::Host { .. }),
-        |entity| matches!(entity, Entity::Address { .. }),
-        |entity| matches!(entity, Entity::Store { .. }),
-        |entity| matches!(entity, Entity::Account { .. }),
-    ];
-    for is_sort in sorts {
-        let count = targets().filter(|(entity, _)| is_sort(entity)).count();
-        let most = targets()
-            .filter(|(entity, _)| is_sort(entity))
-            .max_by(|(a, x), (b, y)| x.target.cmp(&y.target).then(b.cmp(a)));
-        if let Some((entity, _)) = most {
-            return and_more(entity, count);
+    for is_sort in SORTS {
+        let targets = || case.parts.iter().filter(|(entity, part)| part.target > 0 && is_sort(entity));
+        if let Some((most, _)) = targets().max_by(|(a, x), (b, y)| x.target.cmp(&y.target).then(b.cmp(a))) {
+            return and_more(most, targets().count());
         }
     }
     inside(case)
@@ -243,7 +257,7 @@ fn grouped(n: usize) -> String {
     let digits = n.to_string();
     let mut out = String::new();
     for (place, digit) in digits.chars().enumerate() {
-        if place > 0 && (digits.len() - place) % 3 == 0 {
+        if place > 0 && (digits.len() - place).is_multiple_of(3) {
             out.push(',');
         }
         out.push(digit);
