@@ -224,7 +224,8 @@ pub(super) async fn within<T>(bound: Duration, request: impl Future<Output = T>)
 async fn list_folder(tree: Arc<Tree>, connection: Connection, path: String, entries_max: usize) -> Listed {
     let mut listed = Listed { path, entries: Ok(Vec::new()), left_out: 0 };
     let mut entries = Vec::new();
-    let request = read_folder(&tree, connection, &listed.path, entries_max, &mut entries, &mut listed.left_out);
+    let request =
+        read_folder(&tree, connection, &listed.path, entries_max, &mut entries, &mut listed.left_out);
     listed.entries = match within(REQUEST_MAX, request).await {
         None => Err(Trouble::Slow),
         Some(Err(error)) => Err(Trouble::of(&error)),

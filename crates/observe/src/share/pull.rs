@@ -174,7 +174,11 @@ fn trouble(troubles: &mut Vec<String>, path: String) {
 
 /// Names of 255 units of UTF-16 can be longer than a local file system takes.
 fn is_storable(name: &str) -> bool {
-    name.len() + PARTIAL.len() <= 255 && name != MARKER && name != "." && name != ".." && !name.contains(['/', '\0'])
+    name.len() + PARTIAL.len() <= 255
+        && name != MARKER
+        && name != "."
+        && name != ".."
+        && !name.contains(['/', '\0'])
 }
 
 fn is_same(here: &Path, there: Stamp) -> bool {

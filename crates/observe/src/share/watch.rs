@@ -8,12 +8,12 @@ use std::time::{Duration, Instant};
 use decode::content::Sample;
 use schema::{FileEvidence, ShareLook};
 
+use super::Decoys;
 use super::canary::join;
 use super::client::{Client, Entry, Listed, Stamp, Trouble};
 use super::differ::{Changed, Files, differ};
 use super::evidence::evidence;
 use super::remember::Samples;
-use super::Decoys;
 
 /// What one watch may take.
 #[derive(Debug, Clone)]
@@ -24,8 +24,10 @@ pub struct Bounds {
     pub folder_entries_max: usize,
     /// Folders below each other.
     pub depth_max: usize,
-    /// Time for one look; the next one goes on where this one stopped.
+    /// Time for the first look, which is to be whole, and for a pull.
     pub look_time: Duration,
+    /// Time for one later look; the next goes on where it stopped, so that glances come between.
+    pub slice: Duration,
     /// Changed files of which one look reads a sample; the others wait for the next.
     pub samples_per_look: usize,
     /// Files of which a sample is read at the start.
@@ -44,7 +46,8 @@ impl Default for Bounds {
             files_max: 500_000,
             folder_entries_max: 100_000,
             depth_max: 40,
-            look_time: Duration::from_secs(120),
+            look_time: Duration::from_secs(1800),
+            slice: Duration::from_secs(4),
             samples_per_look: 256,
             samples_at_start: 512,
             sample_bytes_max: 32 << 20,
@@ -54,6 +57,8 @@ impl Default for Bounds {
     }
 }
 
+/// Time for reading the samples of one look or glance.
+const READING_MAX: Duration = Duration::from_secs(60);
 /// Changed files that wait for a sample.
 const WAITING_MAX: usize = 8192;
 
@@ -132,8 +137,17 @@ impl Watch {
             complete: false,
             visited: HashSet::new(),
         };
-        let mut watch = Self { client, bounds, decoys, memory, standing: Vec::new(), waiting: VecDeque::new(), checked: 0 };
-        watch.round(&mut ShareLook::default());
+        let mut watch = Self {
+            client,
+            bounds,
+            decoys,
+            memory,
+            standing: Vec::new(),
+            waiting: VecDeque::new(),
+            checked: 0,
+        };
+        let deadline = Instant::now() + watch.bounds.look_time;
+        watch.round(&mut ShareLook::default(), deadline);
         watch.waiting.clear();
         watch.first_samples();
         watch
@@ -164,8 +178,9 @@ impl Watch {
 
     /// Lists the share, compares it with what is remembered and reads samples of what changed.
     pub fn look(&mut self) -> ShareLook {
-        let mut look = ShareLook { answered: true, files_known: self.memory.files as u64, ..ShareLook::default() };
-        self.round(&mut look);
+        let mut look =
+            ShareLook { answered: true, files_known: self.memory.files as u64, ..ShareLook::default() };
+        self.round(&mut look, Instant::now() + self.bounds.slice);
         if look.answered {
             self.sample_changes(&mut look);
             self.spot_checks(&mut look);
@@ -250,7 +265,8 @@ impl Watch {
         let mut beside = None;
         let mut take = |listed: Listed| {
             let entries = listed.entries.unwrap_or_default();
-            let longer = |entry: &&Entry| entry.name.strip_prefix(name).is_some_and(|rest| rest.starts_with('.'));
+            let longer =
+                |entry: &&Entry| entry.name.strip_prefix(name).is_some_and(|rest| rest.starts_with('.'));
             beside = entries.iter().find(longer).map(|entry| entry.name.clone());
             Vec::new()
         };
@@ -262,12 +278,16 @@ impl Watch {
     }
 
     fn deadline(&self) -> Instant {
-        Instant::now() + self.bounds.look_time
+        Instant::now() + READING_MAX
+    }
+
+    /// Whether the last look stopped before it had listed everything.
+    pub fn is_unfinished(&self) -> bool {
+        !self.memory.rest.is_empty()
     }
 
     /// Lists from where the last look stopped, or anew.
-    fn round(&mut self, look: &mut ShareLook) {
-        let deadline = self.deadline();
+    fn round(&mut self, look: &mut ShareLook, deadline: Instant) {
         let folders = self.memory.next_round();
         let (memory, waiting, bounds) = (&mut self.memory, &mut self.waiting, &self.bounds);
         let mut suffixes = BTreeMap::new();
@@ -303,7 +323,8 @@ impl Watch {
     fn sample_changes(&mut self, look: &mut ShareLook) {
         let take = self.waiting.len().min(self.bounds.samples_per_look);
         let batch: Vec<(String, Changed)> = self.waiting.drain(..take).collect();
-        let path = |(number, (folder, changed)): (usize, &(String, Changed))| (number, join(folder, &changed.now));
+        let path =
+            |(number, (folder, changed)): (usize, &(String, Changed))| (number, join(folder, &changed.now));
         let paths = batch.iter().enumerate().map(path).collect();
         let mut unread: Vec<bool> = batch.iter().map(|_| true).collect();
         for (number, found) in self.client.samples(paths, self.deadline()) {
@@ -338,10 +359,15 @@ impl Watch {
     fn first_samples(&mut self) {
         let wanted = self.bounds.samples_at_start.max(1);
         let stride = self.memory.files.div_ceil(wanted).max(1);
-        let all = self.memory.folders.iter().flat_map(|(path, folder)| folder.files.keys().map(move |name| (path, name)));
+        let all = self
+            .memory
+            .folders
+            .iter()
+            .flat_map(|(path, folder)| folder.files.keys().map(move |name| (path, name)));
         let chosen: Vec<(String, Box<str>)> =
             all.step_by(stride).map(|(path, name)| (path.clone(), name.clone())).collect();
-        let paths = chosen.iter().enumerate().map(|(number, (path, name))| (number, join(path, name))).collect();
+        let paths =
+            chosen.iter().enumerate().map(|(number, (path, name))| (number, join(path, name))).collect();
         for (number, found) in self.client.samples(paths, self.deadline()) {
             if let (Some((path, name)), Ok((sample, _))) = (chosen.get(number), found) {
                 let file = self.memory.number(path, name);
@@ -362,11 +388,14 @@ impl Watch {
             .map(|(path, name, _)| ((*path).clone(), (*name).clone()))
             .collect();
         self.checked = (self.checked + chosen.len()).checked_rem(known.len()).unwrap_or(0);
-        let paths = chosen.iter().enumerate().map(|(number, (path, name))| (number, join(path, name))).collect();
+        let paths =
+            chosen.iter().enumerate().map(|(number, (path, name))| (number, join(path, name))).collect();
         for (number, found) in self.client.samples(paths, self.deadline()) {
             let (Some((path, name)), Ok((now, _))) = (chosen.get(number), found) else { continue };
             let file = self.memory.number(path, name);
-            let Some(before) = self.memory.samples.get(file).filter(|before| **before != now) else { continue };
+            let Some(before) = self.memory.samples.get(file).filter(|before| **before != now) else {
+                continue;
+            };
             look.evidence.push(FileEvidence { file, ..evidence(Some(before), name, before.len, &now) });
             self.memory.samples.keep(file, now);
         }
@@ -383,7 +412,11 @@ impl Watch {
         let spread = |place: usize| place * (known.len() - 1) / (places.max(2) - 1);
         self.standing = (0..places)
             .filter_map(|place| known.get(spread(place)))
-            .map(|(path, name, stamp)| Standing { folder: (*path).clone(), name: (*name).clone(), stamp: **stamp })
+            .map(|(path, name, stamp)| Standing {
+                folder: (*path).clone(),
+                name: (*name).clone(),
+                stamp: **stamp,
+            })
             .collect();
     }
 }
@@ -439,7 +472,8 @@ impl Memory {
         suffixes: &mut BTreeMap<String, u64>,
         waiting: &mut VecDeque<(String, Changed)>,
     ) -> Vec<String> {
-        let (folders, files): (Vec<Entry>, Vec<Entry>) = entries.into_iter().partition(|entry| entry.is_folder);
+        let (folders, files): (Vec<Entry>, Vec<Entry>) =
+            entries.into_iter().partition(|entry| entry.is_folder);
         let files: Files = files.into_iter().map(|file| (file.name.into(), file.stamp)).collect();
         look.files_seen += files.len() as u64;
         let deeper = self.deeper(&path, folders, bounds);
