@@ -63,6 +63,9 @@ pub(super) struct Listed {
     pub(super) left_out: u64,
 }
 
+/// A file's sample and the state it was read in.
+pub(super) type Read = Result<(Sample, Stamp), Trouble>;
+
 /// Why a request came to nothing.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Trouble {
@@ -192,11 +195,7 @@ impl Client {
     }
 
     /// Reads samples of files; the numbers say which is whose.
-    pub(super) fn samples(
-        &self,
-        paths: Vec<(usize, String)>,
-        deadline: Instant,
-    ) -> Vec<(usize, Result<(Sample, Stamp), Trouble>)> {
+    pub(super) fn samples(&self, paths: Vec<(usize, String)>, deadline: Instant) -> Vec<(usize, Read)> {
         let mut paths = paths;
         let mut found = Vec::with_capacity(paths.len());
         let start = |tree, connection, (number, path): (usize, String)| async move {

@@ -247,7 +247,7 @@ fn sweep(root: &Path, dir: &Path, here: &BTreeSet<PathBuf>, removed: &mut u64) -
             sweep(root, &path, here, removed)?;
             // Only goes when it is empty.
             let _ = fs::remove_dir(&path);
-        } else if !here.contains(&path) && !(dir == root && entry.file_name() == MARKER) {
+        } else if !(here.contains(&path) || dir == root && entry.file_name() == MARKER) {
             fs::remove_file(&path).map_err(failed)?;
             *removed += 1;
         }

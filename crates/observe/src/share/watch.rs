@@ -385,7 +385,7 @@ impl Watch {
             .cycle()
             .skip(self.checked)
             .take(self.bounds.spot_checks.min(known.len()))
-            .map(|(path, name, _)| ((*path).clone(), (*name).clone()))
+            .map(|(path, name, _)| ((*path).clone(), (*name).into()))
             .collect();
         self.checked = (self.checked + chosen.len()).checked_rem(known.len()).unwrap_or(0);
         let paths =
@@ -414,7 +414,7 @@ impl Watch {
             .filter_map(|place| known.get(spread(place)))
             .map(|(path, name, stamp)| Standing {
                 folder: (*path).clone(),
-                name: (*name).clone(),
+                name: (*name).into(),
                 stamp: **stamp,
             })
             .collect();
@@ -431,10 +431,10 @@ impl Memory {
     }
 
     /// Files of which a sample is kept, in order.
-    fn known(&self) -> Vec<(&String, &Box<str>, &Stamp)> {
+    fn known(&self) -> Vec<(&String, &str, &Stamp)> {
         self.folders
             .iter()
-            .flat_map(|(path, folder)| folder.files.iter().map(move |(name, stamp)| (path, name, stamp)))
+            .flat_map(|(path, folder)| folder.files.iter().map(move |(name, stamp)| (path, &**name, stamp)))
             .filter(|(path, name, _)| self.samples.get(self.number(path, name)).is_some())
             .collect()
     }
