@@ -74,7 +74,8 @@ mod tests {
             Detector::Gate(make) => {
                 let mut gate = make();
                 lines.iter().any(|&(line, json)| {
-                    let input: GateInput = serde_json::from_str(json).unwrap_or_else(|e| panic!("{}: {e}", place(line)));
+                    let input: GateInput =
+                        serde_json::from_str(json).unwrap_or_else(|e| panic!("{}: {e}", place(line)));
                     let now = Timestamp::UNIX_EPOCH + SignedDuration::from_millis(line as i64 * 10);
                     matches!(gate.decide(&input, now), Verdict::Stop(_))
                 })
@@ -82,7 +83,8 @@ mod tests {
             Detector::Share(make) => {
                 let mut share = make();
                 lines.iter().any(|&(line, json)| {
-                    let look: ShareLook = serde_json::from_str(json).unwrap_or_else(|e| panic!("{}: {e}", place(line)));
+                    let look: ShareLook =
+                        serde_json::from_str(json).unwrap_or_else(|e| panic!("{}: {e}", place(line)));
                     let now = Timestamp::UNIX_EPOCH + SignedDuration::from_secs(line as i64 * 30);
                     share.look(&look, now).is_some_and(|said| said.detector == entry.id)
                 })

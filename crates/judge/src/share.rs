@@ -217,7 +217,8 @@ impl Share {
     }
 
     fn encryption(&mut self, now: Timestamp) -> Option<Judgement> {
-        let count = |test: &dyn Fn(&Harm) -> bool| self.files.values().filter(|harm| test(harm)).count() as u64;
+        let count =
+            |test: &dyn Fn(&Harm) -> bool| self.files.values().filter(|harm| test(harm)).count() as u64;
         let sum = |list: &[(Timestamp, u64)]| list.iter().map(|(_, count)| count).sum::<u64>();
         let canaries = count(&|harm| harm.canary);
         let noise = count(&|harm| !harm.canary && harm.kind == Kind::Noise);
@@ -235,9 +236,15 @@ impl Share {
         if !attack {
             return None;
         }
-        let severity_id =
-            if canaries + noise + partly + suffixed >= 2 * NOISE_ENOUGH { Severity::Critical } else { Severity::High };
-        if self.told.is_some_and(|(told, told_as)| told_as >= severity_id && now.duration_since(told) < WINDOW) {
+        let severity_id = if canaries + noise + partly + suffixed >= 2 * NOISE_ENOUGH {
+            Severity::Critical
+        } else {
+            Severity::High
+        };
+        if self
+            .told
+            .is_some_and(|(told, told_as)| told_as >= severity_id && now.duration_since(told) < WINDOW)
+        {
             return None;
         }
         self.told = Some((now, severity_id));

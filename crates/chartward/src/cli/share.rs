@@ -20,7 +20,7 @@ pub(crate) struct ShareArgs {
     #[command(subcommand)]
     command: Option<ShareCommand>,
     #[command(flatten)]
-    watch: Option<WatchArgs>,
+    watch: WatchArgs,
 }
 
 #[derive(Debug, clap::Subcommand)]
@@ -48,7 +48,7 @@ struct PullArgs {
 struct Where {
     /// The share
     #[arg(value_name = "//SERVER/SHARE")]
-    share: String,
+    share: Option<String>,
     /// Folders of the share; all of it without
     #[arg(long, value_name = "SUB")]
     path: Vec<String>,
@@ -92,7 +92,8 @@ struct WatchArgs {
 
 impl Where {
     fn name(&self) -> anyhow::Result<ShareName> {
-        Ok(self.share.parse()?)
+        let share = self.share.as_deref().context("name a share: //SERVER/SHARE")?;
+        Ok(share.parse()?)
     }
 
     fn account(&self) -> anyhow::Result<Account> {
@@ -112,20 +113,16 @@ impl Where {
 }
 
 pub(crate) fn run(args: ShareArgs) -> anyhow::Result<ExitCode> {
-    match (args.command, args.watch) {
-        (Some(ShareCommand::Pull(args)), _) => pull(&args),
-        (None, Some(args)) => watch(args),
-        (None, None) => anyhow::bail!("name a share: //SERVER/SHARE"),
+    match args.command {
+        Some(ShareCommand::Pull(args)) => pull(&args),
+        None => watch(args.watch),
     }
 }
 
 fn pull(args: &PullArgs) -> anyhow::Result<ExitCode> {
     let client = Client::connect(&args.place.name()?, args.place.port, &args.place.account()?)?;
-    let bounds = Bounds {
-        files_max: args.max_files,
-        look_time: seconds(args.max_seconds)?,
-        ..Bounds::default()
-    };
+    let bounds =
+        Bounds { files_max: args.max_files, look_time: seconds(args.max_seconds)?, ..Bounds::default() };
     let pulled = observe::share::pull(&client, &args.place.paths(), &args.to, &bounds)?;
     let output = args.place.output();
     output.line(&typed("pulled", serde_json::to_value(&pulled)))?;
@@ -225,15 +222,25 @@ fn tell(output: Output, report: &Report) {
         Report::Ready(ready) => {
             say(&format!(
                 "watching {}: {} files in {} folders, {} decoys, {} standing files every {} s, all of it every {} s",
-                ready.share, ready.files, ready.folders, ready.canaries, ready.standing, ready.glance_seconds, ready.look_seconds
+                ready.share,
+                ready.files,
+                ready.folders,
+                ready.canaries,
+                ready.standing,
+                ready.glance_seconds,
+                ready.look_seconds
             ));
             for spot in &ready.blind_spots {
                 eprintln!("does not see: {}", printable(spot));
             }
         }
-        Report::Finding(finding) => say(&format!("ATTACK: {}: {}", finding.title, finding.reasons.join("; "))),
+        Report::Finding(finding) => {
+            say(&format!("ATTACK: {}: {}", finding.title, finding.reasons.join("; ")))
+        }
         Report::Look(_) => {}
-        Report::Missed { answers: false, cause, .. } => eprintln!("chartward: the share does not answer: {}", printable(cause)),
+        Report::Missed { answers: false, cause, .. } => {
+            eprintln!("chartward: the share does not answer: {}", printable(cause))
+        }
         Report::Missed { seconds, .. } => eprintln!("chartward: the share answers again after {seconds} s"),
     }
 }
@@ -248,8 +255,11 @@ fn as_json(report: &Report) -> Value {
             value
         }
         Report::Missed { seconds, answers, cause } => {
-            let message =
-                if *answers { format!("the share answers again after {seconds} s") } else { format!("the share does not answer: {cause}") };
+            let message = if *answers {
+                format!("the share answers again after {seconds} s")
+            } else {
+                format!("the share does not answer: {cause}")
+            };
             json!({"type": "missed", "seconds": seconds, "answers": answers, "message": message})
         }
     }

@@ -123,7 +123,8 @@ impl Watcher<'_> {
         if due && self.silent_since.is_none() {
             let started = Instant::now();
             let look = self.watch.look();
-            self.look_due = Instant::now() + self.settings.look_every;
+            let pause = if self.watch.is_unfinished() { Duration::ZERO } else { self.settings.look_every };
+            self.look_due = Instant::now() + pause;
             self.weigh(&look, tell);
             if look.answered {
                 tell(Report::Look(numbers(&look, self.watch.cover(), started.elapsed())));
@@ -233,7 +234,10 @@ fn ready(settings: &Settings, cover: Cover) -> Ready {
         "databases and other files that the server's programs keep locked".to_owned(),
     ];
     if cover.canaries == 0 {
-        blind_spots.push("no decoys are planted (--plant): the first sign comes from standing files and listings".to_owned());
+        blind_spots.push(
+            "no decoys are planted (--plant): the first sign comes from standing files and listings"
+                .to_owned(),
+        );
     }
     if !cover.complete || cover.left_out > 0 {
         blind_spots.push(format!(

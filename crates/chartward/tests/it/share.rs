@@ -98,7 +98,7 @@ impl Server {
         let _ = smbd.kill();
         let _ = smbd.wait();
         for child in children.split_whitespace() {
-            let _ = Command::new("kill").args(["-9", child]).status();
+            let _ = Command::new("kill").args(["-9", child]).stderr(Stdio::null()).status();
         }
     }
 
@@ -262,7 +262,10 @@ fn check_attack(test: &str, kind: &str, pace: f64, only: &str, planted: bool) {
     let finding = watch.wait_for("finding", Duration::from_secs(30));
     let (seconds, files) = (attack.started.elapsed().as_secs_f64(), attack.files());
     let finding = finding.unwrap_or_else(|| panic!("{kind} is not seen: {:?}", watch.seen));
-    println!("{kind} decoys={planted} pace={pace} only={only:?}: {files} files, {seconds:.1} s: {}", finding["reasons"]);
+    println!(
+        "{kind} decoys={planted} pace={pace} only={only:?}: {files} files, {seconds:.1} s: {}",
+        finding["reasons"]
+    );
     assert_eq!(finding["detector"], "encryption.share");
     assert_eq!(finding["attacks"][0]["technique"]["uid"], "T1486");
     let line = finding.to_string();
@@ -305,7 +308,10 @@ const JOBS: [(&str, &str); 7] = [
         "for f in files()[:400]:\n if f.endswith('_1'):\n  b=open(f,'rb').read(); os.rename(f,f[:-1]+'2'); open(f,'wb').write(b+b'NTE|1||x\\r')",
     ),
     ("deletion of old files", "for f in files()[:300]: os.unlink(f)"),
-    ("a copy of the tree into the tree", "shutil.copytree(T, os.path.join(B,'copy')); shutil.copytree(os.path.join(B,'copy'), os.path.join(T,'copy'))"),
+    (
+        "a copy of the tree into the tree",
+        "shutil.copytree(T, os.path.join(B,'copy')); shutil.copytree(os.path.join(B,'copy'), os.path.join(T,'copy'))",
+    ),
     (
         "archives beside the records",
         "shutil.make_archive(os.path.join(B,'a'),'zip',T); shutil.move(os.path.join(B,'a.zip'), os.path.join(T,'all.zip'))\n\
@@ -327,7 +333,8 @@ fn daily_work_is_left_alone() {
             "import os,shutil,sys\nT,B=sys.argv[1:]\n\
              def files(): return sorted(os.path.join(d,n) for d,_,x in os.walk(T) for n in x if '/!' not in d+'/'+n and '/~' not in d)\n{job}"
         );
-        let done = Command::new("python3").args(["-c", &script]).arg(server.tree()).arg(server.dir.path()).status();
+        let done =
+            Command::new("python3").args(["-c", &script]).arg(server.tree()).arg(server.dir.path()).status();
         assert!(done.unwrap().success(), "{name} fails");
         for _ in 0..2 {
             let looks = watch.count("look");
@@ -345,10 +352,12 @@ fn a_server_that_restarts_is_missed_and_seen_again() {
     let Some(smbd) = testkit::tool(test, "smbd") else { return };
     let mut watch = server.watch(&["--canary-interval", "0.5", "--look-interval", "1", "--plant"]);
     server.stop();
-    let missed = watch.wait_for("missed", Duration::from_secs(20)).expect("nobody says that the share is gone");
+    let missed =
+        watch.wait_for("missed", Duration::from_secs(20)).expect("nobody says that the share is gone");
     assert_eq!(missed["answers"], false);
     server.go(&smbd);
-    let again = watch.wait_for("missed", Duration::from_secs(20)).expect("nobody says that the share is back");
+    let again =
+        watch.wait_for("missed", Duration::from_secs(20)).expect("nobody says that the share is back");
     assert_eq!(again["answers"], true);
     watch.wait_for("look", Duration::from_secs(20)).unwrap();
     assert_eq!(watch.count("finding"), 0, "{:?}", watch.seen);
@@ -369,12 +378,21 @@ fn decoys_are_planted_known_again_and_taken_away() {
     let done = run(server.command(&[Server::share(), "--unplant"]).arg("--state").arg(state));
     assert_eq!((done.code, &done.last()["removed"]), (0, &3.into()), "{}", done.stderr);
     assert_eq!(crate::support::files(&server.tree()), before);
-    assert!(fs::read_dir(server.tree()).unwrap().all(|entry| !entry.unwrap().file_name().to_str().unwrap().starts_with('!')));
+    assert!(
+        fs::read_dir(server.tree()).unwrap().all(|entry| !entry
+            .unwrap()
+            .file_name()
+            .to_str()
+            .unwrap()
+            .starts_with('!'))
+    );
 }
 
 #[test]
 fn a_share_is_pulled_whole_and_then_only_what_changed() {
-    let Some(server) = Server::start("a_share_is_pulled_whole_and_then_only_what_changed", PATIENTS) else { return };
+    let Some(server) = Server::start("a_share_is_pulled_whole_and_then_only_what_changed", PATIENTS) else {
+        return;
+    };
     let big: Vec<u8> = (0..3_000_000u32).map(|n| (n % 251) as u8).collect();
     fs::write(server.tree().join("scan.bin"), &big).unwrap();
     let long = server.tree().join(format!("{}.pdf", "あ".repeat(80)));

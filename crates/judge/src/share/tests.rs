@@ -72,7 +72,9 @@ fn state_survives_a_restart_and_stays_bounded() {
         let few = look(10 * round..10 * round + 10);
         share.look(&ShareLook { notes: 1, suffixed_alike: 1, ..few }, hour(0));
     }
-    assert!(share.files.len() <= FILES_MAX && share.notes.len() <= FILES_MAX && share.renamed.len() <= FILES_MAX);
+    assert!(
+        share.files.len() <= FILES_MAX && share.notes.len() <= FILES_MAX && share.renamed.len() <= FILES_MAX
+    );
     let json = serde_json::to_string(&share).unwrap();
     assert_eq!(serde_json::from_str::<Share>(&json).unwrap(), share);
 }

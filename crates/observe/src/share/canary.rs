@@ -97,10 +97,21 @@ impl Decoys {
 }
 
 fn decoys(below: &str, dice: &mut Dice) -> Vec<Decoy> {
-    let mut made: Vec<Decoy> =
-        [("!00", "000", '0'), ("~99", "999", '9')].into_iter().map(|shape| record(below, shape, dice)).collect();
-    let lines: Vec<String> =
-        (0..40).map(|line| format!("{line},{:010},{},{}.{}", dice.up_to(9_999_999), dice.date(), dice.up_to(90), dice.up_to(9))).collect();
+    let mut made: Vec<Decoy> = [("!00", "000", '0'), ("~99", "999", '9')]
+        .into_iter()
+        .map(|shape| record(below, shape, dice))
+        .collect();
+    let lines: Vec<String> = (0..40)
+        .map(|line| {
+            format!(
+                "{line},{:010},{},{}.{}",
+                dice.up_to(9_999_999),
+                dice.date(),
+                dice.up_to(90),
+                dice.up_to(9)
+            )
+        })
+        .collect();
     let content = format!("no,id,date,value\r\n{}\r\n", lines.join("\r\n")).into_bytes();
     made.push(Decoy { folders: vec![], path: join(below, &format!("!{}_index.csv", dice.date())), content });
     made
@@ -123,7 +134,9 @@ fn record(below: &str, (top, middle, digit): (&str, &str, char), dice: &mut Dice
     );
     for line in 1..12 + dice.up_to(9) {
         let (code, value, rest) = (10 + dice.up_to(89), dice.up_to(300), dice.up_to(9));
-        text += &format!("OBX|{line}|NM|3A0{code}0000023271{code}^TEST^JC10||{value}.{rest}|g/dL|||||F|||{stamp}\r");
+        text += &format!(
+            "OBX|{line}|NM|3A0{code}0000023271{code}^TEST^JC10||{value}.{rest}|g/dL|||||F|||{stamp}\r"
+        );
     }
     let path = join(&path, &format!("{patient}_{date}_OML-11_{order:015}_{stamp}_01_1"));
     Decoy { folders, path, content: text.into_bytes() }

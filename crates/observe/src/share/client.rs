@@ -63,6 +63,9 @@ pub(super) struct Listed {
     pub(super) left_out: u64,
 }
 
+/// A file's sample and the state it was read in.
+pub(super) type Read = Result<(Sample, Stamp), Trouble>;
+
 /// Why a request came to nothing.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Trouble {
@@ -192,11 +195,7 @@ impl Client {
     }
 
     /// Reads samples of files; the numbers say which is whose.
-    pub(super) fn samples(
-        &self,
-        paths: Vec<(usize, String)>,
-        deadline: Instant,
-    ) -> Vec<(usize, Result<(Sample, Stamp), Trouble>)> {
+    pub(super) fn samples(&self, paths: Vec<(usize, String)>, deadline: Instant) -> Vec<(usize, Read)> {
         let mut paths = paths;
         let mut found = Vec::with_capacity(paths.len());
         let start = |tree, connection, (number, path): (usize, String)| async move {
@@ -212,7 +211,8 @@ impl Client {
 
     /// Lets the connection's own work go on while nothing else is to be done.
     pub fn rest(&self, time: Duration) {
-        self.runtime.block_on(tokio::time::sleep(time));
+        // Made inside: a timer belongs to the runtime that it is made in.
+        self.runtime.block_on(async { tokio::time::sleep(time).await });
     }
 }
 
@@ -223,7 +223,8 @@ pub(super) async fn within<T>(bound: Duration, request: impl Future<Output = T>)
 async fn list_folder(tree: Arc<Tree>, connection: Connection, path: String, entries_max: usize) -> Listed {
     let mut listed = Listed { path, entries: Ok(Vec::new()), left_out: 0 };
     let mut entries = Vec::new();
-    let request = read_folder(&tree, connection, &listed.path, entries_max, &mut entries, &mut listed.left_out);
+    let request =
+        read_folder(&tree, connection, &listed.path, entries_max, &mut entries, &mut listed.left_out);
     listed.entries = match within(REQUEST_MAX, request).await {
         None => Err(Trouble::Slow),
         Some(Err(error)) => Err(Trouble::of(&error)),

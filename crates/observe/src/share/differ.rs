@@ -52,14 +52,16 @@ pub(super) fn differ(before: &Files, now: &Files) -> Difference {
             });
         }
     }
-    let mut removed: BTreeMap<&str, u64> =
-        before.iter().filter(|(name, _)| !now.contains_key(*name)).map(|(name, old)| (&**name, old.size)).collect();
-    let mut added: BTreeSet<&str> = now.keys().map(|name| &**name).filter(|name| !before.contains_key(*name)).collect();
-    found.notes = added.iter().filter(|name| is_note(Path::new(name))).count() as u64;
-    let pairs: Vec<_> = removed
-        .keys()
-        .filter_map(|old| suffixed(old, now, &added).map(|new| (*old, new)))
+    let mut removed: BTreeMap<&str, u64> = before
+        .iter()
+        .filter(|(name, _)| !now.contains_key(*name))
+        .map(|(name, old)| (&**name, old.size))
         .collect();
+    let mut added: BTreeSet<&str> =
+        now.keys().map(|name| &**name).filter(|name| !before.contains_key(*name)).collect();
+    found.notes = added.iter().filter(|name| is_note(Path::new(name))).count() as u64;
+    let pairs: Vec<_> =
+        removed.keys().filter_map(|old| suffixed(old, now, &added).map(|new| (*old, new))).collect();
     for (old, new) in pairs {
         let size = removed.remove(old).unwrap_or(0);
         added.remove(new);
@@ -77,7 +79,10 @@ pub(super) fn differ(before: &Files, now: &Files) -> Difference {
 /// The name under which `old` stands with a suffix more, or with another one.
 fn suffixed<'a>(old: &str, now: &'a Files, added: &BTreeSet<&'a str>) -> Option<&'a str> {
     let longer = format!("{old}.");
-    let appended = now.range::<str, _>((Bound::Included(longer.as_str()), Bound::Unbounded)).next().map(|(name, _)| &**name);
+    let appended = now
+        .range::<str, _>((Bound::Included(longer.as_str()), Bound::Unbounded))
+        .next()
+        .map(|(name, _)| &**name);
     if let Some(name) = appended.filter(|name| name.starts_with(&longer)) {
         return Some(name);
     }
@@ -133,7 +138,12 @@ mod tests {
             .collect()
     }
 
-    fn check(before: &[(&str, u64, u64)], now: &[(&str, u64, u64)], pairs: &[(&str, &str)], counts: [u64; 4]) {
+    fn check(
+        before: &[(&str, u64, u64)],
+        now: &[(&str, u64, u64)],
+        pairs: &[(&str, &str)],
+        counts: [u64; 4],
+    ) {
         let found = differ(&files(before), &files(now));
         let changed: Vec<_> = found.changed.iter().map(|changed| (&*changed.before, &*changed.now)).collect();
         assert_eq!(changed, pairs);

@@ -12,7 +12,12 @@ const BLOCK: usize = 512;
 const NOISE_CHI2_MAX: f32 = 1.45;
 
 /// Measures a changed file against its former sample; without one, against what its former name promises.
-pub(super) fn evidence(before: Option<&Sample>, name_before: &str, size_before: u64, now: &Sample) -> FileEvidence {
+pub(super) fn evidence(
+    before: Option<&Sample>,
+    name_before: &str,
+    size_before: u64,
+    now: &Sample,
+) -> FileEvidence {
     match before {
         Some(before) => measure(before, now),
         None => promised(name_before, size_before, now),
@@ -85,7 +90,8 @@ mod tests {
 
     #[test]
     fn names_promise_a_structure() {
-        let text = b"MSH|^~\\&|HIS|SEND|GW|RECEIVE|20181016054000||OUL^R22|42|P|2.5\rPID|0001||42\r".repeat(9);
+        let text =
+            b"MSH|^~\\&|HIS|SEND|GW|RECEIVE|20181016054000||OUL^R22|42|P|2.5\rPID|0001||42\r".repeat(9);
         let half = [noise(1024), text.repeat(9)].concat();
         for (name, now, lost, noisy) in [
             (RECORD, text.clone(), false, false),

@@ -19,7 +19,7 @@ use super::client::{Client, Listed, Stamp, within};
 use crate::Error;
 
 /// In every folder that a pull made: the share's name.
-pub const MARKER: &str = ".chartward-pull";
+pub(super) const MARKER: &str = ".chartward-pull";
 /// What is being written, before it gets its name.
 const PARTIAL: &str = ".chartward-part-";
 
@@ -174,7 +174,11 @@ fn trouble(troubles: &mut Vec<String>, path: String) {
 
 /// Names of 255 units of UTF-16 can be longer than a local file system takes.
 fn is_storable(name: &str) -> bool {
-    name.len() + PARTIAL.len() <= 255 && name != MARKER && name != "." && name != ".." && !name.contains(['/', '\0'])
+    name.len() + PARTIAL.len() <= 255
+        && name != MARKER
+        && name != "."
+        && name != ".."
+        && !name.contains(['/', '\0'])
 }
 
 fn is_same(here: &Path, there: Stamp) -> bool {
@@ -243,7 +247,7 @@ fn sweep(root: &Path, dir: &Path, here: &BTreeSet<PathBuf>, removed: &mut u64) -
             sweep(root, &path, here, removed)?;
             // Only goes when it is empty.
             let _ = fs::remove_dir(&path);
-        } else if !here.contains(&path) && !(dir == root && entry.file_name() == MARKER) {
+        } else if !(here.contains(&path) || dir == root && entry.file_name() == MARKER) {
             fs::remove_file(&path).map_err(failed)?;
             *removed += 1;
         }

@@ -8,12 +8,12 @@ use std::time::{Duration, Instant};
 use decode::content::Sample;
 use schema::{FileEvidence, ShareLook};
 
+use super::Decoys;
 use super::canary::join;
 use super::client::{Client, Entry, Listed, Stamp, Trouble};
 use super::differ::{Changed, Files, differ};
 use super::evidence::evidence;
 use super::remember::Samples;
-use super::Decoys;
 
 /// What one watch may take.
 #[derive(Debug, Clone)]
@@ -24,8 +24,10 @@ pub struct Bounds {
     pub folder_entries_max: usize,
     /// Folders below each other.
     pub depth_max: usize,
-    /// Time for one look; the next one goes on where this one stopped.
+    /// Time for the first look, which is to be whole, and for a pull.
     pub look_time: Duration,
+    /// Time for one later look; the next goes on where it stopped, so that glances come between.
+    pub slice: Duration,
     /// Changed files of which one look reads a sample; the others wait for the next.
     pub samples_per_look: usize,
     /// Files of which a sample is read at the start.
@@ -34,6 +36,8 @@ pub struct Bounds {
     pub sample_bytes_max: usize,
     /// Files that glances read beside the decoys.
     pub standing: usize,
+    /// Files that one look reads again though their times say that nothing changed.
+    pub spot_checks: usize,
 }
 
 impl Default for Bounds {
@@ -42,15 +46,19 @@ impl Default for Bounds {
             files_max: 500_000,
             folder_entries_max: 100_000,
             depth_max: 40,
-            look_time: Duration::from_secs(120),
+            look_time: Duration::from_secs(1800),
+            slice: Duration::from_secs(4),
             samples_per_look: 256,
             samples_at_start: 512,
             sample_bytes_max: 32 << 20,
             standing: 16,
+            spot_checks: 64,
         }
     }
 }
 
+/// Time for reading the samples of one look or glance.
+const READING_MAX: Duration = Duration::from_secs(60);
 /// Changed files that wait for a sample.
 const WAITING_MAX: usize = 8192;
 
@@ -82,6 +90,8 @@ pub struct Watch {
     standing: Vec<Standing>,
     /// Changed files that wait for a sample: folder and change.
     waiting: VecDeque<(String, Changed)>,
+    /// Where the next spot checks go on.
+    checked: usize,
 }
 
 /// A file that every glance reads.
@@ -127,8 +137,17 @@ impl Watch {
             complete: false,
             visited: HashSet::new(),
         };
-        let mut watch = Self { client, bounds, decoys, memory, standing: Vec::new(), waiting: VecDeque::new() };
-        watch.round(&mut ShareLook::default());
+        let mut watch = Self {
+            client,
+            bounds,
+            decoys,
+            memory,
+            standing: Vec::new(),
+            waiting: VecDeque::new(),
+            checked: 0,
+        };
+        let deadline = Instant::now() + watch.bounds.look_time;
+        watch.round(&mut ShareLook::default(), deadline);
         watch.waiting.clear();
         watch.first_samples();
         watch
@@ -159,10 +178,12 @@ impl Watch {
 
     /// Lists the share, compares it with what is remembered and reads samples of what changed.
     pub fn look(&mut self) -> ShareLook {
-        let mut look = ShareLook { answered: true, files_known: self.memory.files as u64, ..ShareLook::default() };
-        self.round(&mut look);
+        let mut look =
+            ShareLook { answered: true, files_known: self.memory.files as u64, ..ShareLook::default() };
+        self.round(&mut look, Instant::now() + self.bounds.slice);
         if look.answered {
             self.sample_changes(&mut look);
+            self.spot_checks(&mut look);
             self.choose_standing();
         }
         look
@@ -221,10 +242,13 @@ impl Watch {
     ) -> bool {
         let Some(standing) = self.standing.get_mut(number) else { return false };
         match found {
-            Ok((_, stamp)) if stamp == standing.stamp => false,
             Ok((now, stamp)) => {
                 let file = self.memory.number(&standing.folder, &standing.name);
                 let before = self.memory.samples.get(file);
+                // By content: a Samba server shows no time that an encryptor could not put back.
+                if stamp == standing.stamp && before.is_none_or(|before| *before == now) {
+                    return false;
+                }
                 let found = evidence(before, &standing.name, standing.stamp.size, &now);
                 look.evidence.push(FileEvidence { file, ..found });
                 standing.stamp = stamp;
@@ -241,7 +265,8 @@ impl Watch {
         let mut beside = None;
         let mut take = |listed: Listed| {
             let entries = listed.entries.unwrap_or_default();
-            let longer = |entry: &&Entry| entry.name.strip_prefix(name).is_some_and(|rest| rest.starts_with('.'));
+            let longer =
+                |entry: &&Entry| entry.name.strip_prefix(name).is_some_and(|rest| rest.starts_with('.'));
             beside = entries.iter().find(longer).map(|entry| entry.name.clone());
             Vec::new()
         };
@@ -253,12 +278,16 @@ impl Watch {
     }
 
     fn deadline(&self) -> Instant {
-        Instant::now() + self.bounds.look_time
+        Instant::now() + READING_MAX
+    }
+
+    /// Whether the last look stopped before it had listed everything.
+    pub fn is_unfinished(&self) -> bool {
+        !self.memory.rest.is_empty()
     }
 
     /// Lists from where the last look stopped, or anew.
-    fn round(&mut self, look: &mut ShareLook) {
-        let deadline = self.deadline();
+    fn round(&mut self, look: &mut ShareLook, deadline: Instant) {
         let folders = self.memory.next_round();
         let (memory, waiting, bounds) = (&mut self.memory, &mut self.waiting, &self.bounds);
         let mut suffixes = BTreeMap::new();
@@ -294,7 +323,8 @@ impl Watch {
     fn sample_changes(&mut self, look: &mut ShareLook) {
         let take = self.waiting.len().min(self.bounds.samples_per_look);
         let batch: Vec<(String, Changed)> = self.waiting.drain(..take).collect();
-        let path = |(number, (folder, changed)): (usize, &(String, Changed))| (number, join(folder, &changed.now));
+        let path =
+            |(number, (folder, changed)): (usize, &(String, Changed))| (number, join(folder, &changed.now));
         let paths = batch.iter().enumerate().map(path).collect();
         let mut unread: Vec<bool> = batch.iter().map(|_| true).collect();
         for (number, found) in self.client.samples(paths, self.deadline()) {
@@ -329,10 +359,15 @@ impl Watch {
     fn first_samples(&mut self) {
         let wanted = self.bounds.samples_at_start.max(1);
         let stride = self.memory.files.div_ceil(wanted).max(1);
-        let all = self.memory.folders.iter().flat_map(|(path, folder)| folder.files.keys().map(move |name| (path, name)));
+        let all = self
+            .memory
+            .folders
+            .iter()
+            .flat_map(|(path, folder)| folder.files.keys().map(move |name| (path, name)));
         let chosen: Vec<(String, Box<str>)> =
             all.step_by(stride).map(|(path, name)| (path.clone(), name.clone())).collect();
-        let paths = chosen.iter().enumerate().map(|(number, (path, name))| (number, join(path, name))).collect();
+        let paths =
+            chosen.iter().enumerate().map(|(number, (path, name))| (number, join(path, name))).collect();
         for (number, found) in self.client.samples(paths, self.deadline()) {
             if let (Some((path, name)), Ok((sample, _))) = (chosen.get(number), found) {
                 let file = self.memory.number(path, name);
@@ -342,24 +377,46 @@ impl Watch {
         self.choose_standing();
     }
 
+    /// Reads some of the files with a known content again, whatever their times say; each look goes on where the last one stopped.
+    fn spot_checks(&mut self, look: &mut ShareLook) {
+        let known = self.memory.known();
+        let chosen: Vec<(String, Box<str>)> = known
+            .iter()
+            .cycle()
+            .skip(self.checked)
+            .take(self.bounds.spot_checks.min(known.len()))
+            .map(|(path, name, _)| ((*path).clone(), (*name).into()))
+            .collect();
+        self.checked = (self.checked + chosen.len()).checked_rem(known.len()).unwrap_or(0);
+        let paths =
+            chosen.iter().enumerate().map(|(number, (path, name))| (number, join(path, name))).collect();
+        for (number, found) in self.client.samples(paths, self.deadline()) {
+            let (Some((path, name)), Ok((now, _))) = (chosen.get(number), found) else { continue };
+            let file = self.memory.number(path, name);
+            let Some(before) = self.memory.samples.get(file).filter(|before| **before != now) else {
+                continue;
+            };
+            look.evidence.push(FileEvidence { file, ..evidence(Some(before), name, before.len, &now) });
+            self.memory.samples.keep(file, now);
+        }
+    }
+
     /// Files with a known content, first, last and evenly between: encryptors go through a tree in order.
     fn choose_standing(&mut self) {
         let wanted = self.bounds.standing;
         if self.standing.len() >= wanted {
             return;
         }
-        let memory = &self.memory;
-        let known: Vec<_> = memory
-            .folders
-            .iter()
-            .flat_map(|(path, folder)| folder.files.iter().map(move |(name, stamp)| (path, name, stamp)))
-            .filter(|(path, name, _)| memory.samples.get(memory.number(path, name)).is_some())
-            .collect();
+        let known = self.memory.known();
         let places = wanted.min(known.len());
         let spread = |place: usize| place * (known.len() - 1) / (places.max(2) - 1);
         self.standing = (0..places)
             .filter_map(|place| known.get(spread(place)))
-            .map(|(path, name, stamp)| Standing { folder: (*path).clone(), name: (*name).clone(), stamp: **stamp })
+            .map(|(path, name, stamp)| Standing {
+                folder: (*path).clone(),
+                name: (*name).into(),
+                stamp: **stamp,
+            })
             .collect();
     }
 }
@@ -371,6 +428,15 @@ fn canary_evidence(file: u64, before: &Sample, now: &Sample) -> FileEvidence {
 impl Memory {
     fn number(&self, folder: &str, name: &str) -> u64 {
         self.hasher.hash_one((folder, name))
+    }
+
+    /// Files of which a sample is kept, in order.
+    fn known(&self) -> Vec<(&String, &str, &Stamp)> {
+        self.folders
+            .iter()
+            .flat_map(|(path, folder)| folder.files.iter().map(move |(name, stamp)| (path, &**name, stamp)))
+            .filter(|(path, name, _)| self.samples.get(self.number(path, name)).is_some())
+            .collect()
     }
 
     fn next_round(&mut self) -> Vec<String> {
@@ -406,7 +472,8 @@ impl Memory {
         suffixes: &mut BTreeMap<String, u64>,
         waiting: &mut VecDeque<(String, Changed)>,
     ) -> Vec<String> {
-        let (folders, files): (Vec<Entry>, Vec<Entry>) = entries.into_iter().partition(|entry| entry.is_folder);
+        let (folders, files): (Vec<Entry>, Vec<Entry>) =
+            entries.into_iter().partition(|entry| entry.is_folder);
         let files: Files = files.into_iter().map(|file| (file.name.into(), file.stamp)).collect();
         look.files_seen += files.len() as u64;
         let deeper = self.deeper(&path, folders, bounds);
