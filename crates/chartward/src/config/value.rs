@@ -9,9 +9,9 @@ use std::path::PathBuf;
 use ipnet::IpNet;
 use jiff::tz::TimeZone;
 use jiff::{SignedDuration, Span, SpanRelativeTo, civil};
-use schema::{ActKind, Severity, WatcherClass};
+use schema::Severity;
 use serde::de::{Deserializer, Error as _};
-use serde::{Deserialize, Serialize, Serializer};
+use serde::{Deserialize, Serialize};
 
 use super::words::{Fault, Words};
 
@@ -232,18 +232,3 @@ deserialize_with!(
     Network: network,
     Level: |text: &str| level(text).ok_or_else(|| format!("{text:?} is not one of {LEVELS:?}")),
 );
-
-/// Acts and classes are written as [`ActKind::id`] and [`WatcherClass::id`] have them.
-pub(crate) fn act_ids() -> impl Iterator<Item = &'static str> {
-    ActKind::ALL.into_iter().map(ActKind::id)
-}
-
-pub(crate) fn class_ids() -> impl Iterator<Item = &'static str> {
-    WatcherClass::ALL.into_iter().map(WatcherClass::id)
-}
-
-impl Serialize for Period {
-    fn serialize<S: Serializer>(&self, to: S) -> Result<S::Ok, S::Error> {
-        to.collect_str(&format_args!("{:#}", self.0))
-    }
-}

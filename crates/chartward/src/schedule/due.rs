@@ -74,7 +74,10 @@ pub(crate) fn due(plan: &Plan, retry: Retry, last: Option<&LastRun>, now: Timest
     let due_at = plan.latest(last.due_at, now);
     // What passed while the run before went on was not missed by anybody: that run took longer than its period.
     let since = match last.finished_at {
-        Some(finished_at) if finished_at >= next_at && finished_at <= now => {
+        // Of an interrupted run it is only known when it was found, which is when the hub came back.
+        Some(finished_at)
+            if last.outcome != JobOutcome::Interrupted && finished_at >= next_at && finished_at <= now =>
+        {
             plan.next(plan.latest(last.due_at, finished_at))
         }
         _ => next_at,

@@ -35,6 +35,7 @@ fn every_quarter_of_an_hour() {
     let running = Some(last("2026-01-01T10:00:00Z", "", JobOutcome::Running, 1));
     let failed = |n| Some(last("2026-01-01T10:00:00Z", "2026-01-01T10:01:00Z", JobOutcome::Failed, n));
     let killed = |n| Some(last("2026-01-01T10:00:00Z", "2026-01-01T10:03:00Z", JobOutcome::Interrupted, n));
+    let found_late = Some(last("2026-01-01T10:00:00Z", "2026-01-01T11:00:00Z", JobOutcome::Interrupted, 1));
     let found = Some(last("2026-01-01T10:00:00Z", "2026-01-01T10:01:00Z", JobOutcome::Found, 1));
     for (name, last, now, expected) in [
         ("never ran", None, "2026-01-01T10:00:07Z", "now for 2026-01-01T10:00:07Z"),
@@ -61,6 +62,12 @@ fn every_quarter_of_an_hour() {
         ("tried enough", failed(3), "2026-01-01T10:06:00Z", "not before 2026-01-01T10:15:00Z"),
         ("killed with the hub", killed(1), "2026-01-01T10:03:00Z", "now for 2026-01-01T10:00:00Z"),
         ("killed too often", killed(3), "2026-01-01T10:03:00Z", "not before 2026-01-01T10:15:00Z"),
+        (
+            "found after an hour",
+            found_late,
+            "2026-01-01T11:00:00Z",
+            "now for 2026-01-01T11:00:00Z, missed 2026-01-01T10:15:00Z to 2026-01-01T11:00:00Z",
+        ),
         ("a finding is an outcome", found, "2026-01-01T10:10:00Z", "not before 2026-01-01T10:15:00Z"),
     ] {
         assert_eq!(said(due(&plan, RETRY, last.as_ref(), at(now))), expected, "{name}");
