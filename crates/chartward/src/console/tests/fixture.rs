@@ -2,7 +2,9 @@
 
 use std::process::Command as Process;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread::JoinHandle;
+use std::time::Duration;
 
 use crossbeam_channel::Receiver;
 use jiff::tz::TimeZone;
@@ -23,6 +25,7 @@ pub(super) struct Fixture {
     pub(super) access: Access,
     pub(super) state: State,
     pub(super) set_up_code: String,
+    ending: Arc<AtomicBool>,
     core: Option<JoinHandle<()>>,
     pub(super) dir: TempDir,
 }
@@ -36,7 +39,8 @@ impl Fixture {
         let access = open_access(dir.path(), &state, &ledger);
         let (requests, asked) = crossbeam_channel::bounded(8);
         let hub = Hub::new(state.clone(), requests);
-        let core = core(hub.state.clone(), asked);
+        let ending = Arc::new(AtomicBool::new(false));
+        let core = core(hub.clone(), asked, Arc::clone(&ending));
         let settings = Settings {
             listen: "127.0.0.1:0".parse().unwrap(),
             names: vec!["localhost".into(), "127.0.0.1".into()],
@@ -47,7 +51,16 @@ impl Fixture {
         };
         let set_up_code = access.set_up_code(now).unwrap().unwrap().code.text().to_owned();
         let serving = serve(settings, hub.clone(), access.clone(), ledger).unwrap();
-        Self { serving: Some(serving), hub: Some(hub), access, state, set_up_code, core: Some(core), dir }
+        Self {
+            serving: Some(serving),
+            hub: Some(hub),
+            access,
+            state,
+            set_up_code,
+            ending,
+            core: Some(core),
+            dir,
+        }
     }
 
     pub(super) fn url(&self) -> String {
@@ -77,6 +90,7 @@ impl Fixture {
 impl Drop for Fixture {
     fn drop(&mut self) {
         drop(self.serving.take());
+        self.ending.store(true, Ordering::Relaxed);
         drop(self.hub.take());
         if let Some(core) = self.core.take() {
             let _ = core.join();
@@ -104,10 +118,12 @@ fn open_access(dir: &std::path::Path, state: &State, ledger: &Arc<Ledger>) -> Ac
 }
 
 /// What the hub does with commands, as far as pages show it.
-fn core(state: State, asked: Receiver<Request>) -> JoinHandle<()> {
+fn core(hub: Hub, asked: Receiver<Request>, ending: Arc<AtomicBool>) -> JoinHandle<()> {
     std::thread::spawn(move || {
-        for request in asked {
-            let answer = carry_out(&state, &request.command, &request.by);
+        while !ending.load(Ordering::Relaxed) {
+            let Ok(request) = asked.recv_timeout(Duration::from_millis(50)) else { continue };
+            let answer = carry_out(&hub.state, &request.command, &request.by);
+            hub.tell(Live::Jobs);
             let _ = request.answer.send(answer);
         }
     })
