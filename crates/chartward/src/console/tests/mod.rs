@@ -162,9 +162,17 @@ fn pages_stay_quick_with_ten_thousand_incidents_and_a_million_findings() {
         })
         .unwrap();
     let admin = browser::session(&fixture);
-    for path in
-        ["/", "/incidents", "/incidents/1", "/approvals", "/protected", "/watchers", "/settings", "/ledger"]
-    {
+    for path in [
+        "/",
+        "/incidents",
+        "/incidents/1",
+        "/approvals",
+        "/protected",
+        "/watchers",
+        "/settings",
+        "/ledger",
+        "/",
+    ] {
         let args = [
             "-o",
             "/dev/null",
