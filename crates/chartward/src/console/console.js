@@ -23,12 +23,15 @@
     return typing || filled;
   };
 
-  // An element is found again by its id, or by its place among those that can have the focus.
+  // An element is found again by its id, or as the n-th of its kind with the same words and target: those before it
+  // may be gone, as the buttons of what was decided are.
   const focusable = "a[href], button, input:not([type=hidden]), select, textarea, summary, [tabindex]";
+  const likeness = (it) => [it.localName, it.getAttribute("href"), it.getAttribute("name"), it.matches("div") ? "" : it.textContent].join("|");
+  const alike = (main, like) => [...main.querySelectorAll(focusable)].filter((it) => likeness(it) === like);
   const place = (main) => {
     const at = document.activeElement;
     if (!at || !main.contains(at)) return null;
-    return { id: at.id, index: [...main.querySelectorAll(focusable)].indexOf(at) };
+    return { id: at.id, like: likeness(at), index: alike(main, likeness(at)).indexOf(at) };
   };
 
   const refresh = async () => {
@@ -46,13 +49,18 @@
     const [x, y] = [scrollX, scrollY];
     main.replaceChildren(...fresh.childNodes);
     for (const id of open) document.getElementById(id)?.setAttribute("open", "");
-    const target = focus && ((focus.id && document.getElementById(focus.id)) || main.querySelectorAll(focusable)[focus.index]);
+    const target = focus && ((focus.id && document.getElementById(focus.id)) || alike(main, focus.like)[focus.index]);
     if (target) target.focus({ preventScroll: true });
     scrollTo(x, y);
     say("updated");
   };
 
-  const later = () => { if (!waiting) waiting = setTimeout(refresh, 400); };
+  // During an attack changes come by the second; whoever reads is not disturbed more often than every three.
+  let last = 0;
+  const later = () => {
+    if (waiting) return;
+    waiting = setTimeout(() => { last = Date.now(); refresh(); }, Math.max(300, last + 3000 - Date.now()));
+  };
   document.addEventListener("focusout", () => { if (stale) later(); });
   const source = new EventSource("/live");
   source.addEventListener("change", later);

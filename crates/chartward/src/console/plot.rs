@@ -121,7 +121,7 @@ mod tests {
         assert_eq!(gap.matches("<polyline").count(), 2);
         let many: Vec<_> = (0..10_000).map(|n| (at(n), Some(if n == 777 { 500.0 } else { 1.0 }))).collect();
         let drawn = show(&many);
-        assert!(drawn.len() < 12_000 && drawn.contains("at most 9 minutes"), "{drawn}");
+        assert!(drawn.len() < 12_000 && drawn.contains("at most 8.4 minutes"), "{drawn}");
         assert!(show(&[]).contains("Nothing measured yet"));
         assert!(show(&[(at(0), Some(f64::NAN))]).contains("Nothing measured yet"));
     }

@@ -149,7 +149,12 @@ pub(super) const ROUTES: &[Route] = &[
         ),
         findings,
     ),
-    Route::page("/api/openapi.json", ("OpenAPI", "OpenAPI"), Needs::Account, openapi_json),
+    get(
+        "/api/openapi.json",
+        Permission::ApiDocs,
+        api("getOpenApi", "This document.", "OpenApi", &[]),
+        openapi_json,
+    ),
     Route::page("/api", ("API", "API"), Needs::May(Permission::ApiDocs), docs),
     metrics::ROUTE,
 ];

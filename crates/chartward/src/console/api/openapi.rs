@@ -88,6 +88,7 @@ fn schemas() -> Value {
             "FindingCounts",
             json!({"counts": [{"day": "2026-03-03", "class_uid": 2004, "watcher": "", "detector": "", "severity_id": 4, "lines": 1}]}),
         ),
+        ("OpenApi", json!({"openapi": "3.1.0"})),
         ("Error", json!({"error": {"en": "", "ja": "", "next_en": "", "next_ja": ""}})),
     ];
     all.into_iter().map(|(name, example)| (name.to_owned(), shape(&example))).collect::<Map<_, _>>().into()

@@ -140,7 +140,7 @@ fn totp(visit: &Visit<'_>, denied: Option<&Denied>) -> Result<Reply, Trouble> {
     };
     let content = html! {
         (layout::opening(visit.pick(TOTP), lead, None, lang))
-        div.qr role="img" aria-label=(lang.pick("QR code; the same as text stands below", "QRコード（同じ内容を下に文字で表示しています）")) { (PreEscaped(offer.qr_svg.text())) }
+        div.qr role="img" aria-label=(lang.pick("QR code; the same as text stands below", "QRコード（同じ内容を下に文字で表示しています）")) { (PreEscaped(offer.qr_svg.text().replace("role=\"img\"", "aria-hidden=\"true\""))) }
         p { (lang.pick("Without a camera, type this key: ", "カメラがない場合は、このキーを入力してください：")) code #totp-secret { (offer.secret.text()) } }
         form.narrow method="post" action="/account/totp" {
             (visit.csrf())
