@@ -173,7 +173,7 @@ fn show(id: IncidentId, common: Common) -> anyhow::Result<ExitCode> {
     if output == Output::Json {
         return Ok(ExitCode::SUCCESS);
     }
-    let mut say = |text: String| output.say(printable(&text));
+    let say = |text: String| output.say(printable(&text));
     say(format!("{id}  {}  [{}]", lang.pick(&incident.title, &incident.title_ja), status(incident.status, lang)));
     for chapter in &incident.story {
         let tactic = chapter.tactic.map_or("–", |tactic| tactic.name(lang));

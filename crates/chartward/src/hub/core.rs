@@ -77,10 +77,13 @@ pub(crate) struct Core {
     pub(super) planned: VecDeque<(Timestamp, WatcherClass)>,
     /// Countermeasures whose undo was asked for because their time is over.
     pub(super) expiring: BTreeSet<CountermeasureId>,
+    /// Proposals that another playbook made needless.
+    pub(super) superseded: Vec<schema::Countermeasure>,
     /// People who wait for what comes of a countermeasure.
     pub(super) waiting: BTreeMap<CountermeasureId, Vec<Sender<Result<Answer, Refusal>>>>,
     /// Incidents that grew since they were written down.
     pub(super) dirty: BTreeSet<IncidentId>,
+    /// Counts of lines since the last checkpoint.
     pub(super) daily: Vec<prove::state::Daily>,
     /// Place in the journal up to which everything was judged.
     pub(super) watermark: u64,
@@ -164,7 +167,7 @@ impl Core {
             // A full disk must not keep the wall from going up: what could not be kept is said, and acted on.
             Err(error) => self.trouble = Some(format!("{:#}", anyhow::Error::from(error))),
         }
-        self.daily.extend(batch.daily);
+        intake::add(&mut self.daily, batch.daily);
         self.decide(&batch.sightings, now);
         for (watcher, said) in batch.said {
             self.tell_what_a_guard_did(&watcher, &said);
@@ -196,9 +199,16 @@ impl Core {
         }
         self.write_down(&[]);
         let watermark = self.watermark;
-        let kept = self.state.write(|tx| tx.put_checkpoint(PART, watermark, &self.correlator));
+        // The counts go with the checkpoint: what is read again from the journal is counted again then, and never twice.
+        let kept = self.state.write(|tx| {
+            tx.add_daily(&self.daily)?;
+            tx.put_checkpoint(PART, watermark, &self.correlator)
+        });
         match kept {
-            Ok(()) => self.checkpointed.0 = watermark,
+            Ok(()) => {
+                self.checkpointed.0 = watermark;
+                self.daily.clear();
+            }
             Err(error) => self.trouble = Some(format!("{:#}", anyhow::Error::from(error))),
         }
     }

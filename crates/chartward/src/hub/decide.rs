@@ -152,6 +152,12 @@ impl Core {
             bounds: Bounds::default(),
             now,
         });
+        self.superseded.extend(existing.iter().filter(|older| {
+            let is_same = |newer: &Countermeasure| {
+                newer.act == older.act && newer.state == CountermeasureState::Approved
+            };
+            older.state == CountermeasureState::Proposed && out.countermeasures.iter().any(is_same)
+        }).cloned());
         for measure in out.countermeasures.iter().filter(|measure| is_against_somebody(measure.act.kind())) {
             self.planned.extend(measure.caused_by.map(|class| (now, class)));
         }
@@ -185,6 +191,11 @@ impl Core {
             }
             Ok(())
         });
+        for mut older in std::mem::take(&mut self.superseded) {
+            older.state = CountermeasureState::Expired;
+            "done without waiting, by another playbook".clone_into(&mut older.detail);
+            self.record(&older, None);
+        }
         let is_written = written.is_ok();
         self.note_trouble(written);
         if is_written {
@@ -215,16 +226,11 @@ impl Core {
         self.note_trouble(written);
     }
 
-    /// Writes down what grew, with the counts of lines.
+    /// Writes down what grew.
     pub(super) fn write_down(&mut self, moments: &[(IncidentId, Moment)]) {
         self.written = std::time::Instant::now();
         if !self.dirty.is_empty() || !moments.is_empty() {
             self.settle(Vec::new(), moments);
-        }
-        if !self.daily.is_empty() {
-            let daily = std::mem::take(&mut self.daily);
-            let written = self.state.write(|tx| tx.add_daily(&daily));
-            self.note_trouble(written);
         }
     }
 

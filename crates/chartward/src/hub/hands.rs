@@ -60,7 +60,7 @@ pub(crate) struct Tools {
 /// Starts the thread; it ends when `orders` is closed.
 pub(crate) fn start(tools: Tools, orders: Receiver<Order>, done: Sender<Done>) -> std::io::Result<JoinHandle<()>> {
     thread::Builder::new().name("hands".into()).spawn(move || {
-        let mut hands = Hands { tools, done, holds: HashMap::new(), viewer: None };
+        let mut hands = Hands { tools, done, holds: HashMap::new(), viewer: None, has_wall: false };
         while let Ok(first) = orders.recv() {
             let mut batch = vec![first];
             batch.extend(orders.try_iter().take(BATCH_MAX - 1));
@@ -75,6 +75,7 @@ struct Hands {
     done: Sender<Done>,
     holds: HashMap<CountermeasureId, recover::vault::Hold>,
     viewer: Option<(CountermeasureId, Child)>,
+    has_wall: bool,
 }
 
 impl Hands {
@@ -93,7 +94,22 @@ impl Hands {
         self.ban(bans);
     }
 
+    /// The table is made when it is first needed: a hub that only observes leaves the packet filter alone.
+    fn wall(&mut self) -> Result<&Wall, String> {
+        if !self.has_wall {
+            self.tools.wall.ensure().map_err(|error| chain(&error))?;
+            self.has_wall = true;
+        }
+        Ok(&self.tools.wall)
+    }
+
     fn ban(&mut self, measures: Vec<Countermeasure>) {
+        // One forbidden address would refuse the whole batch.
+        let (forbidden, measures): (Vec<_>, Vec<_>) =
+            measures.into_iter().partition(|measure| self.tools.never.forbids(&measure.act).is_some());
+        for measure in forbidden {
+            self.tell(measure.id, false, Err("the never-touch list names it".to_owned()));
+        }
         let targets: Vec<(IpAddr, Option<Duration>)> = measures
             .iter()
             .filter_map(|measure| match measure.act {
@@ -104,7 +120,7 @@ impl Hands {
         if targets.is_empty() {
             return;
         }
-        let result = self.tools.wall.ban(&targets).map_err(|error| chain(&error));
+        let result = self.wall().and_then(|wall| wall.ban(&targets).map_err(|error| chain(&error)));
         let result = result.map(|()| "the kernel drops packets from and to this address".to_owned());
         for measure in measures {
             self.tell(measure.id, false, result.clone());
@@ -136,12 +152,9 @@ impl Hands {
                 cgroups.freeze(path, &self.tools.never, STAND_STILL).map_err(|error| chain(&error))?;
                 Ok(format!("every process of {path} stands still"))
             }
-            Act::BlockAddress { address } => {
-                self.tools.wall.ban(&[(*address, lasts(measure))]).map_err(|error| chain(&error))?;
-                Ok("the kernel drops packets from and to this address".to_owned())
-            }
+            Act::BlockAddress { .. } => Err("bans go out together".to_owned()),
             Act::IsolateHost { address } => {
-                self.tools.wall.isolate(&[(*address, lasts(measure))]).map_err(|error| chain(&error))?;
+                self.wall()?.isolate(&[(*address, lasts(measure))]).map_err(|error| chain(&error))?;
                 Ok("this host reaches only the vault, the console and the named hosts".to_owned())
             }
             Act::SnapshotNow { protect } => (self.tools.snapshot_now)(protect),
@@ -167,14 +180,12 @@ impl Hands {
                 Ok(format!("the processes of {path} go on"))
             }
             Act::BlockAddress { address } => self
-                .tools
-                .wall
+                .wall()?
                 .unban(&[*address])
                 .map(|()| "packets pass again".to_owned())
                 .map_err(|error| chain(&error)),
             Act::IsolateHost { address } => self
-                .tools
-                .wall
+                .wall()?
                 .release(&[*address])
                 .map(|()| "the host reaches everything again".to_owned())
                 .map_err(|error| chain(&error)),

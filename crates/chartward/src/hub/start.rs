@@ -145,6 +145,7 @@ pub(crate) fn start(settings: Settings) -> anyhow::Result<Running> {
         armed,
         planned: VecDeque::new(),
         expiring: BTreeSet::new(),
+        superseded: Vec::new(),
         waiting: std::collections::BTreeMap::new(),
         dirty: BTreeSet::new(),
         daily: Vec::new(),
@@ -282,6 +283,7 @@ impl Core {
     fn judge_again(&mut self, events: &[schema::Event]) {
         let classes = self.rules.classes.clone();
         let class_of = |watcher: &str| classes.get(watcher).copied().unwrap_or(schema::WatcherClass::External);
+        intake::add(&mut self.daily, intake::daily(events));
         self.decide(&intake::again(events, class_of), Timestamp::now());
     }
 

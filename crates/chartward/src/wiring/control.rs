@@ -252,7 +252,7 @@ mod tests {
 
     /// A watcher that answers with what it was asked, until the test is over.
     fn echo(path: &Path) -> (thread::JoinHandle<()>, Sender<()>) {
-        let control = Control::serve(path).unwrap();
+        let control = Control::<Request>::serve(path).unwrap();
         let (stop, stopped) = bounded::<()>(0);
         let served = thread::spawn(move || {
             while stopped.recv_timeout(Duration::from_millis(1))
@@ -323,12 +323,12 @@ mod tests {
         drop(UnixListener::bind(&path).unwrap());
         assert!(path.exists());
         let (served, stop) = echo(&path);
-        let second = Control::serve(&path).unwrap_err().to_string();
+        let second = Control::<Request>::serve(&path).unwrap_err().to_string();
         assert!(second.contains("another process"), "{second}");
         drop(stop);
         served.join().unwrap();
         fs::write(&path, "kept").unwrap();
-        assert!(Control::serve(&path).is_err());
+        assert!(Control::<Request>::serve(&path).is_err());
         assert_eq!(fs::read(&path).unwrap(), b"kept");
     }
 }
