@@ -79,7 +79,7 @@ pub(crate) fn serve(
     };
     let thread = std::thread::Builder::new()
         .name("console".to_owned())
-        .spawn(move || run.to_the_end(&runtime))
+        .spawn(move || run.serve(&runtime))
         .context("start the console's thread")?;
     Ok(Serving { addr, fingerprint, handle, closing, thread: Some(thread) })
 }
@@ -114,7 +114,7 @@ struct Run {
 }
 
 impl Run {
-    fn to_the_end(self, runtime: &Runtime) {
+    fn serve(self, runtime: &Runtime) {
         let ended = runtime.block_on(async {
             let service = dispatch::router(Arc::clone(&self.console))
                 .into_make_service_with_connect_info::<SocketAddr>();

@@ -141,6 +141,13 @@ const steps = {
       assert.equal(await post(page, "/account/language", { csrf: "forged", to: "en" }), 403);
     }
   },
+  async "screenshots"(at) {
+    if (!plan.screenshots) return;
+    for (const [lang, ending] of [["en", ""], ["ja", ".ja"]]) for (const [where, name] of [["/", "console"], [`/incidents/${plan.incident}`, "console-incident"]]) {
+      await open(at.admin, `${where}?lang=${lang}&theme=light`);
+      await at.admin.screenshot({ path: `${plan.screenshots}/${name}${ending}.png`, fullPage: false });
+    }
+  },
   async "approve with the keyboard alone, and see it"(at) {
     const page = at.operator;
     await open(page, `/incidents/${plan.incident}?lang=en`);
@@ -183,13 +190,6 @@ const steps = {
     for (const where of pages) await accessible(at.admin, where);
     const stranger = await person();
     for (const where of ["/login", "/invited"]) await accessible(stranger, where);
-  },
-  async "screenshots"(at) {
-    if (!plan.screenshots) return;
-    for (const [lang, ending] of [["en", ""], ["ja", ".ja"]]) for (const [where, name] of [["/", "console"], [`/incidents/${plan.incident}`, "console-incident"]]) {
-      await open(at.admin, `${where}?lang=${lang}&theme=light`);
-      await at.admin.screenshot({ path: `${plan.screenshots}/${name}${ending}.png`, fullPage: false });
-    }
   },
 };
 
