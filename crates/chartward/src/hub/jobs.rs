@@ -17,7 +17,7 @@ use zeroize::Zeroizing;
 
 use super::handle::{Hub, Live, Refusal};
 use crate::config::Config;
-use crate::schedule::{self, DueJob, Finished, Job, Known, Passphrase, Runner, Schedule, Task};
+use crate::schedule::{self, DueJob, Finished, Job, Known, Runner, Schedule, Task};
 
 const LOOK_AGAIN: Duration = Duration::from_millis(500);
 
@@ -154,7 +154,7 @@ impl Jobs {
             return None;
         }
         let known = Known { vault: &inner.vault, state: &inner.folder, newest: newest.as_ref(), now };
-        let passphrase = inner.passphrase.clone().filter(|_| job.needs_passphrase()).map(Passphrase::Bytes);
+        let passphrase = inner.passphrase.clone().filter(|_| job.needs_passphrase());
         Some(Task {
             args: job.args(&known)?,
             passphrase,
