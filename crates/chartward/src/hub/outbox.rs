@@ -10,7 +10,7 @@ use jiff::{SignedDuration, Timestamp};
 use prove::State;
 use prove::state::QueuedNotice;
 
-use super::decide::Queued;
+use super::notices::Queued;
 use super::hands::Done;
 use crate::output::printable;
 
