@@ -9,6 +9,7 @@
 
 mod audit;
 mod denied;
+pub(crate) mod desk;
 mod invitation;
 mod limits;
 mod log_in;

@@ -92,7 +92,9 @@ impl Jobs {
         let (due, _) = inner.schedule.due(&inner.state, now).unwrap_or_default();
         let mut start: Vec<DueJob<'_>> = due;
         for name in std::mem::take(&mut *locked(&inner.wanted)) {
-            if let Some(job) = inner.schedule.job(&name).filter(|_| start.iter().all(|due| due.job.name != name)) {
+            if let Some(job) =
+                inner.schedule.job(&name).filter(|_| start.iter().all(|due| due.job.name != name))
+            {
                 start.push(DueJob { job, due_at: now, missed: None });
             }
         }
@@ -204,7 +206,10 @@ fn sealed(line: &Value) -> Option<Sealed> {
     let number = |field: &str| line[field].as_u64().unwrap_or(0);
     Some(Sealed {
         id: SnapshotId(line["snapshot"].as_str()?.to_owned()),
-        captured_at: line["captured_at"].as_str().and_then(|at| at.parse().ok()).unwrap_or_else(Timestamp::now),
+        captured_at: line["captured_at"]
+            .as_str()
+            .and_then(|at| at.parse().ok())
+            .unwrap_or_else(Timestamp::now),
         patients: number("patients"),
         files: number("files"),
         bytes: number("bytes"),

@@ -13,10 +13,14 @@ pub(super) type StartViewer = Box<dyn Fn() -> Result<(Child, String), String> + 
 /// The downtime viewer: this program again, which needs the vault and nothing of the hub.
 pub(super) fn viewer(config: &Config, folder: &Path, passphrase: Option<Zeroizing<Vec<u8>>>) -> StartViewer {
     let Some((vault, passphrase)) = config.vault.clone().zip(passphrase) else {
-        return Box::new(|| Err("the configuration names no vault, so there is nothing to read charts from".to_owned()));
+        return Box::new(|| {
+            Err("the configuration names no vault, so there is nothing to read charts from".to_owned())
+        });
     };
     let (listen, folder) = (config.viewer.listen, folder.to_owned());
-    Box::new(move || start_viewer(&vault.dir, &passphrase, listen, &folder).map_err(|error| format!("{error:#}")))
+    Box::new(move || {
+        start_viewer(&vault.dir, &passphrase, listen, &folder).map_err(|error| format!("{error:#}"))
+    })
 }
 
 fn start_viewer(
