@@ -11,5 +11,5 @@ mod tests;
 
 pub(crate) use due::{Due, LastRun, Missed, Plan, Retry, due};
 pub(crate) use jobs::{Job, Known, jobs};
-pub(crate) use run::{Finished, Passphrase, Runner, Task, end_with_parent};
+pub(crate) use run::{Finished, PARENT, Passphrase, Runner, Task, end_with_parent};
 pub(crate) use table::{Begun, DueJob, Schedule, newest_snapshot};

@@ -2,6 +2,8 @@
 
 mod acts;
 mod crash;
+mod first;
 mod stage;
 mod storage;
+mod vault;
 mod watchers;

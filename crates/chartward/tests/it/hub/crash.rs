@@ -119,7 +119,7 @@ fn asked_to_end_the_hub_hears_its_watchers_out() {
     assert!(code == 0 && took < Duration::from_secs(15), "{code} {took:?} {}", stage.log());
     assert_eq!(children_of(&stage), Vec::<String>::new());
     assert_eq!(stage.incidents()[0]["findings"], 2001);
-    assert_eq!(stage.ledger().last().unwrap()["fact"]["type"], "hub_stopped");
+    assert_eq!(stage.ledger().last().unwrap()["fact"]["kind"], "hub_stopped");
 }
 
 #[test]

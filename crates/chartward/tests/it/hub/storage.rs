@@ -34,7 +34,7 @@ fn a_damaged_or_lost_database_is_made_anew_with_everything_in_it() {
         assert!(stage.log().contains("recovered"), "{damage}: {}", stage.log());
         assert_eq!(hub.stop().0, 0);
         let ledger = stage.ledger();
-        let fact = ledger.iter().find(|it| it["fact"]["type"] == "state_recovered");
+        let fact = ledger.iter().find(|it| it["fact"]["kind"] == "state_recovered");
         assert_eq!(fact.unwrap()["fact"]["missing"], 0, "{damage}: {fact:?}");
     }
 }
