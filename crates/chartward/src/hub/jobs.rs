@@ -68,7 +68,14 @@ impl Jobs {
 
     /// Starts a job as soon as it is not running already.
     pub(super) fn run_now(&self, name: &str) -> Result<(), Refusal> {
-        if self.0.schedule.job(name).is_none() {
+        let job = self.0.schedule.job(name);
+        if job.is_some_and(|job| self.task(job, Timestamp::now()).is_none()) {
+            return Err(Refusal {
+                en: format!("there is nothing to drill yet: run {} first", name.replace("drill:", "backup:")),
+                ja: format!("検証する対象がまだありません。先に {} を実行してください", name.replace("drill:", "backup:")),
+            });
+        }
+        if job.is_none() {
             let known: Vec<&str> = self.0.schedule.jobs.iter().map(|job| job.name.as_str()).collect();
             let known = known.join(", ");
             return Err(Refusal {
@@ -123,8 +130,14 @@ impl Jobs {
         inner.hub.tell(Live::Jobs);
         let run = move || {
             let finished = jobs.run(&job, &task);
-            let _ = begun.finish(&jobs.0.state, &finished, Timestamp::now());
+            // First what it measured: killed between the two, the job is due again, and nothing that it made is unknown.
             jobs.finished(&job, due_at, &finished);
+            let mut written = begun.finish(&jobs.0.state, &finished, Timestamp::now());
+            // A job that seems to run for ever would never be due again.
+            while written.is_err() && !jobs.0.runner.stop.load(Ordering::Relaxed) {
+                thread::sleep(Duration::from_secs(2));
+                written = begun.finish(&jobs.0.state, &finished, Timestamp::now());
+            }
             locked(&jobs.0.running).remove(&job.name);
             jobs.0.hub.tell(Live::Jobs);
         };

@@ -4,7 +4,7 @@ use std::collections::{BTreeSet, VecDeque};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::thread::JoinHandle;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use anyhow::Context;
 use crossbeam_channel::{Sender, bounded, unbounded};
@@ -32,6 +32,8 @@ use crate::supervise::Supervisor;
 /// Lines that wait for the core; more of them wait in the pipes of their watchers.
 const LINES_MAX: usize = 8_192;
 const REQUESTS_MAX: usize = 64;
+/// A receiver of notices that does not answer keeps nobody from restarting the machine; the notice is sent after the next start.
+const LEAVE_AFTER: Duration = Duration::from_secs(5);
 
 /// What the hub is started with.
 pub(crate) struct Settings {
@@ -62,9 +64,11 @@ impl Running {
     pub(crate) fn stop(self) -> anyhow::Result<()> {
         drop(self.end);
         let ended = self.core.join().unwrap_or_else(|_| Err(anyhow::anyhow!("the hub's core failed")));
-        for (end, thread) in self.others {
-            drop(end);
-            let _ = thread.join();
+        // All at once: each of them may have something to wait for.
+        let threads: Vec<JoinHandle<()>> = self.others.into_iter().map(|(_, thread)| thread).collect();
+        let by = Instant::now() + LEAVE_AFTER;
+        while threads.iter().any(|thread| !thread.is_finished()) && Instant::now() < by {
+            std::thread::sleep(Duration::from_millis(20));
         }
         ended
     }
@@ -110,8 +114,10 @@ pub(crate) fn start(settings: Settings) -> anyhow::Result<Running> {
         named: setup::channels(&config),
         secret: Box::new(move |name| setup::secret(name, |name| sealed(name))),
     };
-    let (end, ended) = bounded(0);
-    others.push((Some(end), outbox::start(state.clone(), channels, done_in, ended)?));
+    for (end, thread) in outbox::start(&state, channels, &done_in)? {
+        others.push((Some(end), thread));
+    }
+    drop(done_in);
     let (end, ended) = bounded(0);
     others.push((Some(end), jobs::start(jobs.clone(), ended)?));
     if let Some(keeper) = keeper {

@@ -2,24 +2,36 @@
 
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
+use std::time::Duration;
 
 use anyhow::Context;
 use zeroize::Zeroizing;
 
 use crate::config::Config;
+use crate::schedule::PARENT;
+
+const TRIES: u32 = 3;
+const PAUSE: Duration = Duration::from_millis(500);
 
 pub(super) type StartViewer = Box<dyn Fn() -> Result<(Child, String), String> + Send>;
 
 /// The downtime viewer: this program again, which needs the vault and nothing of the hub.
 pub(super) fn viewer(config: &Config, folder: &Path, passphrase: Option<Zeroizing<Vec<u8>>>) -> StartViewer {
     let Some((vault, passphrase)) = config.vault.clone().zip(passphrase) else {
-        return Box::new(|| {
-            Err("the configuration names no vault, so there is nothing to read charts from".to_owned())
-        });
+        return Box::new(|| Err("the configuration names no vault, so there is nothing to read charts from".to_owned()));
     };
     let (listen, folder) = (config.viewer.listen, folder.to_owned());
     Box::new(move || {
-        start_viewer(&vault.dir, &passphrase, listen, &folder).map_err(|error| format!("{error:#}"))
+        let mut started = start_viewer(&vault.dir, &passphrase, listen, &folder);
+        for _ in 1..TRIES {
+            if started.is_ok() {
+                break;
+            }
+            // The viewer of a hub that was just killed may still have the port.
+            std::thread::sleep(PAUSE);
+            started = start_viewer(&vault.dir, &passphrase, listen, &folder);
+        }
+        started.map_err(|error| format!("{error:#}"))
     })
 }
 
@@ -33,6 +45,8 @@ fn start_viewer(
     let mut command = Command::new(std::env::current_exe()?);
     command.args(["charts", "serve", "--json", "--listen", &listen.to_string(), "--vault"]).arg(vault);
     command.args(["--password-file", "/dev/stdin"]);
+    // However the hub ends, nobody serves charts that nobody knows of.
+    command.env(PARENT, std::process::id().to_string());
     if !listen.ip().is_loopback() {
         command.arg("--certificate").arg(folder.join("tls/certificate.pem"));
         command.arg("--key").arg(folder.join("tls/key.pem"));

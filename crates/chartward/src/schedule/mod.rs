@@ -10,5 +10,5 @@ mod table;
 mod tests;
 
 pub(crate) use jobs::{Job, Known, jobs};
-pub(crate) use run::{Finished, Runner, Task, end_with_parent};
+pub(crate) use run::{Finished, PARENT, Runner, Task, end_with_parent};
 pub(crate) use table::{DueJob, Schedule, newest_snapshot};

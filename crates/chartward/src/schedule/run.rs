@@ -17,7 +17,7 @@ use serde_json::{Value, json};
 use zeroize::Zeroizing;
 
 /// Set for a child with the id of the hub: it ends when that process does.
-const PARENT: &str = "CHARTWARD_END_WITH_PARENT";
+pub(crate) const PARENT: &str = "CHARTWARD_END_WITH_PARENT";
 /// Longer lines are cut; a backup's summary names every table of every database.
 const LINE_MAX: u64 = 256 * 1024;
 const STDERR_LINE_MAX: usize = 1_000;

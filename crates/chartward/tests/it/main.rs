@@ -6,6 +6,7 @@ mod backup_cli;
 mod cli;
 mod config;
 mod guard;
+mod hub;
 mod kill;
 mod promise;
 mod prove;

@@ -1,0 +1,9 @@
+//! `chartward up` as a whole: what its watchers say becomes incidents and acts, and survives whatever happens to the hub.
+
+mod acts;
+mod crash;
+mod first;
+mod stage;
+mod storage;
+mod vault;
+mod watchers;

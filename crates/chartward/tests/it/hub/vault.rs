@@ -1,0 +1,225 @@
+//! A hub with a vault: jobs, the lock, the viewer, an isolated host's way back, notices.
+
+use std::fs;
+use std::net::TcpListener;
+use std::process::{Child, Command, Stdio};
+use std::thread;
+use std::time::Duration;
+
+use serde_json::{Value, json};
+
+use super::stage::{Stage, Up, finding, until};
+use crate::support::{BINARY, run};
+
+const PASSPHRASE: &str = "correct horse";
+
+/// A small hospital, protected in a vault that does not exist yet.
+fn protected(stage: &Stage, more: &str) {
+    let made = run(Command::new(BINARY).args(["sample", "hospital"]).arg(stage.path("hospital")).args([
+        "--json",
+        "--patients",
+        "5",
+    ]));
+    assert_eq!(made.code, 0, "{}", made.stderr);
+    let text = format!(
+        "[vault]\ndir = {:?}\npassphrase = {{ file = {:?} }}\n\n[viewer]\nlisten = \"127.0.0.1:0\"\n\n\
+         [[protect]]\nname = \"emr\"\nhost = \"emr\"\naddress = \"10.9.0.9\"\npaths = [{:?}]\nbackup = {{ every = \"1h\" }}\ndrill = {{ every = \"1h\" }}\n\n",
+        stage.path("vault"),
+        stage.private_file("vault.pass", PASSPHRASE),
+        stage.path("hospital")
+    );
+    stage.configure(&[text, more.to_owned()].concat());
+}
+
+fn runs(stage: &Stage, name: &str) -> Vec<prove::state::JobRun> {
+    prove::State::open_read(&stage.state).unwrap().job_runs(Some(name), 50).unwrap()
+}
+
+fn done(stage: &Stage, name: &str, times: usize) {
+    let is_done = |run: &&prove::state::JobRun| run.outcome == prove::state::JobOutcome::Done;
+    until(name, || (runs(stage, name).iter().filter(is_done).count() >= times).then_some(()));
+}
+
+fn restic(stage: &Stage, words: &[&str]) -> std::process::Output {
+    let mut restic = Command::new("restic");
+    restic.args(["--no-cache", "-r"]).arg(stage.path("vault")).args(words).env("RESTIC_PASSWORD", PASSPHRASE);
+    restic.output().unwrap()
+}
+
+fn curl(words: &[&str]) -> String {
+    let out = Command::new("curl").args(["-s", "-m", "10"]).args(words).output().unwrap();
+    String::from_utf8_lossy(&out.stdout).into_owned()
+}
+
+#[test]
+fn charts_are_captured_drilled_locked_and_read() {
+    let test = "charts_are_captured_drilled_locked_and_read";
+    if ["restic", "curl"].iter().any(|tool| testkit::tool(test, tool).is_none()) {
+        return;
+    }
+    let stage = Stage::new();
+    protected(&stage, "");
+    let hub = stage.up();
+    done(&stage, "backup:emr", 1);
+    done(&stage, "drill:emr", 1);
+    // A snapshot that somebody wants now.
+    stage.done(&["act", "apply", "snapshot_now", "emr"]);
+    done(&stage, "backup:emr", 2);
+    let nothing = stage.ask(&["act", "apply", "snapshot_now", "nothing"]);
+    assert!(nothing.code == 1 && nothing.stderr.contains("backup:emr"), "{}", nothing.stderr);
+
+    let locked = stage.done(&["act", "apply", "lock_vault"])["answer"]["countermeasure"]["id"].to_string();
+    let prune = ["forget", "--keep-last", "1", "--prune"];
+    let refused = restic(&stage, &prune);
+    assert!(!refused.status.success(), "{}", String::from_utf8_lossy(&refused.stdout));
+    stage.done(&["act", "undo", &locked]);
+    let allowed = restic(&stage, &prune);
+    assert!(allowed.status.success(), "{}", String::from_utf8_lossy(&allowed.stderr));
+
+    let viewer = stage.done(&["act", "apply", "start_viewer"])["answer"]["countermeasure"].clone();
+    let said = viewer["detail"].as_str().unwrap().to_owned();
+    let (url, code) = said.trim_end_matches(')').split_once(" (code ").unwrap();
+    let jar = stage.path("jar").display().to_string();
+    curl(&["-b", &jar, "-c", &jar, "--data-urlencode", &format!("code={code}"), "--data-urlencode", "reader=Dr Sato", "--data-urlencode", "name=Dr Sato", &format!("{url}enter")]);
+    let list = curl(&["-b", &jar, url]);
+    let patient = list.split("/chart/").nth(1).unwrap_or_else(|| panic!("{list}")).split('"').next().unwrap();
+    let chart = curl(&["-b", &jar, &format!("{url}chart/{patient}")]);
+    assert!(chart.contains(patient), "{chart}");
+    until("the access is kept", || {
+        fs::read_to_string(stage.state.join("charts-opened.jsonl")).ok().filter(|text| text.contains(patient))
+    });
+    // It comes back with the hub, and ends with it however that ends.
+    hub.kill();
+    until("the viewer ends", || curl(&["-b", &jar, url]).is_empty().then_some(()));
+    let hub = stage.up();
+    let again = until("the viewer is back", || {
+        stage.measure("start_viewer").filter(|it| it["state"] == "applied" && it["detail"] != viewer["detail"])
+    });
+    let url = again["detail"].as_str().unwrap().split(' ').next().unwrap().to_owned();
+    assert!(curl(&[&url]).contains("code"));
+    stage.done(&["act", "undo", &again["id"].to_string()]);
+    assert_eq!(curl(&[&url]), "");
+    assert_eq!(hub.stop().0, 0);
+    stage.ledger();
+}
+
+#[test]
+fn a_failing_job_and_a_missed_one_are_alarms() {
+    let stage = Stage::new();
+    protected(&stage, "");
+    let hub = stage.up();
+    done(&stage, "drill:emr", 1);
+    assert_eq!(hub.stop().0, 0);
+    // As if the hub had been off for three hours, and the records gone meanwhile.
+    let state = prove::State::open(&stage.state, jiff::Timestamp::now()).unwrap();
+    let three_hours = 3 * 3_600_000_i64;
+    state
+        .write(|tx| tx.execute("UPDATE jobs SET due_at = due_at - ?1, started_at = started_at - ?1, finished_at = finished_at - ?1", &[&three_hours]))
+        .unwrap();
+    drop(state);
+    fs::rename(stage.path("hospital"), stage.path("elsewhere")).unwrap();
+    let hub = stage.up();
+    let is = |outcome| move |run: &prove::state::JobRun| run.outcome == outcome;
+    until("a missed run", || runs(&stage, "backup:emr").iter().any(is(prove::state::JobOutcome::Missed)).then_some(()));
+    let failed = until("a failed run", || {
+        runs(&stage, "backup:emr").into_iter().find(is(prove::state::JobOutcome::Failed))
+    });
+    assert!(failed.detail.contains("hospital"), "{}", failed.detail);
+    assert_eq!(hub.stop().0, 0);
+    assert!(stage.ledger().iter().any(|it| it["fact"]["kind"] == "job_missed"));
+}
+
+#[test]
+fn an_isolated_host_comes_back_only_after_a_new_backup_and_a_drill() {
+    let Some(stage) = Stage::with_wall("an_isolated_host_comes_back") else { return };
+    protected(&stage, &stage.watch("net", "sensor", ""));
+    let hub = stage.up();
+    done(&stage, "drill:emr", 1);
+    let not = stage.ask(&["reconnect", "emr"]);
+    assert!(not.code == 1 && not.stderr.contains("not isolated"), "{}", not.stderr);
+    stage.done(&["act", "apply", "isolate_host", "10.9.0.9"]);
+    assert_eq!(stage.set("isolate4").len() + stage.set("isolated4").len(), 1, "{}", stage.nft(&["list", "ruleset"]));
+    let refused = |part: &str| {
+        let asked = stage.ask(&["reconnect", "emr"]);
+        assert!(asked.code == 1 && asked.stderr.contains(part), "{part}: {}", asked.stderr);
+    };
+    refused("backup:emr");
+    thread::sleep(Duration::from_millis(50));
+    stage.done(&["act", "apply", "snapshot_now", "emr"]);
+    done(&stage, "backup:emr", 2);
+    refused("drill:emr");
+    let drill = runs(&stage, "drill:emr").len();
+    let state = prove::State::open_read(&stage.state).unwrap();
+    drop(state);
+    assert_eq!(drill, 1);
+    assert_eq!(hub.stop().0, 0);
+    // The next drill is due.
+    let state = prove::State::open(&stage.state, jiff::Timestamp::now()).unwrap();
+    let two_hours = 2 * 3_600_000_i64;
+    state.write(|tx| tx.execute("UPDATE jobs SET due_at = due_at - ?1, started_at = started_at - ?1, finished_at = finished_at - ?1 WHERE kind = 'drill'", &[&two_hours])).unwrap();
+    drop(state);
+    let hub = stage.up();
+    done(&stage, "drill:emr", 2);
+    stage.say("net", &[finding("again", "bruteforce.ssh", 5, "10.9.0.9")]);
+    until("an incident", || stage.incidents().first().cloned());
+    refused("INC-0001");
+    stage.done(&["incident", "mark", "1", "closed"]);
+    stage.done(&["reconnect", "emr"]);
+    assert_eq!(stage.set("isolate4").len() + stage.set("isolated4").len(), 0);
+    assert_eq!(hub.stop().0, 0);
+    let state = prove::State::open(&stage.state, jiff::Timestamp::now()).unwrap();
+    let mut asset = state.asset("emr").unwrap().unwrap();
+    assert_eq!(asset.state, prove::state::AssetState::Watched);
+    asset.since -= jiff::SignedDuration::from_hours(8 * 24);
+    state.write(|tx| tx.put_asset(&asset)).unwrap();
+    drop(state);
+    let _hub = stage.up();
+    until("the week's report", || {
+        let found = fs::read_dir(stage.state.join("reports")).ok()?.filter_map(Result::ok);
+        found.map(|it| it.file_name().into_string().unwrap()).find(|name| name.starts_with("reconnected-emr"))
+    });
+    assert!(stage.ledger().iter().any(|it| it["fact"]["kind"] == "host_reconnected"));
+}
+
+struct Receiver(Child);
+
+impl Drop for Receiver {
+    fn drop(&mut self) {
+        let _ = self.0.kill();
+        let _ = self.0.wait();
+    }
+}
+
+#[test]
+fn a_notice_is_delivered_once_its_receiver_takes_it_and_only_once() {
+    let stage = Stage::new();
+    let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
+    let secret = stage.private_file("hook.key", "a secret");
+    let hook = format!(
+        "[[notify]]\nname = \"chat\"\nwebhook = {{ url = \"http://127.0.0.1:{port}/\", secret = {{ file = {secret:?} }} }}\n\n"
+    );
+    let playbook = "[[playbook]]\nname = \"tell\"\nwatchers = [\"sensor\"]\nacts = [\"notify\"]\nchannels = [\"chat\"]\napproval = \"none\"\n\n";
+    stage.configure(&[stage.watch("net", "sensor", ", \"again\""), hook, playbook.to_owned()].concat());
+    let hub = stage.up();
+    stage.done(&["act", "arm", "notify", "sensor"]);
+    stage.say("net", &[finding("a", "bruteforce.ssh", 5, "203.0.113.9")]);
+    until("a notice waits", || stage.measure("notify").filter(|it| it["state"] == "approved"));
+    hub.kill();
+    let kept = stage.path("kept");
+    let script = stage.file("hook.py", include_str!("hook.py"));
+    let _receiver = Receiver(
+        Command::new("python3").arg(script).arg(&kept).arg(port.to_string()).stdin(Stdio::null()).spawn().unwrap(),
+    );
+    let hub: Up = stage.up();
+    let applied = until("it is delivered", || stage.measure("notify").filter(|it| it["state"] == "applied"));
+    assert!(applied["detail"].as_str().unwrap().contains("taken 4711"), "{applied}");
+    assert_eq!(applied["lasts_seconds"], Value::Null);
+    let refused = stage.ask(&["act", "undo", &applied["id"].to_string()]);
+    assert!(refused.code == 1 && refused.stderr.contains("once and for all"), "{}", refused.stderr);
+    thread::sleep(Duration::from_secs(1));
+    assert_eq!(fs::read_to_string(&kept).unwrap().lines().count(), 1);
+    assert_eq!(hub.stop().0, 0);
+    let ledger = stage.ledger();
+    let told: Vec<&Value> = ledger.iter().filter(|it| it["fact"]["kind"] == "notice_delivered").collect();
+    assert!(told.len() == 1 && told[0]["fact"]["channel"] == json!("chat"), "{told:?}");
+}

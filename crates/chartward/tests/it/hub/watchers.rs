@@ -1,0 +1,62 @@
+//! Watchers that flood, stammer and lie, beside one that does not.
+
+use std::time::Duration;
+
+use super::stage::{Stage, block, finding, until};
+
+const FLOOD: &str = r#"
+import json, itertools, sys, time
+print('{"type":"ready"}', flush=True)
+for n in itertools.count():
+    ip = "10.%d.%d.%d" % (n // 65536 % 256, n // 256 % 256, n % 256)
+    print(json.dumps({"class_uid": 2004, "activity_id": 1, "severity_id": [5, 99, 4][n % 3],
+        "time": [0, 7258118400000, int(time.time() * 1000)][n % 3], "detector": "bruteforce.ssh",
+        "finding_info": {"uid": str(n), "title": "x" * 200}, "src_endpoint": {"ip": ip}}))
+"#;
+const GARBAGE: &str = r#"
+import os, time
+print('{"type":"ready"}', flush=True)
+while True:
+    os.write(1, b"\xff\xfe not json\n{\"neither\": 1}\n")
+    time.sleep(0.005)
+"#;
+const ENDLESS: &str = r#"
+import os
+os.write(1, b'{"type":"ready"}\n')
+while True:
+    os.write(1, b"a" * 65536)
+"#;
+
+#[test]
+fn watchers_that_flood_stammer_and_lie_harm_neither_the_hub_nor_the_others() {
+    let Some(stage) = Stage::with_wall("watchers_that_flood") else { return };
+    let exec = |name: &str, text: &str| {
+        let script = stage.file(&format!("{name}.py"), text);
+        format!("[[watch]]\nname = {name:?}\nexec = [\"/usr/bin/python3\", {script:?}]\nread = [{script:?}]\nlines_per_second_max = 2000\n\n")
+    };
+    let bad = [exec("flood", FLOOD), exec("garbage", GARBAGE), exec("endless", ENDLESS)].concat();
+    let external = "[[playbook]]\nname = \"external\"\nwatchers = [\"external\"]\nacts = [\"block_address\"]\napproval = \"none\"\n\n";
+    stage.configure(&[bad, stage.watch("net", "sensor", ""), block("none", ""), external.to_owned()].concat());
+    let hub = stage.up();
+    for class in ["sensor", "external"] {
+        stage.done(&["act", "arm", "block_address", class]);
+    }
+    std::thread::sleep(Duration::from_secs(4));
+    stage.say("net", &[finding("good", "bruteforce.ssh", 5, "203.0.113.77")]);
+    until("the block of the good watcher's finding", || {
+        stage.banned().iter().any(|(address, _)| address == "203.0.113.77").then_some(())
+    });
+    let planned = stage.measures().into_iter().filter(|it| it["caused_by"] == "external").count();
+    assert!((1..=512).contains(&planned), "{planned}");
+    let incidents = stage.incidents();
+    assert!(incidents.len() <= 1000, "{}", incidents.len());
+    let lied = incidents.iter().flat_map(|it| it["samples"].as_array().cloned().unwrap_or_default());
+    for sample in lied.filter(|sample| sample["uid"] != "good") {
+        assert!(sample["detector"].as_str().unwrap().starts_with("external."), "{sample}");
+        let year: i16 = sample["time"].as_str().unwrap()[..4].parse().unwrap();
+        assert_eq!(year, jiff::Zoned::now().year(), "{sample}");
+    }
+    assert!(hub.memory_mib_max() < 256, "{} MiB", hub.memory_mib_max());
+    let (code, took) = hub.stop();
+    assert!(code == 0 && took < Duration::from_secs(15), "{code} {took:?}");
+}
