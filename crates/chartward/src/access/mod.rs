@@ -9,6 +9,7 @@
 
 mod audit;
 mod denied;
+pub(crate) mod desk;
 mod invitation;
 mod limits;
 mod log_in;
@@ -35,11 +36,9 @@ pub(crate) use audit::{Audit, Auditor};
 pub(crate) use denied::{Denied, Error, Why};
 pub(crate) use invitation::Code;
 pub(crate) use password::{Cost, password_rule};
-pub(crate) use role::{Permission, Who, covers, matrix, may};
+pub(crate) use role::{Permission, Who, covers, may};
 pub(crate) use sealed::{Sealed, Secret};
-pub(crate) use second::{RecoveryCodes, TotpOffer};
 pub(crate) use session::{LoggedIn, Session};
-pub(crate) use token::NewToken;
 pub(crate) use user::Account;
 
 use limits::Limits;

@@ -106,8 +106,9 @@ pub(crate) fn needs_totp(role: Role) -> bool {
     matches!(role, Role::Operator | Role::Admin)
 }
 
-/// The table for people, in Markdown.
-pub(crate) fn matrix(lang: Lang) -> String {
+/// The table for people, in Markdown; SECURITY.md holds it, and a test compares.
+#[cfg(test)]
+fn matrix(lang: Lang) -> String {
     let mut text = lang
         .pick("| | viewer | operator | clinician | admin |\n", "| | 閲覧者 | 担当者 | 臨床 | 管理者 |\n")
         .to_owned();

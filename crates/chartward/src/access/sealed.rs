@@ -47,11 +47,6 @@ impl Secret {
         Self(Zeroizing::new(value.into()))
     }
 
-    /// The value itself, for the one place that needs it.
-    pub(crate) fn bytes(&self) -> &[u8] {
-        &self.0
-    }
-
     /// The value where it is text.
     pub(crate) fn text(&self) -> Option<&str> {
         std::str::from_utf8(&self.0).ok()

@@ -63,8 +63,10 @@ impl Door {
 
     /// As after a restart of the hub.
     fn reopened(self) -> Self {
-        let access = open(self.dir.path(), &self.audits);
-        Self { access, ..self }
+        let Self { access, audits, dir } = self;
+        // One process holds the state folder at a time.
+        drop(access);
+        Self { access: open(dir.path(), &audits), audits, dir }
     }
 
     /// The first administrator, logged in at the desk with a second factor since second 0.

@@ -3,7 +3,7 @@
 use jiff::Timestamp;
 use prove::state::accounts::{Changed, User};
 use schema::Lang;
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 use unicode_normalization::UnicodeNormalization;
 
 use super::role::needs_totp;
@@ -31,7 +31,7 @@ impl Who {
 }
 
 /// An account as it is shown.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct Account {
     /// Its name.
     pub(crate) name: String,

@@ -10,7 +10,7 @@ use anyhow::{Context, ensure};
 use clap::Subcommand;
 
 use super::user::Common;
-use crate::access::Secret;
+use crate::access::desk::{Errand, Ran};
 
 /// One byte more than a secret may have, so that a longer one is refused rather than cut.
 const BYTES_MAX: u64 = 64 * 1024 + 1;
@@ -45,28 +45,22 @@ enum What {
 }
 
 pub(crate) fn run(args: SecretArgs) -> anyhow::Result<ExitCode> {
-    match args.what {
-        What::Set { name, file, common } => {
-            let value = value(file)?;
-            let local = common.open()?;
-            local.access.set_secret(&local.who, &name, value, local.now)?;
-        }
-        What::List(common) => {
-            let local = common.open()?;
-            for name in local.access.secrets(&local.who, local.now)? {
-                local.output.line(&serde_json::json!({ "type": "secret", "name": name }))?;
-                local.output.say(&name);
-            }
-        }
-        What::Remove { name, common } => {
-            let local = common.open()?;
-            local.access.remove_secret(&local.who, &name, local.now)?;
+    let (errand, common) = match args.what {
+        What::Set { name, file, common } => (Errand::SetSecret { name, value: value(file)? }, common),
+        What::List(common) => (Errand::Secrets, common),
+        What::Remove { name, common } => (Errand::RemoveSecret { name }, common),
+    };
+    let (ran, output) = common.run(errand)?;
+    if let Ran::Secrets(names) = ran {
+        for name in names {
+            output.line(&serde_json::json!({ "type": "secret", "name": name }))?;
+            output.say(&name);
         }
     }
     Ok(ExitCode::SUCCESS)
 }
 
-fn value(file: Option<PathBuf>) -> anyhow::Result<Secret> {
+fn value(file: Option<PathBuf>) -> anyhow::Result<String> {
     let mut bytes = zeroize::Zeroizing::new(Vec::new());
     match file {
         Some(path) => {
@@ -84,5 +78,5 @@ fn value(file: Option<PathBuf>) -> anyhow::Result<Secret> {
     let value = bytes.strip_suffix(b"\n").unwrap_or(&bytes);
     let value = value.strip_suffix(b"\r").unwrap_or(value);
     ensure!(!value.is_empty(), "the value is empty; nothing was stored");
-    Ok(Secret::new(value))
+    String::from_utf8(value.to_vec()).ok().context("the value is not text (UTF-8)")
 }

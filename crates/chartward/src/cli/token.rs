@@ -3,9 +3,11 @@
 use std::process::ExitCode;
 
 use clap::Subcommand;
-use jiff::SignedDuration;
+use jiff::Timestamp;
+use prove::state::accounts::TokenRow;
 
 use super::user::{Common, RoleArg};
+use crate::access::desk::{Errand, Ran};
 use crate::output::Output;
 
 #[derive(clap::Args)]
@@ -41,39 +43,36 @@ enum What {
 }
 
 pub(crate) fn run(args: TokenArgs) -> anyhow::Result<ExitCode> {
-    match args.what {
+    let (errand, common) = match args.what {
         What::Add { name, role, days, common } => {
-            let local = common.open()?;
-            let lasts = SignedDuration::from_hours(24 * days);
-            let token = local.access.make_token(&local.who, &name, role.into(), lasts, local.now)?;
-            let (text, expires_at) = (token.text.text(), token.expires_at.to_string());
-            local
-                .output
-                .line(&serde_json::json!({ "type": "token", "token": text, "expires_at": expires_at }))?;
-            if local.output == Output::People {
-                local.output.say(format_args!("{text}\nShown once; good until {expires_at}."));
+            (Errand::MakeToken { name, role: role.into(), days }, common)
+        }
+        What::List(common) => (Errand::Tokens, common),
+        What::Revoke { id, common } => (Errand::RevokeToken { id }, common),
+    };
+    let (ran, output) = common.run(errand)?;
+    match ran {
+        Ran::Token { text, expires_at } => {
+            let expires_at = expires_at.to_string();
+            output.line(&serde_json::json!({ "type": "token", "token": text, "expires_at": expires_at }))?;
+            if output == Output::People {
+                output.say(format_args!("{text}\nShown once; good until {expires_at}."));
             }
         }
-        What::List(common) => {
-            let local = common.open()?;
-            for token in local.access.tokens(&local.who)? {
-                local.output.line(&token)?;
-                let state = match (token.revoked_at, token.expires_at) {
-                    (Some(_), _) => "revoked",
-                    (None, Some(end)) if local.now < end => "good",
-                    _ => "expired",
-                };
-                let role = token.role.name();
-                local.output.say(format_args!(
-                    "{:>4}  {:<9} {state:<8} {} (by {})",
-                    token.id, role, token.name, token.created_by
-                ));
-            }
-        }
-        What::Revoke { id, common } => {
-            let local = common.open()?;
-            local.access.revoke_token(&local.who, id, local.now)?;
-        }
+        Ran::Tokens(tokens) => tokens.iter().try_for_each(|token| show(token, output))?,
+        _ => {}
     }
     Ok(ExitCode::SUCCESS)
+}
+
+fn show(token: &TokenRow, output: Output) -> anyhow::Result<()> {
+    output.line(token)?;
+    let state = match (token.revoked_at, token.expires_at) {
+        (Some(_), _) => "revoked",
+        (None, Some(end)) if Timestamp::now() < end => "good",
+        _ => "expired",
+    };
+    let TokenRow { id, name, role, created_by, .. } = token;
+    output.say(format_args!("{id:>4}  {:<9} {state:<8} {name} (by {created_by})", role.name()));
+    Ok(())
 }

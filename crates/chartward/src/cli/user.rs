@@ -1,7 +1,7 @@
 //! `chartward user`: accounts, handled at the machine itself. Whoever may write into the state folder may do this;
 //! it is the way back in when the last administrator is lost.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::sync::Arc;
 
@@ -12,7 +12,8 @@ use prove::{Ledger, State};
 use schema::Lang;
 
 use super::state_dir;
-use crate::access::{Access, Audit, Code, Role, Settings, Who, open_sealed};
+use crate::access::desk::{self, Errand, Ran};
+use crate::access::{Access, Account, Audit, Role, Settings, open_sealed};
 use crate::output::{Output, printable};
 
 #[derive(clap::Args)]
@@ -102,90 +103,78 @@ pub(super) struct Common {
     json: bool,
 }
 
-/// The door as opened at the machine itself.
-pub(super) struct Local {
-    pub(super) access: Access,
-    pub(super) who: Who,
-    pub(super) now: Timestamp,
-    pub(super) output: Output,
-}
-
 impl Common {
-    /// Opens the state folder; every change is in its ledger before the command ends.
-    pub(super) fn open(self) -> anyhow::Result<Local> {
+    /// Runs an errand, by the hub where one runs. Every change is in the ledger before the command ends.
+    pub(super) fn run(self, errand: Errand) -> anyhow::Result<(Ran, Output)> {
         let dir = state_dir(self.state)?;
-        let now = Timestamp::now();
-        let sealed = open_sealed(&dir)?;
-        let state = State::open(&dir, now)?;
-        let ledger = Ledger::open(&dir, now)?;
-        let auditor = move |fact: &Audit| {
-            if let Err(error) = ledger.append(fact.into(), now) {
-                eprintln!(
-                    "chartward: this was not recorded in the ledger: {}",
-                    printable(&error.to_string())
-                );
-            }
+        let ran = match desk::ask(&dir, errand)? {
+            Ok(ran) => ran,
+            Err(errand) => desk::run(&open(&dir)?, errand, Timestamp::now()),
         };
-        let access = Access::open(state, sealed, Settings::new("", true), Arc::new(auditor))?;
-        Ok(Local { access, who: Who::local(), now, output: Output::new(self.json) })
+        match ran {
+            Ran::Refused { en, .. } => anyhow::bail!(printable(&en)),
+            ran => Ok((ran, Output::new(self.json))),
+        }
     }
 }
 
+fn open(dir: &Path) -> anyhow::Result<Access> {
+    let now = Timestamp::now();
+    let sealed = open_sealed(dir)?;
+    let state = State::open(dir, now)?;
+    let ledger = Ledger::open(dir, now)?;
+    let auditor = move |fact: &Audit| {
+        if let Err(error) = ledger.append(fact.into(), now) {
+            eprintln!("chartward: this was not recorded in the ledger: {}", printable(&error.to_string()));
+        }
+    };
+    Ok(Access::open(state, sealed, Settings::new("", true), Arc::new(auditor))?)
+}
+
 pub(crate) fn run(args: UserArgs) -> anyhow::Result<ExitCode> {
-    match args.what {
-        What::List(common) => list(&common.open()?)?,
+    let (errand, common, about) = match args.what {
+        What::List(common) => (Errand::Users, common, String::new()),
         What::Add { name, role, lang, common } => {
-            let local = common.open()?;
             let lang = if lang == "en" { Lang::En } else { Lang::Ja };
-            let code = local.access.add_user(&local.who, &name, role.into(), lang, local.now)?;
-            show(&local, &name, &code)?;
+            (Errand::AddUser { name: name.clone(), role: role.into(), lang }, common, name)
         }
-        What::Reset { name, common } => {
-            let local = common.open()?;
-            let code = local.access.reset(&local.who, &name, local.now)?;
-            show(&local, &name, &code)?;
-        }
-        What::Disable { name, common } => {
-            let local = common.open()?;
-            local.access.disable(&local.who, &name, local.now)?;
-        }
-        What::Enable { name, common } => {
-            let local = common.open()?;
-            local.access.enable(&local.who, &name, local.now)?;
-        }
+        What::Reset { name, common } => (Errand::ResetUser { name: name.clone() }, common, name),
+        What::Disable { name, common } => (Errand::DisableUser { name: name.clone() }, common, name),
+        What::Enable { name, common } => (Errand::EnableUser { name: name.clone() }, common, name),
         What::Role { name, role, common } => {
-            let local = common.open()?;
-            local.access.set_role(&local.who, &name, role.into(), local.now)?;
+            (Errand::SetRole { name: name.clone(), role: role.into() }, common, name)
         }
+    };
+    let (ran, output) = common.run(errand)?;
+    match ran {
+        Ran::Users(users) => users.iter().try_for_each(|user| show(user, output))?,
+        Ran::Code { text, expires_at } => show_code(&about, &text, expires_at, output)?,
+        _ => {}
     }
     Ok(ExitCode::SUCCESS)
 }
 
-fn list(local: &Local) -> anyhow::Result<()> {
-    for account in local.access.users(&local.who, local.now)? {
-        local.output.line(&account)?;
-        let state = match (account.disabled_at, account.invited, account.must_set_up_totp()) {
-            (Some(_), _, _) => "disabled",
-            (_, true, _) => "invited",
-            (_, _, true) => "second factor missing",
-            _ => "active",
-        };
-        local.output.say(format_args!("{:<32} {:<9} {state}", account.name, account.role.name()));
-    }
+fn show(account: &Account, output: Output) -> anyhow::Result<()> {
+    output.line(account)?;
+    let state = match (account.disabled_at, account.invited, account.must_set_up_totp()) {
+        (Some(_), _, _) => "disabled",
+        (_, true, _) => "invited",
+        (_, _, true) => "second factor missing",
+        _ => "active",
+    };
+    output.say(format_args!("{:<32} {:<9} {state}", account.name, account.role.name()));
     Ok(())
 }
 
-fn show(local: &Local, name: &str, code: &Code) -> anyhow::Result<()> {
-    let expires_at = code.expires_at;
+fn show_code(name: &str, code: &str, expires_at: Timestamp, output: Output) -> anyhow::Result<()> {
     let line = serde_json::json!({
-        "type": "code", "user": name, "code": code.code.text(), "expires_at": expires_at.to_string(),
+        "type": "code", "user": name, "code": code, "expires_at": expires_at.to_string(),
     });
-    local.output.line(&line).context("cannot print the code")?;
-    if local.output == Output::People {
-        local.output.say(format_args!(
-            "Code for {name}, good once until {expires_at}: {}\nIts owner types it on the console's log-in page \
-             and chooses a password.",
-            code.code.text()
+    output.line(&line).context("cannot print the code")?;
+    if output == Output::People {
+        output.say(format_args!(
+            "Code for {name}, good once until {expires_at}: {code}\nIts owner types it on the console's log-in page \
+             and chooses a password."
         ));
     }
     Ok(())

@@ -17,7 +17,7 @@ mod value;
 mod words;
 
 pub(crate) use load::{Checked, check, find};
-pub(crate) use problem::{ConfigErrors, Gravity, Problem};
+pub(crate) use problem::Gravity;
 pub(crate) use reference::{example, reference};
 pub(crate) use types::*;
-pub(crate) use value::{Level, Network, Period, Secret, Size, TimeOfDay};
+pub(crate) use value::{Period, Secret};

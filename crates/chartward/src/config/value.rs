@@ -200,12 +200,6 @@ pub(crate) fn level(text: &str) -> Option<Level> {
     Severity::try_from(u8::try_from(id).ok()? + 1).ok().map(Level)
 }
 
-impl Level {
-    pub(crate) fn name(self) -> &'static str {
-        LEVELS[usize::from(u8::from(self.0)) - 1]
-    }
-}
-
 impl fmt::Debug for Period {
     fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(out, "{:#}", self.0)

@@ -52,7 +52,7 @@ pub(super) fn frame(visit: &Visit<'_>, title: &str, content: Markup) -> Markup {
                 meta name="viewport" content="width=device-width, initial-scale=1";
                 meta name="robots" content="noindex";
                 meta name="color-scheme" content="light dark";
-                title { (title) " – Chartward" }
+                title { (title) " – " (named(visit)) }
                 link rel="icon" href=(assets::ICON.url()) type="image/svg+xml";
                 link rel="stylesheet" href=(assets::STYLE.url());
                 script src=(assets::SCRIPT.url()) defer {}
@@ -70,11 +70,20 @@ pub(super) fn frame(visit: &Visit<'_>, title: &str, content: Markup) -> Markup {
     }
 }
 
+/// The product, and whose it is for those who are inside: a stranger learns no hospital's name.
+fn named(visit: &Visit<'_>) -> String {
+    let hospital = &visit.console.settings.shows.hospital;
+    match visit.session {
+        Some(_) if !hospital.is_empty() => format!("Chartward {hospital}"),
+        _ => "Chartward".to_owned(),
+    }
+}
+
 fn header(visit: &Visit<'_>) -> Markup {
     let lang = visit.lang;
     html! {
         header.top {
-            a.brand href="/" { (icon::SHIELD) span { "Chartward" } }
+            a.brand href="/" { (icon::SHIELD) span { (named(visit)) } }
             @if visit.session.is_some() {
                 nav aria-label=(lang.pick("Main", "メイン")) {
                     ul {

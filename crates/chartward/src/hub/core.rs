@@ -12,15 +12,20 @@ use std::time::{Duration, Instant};
 use act::never::NeverTouch;
 use act::playbook::Playbook;
 use crossbeam_channel::{Receiver, Sender, never, select};
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 use judge::correlate::Correlator;
 use prove::lake::Lake;
 use prove::{Fact, Ledger, State};
 use schema::{ActKind, CountermeasureId, IncidentId, WatcherClass};
 
+use super::book::Book;
 use super::handle::{Answer, Hub, Live, Refusal, Request};
 use super::hands::{Done, Order};
 use super::intake::{self, Batch, Heard};
+use super::outcomes::Expiring;
+use super::pending::Pending;
+use super::replay::Replay;
+use super::settle::Part;
 use crate::supervise::{Message, Supervisor};
 
 /// Lines that are judged together; the first of them waits for no more.
@@ -30,6 +35,9 @@ const WRITE_EVERY: Duration = Duration::from_millis(250);
 /// How often the correlation's own state is kept, so that less of the journal is read again after a crash.
 const CHECKPOINT_EVERY: Duration = Duration::from_secs(10);
 const TICK: Duration = Duration::from_millis(200);
+const A_MILLISECOND: SignedDuration = SignedDuration::from_millis(1);
+/// Events that wait for a journal that takes none; what comes beyond is judged and lost with a crash.
+const UNJOURNALED_MAX: usize = 20_000;
 /// The name under which the correlation's state stands in the checkpoints.
 pub(super) const PART: &str = "correlate";
 
@@ -75,10 +83,18 @@ pub(crate) struct Core {
     pub(super) armed: BTreeSet<(ActKind, WatcherClass)>,
     /// When acts against somebody were planned, for the bound of a minute.
     pub(super) planned: VecDeque<(Timestamp, WatcherClass)>,
-    /// Countermeasures whose undo was asked for because their time is over.
-    pub(super) expiring: BTreeSet<CountermeasureId>,
-    /// Proposals that another playbook made needless.
-    pub(super) superseded: Vec<schema::Countermeasure>,
+    /// Countermeasures that are taken back because their time is over.
+    pub(super) expiring: Expiring,
+    /// Hosts whose isolation is being taken back after a proof.
+    pub(super) reconnecting: BTreeMap<CountermeasureId, super::reconnect::Reconnecting>,
+    /// Incidents in which targets were left out since a bound was reached.
+    pub(super) left_out: BTreeSet<IncidentId>,
+    pub(super) book: Book,
+    pub(super) pending: Pending,
+    /// What is to be done as soon as it is written down.
+    pub(super) ready: Vec<Order>,
+    /// While the journal is read again after a start.
+    pub(super) replay: Option<Replay>,
     /// People who wait for what comes of a countermeasure.
     pub(super) waiting: BTreeMap<CountermeasureId, Vec<Sender<Result<Answer, Refusal>>>>,
     /// Incidents that grew since they were written down.
@@ -90,8 +106,14 @@ pub(crate) struct Core {
     pub(super) facts: Vec<Fact>,
     pub(super) written: Instant,
     pub(super) checkpointed: (u64, Instant),
-    /// Why the lake or the state takes nothing at the moment; what is decided is acted on all the same.
-    pub(super) trouble: Option<String>,
+    /// What takes nothing at the moment, and why; what is decided is acted on all the same.
+    pub(super) trouble: BTreeMap<Part, String>,
+    /// Events that the journal did not take, until it does.
+    pub(super) unjournaled: Vec<schema::Event>,
+    /// The time of the last batch: no two batches have the same, so that they are told apart when the journal is read again.
+    pub(super) batched_at: Timestamp,
+    /// Kept open, so that a hub without watchers waits for people; dropped when the watchers are to end.
+    pub(super) lines_open: Option<Sender<Message>>,
 }
 
 impl Core {
@@ -108,9 +130,12 @@ impl Core {
                     Err(_) => break,
                 },
                 recv(ears.requests) -> request => if let Ok(request) = request { self.request(request) },
-                recv(ears.done) -> done => if let Ok(done) = done { self.done(done) },
+                recv(ears.done) -> done => if let Ok(first) = done {
+                    self.done(std::iter::once(first).chain(ears.done.try_iter().take(BATCH_MAX - 1)));
+                },
                 recv(end) -> _ => {
                     end = never();
+                    self.lines_open = None;
                     // In a thread of its own: while the watchers end, what they still say is taken in here.
                     stopping = self.supervisor.take().map(|supervisor| std::thread::spawn(move || supervisor.stop()));
                 },
@@ -129,11 +154,12 @@ impl Core {
 
     /// A batch of lines, from the journal to the hands.
     fn hear(&mut self, messages: impl Iterator<Item = Message>) {
-        let now = Timestamp::now();
         let mut lines = Vec::new();
         for message in messages {
             match message {
-                Message::Line { watcher, class, bytes, arrived } => lines.push((watcher, class, bytes, arrived)),
+                Message::Line { watcher, class, bytes, arrived } => {
+                    lines.push((watcher, class, bytes, arrived))
+                }
                 Message::Health(health) => self.hub.show(
                     |shown| match shown.watchers.iter_mut().find(|known| known.name == health.name) {
                         Some(known) => *known = health,
@@ -158,36 +184,68 @@ impl Core {
                 supervisor.garbage(watcher, line);
             }
         }
-        self.judge(batch, now);
+        self.judge(batch);
     }
 
-    fn judge(&mut self, batch: Batch, now: Timestamp) {
-        match self.lake.append(&batch.events, now) {
-            Ok(position) => self.watermark = position,
-            // A full disk must not keep the wall from going up: what could not be kept is said, and acted on.
-            Err(error) => self.trouble = Some(format!("{:#}", anyhow::Error::from(error))),
-        }
+    fn judge(&mut self, batch: Batch) {
+        let now = self.next_batch_at();
+        self.journal(batch.events, now);
         intake::add(&mut self.daily, batch.daily);
         self.decide(&batch.sightings, now);
         for (watcher, said) in batch.said {
             self.tell_what_a_guard_did(&watcher, &said);
         }
-        if self.written.elapsed() >= WRITE_EVERY {
-            self.write_down(&[]);
+        self.settle_if_due(self.written.elapsed() >= WRITE_EVERY);
+    }
+
+    /// In whole milliseconds, as the journal keeps it.
+    fn next_batch_at(&mut self) -> Timestamp {
+        let now = Timestamp::from_millisecond(Timestamp::now().as_millisecond()).unwrap_or_default();
+        let is_same = now.as_millisecond() == self.batched_at.as_millisecond();
+        self.batched_at = if is_same { now.saturating_add(A_MILLISECOND).unwrap_or(now) } else { now };
+        self.batched_at
+    }
+
+    /// A full disk must not keep the wall from going up: what could not be kept is said, tried again, and acted on.
+    fn journal(&mut self, events: Vec<schema::Event>, now: Timestamp) {
+        let is_first_try = self.unjournaled.is_empty();
+        if !is_first_try {
+            let room = UNJOURNALED_MAX.saturating_sub(self.unjournaled.len());
+            self.unjournaled.extend(events.into_iter().take(room));
+            return;
         }
+        match self.lake.append(&events, now) {
+            Ok(position) => self.watermark = position,
+            Err(error) => {
+                self.unjournaled = events;
+                self.note_trouble(Part::Lake, Err(error));
+            }
+        }
+    }
+
+    fn journal_again(&mut self, now: Timestamp) {
+        if self.unjournaled.is_empty() {
+            return;
+        }
+        let appended = self.lake.append(&self.unjournaled, now);
+        if let Ok(position) = appended {
+            self.watermark = position;
+            self.unjournaled.clear();
+        }
+        self.note_trouble(Part::Lake, appended.map(|_| ()));
     }
 
     fn tick(&mut self) {
         let now = Timestamp::now();
         self.end_what_is_over(now);
-        if self.written.elapsed() >= WRITE_EVERY {
-            self.write_down(&[]);
+        let is_due = self.written.elapsed() >= WRITE_EVERY;
+        if is_due {
+            self.journal_again(now);
         }
+        self.settle_if_due(is_due);
         if self.checkpointed.1.elapsed() >= CHECKPOINT_EVERY {
             self.checkpoint();
             self.end_watched_weeks(now);
-            let trouble = self.trouble.take();
-            self.hub.show(|shown| shown.trouble = trouble, Live::Promise);
         }
     }
 
@@ -197,40 +255,30 @@ impl Core {
         if self.checkpointed.0 == self.watermark {
             return;
         }
-        self.write_down(&[]);
+        // What the correlation knows and the incidents do not would be lost with the part of the journal that is not read again.
+        if !self.settle() {
+            return;
+        }
         let watermark = self.watermark;
         // The counts go with the checkpoint: what is read again from the journal is counted again then, and never twice.
         let kept = self.state.write(|tx| {
             tx.add_daily(&self.daily)?;
             tx.put_checkpoint(PART, watermark, &self.correlator)
         });
-        match kept {
-            Ok(()) => {
-                self.checkpointed.0 = watermark;
-                self.daily.clear();
-            }
-            Err(error) => self.trouble = Some(format!("{:#}", anyhow::Error::from(error))),
+        if kept.is_ok() {
+            self.checkpointed.0 = watermark;
+            self.daily.clear();
         }
+        self.note_trouble(Part::State, kept);
     }
 
     fn finish(mut self) -> anyhow::Result<()> {
-        self.write_down(&[]);
+        self.journal_again(Timestamp::now());
+        self.settle();
         self.checkpoint();
         self.lake.flush()?;
         let because = "it was asked to end".to_owned();
         self.ledger.append(Fact::HubStopped { because }, Timestamp::now())?;
         Ok(())
-    }
-
-    /// Tells the ledger in one batch what was collected. The ledger tells of acts, it does not allow them, so trouble with it
-    /// stops nothing.
-    pub(super) fn tell_ledger(&mut self) {
-        if self.facts.is_empty() {
-            return;
-        }
-        match self.ledger.append_all(std::mem::take(&mut self.facts), Timestamp::now()) {
-            Ok(_) => {}
-            Err(error) => self.trouble = Some(format!("{:#}", anyhow::Error::from(error))),
-        }
     }
 }

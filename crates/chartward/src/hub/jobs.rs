@@ -17,7 +17,7 @@ use zeroize::Zeroizing;
 
 use super::handle::{Hub, Live, Refusal};
 use crate::config::Config;
-use crate::schedule::{self, DueJob, Finished, Job, Known, Passphrase, Runner, Schedule, Task};
+use crate::schedule::{self, DueJob, Finished, Job, Known, Runner, Schedule, Task};
 
 const LOOK_AGAIN: Duration = Duration::from_millis(500);
 
@@ -92,7 +92,9 @@ impl Jobs {
         let (due, _) = inner.schedule.due(&inner.state, now).unwrap_or_default();
         let mut start: Vec<DueJob<'_>> = due;
         for name in std::mem::take(&mut *locked(&inner.wanted)) {
-            if let Some(job) = inner.schedule.job(&name).filter(|_| start.iter().all(|due| due.job.name != name)) {
+            if let Some(job) =
+                inner.schedule.job(&name).filter(|_| start.iter().all(|due| due.job.name != name))
+            {
                 start.push(DueJob { job, due_at: now, missed: None });
             }
         }
@@ -154,7 +156,7 @@ impl Jobs {
             return None;
         }
         let known = Known { vault: &inner.vault, state: &inner.folder, newest: newest.as_ref(), now };
-        let passphrase = inner.passphrase.clone().filter(|_| job.needs_passphrase()).map(Passphrase::Bytes);
+        let passphrase = inner.passphrase.clone().filter(|_| job.needs_passphrase());
         Some(Task {
             args: job.args(&known)?,
             passphrase,
@@ -204,7 +206,10 @@ fn sealed(line: &Value) -> Option<Sealed> {
     let number = |field: &str| line[field].as_u64().unwrap_or(0);
     Some(Sealed {
         id: SnapshotId(line["snapshot"].as_str()?.to_owned()),
-        captured_at: line["captured_at"].as_str().and_then(|at| at.parse().ok()).unwrap_or_else(Timestamp::now),
+        captured_at: line["captured_at"]
+            .as_str()
+            .and_then(|at| at.parse().ok())
+            .unwrap_or_else(Timestamp::now),
         patients: number("patients"),
         files: number("files"),
         bytes: number("bytes"),

@@ -1,30 +1,37 @@
 //! The hub: watchers' lines come in, incidents and countermeasures come out; people ask through [`Hub`].
 //!
-//! `intake` reads lines, `decide` correlates and plans, `hands` carries out, `outcomes` writes down what came of it; `outbox` tells
+//! `intake` reads lines, `decide` correlates and plans, `settle` writes down, `replay` does so again after a crash, `hands` carries out, `outcomes` writes down what came of it; `outbox` tells
 //! people, `jobs` runs what is due, `promise` keeps the one sentence current. `core` is the thread that ties them together.
 
+mod book;
 mod core;
 mod decide;
 mod door;
+mod guard_said;
 mod handle;
 mod hands;
 mod intake;
 mod jobs;
 mod keeper;
+mod notices;
 mod outbox;
 mod outcomes;
+mod pending;
 mod promise;
 mod reconnect;
+mod replay;
 pub(crate) mod report;
 mod requests;
+mod settle;
 mod setup;
 mod start;
 mod tide;
+mod viewer;
 mod week;
 
 pub(crate) use door::ask as ask_running;
-pub(crate) use handle::{Answer, Command, Hub, Live, Refusal, Request, Shown};
+pub(crate) use handle::{Answer, Command, Hub, Live, Refusal};
 pub(crate) use outcomes::in_words;
 pub(crate) use requests::status_ja;
-pub(crate) use setup::{read_private, secret};
+pub(crate) use setup::read_private;
 pub(crate) use start::{Running, Settings, start};

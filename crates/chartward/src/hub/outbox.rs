@@ -10,8 +10,8 @@ use jiff::{SignedDuration, Timestamp};
 use prove::State;
 use prove::state::QueuedNotice;
 
-use super::decide::Queued;
 use super::hands::Done;
+use super::notices::Queued;
 use crate::output::printable;
 
 /// A receiver that says nothing for this long is tried again later.
@@ -47,7 +47,8 @@ pub(crate) fn start(
 
 fn deliver(state: &State, channels: &Channels, done: &Sender<Done>, queued: &QueuedNotice) {
     let Ok(content) = serde_json::from_str::<Queued>(&queued.json) else {
-        let _ = state.write(|tx| tx.notice_failed(queued.id, None, "the notice in the outbox cannot be read"));
+        let _ =
+            state.write(|tx| tx.notice_failed(queued.id, None, "the notice in the outbox cannot be read"));
         return;
     };
     let id = content.countermeasure;

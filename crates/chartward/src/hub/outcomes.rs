@@ -1,23 +1,87 @@
 //! What came of countermeasures: in force, taken back, over, failed.
 
+use std::collections::BTreeMap;
+use std::time::{Duration, Instant};
+
 use jiff::Timestamp;
 use prove::Fact;
 use prove::state::{Asset, AssetKind, AssetState};
 use schema::{
-    Act, ActKind, Countermeasure, CountermeasureState, IncidentId, IncidentStatus, Lang, Moment, Stage,
+    Act, ActKind, Countermeasure, CountermeasureId, CountermeasureState, IncidentStatus, Lang, Moment, Stage,
 };
 
+use super::book::holds;
 use super::core::Core;
-use super::handle::{Answer, Live, Refusal};
+use super::handle::{Answer, Refusal};
 use super::hands::{Done, Order};
 
 /// Countermeasures whose time is over that are looked at in one tick.
-const DUE_MAX: u32 = 256;
+const DUE_MAX: u32 = 4_096;
+/// Before what could not be taken back is tried again; twice as long after each further time, up to 64 times as long.
+const TRY_AGAIN: Duration = Duration::from_secs(10);
+
+/// Countermeasures whose time is over and that are being taken back.
+#[derive(Debug, Default)]
+pub(super) struct Expiring(BTreeMap<CountermeasureId, Attempt>);
+
+#[derive(Debug)]
+struct Attempt {
+    failed: u32,
+    /// `None` while it is under way.
+    again_at: Option<Instant>,
+}
+
+impl Expiring {
+    /// Whether it is to be taken back now.
+    fn begin(&mut self, id: CountermeasureId) -> bool {
+        let attempt =
+            self.0.entry(id).or_insert_with(|| Attempt { failed: 0, again_at: Some(Instant::now()) });
+        attempt.again_at.take_if(|at| *at <= Instant::now()).is_some()
+    }
+
+    /// Whether it was the first time that this failed.
+    fn failed(&mut self, id: CountermeasureId) -> bool {
+        let Some(attempt) = self.0.get_mut(&id) else { return true };
+        attempt.again_at = Some(Instant::now() + TRY_AGAIN * (1 << attempt.failed.min(6)));
+        attempt.failed += 1;
+        attempt.failed == 1
+    }
+}
 
 impl Core {
-    pub(super) fn done(&mut self, done: Done) {
-        let Ok(Some(mut measure)) = self.state.countermeasure(done.id) else { return };
-        let is_over = self.expiring.remove(&done.id);
+    /// Takes note of what came of orders, writes it down together, and answers those who wait.
+    pub(super) fn done(&mut self, all: impl Iterator<Item = Done>) {
+        let mut answers = Vec::new();
+        for done in all {
+            let waiting = self.waiting.remove(&done.id).unwrap_or_default();
+            let Some(answer) = self.outcome(done) else { continue };
+            answers.extend(waiting.into_iter().map(|waiting| (waiting, answer.clone())));
+        }
+        let is_written = self.settle();
+        for (waiting, answer) in answers {
+            let answer = if is_written { answer } else { answer.and_then(|_| Err(self.not_written())) };
+            let _ = waiting.send(answer);
+        }
+    }
+
+    /// What somebody is told whose command was carried out and would be forgotten by a crash.
+    pub(super) fn not_written(&self) -> Refusal {
+        let cause = self.trouble.values().next().map_or("", String::as_str);
+        Refusal {
+            en: format!(
+                "it was carried out and could not be written down ({cause}); make room on the disk of the state folder: it is \
+                 written as soon as that is possible, and forgotten if the hub ends before"
+            ),
+            ja: format!(
+                "実行しましたが、記録を保存できません（{cause}）。状態フォルダーのディスクに空きを作ってください。空きができ次第保存しますが、\
+                 その前にハブが終了すると記録は失われます"
+            ),
+        }
+    }
+
+    fn outcome(&mut self, done: Done) -> Option<Result<Answer, Refusal>> {
+        let mut measure = self.measure(done.id).ok().flatten()?;
+        let is_new = done.result.is_ok() || !done.undo || self.expiring.failed(done.id);
         match (&done.result, done.undo) {
             (Ok(words), false) => {
                 measure.state = CountermeasureState::Applied;
@@ -26,6 +90,7 @@ impl Core {
                 measure.detail.clone_from(words);
             }
             (Ok(words), true) => {
+                let is_over = self.expiring.0.remove(&done.id).is_some();
                 measure.state =
                     if is_over { CountermeasureState::Expired } else { CountermeasureState::Undone };
                 measure.undone_at = Some(done.at);
@@ -38,53 +103,50 @@ impl Core {
             // It stays in force and is tried again, or a person tries.
             (Err(cause), true) => measure.detail.clone_from(cause),
         }
-        self.mark_asset(&measure, done.at);
-        let moment = told(&measure, &done);
-        self.record(&measure, moment);
+        if is_new {
+            self.mark_asset(&measure, done.at);
+            let moment = told(&measure, &done);
+            self.note(&measure, moment);
+        }
+        if let (Act::Notify { channel }, Ok(proof)) = (&measure.act, &done.result) {
+            let (channel, incident, proof) = (channel.clone(), measure.incident, proof.clone());
+            self.facts.push(Fact::NoticeDelivered { channel, incident, proof });
+        }
         if measure.state == CountermeasureState::Applied {
             self.contain(&measure);
         }
-        let answer = match done.result {
-            Ok(_) => Ok(Answer::Countermeasure { countermeasure: measure.clone() }),
+        let reconnecting = self.reconnecting.remove(&done.id).filter(|_| done.undo);
+        Some(match done.result {
+            Ok(_) if reconnecting.is_some() => Ok(self.reconnected(reconnecting?, done.at)),
+            Ok(_) => Ok(Answer::Countermeasure { countermeasure: measure }),
             Err(cause) => Err(Refusal {
                 en: format!("it could not be done: {cause}"),
                 ja: format!("実行できませんでした: {cause}"),
             }),
-        };
-        for waiting in self.waiting.remove(&done.id).unwrap_or_default() {
-            let _ = waiting.send(answer.clone());
-        }
-    }
-
-    /// Writes a changed countermeasure down, tells the ledger and whoever looks.
-    pub(super) fn record(&mut self, measure: &Countermeasure, moment: Option<Moment>) {
-        let written = self.state.write(|tx| {
-            tx.put_countermeasure(measure)?;
-            match (measure.incident, &moment) {
-                (Some(id), Some(moment)) => tx.add_moment(id, moment),
-                _ => Ok(()),
-            }
-        });
-        self.note_trouble(written);
-        self.facts.push(Fact::CountermeasureChanged { countermeasure: measure.clone() });
-        self.tell_ledger();
-        self.hub.tell(Live::Countermeasure { id: measure.id });
-        if let Some(id) = measure.incident {
-            self.hub.tell(Live::Incident { id });
-        }
+        })
     }
 
     /// What waits too long is no longer meant; what held as long as it was meant to is taken back.
     pub(super) fn end_what_is_over(&mut self, now: Timestamp) {
         for mut measure in self.state.countermeasures_due(now, DUE_MAX).unwrap_or_default() {
+            if self.pending.measures.contains_key(&measure.id) {
+                continue;
+            }
             match measure.state {
-                CountermeasureState::Applied if self.expiring.insert(measure.id) => {
-                    let _ = self.orders.send(Order::Undo(measure));
+                CountermeasureState::Applied if !holds(measure.act.kind()) => {
+                    measure.lasts_seconds = None;
+                    self.note(&measure, None);
+                }
+                CountermeasureState::Applied if self.expiring.begin(measure.id) => {
+                    self.ready.push(Order::Undo(measure));
                 }
                 CountermeasureState::Proposed => {
                     measure.state = CountermeasureState::Expired;
                     "nobody approved it in time".clone_into(&mut measure.detail);
-                    self.record(&measure, None);
+                    let (en, ja) = (in_words(&measure.act, Lang::En), in_words(&measure.act, Lang::Ja));
+                    let en = format!("{en}: nobody approved it in time.");
+                    let ja = format!("{ja}: 期限までに承認されませんでした。");
+                    self.note(&measure, Some(Moment { at: now, stage: Stage::Contain, en, ja }));
                 }
                 _ => {}
             }
@@ -101,34 +163,28 @@ impl Core {
             let is_open = self.correlator.incident(id).is_some_and(|it| it.status == IncidentStatus::Open);
             if is_open && self.correlator.mark(id, IncidentStatus::Contained).is_some() {
                 self.dirty.insert(id);
-                self.write_down(&[]);
             }
         }
     }
 
-    /// A host that was isolated has to pass `reconnect` before it counts as normal again.
+    /// A host that was isolated is not normal again because its isolation ended: it is watched first.
     fn mark_asset(&mut self, measure: &Countermeasure, at: Timestamp) {
         let Act::IsolateHost { address } = measure.act else { return };
-        if measure.state != CountermeasureState::Applied {
+        let state = match measure.state {
+            CountermeasureState::Applied => AssetState::Isolated,
+            CountermeasureState::Undone | CountermeasureState::Expired => AssetState::Watched,
+            _ => return,
+        };
+        let name = self.rules.hosts.get(&address).cloned().unwrap_or_else(|| address.to_string());
+        let known = self.state.asset(&name).ok().flatten();
+        if known.is_some_and(|known| known.state == state) {
+            // In force again after a restart: it is isolated since it first was.
             return;
         }
-        let name = self.rules.hosts.get(&address).cloned().unwrap_or_else(|| address.to_string());
-        let asset = Asset {
-            name,
-            kind: AssetKind::Host,
-            address: Some(address),
-            state: AssetState::Isolated,
-            since: at,
-            detail: serde_json::json!({ "countermeasure": measure.id, "incident": measure.incident }).to_string(),
-        };
-        let written = self.state.write(|tx| tx.put_asset(&asset));
-        self.note_trouble(written);
-    }
-
-    /// A sentence of a person or the hub for an incident's timeline.
-    pub(super) fn moment(&mut self, id: IncidentId, stage: Stage, en: String, ja: String) {
-        let moment = Moment { at: Timestamp::now(), stage, en, ja };
-        self.write_down(&[(id, moment)]);
+        let detail =
+            serde_json::json!({ "countermeasure": measure.id, "incident": measure.incident }).to_string();
+        let asset = Asset { name, kind: AssetKind::Host, address: Some(address), state, since: at, detail };
+        self.pending.assets.insert(asset.name.clone(), asset);
     }
 }
 
@@ -142,10 +198,9 @@ fn told(measure: &Countermeasure, done: &Done) -> Option<Moment> {
             format!("{ja}: 実行しました（承認: {by}）。"),
         ),
         (Ok(_), true) => (format!("{en}: taken back."), format!("{ja}: 解除しました。")),
-        (Err(cause), false) => (
-            format!("{en}: could not be done: {cause}."),
-            format!("{ja}: 実行できませんでした: {cause}。"),
-        ),
+        (Err(cause), false) => {
+            (format!("{en}: could not be done: {cause}."), format!("{ja}: 実行できませんでした: {cause}。"))
+        }
         (Err(cause), true) => (
             format!("{en}: could not be taken back: {cause}."),
             format!("{ja}: 解除できませんでした: {cause}。"),
@@ -157,10 +212,11 @@ fn told(measure: &Countermeasure, done: &Done) -> Option<Moment> {
 /// An act as people say it.
 pub(crate) fn in_words(act: &Act, lang: Lang) -> String {
     match act {
-        Act::Freeze { pid, .. } => lang.pick(format!("Freeze process {pid}"), format!("プロセス {pid} の凍結")),
-        Act::FreezeCgroup { path } => {
-            lang.pick(format!("Freeze the control group {path}"), format!("コントロールグループ {path} の凍結"))
+        Act::Freeze { pid, .. } => {
+            lang.pick(format!("Freeze process {pid}"), format!("プロセス {pid} の凍結"))
         }
+        Act::FreezeCgroup { path } => lang
+            .pick(format!("Freeze the control group {path}"), format!("コントロールグループ {path} の凍結")),
         Act::BlockAddress { address } => lang.pick(format!("Block {address}"), format!("{address} の遮断")),
         Act::IsolateHost { address } => {
             lang.pick(format!("Isolate the host {address}"), format!("端末 {address} の隔離"))

@@ -3,10 +3,11 @@
 //! The rescan is the capture: every record that is new or changed is decoded on the way, and one that looks encrypted is named.
 //! The drill restores what was captured and reads all of it. Both have to begin after the isolation.
 
+use crossbeam_channel::Sender;
 use jiff::{SignedDuration, Timestamp};
 use prove::Fact;
-use prove::state::{Asset, AssetState, CountermeasureFilter, JobKind, JobOutcome, JobRun};
-use schema::{Act, Countermeasure, CountermeasureState, Entity, Incident, IncidentStatus, SnapshotId};
+use prove::state::{Asset, AssetState, JobKind, JobOutcome, JobRun};
+use schema::{Act, Entity, Incident, IncidentStatus, SnapshotId};
 
 use super::core::Core;
 use super::handle::{Answer, Refusal};
@@ -18,11 +19,27 @@ const WATCHED_FOR: SignedDuration = SignedDuration::from_hours(7 * 24);
 /// Runs of one job that are looked at.
 const RUNS_MAX: u32 = 50;
 const ASSETS_MAX: u32 = 10_000;
-const IN_FORCE_MAX: u32 = 10_000;
 
-pub(super) fn ask(core: &mut Core, host: &str, by: &str) -> Result<Answer, Refusal> {
-    let host = host.to_lowercase();
-    let asset = isolated(core, &host)?;
+/// A host whose isolation is being taken back, with what proves that it may come back.
+#[derive(Debug)]
+pub(super) struct Reconnecting {
+    host: String,
+    proofs: Vec<SnapshotId>,
+    by: String,
+}
+
+pub(super) fn ask(core: &mut Core, host: &str, by: &str, answer: Sender<Result<Answer, Refusal>>) {
+    match proofs(core, &host.to_lowercase()) {
+        Ok((asset, proofs)) => release(core, &asset, proofs, by, answer),
+        Err(refusal) => {
+            let _ = answer.send(Err(refusal));
+        }
+    }
+}
+
+/// The isolated host with the snapshots that prove each of its stores.
+fn proofs(core: &Core, host: &str) -> Result<(Asset, Vec<SnapshotId>), Refusal> {
+    let asset = isolated(core, host)?;
     refuse_while_it_goes_on(core, &asset)?;
     let stores = core.rules.stores.get(&asset.name).cloned().unwrap_or_default();
     if stores.is_empty() {
@@ -42,13 +59,14 @@ pub(super) fn ask(core: &mut Core, host: &str, by: &str) -> Result<Answer, Refus
     for store in &stores {
         proofs.push(proven(core, &asset, store)?);
     }
-    release(core, &asset, proofs, by)
+    Ok((asset, proofs))
 }
 
 fn isolated(core: &Core, host: &str) -> Result<Asset, Refusal> {
     let assets = core.state.assets(ASSETS_MAX).map_err(refused)?;
-    let is_meant =
-        |asset: &Asset| asset.name == host || asset.address.is_some_and(|address| address.to_string() == host);
+    let is_meant = |asset: &Asset| {
+        asset.name == host || asset.address.is_some_and(|address| address.to_string() == host)
+    };
     let found = assets.into_iter().find(is_meant).filter(|asset| asset.state == AssetState::Isolated);
     found.ok_or_else(|| Refusal {
         en: format!("{host} is not isolated; `chartward act list` shows what is in force"),
@@ -110,34 +128,56 @@ fn proven(core: &Core, asset: &Asset, store: &str) -> Result<SnapshotId, Refusal
     }
     Err(Refusal {
         en: format!("{store} was captured after the isolation and not proven yet; run the job \"{drill}\""),
-        ja: format!("{store} は隔離後にバックアップ済みですが、復元による証明がまだです。ジョブ「{drill}」を実行してください"),
+        ja: format!(
+            "{store} は隔離後にバックアップ済みですが、復元による証明がまだです。ジョブ「{drill}」を実行してください"
+        ),
     })
 }
 
-fn release(core: &mut Core, asset: &Asset, proofs: Vec<SnapshotId>, by: &str) -> Result<Answer, Refusal> {
-    let filter = CountermeasureFilter { incident: None, states: vec![CountermeasureState::Applied] };
-    let in_force = core.state.countermeasures(&filter, IN_FORCE_MAX, None).map_err(refused)?;
-    let is_its =
-        |measure: &&Countermeasure| matches!(measure.act, Act::IsolateHost { address } if Some(address) == asset.address);
-    for measure in in_force.iter().filter(is_its) {
-        let _ = core.orders.send(Order::Undo(measure.clone()));
+/// The host counts as back when the packet filter says so, not when it is asked to.
+fn release(
+    core: &mut Core,
+    asset: &Asset,
+    proofs: Vec<SnapshotId>,
+    by: &str,
+    answer: Sender<Result<Answer, Refusal>>,
+) {
+    let reconnecting = Reconnecting { host: asset.name.clone(), proofs, by: by.to_owned() };
+    let isolation = asset.address.and_then(|address| core.book.in_force(&Act::IsolateHost { address }));
+    match isolation.cloned() {
+        Some(measure) => {
+            core.reconnecting.insert(measure.id, reconnecting);
+            core.waiting.entry(measure.id).or_default().push(answer);
+            core.ready.push(Order::Undo(measure));
+            core.settle();
+        }
+        None => {
+            let now = Timestamp::now();
+            let watched = Asset { state: AssetState::Watched, since: now, ..asset.clone() };
+            core.pending.assets.insert(watched.name.clone(), watched);
+            let said = core.reconnected(reconnecting, now);
+            let said = if core.settle() { Ok(said) } else { Err(core.not_written()) };
+            let _ = answer.send(said);
+        }
     }
-    let now = Timestamp::now();
-    let watched = Asset { state: AssetState::Watched, since: now, ..asset.clone() };
-    core.state.write(|tx| tx.put_asset(&watched)).map_err(refused)?;
-    let until = now.checked_add(WATCHED_FOR).unwrap_or(Timestamp::MAX);
-    for proof in proofs {
-        let (host, by) = (asset.name.clone(), by.to_owned());
-        core.facts.push(Fact::HostReconnected { host, proof, by, watched_until: until });
-    }
-    core.tell_ledger();
-    Ok(Answer::Done {
-        en: format!("{} is connected again, and watched until {until}; a report ends that week.", asset.name),
-        ja: format!("{} を再接続しました。{until} まで監視を続け、その後に報告書を作成します。", asset.name),
-    })
 }
 
 impl Core {
+    /// Tells that a host is back, once it is.
+    pub(super) fn reconnected(&mut self, it: Reconnecting, now: Timestamp) -> Answer {
+        let Reconnecting { host, proofs, by } = it;
+        let until = now.checked_add(WATCHED_FOR).unwrap_or(Timestamp::MAX);
+        for proof in proofs {
+            let fact =
+                Fact::HostReconnected { host: host.clone(), proof, by: by.clone(), watched_until: until };
+            self.facts.push(fact);
+        }
+        Answer::Done {
+            en: format!("{host} is connected again, and watched until {until}; a report ends that week."),
+            ja: format!("{host} を再接続しました。{until} まで監視を続け、その後に報告書を作成します。"),
+        }
+    }
+
     /// Ends the week of each host that came back with a report of what was seen of it.
     pub(super) fn end_watched_weeks(&mut self, now: Timestamp) {
         for asset in self.state.assets(ASSETS_MAX).unwrap_or_default() {
@@ -147,10 +187,12 @@ impl Core {
             match self.write_week(&asset, now) {
                 Ok(()) => {
                     let normal = Asset { state: AssetState::Normal, since: now, ..asset };
-                    let written = self.state.write(|tx| tx.put_asset(&normal));
-                    self.note_trouble(written);
+                    self.pending.assets.insert(normal.name.clone(), normal);
                 }
-                Err(error) => self.trouble = Some(format!("{error:#}")),
+                // It is tried again with the next checkpoint.
+                Err(error) => {
+                    eprintln!("chartward: the report of {} could not be written: {error:#}", asset.name)
+                }
             }
         }
     }

@@ -29,6 +29,20 @@ pub(crate) fn of(state: &State, id: IncidentId) -> anyhow::Result<IncidentReport
     })
 }
 
+/// The page in one language, as it stands now.
+pub(crate) fn page(
+    state: &State,
+    id: IncidentId,
+    ledger: Head,
+    zone: TimeZone,
+    lang: Lang,
+) -> anyhow::Result<String> {
+    let incident = state.incident(id)?.with_context(|| format!("there is no incident {id}"))?;
+    let told = of(state, id)?;
+    let report = Report::new(&told, Timestamp::now()).zone(zone).ledger(ledger);
+    Ok(japanese(report, &incident, &told).html(lang))
+}
+
 /// Writes it in both languages into a folder.
 pub(crate) fn write(
     state: &State,
@@ -64,7 +78,8 @@ fn japanese<'a>(report: Report<'a>, incident: &Incident, told: &IncidentReport) 
 }
 
 fn seen(chapter: &schema::Chapter) -> Moment {
-    let technique = chapter.attack.as_ref().map_or(String::new(), |attack| format!(" [{}]", attack.technique));
+    let technique =
+        chapter.attack.as_ref().map_or(String::new(), |attack| format!(" [{}]", attack.technique));
     let is_impact = chapter.tactic == Some(Tactic::Impact);
     Moment {
         at: chapter.first_at,

@@ -9,8 +9,9 @@ use schema::{
     WatcherClass,
 };
 
+use super::book::holds;
 use super::core::Core;
-use super::handle::{Answer, Command, Live, Refusal, Request};
+use super::handle::{Answer, Command, Refusal, Request};
 use super::hands::Order;
 use super::outcomes::in_words;
 use super::reconnect;
@@ -27,25 +28,29 @@ impl Core {
         let result = match command {
             Command::Approve { id } => return self.approve(id, &by, answer),
             Command::Undo { id } => return self.undo(id, &by, answer),
+            Command::Reconnect { host } => return reconnect::ask(self, &host, &by, answer),
             Command::Plan { act, because, apply } => return self.plan_for(act, because, apply, &by, answer),
             Command::Reject { id } => self.reject(id, &by),
             Command::Arm { kind, class, armed } => self.arm(kind, class, armed, &by),
             Command::Mark { id, status } => self.mark(id, status, &by),
-            Command::RunJob { name } => (self.run_job)(&name).map(|()| {
-                Answer::Done { en: format!("{name} is started."), ja: format!("{name} を開始しました。") }
+            Command::RunJob { name } => (self.run_job)(&name).map(|()| Answer::Done {
+                en: format!("{name} is started."),
+                ja: format!("{name} を開始しました。"),
             }),
             Command::RestartWatcher { name } => self.restart(&name),
-            Command::Reconnect { host } => reconnect::ask(self, &host, &by),
         };
         let _ = answer.send(result);
     }
 
     fn waiting_measure(&self, id: CountermeasureId) -> Result<Countermeasure, Refusal> {
-        let found = self.state.countermeasure(id).map_err(refused)?;
+        let found = self.measure(id).map_err(refused)?;
         let measure = found.ok_or_else(|| unknown(id))?;
         if measure.state != CountermeasureState::Proposed {
             return Err(Refusal {
-                en: format!("countermeasure {} does not wait for approval any more", id.0),
+                en: format!(
+                    "countermeasure {} does not wait for approval; `chartward act list` shows what does",
+                    id.0
+                ),
                 ja: format!("対処 {} は承認待ちではありません", id.0),
             });
         }
@@ -73,45 +78,68 @@ impl Core {
 
     /// Written down first, then done; whoever asked hears what came of it.
     fn hand_over(&mut self, measure: Countermeasure, answer: Reply) {
-        self.record(&measure, None);
-        if measure.act.kind() == ActKind::Notify {
-            // Delivery may take hours; the outbox tells when it is done.
-            self.queue_notice(&measure);
-            let _ = answer.send(Ok(Answer::Countermeasure { countermeasure: measure }));
+        self.note(&measure, None);
+        self.carry_out(measure.clone());
+        if measure.act.kind() != ActKind::Notify {
+            self.waiting.entry(measure.id).or_default().push(answer);
+            self.settle();
             return;
         }
-        self.waiting.entry(measure.id).or_default().push(answer);
-        let _ = self.orders.send(Order::Apply(measure));
+        // Delivery may take hours; the outbox tells when it is done.
+        let _ = answer.send(self.durable(Answer::Countermeasure { countermeasure: measure }));
+    }
+
+    /// Writes down what was asked for; the answer, or that it would be forgotten by a crash.
+    fn durable(&mut self, answer: Answer) -> Result<Answer, Refusal> {
+        if self.settle() { Ok(answer) } else { Err(self.not_written()) }
     }
 
     fn reject(&mut self, id: CountermeasureId, by: &str) -> Result<Answer, Refusal> {
         let mut measure = self.waiting_measure(id)?;
         measure.state = CountermeasureState::Rejected;
         measure.detail = format!("rejected by {by}");
-        self.record(&measure, None);
+        self.note(&measure, None);
         if let Some(incident) = measure.incident {
-            let (en, ja) = (in_words(&measure.act, schema::Lang::En), in_words(&measure.act, schema::Lang::Ja));
-            self.moment(incident, Stage::Contain, format!("{en}: rejected by {by}."), format!("{ja}: {by} が却下しました。"));
+            let (en, ja) =
+                (in_words(&measure.act, schema::Lang::En), in_words(&measure.act, schema::Lang::Ja));
+            self.moment(
+                incident,
+                Stage::Contain,
+                format!("{en}: rejected by {by}."),
+                format!("{ja}: {by} が却下しました。"),
+            );
         }
-        Ok(Answer::Countermeasure { countermeasure: measure })
+        self.durable(Answer::Countermeasure { countermeasure: measure })
     }
 
     fn undo(&mut self, id: CountermeasureId, by: &str, answer: Reply) {
-        let found = self.state.countermeasure(id).map_err(refused).and_then(|found| found.ok_or_else(|| unknown(id)));
+        let found = self.measure(id).map_err(refused).and_then(|found| found.ok_or_else(|| unknown(id)));
         let refusal = match found {
+            Ok(measure) if !holds(measure.act.kind()) => Refusal {
+                en: format!(
+                    "countermeasure {} was done once and for all; there is nothing to take back",
+                    id.0
+                ),
+                ja: format!("対処 {} は完了済みのため、解除するものはありません", id.0),
+            },
             Ok(measure) if measure.state == CountermeasureState::Applied => {
                 if let Some(incident) = measure.incident {
                     let what = in_words(&measure.act, schema::Lang::En);
                     let what_ja = in_words(&measure.act, schema::Lang::Ja);
-                    let (en, ja) = (format!("{by} takes back: {what}."), format!("{by} が解除を指示: {what_ja}。"));
+                    let (en, ja) =
+                        (format!("{by} takes back: {what}."), format!("{by} が解除を指示: {what_ja}。"));
                     self.moment(incident, Stage::Contain, en, ja);
                 }
                 self.waiting.entry(id).or_default().push(answer);
-                let _ = self.orders.send(Order::Undo(measure));
+                self.ready.push(Order::Undo(measure));
+                self.settle();
                 return;
             }
             Ok(_) => Refusal {
-                en: format!("countermeasure {} is not in force, so there is nothing to take back", id.0),
+                en: format!(
+                    "countermeasure {} is not in force, so there is nothing to take back; `chartward act list` shows what is",
+                    id.0
+                ),
                 ja: format!("対処 {} は実行中ではないため、解除できません", id.0),
             },
             Err(refusal) => refusal,
@@ -146,24 +174,25 @@ impl Core {
             }));
             return;
         }
+        if let Some(known) = self.book.in_force(&measure.act) {
+            let id = known.id.0;
+            let _ = answer.send(Err(Refusal {
+                en: format!("countermeasure {id} does that already; `chartward act undo {id}` takes it back"),
+                ja: format!(
+                    "対処 {id} として実行中です。解除するには `chartward act undo {id}` を実行してください"
+                ),
+            }));
+            return;
+        }
+        measure.id = self.book.number();
         if apply {
             measure.state = CountermeasureState::Approved;
             measure.approved_by = Some(by.to_owned());
+            self.hand_over(measure, answer);
+            return;
         }
-        let numbered = self.state.write(|tx| {
-            measure.id = tx.next_countermeasure_id()?;
-            tx.put_countermeasure(&measure)
-        });
-        match numbered {
-            Ok(()) if apply => self.hand_over(measure, answer),
-            Ok(()) => {
-                self.record(&measure, None);
-                let _ = answer.send(Ok(Answer::Countermeasure { countermeasure: measure }));
-            }
-            Err(error) => {
-                let _ = answer.send(Err(refused(error)));
-            }
-        }
+        self.note(&measure, None);
+        let _ = answer.send(self.durable(Answer::Countermeasure { countermeasure: measure }));
     }
 
     fn arm(&mut self, kind: ActKind, class: WatcherClass, armed: bool, by: &str) -> Result<Answer, Refusal> {
@@ -194,7 +223,8 @@ impl Core {
 
     fn mark(&mut self, id: IncidentId, status: IncidentStatus, by: &str) -> Result<Answer, Refusal> {
         let shown = self.correlator.incident(id).cloned();
-        let stored = || self.state.incident(id).ok().flatten();
+        let left = || self.pending.incidents.get(&id).cloned();
+        let stored = || left().or_else(|| self.state.incident(id).ok().flatten());
         let Some(mut incident) = shown.or_else(stored) else {
             return Err(Refusal {
                 en: format!("there is no incident {id}"),
@@ -203,14 +233,18 @@ impl Core {
         };
         incident.status = status;
         self.dirty.remove(&id);
-        self.state.write(|tx| tx.put_incident(&incident)).map_err(refused)?;
+        self.pending.incidents.insert(id, incident.clone());
         self.correlator.mark(id, status);
         let word = serde_json::to_value(status).ok().and_then(|word| word.as_str().map(str::to_owned));
         let word = word.unwrap_or_default();
         self.facts.push(Fact::IncidentMarked { id, status, by: by.to_owned() });
-        self.moment(id, Stage::Prove, format!("{by} marked it: {word}."), format!("{by} が状態を「{}」にしました。", status_ja(status)));
-        self.hub.tell(Live::Incident { id });
-        Ok(Answer::Incident { incident: Box::new(incident) })
+        self.moment(
+            id,
+            Stage::Prove,
+            format!("{by} marked it: {word}."),
+            format!("{by} が状態を「{}」にしました。", status_ja(status)),
+        );
+        self.durable(Answer::Incident { incident: Box::new(incident) })
     }
 
     fn restart(&mut self, name: &str) -> Result<Answer, Refusal> {
@@ -221,7 +255,9 @@ impl Core {
                 ja: format!("見張り {name} はありません。chartward.toml を確認してください"),
             });
         }
-        Ok(Answer::Done { en: format!("{name} is started anew."), ja: format!("{name} を再起動しました。") })
+        Ok(Answer::Done {
+            en: format!("{name} is started anew."), ja: format!("{name} を再起動しました。")
+        })
     }
 }
 

@@ -9,7 +9,6 @@ mod table;
 #[cfg(test)]
 mod tests;
 
-pub(crate) use due::{Due, LastRun, Missed, Plan, Retry, due};
 pub(crate) use jobs::{Job, Known, jobs};
-pub(crate) use run::{Finished, Passphrase, Runner, Task, end_with_parent};
-pub(crate) use table::{Begun, DueJob, Schedule, newest_snapshot};
+pub(crate) use run::{Finished, Runner, Task, end_with_parent};
+pub(crate) use table::{DueJob, Schedule, newest_snapshot};

@@ -41,17 +41,9 @@ pub(crate) struct Runner {
 #[derive(Debug)]
 pub(crate) struct Task {
     pub(crate) args: Vec<OsString>,
-    pub(crate) passphrase: Option<Passphrase>,
+    /// The vault's; the child learns it through its standard input, never by its arguments or environment.
+    pub(crate) passphrase: Option<Zeroizing<Vec<u8>>>,
     pub(crate) timeout: Duration,
-}
-
-/// How the child learns the vault's passphrase: never by its arguments or environment.
-#[derive(Debug)]
-pub(crate) enum Passphrase {
-    /// It reads the file itself.
-    File(PathBuf),
-    /// Through a pipe, its standard input.
-    Bytes(Zeroizing<Vec<u8>>),
 }
 
 /// What came of a run.
@@ -151,21 +143,15 @@ impl Runner {
             .env_remove("CHARTWARD_PASSWORD_FILE")
             .env_remove("CHARTWARD_VAULT");
         command.env(PARENT, std::process::id().to_string());
-        match &task.passphrase {
-            None => {}
-            Some(Passphrase::File(path)) => {
-                command.env("CHARTWARD_PASSWORD_FILE", path);
-            }
-            Some(Passphrase::Bytes(_)) => {
-                command.env("CHARTWARD_PASSWORD_FILE", "/dev/stdin").stdin(Stdio::piped());
-            }
+        if task.passphrase.is_some() {
+            command.env("CHARTWARD_PASSWORD_FILE", "/dev/stdin").stdin(Stdio::piped());
         }
         let mut child = command.spawn()?;
         if let Some(pid) = pid(&child) {
             // The job runs all the same where this is not allowed.
             let _ = rustix::process::setpriority_process(Some(pid), NICE);
         }
-        if let (Some(Passphrase::Bytes(bytes)), Some(mut stdin)) = (&task.passphrase, child.stdin.take()) {
+        if let (Some(bytes), Some(mut stdin)) = (&task.passphrase, child.stdin.take()) {
             // Less than a pipe holds, so this never waits. A child that ended before says why on its own.
             let _ = stdin.write_all(bytes);
         }

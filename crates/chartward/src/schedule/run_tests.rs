@@ -23,7 +23,7 @@ fn shell(script: &str, timeout: Duration, stop: &Arc<AtomicBool>) -> Finished {
     let runner = Runner { program: "/bin/sh".into(), stop: Arc::clone(stop) };
     let task = Task {
         args: vec!["-c".into(), script.into()],
-        passphrase: Some(Passphrase::Bytes(Zeroizing::new(PASSPHRASE.as_bytes().to_vec()))),
+        passphrase: Some(Zeroizing::new(PASSPHRASE.as_bytes().to_vec())),
         timeout,
     };
     runner.run(&task, &mut |_| {})
@@ -109,7 +109,7 @@ fn a_schedule_backs_up_drills_checks_and_exports_a_hospital_and_finds_what_was_i
     fs::write(at("chartward.toml"), text).unwrap();
     let config = Config::load(&at("chartward.toml")).unwrap();
     let runner = Runner { program: binary(), stop: Arc::default() };
-    let passphrase = || Some(Passphrase::Bytes(Zeroizing::new(PASSPHRASE.as_bytes().to_vec())));
+    let passphrase = || Some(Zeroizing::new(PASSPHRASE.as_bytes().to_vec()));
     let run = |args: Vec<std::ffi::OsString>| {
         let task = Task { args, passphrase: passphrase(), timeout: Duration::from_secs(120) };
         runner.run(&task, &mut |_| {})

@@ -3,7 +3,7 @@ use jiff::{SignedDuration, Timestamp, civil};
 use proptest::prelude::*;
 use prove::state::JobOutcome;
 
-use super::*;
+use super::due::{Due, LastRun, Plan, Retry, due};
 
 const RETRY: Retry = Retry { after: SignedDuration::from_mins(5), times: 2 };
 

@@ -20,7 +20,8 @@ use serde::Deserialize;
 use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
 
-const REQUEST_BYTES_MAX: usize = 4 * 1024;
+/// A secret of 64 KiB, escaped.
+const REQUEST_BYTES_MAX: usize = 512 * 1024;
 const ANSWER_BYTES_MAX: usize = 64 * 1024;
 const CLIENTS_MAX: usize = 8;
 /// A client that says nothing for so long is let go.

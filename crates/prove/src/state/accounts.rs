@@ -117,7 +117,7 @@ pub struct SessionRow {
 }
 
 /// An API token without its text, which is known to its holder alone.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct TokenRow {
     /// Its number.
     pub id: i64,

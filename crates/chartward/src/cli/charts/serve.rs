@@ -250,7 +250,8 @@ impl Viewer {
     /// The name of the reader whose cookie came with the request.
     fn reader(&self, headers: &HeaderMap) -> Option<String> {
         let cookies = headers.get(header::COOKIE)?.to_str().ok()?;
-        let cookie = cookies.split(';').find_map(|pair| pair.trim().strip_prefix(COOKIE)?.strip_prefix('='))?;
+        let cookie =
+            cookies.split(';').find_map(|pair| pair.trim().strip_prefix(COOKIE)?.strip_prefix('='))?;
         let wanted = digest(cookie);
         let door = self.door();
         let found = door.inside.iter().find(|(known, _)| bool::from(known.ct_eq(&wanted)));
@@ -276,11 +277,9 @@ impl Viewer {
         });
         match asked.await {
             Ok(Some(Some(html))) => private(StatusCode::OK, html),
-            Ok(Some(None)) => private(
-                StatusCode::NOT_FOUND,
-                entrance_not_found(self.lang),
-            ),
-            _ => (StatusCode::SERVICE_UNAVAILABLE, Json(json!({"error": "the viewer is ending"}))).into_response(),
+            Ok(Some(None)) => private(StatusCode::NOT_FOUND, entrance_not_found(self.lang)),
+            _ => (StatusCode::SERVICE_UNAVAILABLE, Json(json!({"error": "the viewer is ending"})))
+                .into_response(),
         }
     }
 }

@@ -129,8 +129,13 @@ const SHARE_FOLDERS: Field = default(
     "共有フォルダーの中の対象フォルダー。省略時は全体です。",
 );
 
-const SHARE_PORT: Field =
-    default("port", Kind::Integer { min: 1, max: 65_535 }, "445", "TCP port of the server.", "サーバーの TCP ポート。");
+const SHARE_PORT: Field = default(
+    "port",
+    Kind::Integer { min: 1, max: 65_535 },
+    "445",
+    "TCP port of the server.",
+    "サーバーの TCP ポート。",
+);
 
 const SHARE_CREDENTIALS: Field = optional(
     "credentials",

@@ -3,7 +3,7 @@
 use maud::{Markup, PreEscaped, html};
 use schema::Lang;
 
-use crate::access::{Denied, Why};
+use crate::access::{Denied, Why, password_rule};
 use crate::console::icon;
 use crate::console::layout;
 use crate::console::parts::Field;
@@ -50,7 +50,7 @@ fn account(visit: &Visit<'_>, user: &str, has_totp: bool, left: u32, denied: Opt
         name: "new",
         label: lang.pick("New password", "新しいパスワード"),
         kind: "password",
-        hint: lang.pick("At least 12 characters.", "12文字以上"),
+        hint: password_rule(lang),
         autocomplete: "new-password",
         ..Field::default()
     };

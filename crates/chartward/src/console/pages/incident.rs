@@ -1,7 +1,5 @@
 //! One incident: what happened, what is known and not known, what was done, what can be done now.
 
-use std::path::PathBuf;
-
 use jiff::Timestamp;
 use maud::{Markup, html};
 use prove::state::CountermeasureFilter;
@@ -16,7 +14,7 @@ use crate::console::reply::{Reply, Trouble};
 use crate::console::route::{Needs, Route};
 use crate::console::visit::Visit;
 use crate::console::words::{self, Both};
-use crate::hub::Command;
+use crate::hub::{self, Command};
 
 const INCIDENT: Both = ("Incident", "インシデント");
 
@@ -36,7 +34,6 @@ struct View {
     incident: Incident,
     moments: Vec<Moment>,
     countermeasures: Vec<Countermeasure>,
-    has_report: bool,
 }
 
 fn show(visit: &Visit<'_>) -> Result<Reply, Trouble> {
@@ -46,7 +43,6 @@ fn show(visit: &Visit<'_>) -> Result<Reply, Trouble> {
     let view = View {
         moments: state.moments(incident.id, MOMENTS_MAX)?,
         countermeasures: state.countermeasures(&filter, COUNTERMEASURES_MAX, None)?,
-        has_report: report_path(visit, incident.id).is_file(),
         incident,
     };
     let title = visit.lang.pick(&view.incident.title, &view.incident.title_ja);
@@ -234,9 +230,9 @@ fn closing(visit: &Visit<'_>, view: &View) -> Markup {
     html! {
         section aria-labelledby="closing" {
             h2 #closing { (lang.pick("Report and end", "報告書と終了")) }
-            @if view.has_report && visit.may(Permission::Report) {
+            @if visit.may(Permission::Report) {
                 p { a.button.second href={ "/incidents/" (id) "/report?lang=" (lang.tag()) } { (lang.pick("Open the report", "報告書を開く")) } }
-            } @else { p.soft { (lang.pick("There is no report yet: the hub writes it when the incident is contained.", "報告書はまだありません。封じ込め後に自動で作成されます。")) } }
+            }
             @if visit.may(Permission::MarkIncident) {
                 div.actions {
                     @if is_going_on {
@@ -303,21 +299,13 @@ fn mark(visit: &Visit<'_>) -> Result<Reply, Trouble> {
     Ok(Reply::see(format!("/incidents/{}", id.0)))
 }
 
-/// Where the hub puts the report of an incident: `reports/INC-0001/report.ja.html` below the state folder.
-fn report_path(visit: &Visit<'_>, id: IncidentId) -> PathBuf {
-    visit
-        .console
-        .settings
-        .state_dir
-        .join("reports")
-        .join(id.to_string())
-        .join(format!("report.{}.html", visit.lang.tag()))
-}
-
-/// The report as it was written: a page that needs nothing but its own style.
+/// The report as it stands now: a page that needs nothing but its own style.
 fn report(visit: &Visit<'_>) -> Result<Reply, Trouble> {
-    let page = std::fs::read(report_path(visit, find(visit)?.id)).map_err(|_| Trouble::NotFound)?;
+    let console = visit.console;
+    let head = console.ledger.head().map_err(|error| Trouble::Broken(error.into()))?;
+    let (id, zone) = (find(visit)?.id, console.settings.zone.clone());
+    let page = hub::report::page(&console.hub.state, id, head, zone, visit.lang).map_err(Trouble::Broken)?;
     let policy =
         "default-src 'none'; style-src 'unsafe-inline'; img-src data:; frame-ancestors 'none'; sandbox";
-    Ok(Reply::text("text/html; charset=utf-8", page).with("content-security-policy", policy))
+    Ok(Reply::text("text/html; charset=utf-8", page.into_bytes()).with("content-security-policy", policy))
 }

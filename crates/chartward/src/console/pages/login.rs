@@ -3,7 +3,7 @@
 use axum::http::StatusCode;
 use maud::{Markup, html};
 
-use crate::access::{Denied, LoggedIn, Why};
+use crate::access::{Denied, LoggedIn, Why, password_rule};
 use crate::console::layout;
 use crate::console::parts::Field;
 use crate::console::reply::{Reply, Trouble};
@@ -49,10 +49,7 @@ fn password<'a>(visit: &Visit<'_>) -> Field<'a> {
 }
 
 fn new_password<'a>(visit: &Visit<'_>) -> Field<'a> {
-    let hint = visit.pick((
-        "At least 12 characters. Several words in a row are easy to keep in mind.",
-        "12文字以上。複数の単語をつなげると覚えやすくなります。",
-    ));
+    let hint = password_rule(visit.lang);
     Field { hint, autocomplete: "new-password", ..password(visit) }
 }
 

@@ -1,0 +1,78 @@
+//! What a guard did by itself, told in the incident of the process that it stopped.
+
+use decode::ocsf::Said;
+use jiff::Timestamp;
+use schema::{Entity, Incident, IncidentId, IncidentStatus, Moment, Outcome, Stage, SubjectRole};
+
+use super::core::Core;
+
+impl Core {
+    /// What a guard did by itself belongs to the incident of the process that it stopped.
+    pub(super) fn tell_what_a_guard_did(&mut self, watcher: &str, said: &Said) {
+        let now = Timestamp::now();
+        let (pid, en, ja) = match said {
+            Said::Action(action) => {
+                let Some((pid, _)) = action.act.process() else { return };
+                match &action.outcome {
+                    Outcome::Applied => (
+                        Some(pid),
+                        format!("{watcher} froze process {pid}."),
+                        format!("{watcher} がプロセス {pid} を凍結しました。"),
+                    ),
+                    Outcome::Undone => (
+                        Some(pid),
+                        format!("{watcher} let process {pid} go on."),
+                        format!("{watcher} がプロセス {pid} を再開させました。"),
+                    ),
+                    Outcome::NeverTouch => (
+                        Some(pid),
+                        format!("Process {pid} is on the never-touch list of {watcher} and goes on."),
+                        format!("プロセス {pid} は {watcher} の対象外リストにあり、続行しています。"),
+                    ),
+                    Outcome::Failed { cause } => (
+                        Some(pid),
+                        format!("{watcher} could not freeze process {pid}: {cause}"),
+                        format!("{watcher} はプロセス {pid} を凍結できませんでした: {cause}"),
+                    ),
+                }
+            }
+            Said::Restored(done) => (
+                None,
+                format!(
+                    "{watcher} stopped it {} ms after the first harm: {} files touched, {} put back, {} irrecoverable.",
+                    done.time_to_stop_ms, done.files_touched, done.files_put_back, done.files_irrecoverable
+                ),
+                format!(
+                    "{watcher} が最初の加害から {} ミリ秒で停止: 被害ファイル {}、復元 {}、復元不能 {}。",
+                    done.time_to_stop_ms, done.files_touched, done.files_put_back, done.files_irrecoverable
+                ),
+            ),
+            Said::Missed { .. } | Said::StillFrozen { .. } => return,
+        };
+        let Some(id) = self.incident_of(watcher, pid) else { return };
+        if matches!(said, Said::Restored(_)) {
+            if self.correlator.mark(id, IncidentStatus::Contained).is_some() {
+                self.dirty.insert(id);
+            }
+        }
+        self.pending.moments.push_back((id, Moment { at: now, stage: Stage::Contain, en, ja }));
+    }
+
+    /// The latest incident that this watcher contributed to, and that names the process where one is given.
+    fn incident_of(&self, watcher: &str, pid: Option<i32>) -> Option<IncidentId> {
+        let names = |incident: &&Incident| {
+            incident.watchers.contains_key(watcher)
+                && pid.is_none_or(|pid| {
+                    incident.subjects.iter().any(|(subject, _)| {
+                        subject.role == SubjectRole::Actor
+                            && matches!(subject.entity, Entity::Process { pid: known, .. } if known == pid)
+                    })
+                })
+        };
+        self.correlator
+            .incidents()
+            .filter(names)
+            .max_by_key(|incident| incident.last_at)
+            .map(|incident| incident.id)
+    }
+}

@@ -1,0 +1,139 @@
+//! Writing down, then doing, then telling: the order that everything the hub decides goes through.
+
+use std::time::Instant;
+
+use jiff::Timestamp;
+use prove::Fact;
+use schema::{Countermeasure, Incident, IncidentId, Moment, Stage};
+
+use super::core::Core;
+use super::handle::Live;
+
+/// Facts that wait for a ledger that takes none.
+const FACTS_MAX: usize = 10_000;
+/// Facts of one batch of the ledger, which is bounded in bytes.
+const FACTS_TOGETHER: usize = 64;
+
+/// What takes nothing at the moment, if anything.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) enum Part {
+    Lake,
+    State,
+    Ledger,
+}
+
+impl Core {
+    /// Writes what was decided in one transaction, hands over what is to be done, tells the ledger and whoever looks.
+    ///
+    /// A full disk must not keep the wall from going up: what cannot be written now waits, is said, and is acted on. Gives
+    /// whether all is written.
+    pub(super) fn settle(&mut self) -> bool {
+        self.written = Instant::now();
+        let grown: Vec<Incident> =
+            self.dirty.iter().filter_map(|id| self.correlator.incident(*id)).cloned().collect();
+        let has_news = !grown.is_empty() || !self.pending.is_empty();
+        let written = match has_news {
+            true => self.state.write(|tx| self.pending.write(tx, &grown)),
+            false => Ok(()),
+        };
+        let is_written = written.is_ok();
+        if has_news {
+            self.note_trouble(Part::State, written);
+        }
+        for order in std::mem::take(&mut self.ready) {
+            // After a start everything that was approved is taken up together.
+            if self.replay.is_none() {
+                let _ = self.orders.send(order);
+            }
+        }
+        self.announce(&grown);
+        if is_written {
+            self.dirty.clear();
+            self.pending = super::pending::Pending::default();
+        } else {
+            self.pending.bound();
+        }
+        self.tell_ledger();
+        is_written
+    }
+
+    /// Settles what leads to an act or tells something new at once, and what only grew after a while.
+    pub(super) fn settle_if_due(&mut self, is_due: bool) {
+        let has_news = !self.pending.is_empty() || !self.ready.is_empty() || !self.facts.is_empty();
+        // While the disk takes nothing, trying with every batch would only cost time.
+        let is_urgent = has_news && (self.trouble.is_empty() || !self.ready.is_empty());
+        if is_urgent || (is_due && (has_news || !self.dirty.is_empty())) {
+            self.settle();
+        }
+    }
+
+    fn announce(&self, grown: &[Incident]) {
+        for id in self.pending.measures.keys() {
+            self.hub.tell(Live::Countermeasure { id: *id });
+        }
+        let told = self.pending.incidents.keys().chain(self.pending.moments.iter().map(|(id, _)| id));
+        for id in told.copied().chain(grown.iter().map(|incident| incident.id)) {
+            self.hub.tell(Live::Incident { id });
+        }
+    }
+
+    /// Takes note of a countermeasure as it stands now, for the next [`Core::settle`].
+    pub(super) fn note(&mut self, measure: &Countermeasure, moment: Option<Moment>) {
+        self.book.keep(measure);
+        self.pending.measures.insert(measure.id, measure.clone());
+        self.pending.moments.extend(measure.incident.zip(moment));
+        self.facts.push(Fact::CountermeasureChanged { countermeasure: measure.clone() });
+    }
+
+    /// The countermeasure with that number as it stands now, written down or not.
+    pub(super) fn measure(
+        &self,
+        id: schema::CountermeasureId,
+    ) -> Result<Option<Countermeasure>, prove::Error> {
+        match self.pending.measures.get(&id) {
+            Some(measure) => Ok(Some(measure.clone())),
+            None => self.state.countermeasure(id),
+        }
+    }
+
+    /// A sentence of a person or the hub for an incident's timeline.
+    pub(super) fn moment(&mut self, id: IncidentId, stage: Stage, en: String, ja: String) {
+        self.pending.moments.push_back((id, Moment { at: Timestamp::now(), stage, en, ja }));
+    }
+
+    /// Tells the ledger in one batch what was collected. The ledger tells of acts, it does not allow them, so trouble with it
+    /// stops nothing; what it does not take waits.
+    pub(super) fn tell_ledger(&mut self) {
+        if self.facts.is_empty() {
+            return;
+        }
+        let mut told = Ok(());
+        while !self.facts.is_empty() && told.is_ok() {
+            let together = self.facts.len().min(FACTS_TOGETHER);
+            told = match self.ledger.append_all(self.facts[..together].to_vec(), Timestamp::now()) {
+                // What no batch can ever hold must not keep everything after it from being told.
+                Ok(_) | Err(prove::Error::FactTooLong { .. }) => {
+                    self.facts.drain(..together);
+                    Ok(())
+                }
+                Err(error) => Err(error),
+            };
+        }
+        self.facts.drain(..self.facts.len().saturating_sub(FACTS_MAX));
+        self.note_trouble(Part::Ledger, told);
+    }
+
+    /// Shows at once that a part takes nothing, and at once that it does again.
+    pub(super) fn note_trouble(&mut self, part: Part, result: Result<(), prove::Error>) {
+        let was = self.trouble.clone();
+        match result {
+            Ok(()) => self.trouble.remove(&part),
+            Err(error) => self.trouble.insert(part, format!("{:#}", anyhow::Error::from(error))),
+        };
+        if self.trouble != was {
+            let words: Vec<&str> = self.trouble.values().map(String::as_str).collect();
+            let words = (!words.is_empty()).then(|| words.join("; "));
+            self.hub.show(|shown| shown.trouble = words, Live::Promise);
+        }
+    }
+}
