@@ -237,6 +237,9 @@ impl Core {
     /// What a guard did by itself belongs to the incident of the process that it stopped.
     pub(super) fn tell_what_a_guard_did(&mut self, watcher: &str, said: &Said) {
         let now = Timestamp::now();
+        if let Said::Restored(done) = said {
+            self.hub.show(|shown| drop(shown.put_back.insert(watcher.to_owned(), done.clone())), Live::Watchers);
+        }
         let (pid, en, ja) = match said {
             Said::Action(action) => {
                 let Some((pid, _)) = action.act.process() else { return };

@@ -3,11 +3,14 @@
 mod encryptor;
 mod fingerprint;
 mod narrator;
+mod network;
 mod processes;
 mod script;
+mod settings;
 mod stage;
 mod story;
 mod uda_2018;
+mod watched;
 
 pub(crate) use encryptor::{EncryptorArgs, run as run_encryptor};
 pub(crate) use script::Script;

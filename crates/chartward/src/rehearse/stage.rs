@@ -71,11 +71,6 @@ impl Stage {
         self.root.join("guard")
     }
 
-    /// What the guard tells people.
-    pub(crate) fn guard_log(&self) -> PathBuf {
-        self.root.join("guard.log")
-    }
-
     /// Where the attacker writes down what it does.
     pub(crate) fn journal(&self) -> PathBuf {
         self.root.join("attacker.jsonl")
