@@ -1,10 +1,12 @@
 //! Rehearsals: an incident of the past replayed on real parts, in a folder of its own.
 
+mod agentless;
 mod encryptor;
 mod fingerprint;
 mod narrator;
 mod network;
 mod processes;
+mod samba;
 mod script;
 mod settings;
 mod stage;

@@ -68,7 +68,8 @@ pub(crate) struct Reach {
 impl Reach {
     pub(crate) const ALL: Reach = Reach { neighbour: true, established: true, vault: true, console: true };
     /// What an isolated host is to reach.
-    pub(crate) const ISOLATED: Reach = Reach { neighbour: false, established: false, vault: true, console: true };
+    pub(crate) const ISOLATED: Reach =
+        Reach { neighbour: false, established: false, vault: true, console: true };
 }
 
 impl Network {
@@ -112,7 +113,8 @@ impl Network {
         ip(&["-n", server], &host(&format!("addr add {SERVER}/24 dev eth0\n"), CONSOLE))?;
         let both = format!("addr add {NEIGHBOUR}/24 dev eth0\naddr add {VAULT}/24 dev eth0\n");
         ip(&["-n", ward], &host(&both, WARD_GATEWAY))?;
-        self.at_gateway(|| fs::write("/proc/sys/net/ipv4/ip_forward", "1"))?.context("cannot let the gateway forward")?;
+        self.at_gateway(|| fs::write("/proc/sys/net/ipv4/ip_forward", "1"))?
+            .context("cannot let the gateway forward")?;
         for address in [NEIGHBOUR, VAULT] {
             let listener = inside(ward, || TcpListener::bind((address, PORT)))??;
             answer(listener)?;
@@ -135,6 +137,11 @@ impl Network {
         let mut command = Command::new("nsenter");
         command.arg(format!("--net={FOLDER}/{}", self.names.server)).arg("--").arg(program);
         command
+    }
+
+    /// Whether a port of the server answers at the gateway.
+    pub(crate) fn server_answers(&self, port: u16) -> anyhow::Result<bool> {
+        self.at_gateway(|| connect(SERVER, port).is_ok())
     }
 
     /// A connection from the server to the neighbour that stays open.

@@ -16,6 +16,8 @@ pub(crate) struct Script {
     pub(crate) files_per_second: u32,
     pub(crate) guard: bool,
     pub(crate) backup: bool,
+    /// The store is a share of a server on which nothing of ours runs.
+    pub(crate) agentless: bool,
     pub(crate) lang: Lang,
 }
 

@@ -4,11 +4,14 @@ use std::fmt::Write;
 use std::path::{Path, PathBuf};
 
 use super::network::{CONSOLE, Network, SERVER, VAULT};
+use super::samba::SHARE;
 use super::script::Script;
 use super::stage::Stage;
 
 /// Name of what is protected.
 pub(super) const PROTECTED: &str = "emr";
+/// The storage's folder in the share.
+pub(super) const STORAGE: &str = "ssmix2";
 /// Name of the watcher.
 pub(super) const WATCHER: &str = "watch-emr";
 
@@ -37,11 +40,16 @@ fn text(script: &Script, stage: &Stage, network: Option<&Network>) -> anyhow::Re
     if network.is_some() {
         writeln!(text, "address = \"{SERVER}\"")?;
     }
-    writeln!(text, "paths = [{}]", quoted(&stage.hospital()))?;
+    if script.agentless {
+        let (share, mirror) = (share(stage), quoted(&stage.mirror()));
+        writeln!(text, "share = {{ {share}, mirror = {mirror} }}")?;
+    } else {
+        writeln!(text, "paths = [{}]", quoted(&stage.hospital()))?;
+    }
     // Half a day from now is never during the rehearsal.
     let far = (jiff::Zoned::now().time() + jiff::SignedDuration::from_hours(12)).strftime("%H:%M");
     let (backup, drill) = if script.backup {
-        ("every = \"1h\"".to_owned(), "every = \"24h\"".to_owned())
+        ("every = \"15m\"".to_owned(), "every = \"24h\"".to_owned())
     } else {
         (format!("at = \"{far}\""), format!("at = \"{far}\""))
     };
@@ -64,15 +72,32 @@ fn watch(script: &Script, stage: &Stage, has_network: bool) -> String {
     if script.backup {
         acts.push("\"lock_vault\"");
     }
+    let class = if script.agentless { "share" } else { "guard" };
     let playbook = format!(
-        "\n[[playbook]]\nname = \"encryption\"\nwatchers = [\"guard\"]\nacts = [{}]\napproval = \"none\"\n",
+        "\n[[playbook]]\nname = \"encryption\"\nwatchers = [\"{class}\"]\nacts = [{}]\napproval = \"none\"\n",
         acts.join(", ")
     );
+    let program = if script.agentless {
+        // The account may be read by its owner only.
+        format!(
+            "user = \"root\"\nshare = {{ {}, canary_every = \"1s\", look_every = \"5s\", plant = true }}",
+            share(stage)
+        )
+    } else {
+        format!(
+            "guard = {{ dirs = [{}], store = {} }}",
+            quoted(&stage.hospital()),
+            quoted(&stage.guard_store())
+        )
+    };
+    format!("\n[[watch]]\nname = \"{WATCHER}\"\n{program}\n{}", if acts.is_empty() { "" } else { &playbook },)
+}
+
+/// The fields that say which share.
+fn share(stage: &Stage) -> String {
     format!(
-        "\n[[watch]]\nname = \"{WATCHER}\"\nguard = {{ dirs = [{}], store = {} }}\n{}",
-        quoted(&stage.hospital()),
-        quoted(&stage.guard_store()),
-        if acts.is_empty() { "" } else { &playbook },
+        "path = \"//{SERVER}/{SHARE}\", folders = [\"{STORAGE}\"], credentials = {}",
+        quoted(&stage.account())
     )
 }
 

@@ -20,6 +20,8 @@ use super::watched::Told;
 use crate::output::{Output, printable};
 
 pub(super) const TITLE: &str = "Rehearsal of Uda 2018";
+pub(super) const TITLE_AGENTLESS: &str = "Rehearsal of Uda 2018 on a server without any agent";
+const TITLE_AGENTLESS_JA: &str = "2018年 宇陀の再現訓練（サーバーには何も導入しない場合）";
 const TITLE_JA: &str = "2018年 宇陀の再現訓練";
 const SYNTHETIC_JA: &str = "訓練です。病院・患者・攻撃者は架空、見張り・保管庫・復元は本物です";
 pub(super) const SYNTHETIC: &str = "a rehearsal: the hospital, its patients and the attacker are synthetic; the guard, the vault and the restore are real";
@@ -136,7 +138,8 @@ pub(super) fn tell_isolation(reach: Reach, at: Timestamp, narrator: &mut Narrato
             "電子カルテサーバーから測定: 隣の端末には届かず、開いていた接続も止まりました。保管庫とコンソールには届きます。",
         );
     }
-    let word = |is_reached: bool| if is_reached { ("reached", "届く") } else { ("not reached", "届かない") };
+    let word =
+        |is_reached: bool| if is_reached { ("reached", "届く") } else { ("not reached", "届かない") };
     let [neighbour, established, vault, console] =
         [reach.neighbour, reach.established, reach.vault, reach.console].map(word);
     narrator.tell_at(
@@ -194,6 +197,10 @@ const WATCHED_VAULT: (&str, &str) = (
     "the vault, restored and read in full by a drill before the attack",
     "保管庫（攻撃前の訓練で全体を復元して読み取り）",
 );
+const WATCHED_SHARE: (&str, &str) = (
+    "the share from outside, over SMB: decoys every second, all of it every 5 seconds",
+    "ファイル共有を外側からSMBで監視（おとりは1秒ごと、全体は5秒ごと）",
+);
 const WATCHED_REACH: (&str, &str) = (
     "what the record server reaches, before and after its isolation: neighbour, open connection, vault, console",
     "電子カルテサーバーからの到達性（隔離の前後。隣の端末、開いた接続、保管庫、コンソール）",
@@ -217,7 +224,13 @@ const NOT_WATCHED: [(&str, &str); 4] = [
 pub(super) fn observed(script: &Script, sees: Option<&[String]>, times: &Times) -> Vec<String> {
     let mut observed = vec![WATCHED_STORE];
     if let Some(sees) = sees {
-        observed.push(if holds_back(sees) { WATCHED_HELD } else { WATCHED_NOTICED });
+        observed.push(if script.agentless {
+            WATCHED_SHARE
+        } else if holds_back(sees) {
+            WATCHED_HELD
+        } else {
+            WATCHED_NOTICED
+        });
     }
     if times.isolation_verified.is_some() {
         observed.push(WATCHED_REACH);
@@ -247,6 +260,8 @@ pub(super) fn report(
         .ledger(ledger.head()?);
     let words = [
         (TITLE, TITLE_JA),
+        (TITLE_AGENTLESS, TITLE_AGENTLESS_JA),
+        WATCHED_SHARE,
         (SYNTHETIC, SYNTHETIC_JA),
         WATCHED_STORE,
         WATCHED_HELD,
@@ -278,19 +293,21 @@ const THEN: [(&str, &str); 7] = [
 ];
 
 /// Label, English and Japanese of what it is now, in the order of [`THEN`].
-fn now(effect: &Effect, script: &Script, times: &Times) -> [((&'static str, &'static str), String, String); 7] {
+fn now(
+    effect: &Effect,
+    script: &Script,
+    times: &Times,
+) -> [((&'static str, &'static str), String, String); 7] {
     let total = effect.patients_total;
     let of = |count: u64| (format!("{count} of {total}"), format!("{total}人中{count}人"));
     let seconds = |value: Option<f64>| {
         let not_done = ("not done".to_owned(), "行わず".to_owned());
         value.map_or(not_done, |seconds| (format!("{seconds:.2} s"), format!("{seconds:.2}秒")))
     };
-    let stopped = |otherwise: (&str, &str)| {
-        effect.time_to_stop_ms.map_or_else(
-            || (otherwise.0.to_owned(), otherwise.1.to_owned()),
-            |ms| (format!("{ms} ms after the first harmful act"), format!("最初の加害から{ms}ミリ秒")),
-        )
-    };
+    let noticed = times.finding_ms.or(effect.time_to_stop_ms).map_or_else(
+        || ("nobody noticed".to_owned(), "誰も気づかず".to_owned()),
+        |ms| (format!("{ms} ms after the first harmful act"), format!("最初の加害から{ms}ミリ秒")),
+    );
     let cut_off = match (times.isolated_ms, times.isolation_verified) {
         (Some(ms), Some(true)) => (
             format!("{ms} ms after the first harmful act, by the hub's wall, measured"),
@@ -322,7 +339,7 @@ fn now(effect: &Effect, script: &Script, times: &Times) -> [((&'static str, &'st
     let rows = [
         (("patients whose records were touched", "記録に手を付けられた患者"), of(effect.patients_affected)),
         (("patients whose records were lost", "記録を失った患者"), of(total - effect.patients_intact)),
-        (("noticed", "気づいたとき"), stopped(("nobody noticed", "誰も気づかず"))),
+        (("noticed", "気づいたとき"), noticed),
         (("cut off", "切り離し"), cut_off),
         (("backup", "バックアップ"), (backup.0.to_owned(), backup.1.to_owned())),
         (("first chart read again", "最初のカルテ閲覧"), seconds(effect.first_chart_seconds)),
@@ -332,12 +349,13 @@ fn now(effect: &Effect, script: &Script, times: &Times) -> [((&'static str, &'st
 }
 
 fn comparison(effect: &Effect, script: &Script, times: &Times) -> Comparison {
-    let rows = THEN.into_iter().zip(now(effect, script, times)).map(|((then, _), (label, now, _))| ComparisonRow {
-        label_en: label.0.to_owned(),
-        label_ja: label.1.to_owned(),
-        then: then.to_owned(),
-        now,
-    });
+    let rows =
+        THEN.into_iter().zip(now(effect, script, times)).map(|((then, _), (label, now, _))| ComparisonRow {
+            label_en: label.0.to_owned(),
+            label_ja: label.1.to_owned(),
+            then: then.to_owned(),
+            now,
+        });
     Comparison {
         title_en: "Uda City Hospital 2018, and this rehearsal".to_owned(),
         title_ja: "2018年の宇陀市立病院と、この訓練".to_owned(),

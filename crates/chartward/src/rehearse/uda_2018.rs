@@ -19,6 +19,7 @@ use recover::vault::{Password, Vault};
 use schema::{ActKind, Effect, IncidentReport, Proof, SnapshotId, Stage as Part, WatcherClass};
 use serde::Serialize;
 
+use super::agentless;
 use super::encryptor::{self, Deed};
 use super::fingerprint::{Difference, Fingerprint};
 use super::narrator::Narrator;
@@ -66,6 +67,11 @@ pub(crate) struct Summary {
     finding_ms: Option<u64>,
     incident_ms: Option<u64>,
     isolated_ms: Option<u64>,
+    /// Whether the store was a share of a server where nothing of ours ran.
+    agentless: bool,
+    /// With `agentless`: records written after the last backup that are lost, and files encrypted before the server was cut off.
+    records_lost: Option<u64>,
+    files_before_isolation: Option<u64>,
     /// Whether the attacked server was measured to reach the vault and the console and nothing else; `None` where nothing
     /// could be isolated.
     isolation_verified: Option<bool>,
@@ -76,20 +82,23 @@ pub(crate) struct Summary {
 }
 
 impl Summary {
-    /// Whether every record of every patient is as it was.
+    /// Whether every record of every patient is as it was, with `agentless` at the last backup.
     pub(crate) fn all_intact(&self) -> bool {
         self.patients_intact == self.patients_total && self.files_irrecoverable == 0
     }
 }
 
 /// Everything that belongs to the vault's side of the rehearsal.
-struct Protected {
-    vault: Vault,
-    proof: Proof,
+pub(super) struct Protected {
+    pub(super) vault: Vault,
+    pub(super) proof: Proof,
 }
 
 /// Plays the rehearsal to its end and prints the summary.
 pub(crate) fn play(script: &Script, output: Output) -> anyhow::Result<Summary> {
+    if script.agentless {
+        return agentless::play(script, output);
+    }
     let started = Instant::now();
     let stage = Stage::make(script.dir.as_deref())?;
     let mut narrator = Narrator::new(output, script.lang);
@@ -112,7 +121,8 @@ pub(crate) fn play(script: &Script, output: Output) -> anyhow::Result<Summary> {
     effect.files_put_back = outcome.put_back;
     effect.time_to_stop_ms = outcome.time_to_stop_ms;
     if let Some(protected) = &protected {
-        read_chart(&stage, isolated, &outcome.deeds, &mut effect, &mut narrator)?;
+        let patient = outcome.deeds.first().context("the attacker touched no patient")?.patient.clone();
+        read_chart(&stage, isolated, &patient, &mut effect, &mut narrator)?;
         put_back(&stage, protected, &after_attack, &outcome.deeds, &mut effect, &mut narrator)?;
     }
     verify(&stage, &before, &mut effect, &mut narrator)?;
@@ -124,55 +134,94 @@ pub(crate) fn play(script: &Script, output: Output) -> anyhow::Result<Summary> {
         output.say(format_args!("\n{}", prove::sentence(&status, script.lang, &TimeZone::system())));
     }
     let proof = protected.map(|protected| protected.proof);
-    let incident = IncidentReport {
-        title: story::TITLE.to_owned(),
-        synthetic: Some(story::SYNTHETIC.to_owned()),
-        timeline: narrator.into_timeline(),
-        findings: outcome.findings,
-        effect: effect.clone(),
-        proof: proof.clone(),
-        observed: story::observed(script, outcome.watcher.as_deref(), &outcome.times),
-        not_observed: story::not_observed(),
-    };
-    let written = story::report(&incident, script, &outcome.times, &ledger, &stage.report())?;
-    ledger.append(written.fact(), Timestamp::now())?;
-    let Times { incident, finding_ms, incident_ms, isolated_ms, isolation_verified } = outcome.times.clone();
-    let summary = Summary {
-        kind: "summary",
-        rehearsal: "uda-2018",
-        synthetic: true,
-        guard: script.guard,
-        backup: script.backup,
-        patients_total: effect.patients_total,
-        patients_intact: effect.patients_intact,
-        patients_affected: effect.patients_affected,
-        files_touched: effect.files_touched,
-        files_put_back: effect.files_put_back,
-        files_restored: effect.files_restored,
-        files_irrecoverable: effect.files_irrecoverable,
-        time_to_stop_ms: effect.time_to_stop_ms,
-        first_chart_seconds: effect.first_chart_seconds,
-        restore_seconds: effect.restore_seconds,
-        rpo_seconds: proof.as_ref().and_then(|proof| proof.rpo_seconds),
-        proof,
-        hub: true,
-        incident,
-        finding_ms,
-        incident_ms,
-        isolated_ms,
-        isolation_verified,
-        report: written.html_en,
-        report_ja: written.html_ja,
-        ledger: stage.ledger(),
-        seconds: started.elapsed().as_secs_f64(),
-    };
-    story::side_by_side(&effect, script, &outcome.times, output);
-    story::farewell(&summary.report, &summary.report_ja, &stage, &effect, script.lang, output);
-    output.line(&summary)?;
-    Ok(summary)
+    Ending { script, stage: &stage, title: story::TITLE, effect, proof, loss: None, started }
+        .tell(outcome, narrator, &ledger, output)
 }
 
-fn build(script: &Script, stage: &Stage, narrator: &mut Narrator) -> anyhow::Result<Fingerprint> {
+/// What was lost by a server that nothing of ours ran on.
+pub(super) struct Loss {
+    pub(super) records: u64,
+    pub(super) files_before_isolation: u64,
+    /// From the last backup's begin to the first harmful act.
+    pub(super) rpo_seconds: f64,
+}
+
+/// What the report and the summary are made of, besides what came of the attack.
+pub(super) struct Ending<'e> {
+    pub(super) script: &'e Script,
+    pub(super) stage: &'e Stage,
+    pub(super) title: &'static str,
+    pub(super) effect: Effect,
+    pub(super) proof: Option<Proof>,
+    pub(super) loss: Option<Loss>,
+    pub(super) started: Instant,
+}
+
+impl Ending<'_> {
+    /// Writes the report, prints what it came to and the summary.
+    pub(super) fn tell(
+        self,
+        outcome: Outcome,
+        narrator: Narrator,
+        ledger: &Ledger,
+        output: Output,
+    ) -> anyhow::Result<Summary> {
+        let Ending { script, stage, title, effect, proof, loss, started } = self;
+        let incident = IncidentReport {
+            title: title.to_owned(),
+            synthetic: Some(story::SYNTHETIC.to_owned()),
+            timeline: narrator.into_timeline(),
+            findings: outcome.findings,
+            effect: effect.clone(),
+            proof: proof.clone(),
+            observed: story::observed(script, outcome.watcher.as_deref(), &outcome.times),
+            not_observed: story::not_observed(),
+        };
+        let written = story::report(&incident, script, &outcome.times, ledger, &stage.report())?;
+        ledger.append(written.fact(), Timestamp::now())?;
+        let Times { incident, finding_ms, incident_ms, isolated_ms, isolation_verified } =
+            outcome.times.clone();
+        let proven_rpo = proof.as_ref().and_then(|proof| proof.rpo_seconds);
+        let summary = Summary {
+            kind: "summary",
+            rehearsal: "uda-2018",
+            synthetic: true,
+            guard: script.guard && !script.agentless,
+            backup: script.backup,
+            patients_total: effect.patients_total,
+            patients_intact: effect.patients_intact,
+            patients_affected: effect.patients_affected,
+            files_touched: effect.files_touched,
+            files_put_back: effect.files_put_back,
+            files_restored: effect.files_restored,
+            files_irrecoverable: effect.files_irrecoverable,
+            time_to_stop_ms: effect.time_to_stop_ms,
+            first_chart_seconds: effect.first_chart_seconds,
+            restore_seconds: effect.restore_seconds,
+            rpo_seconds: loss.as_ref().map(|loss| loss.rpo_seconds).or(proven_rpo),
+            proof,
+            hub: true,
+            incident,
+            finding_ms,
+            incident_ms,
+            isolated_ms,
+            agentless: script.agentless,
+            records_lost: loss.as_ref().map(|loss| loss.records),
+            files_before_isolation: loss.as_ref().map(|loss| loss.files_before_isolation),
+            isolation_verified,
+            report: written.html_en,
+            report_ja: written.html_ja,
+            ledger: stage.ledger(),
+            seconds: started.elapsed().as_secs_f64(),
+        };
+        story::side_by_side(&effect, script, &outcome.times, output);
+        story::farewell(&summary.report, &summary.report_ja, stage, &effect, script.lang, output);
+        output.line(&summary)?;
+        Ok(summary)
+    }
+}
+
+pub(super) fn build(script: &Script, stage: &Stage, narrator: &mut Narrator) -> anyhow::Result<Fingerprint> {
     let until = Timestamp::now().to_zoned(TimeZone::system()).datetime();
     let hospital = Hospital { patients: script.patients, seed: script.seed, until };
     let built = sample::build(&hospital, &stage.hospital(), &|_| {})?;
@@ -191,7 +240,7 @@ fn build(script: &Script, stage: &Stage, narrator: &mut Narrator) -> anyhow::Res
 }
 
 /// Waits until the hub has backed up and proven it by a drill, as its schedule has it.
-fn protect(stage: &Stage, hub: &Watched, narrator: &mut Narrator) -> anyhow::Result<Protected> {
+pub(super) fn protect(stage: &Stage, hub: &Watched, narrator: &mut Narrator) -> anyhow::Result<Protected> {
     let backup = hub.wait_for_job("backup")?;
     let snapshot: SnapshotId = serde_json::from_value(backup["snapshot"].clone())?;
     let (id, files) = (snapshot.short().to_owned(), backup["files"].as_u64().unwrap_or(0));
@@ -199,7 +248,9 @@ fn protect(stage: &Stage, hub: &Watched, narrator: &mut Narrator) -> anyhow::Res
     narrator.tell(
         Part::Prepare,
         format!("The hub backed up as snapshot {id}: {files} files in {seconds:.1} s."),
-        format!("ハブがスナップショット {id} としてバックアップしました: ファイル {files} 個（{seconds:.1} 秒）。"),
+        format!(
+            "ハブがスナップショット {id} としてバックアップしました: ファイル {files} 個（{seconds:.1} 秒）。"
+        ),
     )?;
     let drill = hub.wait_for_job("drill")?;
     let proof: Proof = serde_json::from_value(drill["proof"].clone())?;
@@ -283,7 +334,11 @@ fn attack(
 }
 
 /// Before anything happens the server reaches everything, and one connection stays open.
-fn open_connection(network: &Network, hub: &Watched, narrator: &mut Narrator) -> anyhow::Result<TcpStream> {
+pub(super) fn open_connection(
+    network: &Network,
+    hub: &Watched,
+    narrator: &mut Narrator,
+) -> anyhow::Result<TcpStream> {
     let open = network.open_connection()?;
     let reach = network.measure(&open, hub.console)?;
     ensure!(reach == Reach::ALL, "the rehearsal's network does not work: the server reaches only {reach:?}");
@@ -295,7 +350,7 @@ fn open_connection(network: &Network, hub: &Watched, narrator: &mut Narrator) ->
     Ok(open)
 }
 
-fn start_attacker(
+pub(super) fn start_attacker(
     script: &Script,
     stage: &Stage,
     network: Option<&Network>,
@@ -347,20 +402,18 @@ fn wait_for_stop(hub: &Watched, attacker: &mut Attacker) -> anyhow::Result<Optio
 }
 
 /// Reads one affected patient's chart from the vault alone, in a process without network, while the store is down.
-fn read_chart(
+pub(super) fn read_chart(
     stage: &Stage,
     isolated: bool,
-    deeds: &[Deed],
+    patient: &str,
     effect: &mut Effect,
     narrator: &mut Narrator,
 ) -> anyhow::Result<()> {
-    let patient =
-        deeds.first().map(|deed| deed.patient.clone()).context("the attacker touched no patient")?;
     let started = Instant::now();
     // Nobody may read the store until it is verified; so it is taken away, not merely said to be down.
     fs::rename(stage.hospital(), stage.isolated()).context("the store cannot be taken offline")?;
     let shown = command(isolated)?
-        .args(["charts", "show", &patient, "--json", "--vault"])
+        .args(["charts", "show", patient, "--json", "--vault"])
         .arg(stage.vault())
         .arg("--password-file")
         .arg(stage.password_file()?)

@@ -91,15 +91,19 @@ impl Watched {
             let health = shown.into_iter().find(|health| health.name == WATCHER);
             match health {
                 Some(health) if health.state == WatcherState::Ready => return Ok(health.blind_spots),
-                Some(health) if health.restarts > 1 => bail!("the watcher does not start: {}", health.trouble),
-                Some(health) if Instant::now() > deadline => bail!("the watcher is not ready: {}", health.trouble),
+                Some(health) if health.restarts > 1 => {
+                    bail!("the watcher does not start: {}", health.trouble)
+                }
+                Some(health) if Instant::now() > deadline => {
+                    bail!("the watcher is not ready: {}", health.trouble)
+                }
                 _ => ensure!(Instant::now() < deadline, "the watcher was not started"),
             }
             thread::sleep(LOOK_AGAIN);
         }
     }
 
-    /// Waits for the end of a job's first run, or of the one after `known` runs, and gives its summary.
+    /// Waits for the end of a job's first run and gives its summary.
     pub(super) fn wait_for_job(&self, kind: &str) -> anyhow::Result<Value> {
         let name = format!("{kind}:{PROTECTED}");
         let deadline = Instant::now() + JOB_WITHIN;
@@ -113,6 +117,12 @@ impl Watched {
             ensure!(Instant::now() < deadline, "{name} takes too long");
             thread::sleep(LOOK_AGAIN);
         }
+    }
+
+    /// When a job's latest run began.
+    pub(super) fn job_began_at(&self, kind: &str) -> anyhow::Result<Timestamp> {
+        let runs = self.state().job_runs(Some(&format!("{kind}:{PROTECTED}")), 1)?;
+        runs.first().and_then(|run| run.started_at).context("the job did not begin")
     }
 
     /// The figures of the guard once it has put back what the attacker did.
@@ -132,7 +142,9 @@ impl Watched {
     /// The first incident as it stands now.
     pub(super) fn told(&self) -> anyhow::Result<Option<Told>> {
         let incidents = self.state().incidents(&IncidentFilter::default(), 64, None)?;
-        let Some(incident) = incidents.into_iter().min_by_key(|incident| incident.id) else { return Ok(None) };
+        let Some(incident) = incidents.into_iter().min_by_key(|incident| incident.id) else {
+            return Ok(None);
+        };
         let filter = CountermeasureFilter { incident: Some(incident.id), states: Vec::new() };
         Ok(Some(Told {
             moments: self.state().moments(incident.id, 256)?,
