@@ -10,6 +10,11 @@ use crate::output::Output;
 use crate::rehearse::{self, EncryptorArgs, Script};
 use crate::sample;
 
+/// Every record is read over SMB, one by one.
+const PATIENTS_AGENTLESS: u32 = 200;
+/// What is seen from outside is seen after seconds; so that the attacker is still at it then.
+const SPEED_AGENTLESS: u32 = 50;
+
 #[derive(clap::Args)]
 pub(crate) struct Args {
     /// The incident
@@ -20,12 +25,15 @@ pub(crate) struct Args {
     /// See what happens without a part; can be given twice
     #[arg(long, value_name = "PART")]
     without: Vec<Part>,
-    /// Files a second that the attacker encrypts; 0 is as fast as it can
-    #[arg(long, value_name = "N", num_args = 0..=1, default_value_t = 0, default_missing_value = "0")]
-    speed: u32,
-    /// Patients of the sample hospital
-    #[arg(long, default_value_t = sample::PATIENTS, value_parser = clap::value_parser!(u32).range(3..=i64::from(sample::PATIENTS_MAX)))]
-    patients: u32,
+    /// The store is a Samba share of a server on which nothing of ours runs, watched and backed up from outside; needs root and smbd
+    #[arg(long, conflicts_with = "without")]
+    agentless: bool,
+    /// Files a second that the attacker encrypts; 0 is as fast as it can (default: 0, with --agentless 50)
+    #[arg(long, value_name = "N", num_args = 0..=1, default_missing_value = "0")]
+    speed: Option<u32>,
+    /// Patients of the sample hospital (default: 3835, with --agentless 200)
+    #[arg(long, value_parser = clap::value_parser!(u32).range(3..=i64::from(sample::PATIENTS_MAX)))]
+    patients: Option<u32>,
     /// Seed of the sample hospital
     #[arg(long, default_value_t = sample::SEED)]
     seed: u64,
@@ -53,9 +61,10 @@ pub(crate) fn run(args: Args) -> anyhow::Result<ExitCode> {
     let Name::Uda2018 = args.name;
     let script = Script {
         dir: args.dir,
-        patients: args.patients,
+        patients: args.patients.unwrap_or(if args.agentless { PATIENTS_AGENTLESS } else { sample::PATIENTS }),
         seed: args.seed,
-        files_per_second: args.speed,
+        files_per_second: args.speed.unwrap_or(if args.agentless { SPEED_AGENTLESS } else { 0 }),
+        agentless: args.agentless,
         guard: !args.without.contains(&Part::Guard),
         backup: !args.without.contains(&Part::Backup),
         lang: args.lang.lang(),

@@ -5,11 +5,16 @@ use jiff::Timestamp;
 use schema::{Entity, Incident, IncidentId, IncidentStatus, Moment, Outcome, Stage, SubjectRole};
 
 use super::core::Core;
+use super::handle::Live;
 
 impl Core {
     /// What a guard did by itself belongs to the incident of the process that it stopped.
     pub(super) fn tell_what_a_guard_did(&mut self, watcher: &str, said: &Said) {
         let now = Timestamp::now();
+        if let Said::Restored(done) = said {
+            let put_back = (watcher.to_owned(), done.clone());
+            self.hub.show(|shown| shown.put_back.extend([put_back]), Live::Watchers);
+        }
         let (pid, en, ja) = match said {
             Said::Action(action) => {
                 let Some((pid, _)) = action.act.process() else { return };

@@ -1,6 +1,8 @@
+use std::collections::BTreeMap;
 use std::sync::{Arc, PoisonError, RwLock};
 
 use crossbeam_channel::{Sender, bounded};
+use decode::ocsf::Restored;
 use prove::State;
 use schema::{
     Act, ActKind, Countermeasure, CountermeasureId, Incident, IncidentId, IncidentStatus, Status,
@@ -94,6 +96,8 @@ pub(crate) struct Shown {
     pub(crate) lake_trouble: Option<String>,
     /// The promise as it was last put together; `None` until then.
     pub(crate) promise: Option<Status>,
+    /// What each guard did last for the files of somebody whom it had stopped.
+    pub(crate) put_back: BTreeMap<String, Restored>,
 }
 
 impl Hub {

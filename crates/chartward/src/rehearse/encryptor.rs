@@ -58,6 +58,9 @@ pub(crate) struct EncryptorArgs {
     /// Turn everything in the journal back instead
     #[arg(long)]
     reverse: bool,
+    /// Be killed when the process that started this one ends, however it ends
+    #[arg(long)]
+    end_with_parent: bool,
 }
 
 /// One act, written before it is done: what a journal line holds.
@@ -74,6 +77,11 @@ pub(crate) struct Deed {
 }
 
 pub(crate) fn run(args: &EncryptorArgs) -> anyhow::Result<()> {
+    if args.end_with_parent {
+        // The only signal that ends a process that stands still.
+        let asked = rustix::process::set_parent_process_death_signal(Some(rustix::process::Signal::KILL));
+        asked.context("ask to end with the parent")?;
+    }
     let store = inside_rehearsal(args)?;
     if args.reverse { reverse(args, &store) } else { attack(args, &store) }
 }

@@ -37,6 +37,22 @@ impl Fingerprint {
         self.files.keys().filter_map(|path| patient_of(path)).collect()
     }
 
+    /// The same for some of the files.
+    pub(crate) fn only(mut self, is_meant: impl Fn(&Path) -> bool) -> Fingerprint {
+        self.files.retain(|path, _| is_meant(path));
+        self
+    }
+
+    /// Their paths, in order.
+    pub(crate) fn paths(&self) -> impl Iterator<Item = &Path> {
+        self.files.keys().map(PathBuf::as_path)
+    }
+
+    /// How many files.
+    pub(crate) fn len(&self) -> usize {
+        self.files.len()
+    }
+
     /// What `now` lacks or has otherwise.
     pub(crate) fn difference(&self, now: &Fingerprint) -> Difference {
         let damaged = self

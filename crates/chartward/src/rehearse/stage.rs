@@ -71,9 +71,19 @@ impl Stage {
         self.root.join("guard")
     }
 
-    /// What the guard tells people.
-    pub(crate) fn guard_log(&self) -> PathBuf {
-        self.root.join("guard.log")
+    /// Where the hub copies a share to before it backs it up.
+    pub(crate) fn mirror(&self) -> PathBuf {
+        self.root.join("mirror")
+    }
+
+    /// The account for a share.
+    pub(crate) fn account(&self) -> PathBuf {
+        self.root.join("share-account")
+    }
+
+    /// A clean folder to restore into.
+    pub(crate) fn restored(&self) -> PathBuf {
+        self.root.join("restored")
     }
 
     /// Where the attacker writes down what it does.
@@ -105,7 +115,7 @@ impl Stage {
     }
 }
 
-fn random_hex() -> anyhow::Result<String> {
+pub(super) fn random_hex() -> anyhow::Result<String> {
     let mut bytes = [0_u8; 16];
     getrandom::fill(&mut bytes)?;
     Ok(hex::encode(bytes))

@@ -5,8 +5,9 @@
 //! never determined, so the rehearsal begins where the attacker already runs as a process on the host.
 
 use std::fs;
+use std::net::TcpStream;
 use std::path::{Path, PathBuf};
-use std::process::Stdio;
+use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, ensure};
@@ -15,20 +16,20 @@ use jiff::tz::TimeZone;
 use prove::{Fact, Ledger};
 use recover::status::{Limits, assess, look};
 use recover::vault::{Password, Vault};
-use schema::{Effect, IncidentReport, Proof, Stage as Part};
+use schema::{ActKind, Effect, IncidentReport, Proof, SnapshotId, Stage as Part, WatcherClass};
 use serde::Serialize;
-use serde_json::Value;
 
+use super::agentless;
 use super::encryptor::{self, Deed};
 use super::fingerprint::{Difference, Fingerprint};
 use super::narrator::Narrator;
-use super::processes::{Attacker, Watcher, can_unshare_network, command};
-use super::script::{Outcome, Script};
+use super::network::{Network, Reach};
+use super::processes::{Attacker, can_unshare_network, command, this_program};
+use super::script::{Outcome, Script, Times};
+use super::settings;
 use super::stage::Stage;
 use super::story;
-use crate::cli::backup::Backup;
-use crate::cli::drill::{self, Place};
-use crate::cli::sandbox::Sandbox;
+use super::watched::Watched;
 use crate::output::Output;
 use crate::sample::{self, Hospital};
 
@@ -58,6 +59,22 @@ pub(crate) struct Summary {
     restore_seconds: Option<f64>,
     rpo_seconds: Option<f64>,
     proof: Option<Proof>,
+    /// Whether the hub ran; a rehearsal has no other way.
+    hub: bool,
+    /// Number of the incident that the hub opened.
+    incident: Option<String>,
+    /// The following three from the first harmful act.
+    finding_ms: Option<u64>,
+    incident_ms: Option<u64>,
+    isolated_ms: Option<u64>,
+    /// Whether the store was a share of a server where nothing of ours ran.
+    agentless: bool,
+    /// With `agentless`: records written after the last backup that are lost, and files encrypted before the server was cut off.
+    records_lost: Option<u64>,
+    files_before_isolation: Option<u64>,
+    /// Whether the attacked server was measured to reach the vault and the console and nothing else; `None` where nothing
+    /// could be isolated.
+    isolation_verified: Option<bool>,
     report: PathBuf,
     report_ja: PathBuf,
     ledger: PathBuf,
@@ -65,30 +82,36 @@ pub(crate) struct Summary {
 }
 
 impl Summary {
-    /// Whether every record of every patient is as it was.
+    /// Whether every record of every patient is as it was, with `agentless` at the last backup.
     pub(crate) fn all_intact(&self) -> bool {
         self.patients_intact == self.patients_total && self.files_irrecoverable == 0
     }
 }
 
 /// Everything that belongs to the vault's side of the rehearsal.
-struct Protected {
-    vault: Vault,
-    proof: Proof,
+pub(super) struct Protected {
+    pub(super) vault: Vault,
+    pub(super) proof: Proof,
 }
 
 /// Plays the rehearsal to its end and prints the summary.
 pub(crate) fn play(script: &Script, output: Output) -> anyhow::Result<Summary> {
+    if script.agentless {
+        return agentless::play(script, output);
+    }
     let started = Instant::now();
     let stage = Stage::make(script.dir.as_deref())?;
-    let ledger = Ledger::open(&stage.state(), Timestamp::now())?;
     let mut narrator = Narrator::new(output, script.lang);
+    let network = story::network_or_why_not(script.lang, output);
     let isolated = can_unshare_network();
-    story::say_what_is_real(isolated, script.lang, output);
+    story::say_how_charts_are_read(isolated, script.lang, output);
 
     let before = build(script, &stage, &mut narrator)?;
-    let protected = if script.backup { Some(protect(&stage, &ledger, &mut narrator, output)?) } else { None };
-    let outcome = attack(script, &stage, isolated, &before, &mut narrator)?;
+    let config = settings::write(script, &stage, network.as_ref())?;
+    let hub = Watched::start(&config, network.as_ref(), output)?;
+    let ledger = Ledger::open(&stage.state(), Timestamp::now())?;
+    let protected = if script.backup { Some(protect(&stage, &hub, &mut narrator)?) } else { None };
+    let outcome = attack(script, &stage, hub, network.as_ref(), &before, &mut narrator)?;
     ledger.append(
         Fact::IncidentDeclared { title: story::TITLE.to_owned(), synthetic: true },
         Timestamp::now(),
@@ -98,7 +121,8 @@ pub(crate) fn play(script: &Script, output: Output) -> anyhow::Result<Summary> {
     effect.files_put_back = outcome.put_back;
     effect.time_to_stop_ms = outcome.time_to_stop_ms;
     if let Some(protected) = &protected {
-        read_chart(&stage, isolated, &outcome.deeds, &mut effect, &mut narrator)?;
+        let patient = outcome.deeds.first().context("the attacker touched no patient")?.patient.clone();
+        read_chart(&stage, isolated, &patient, &mut effect, &mut narrator)?;
         put_back(&stage, protected, &after_attack, &outcome.deeds, &mut effect, &mut narrator)?;
     }
     verify(&stage, &before, &mut effect, &mut narrator)?;
@@ -110,48 +134,94 @@ pub(crate) fn play(script: &Script, output: Output) -> anyhow::Result<Summary> {
         output.say(format_args!("\n{}", prove::sentence(&status, script.lang, &TimeZone::system())));
     }
     let proof = protected.map(|protected| protected.proof);
-    let incident = IncidentReport {
-        title: story::TITLE.to_owned(),
-        synthetic: Some(story::SYNTHETIC.to_owned()),
-        timeline: narrator.into_timeline(),
-        findings: outcome.findings,
-        effect: effect.clone(),
-        proof: proof.clone(),
-        observed: story::observed(script, outcome.ready.as_ref()),
-        not_observed: story::not_observed(),
-    };
-    let written = story::report(&incident, script, &ledger, &stage.report())?;
-    ledger.append(written.fact(), Timestamp::now())?;
-    let summary = Summary {
-        kind: "summary",
-        rehearsal: "uda-2018",
-        synthetic: true,
-        guard: script.guard,
-        backup: script.backup,
-        patients_total: effect.patients_total,
-        patients_intact: effect.patients_intact,
-        patients_affected: effect.patients_affected,
-        files_touched: effect.files_touched,
-        files_put_back: effect.files_put_back,
-        files_restored: effect.files_restored,
-        files_irrecoverable: effect.files_irrecoverable,
-        time_to_stop_ms: effect.time_to_stop_ms,
-        first_chart_seconds: effect.first_chart_seconds,
-        restore_seconds: effect.restore_seconds,
-        rpo_seconds: proof.as_ref().and_then(|proof| proof.rpo_seconds),
-        proof,
-        report: written.html_en,
-        report_ja: written.html_ja,
-        ledger: stage.ledger(),
-        seconds: started.elapsed().as_secs_f64(),
-    };
-    story::side_by_side(&effect, script, output);
-    story::farewell(&summary.report, &summary.report_ja, &stage, &effect, script.lang, output);
-    output.line(&summary)?;
-    Ok(summary)
+    Ending { script, stage: &stage, title: story::TITLE, effect, proof, loss: None, started }
+        .tell(outcome, narrator, &ledger, output)
 }
 
-fn build(script: &Script, stage: &Stage, narrator: &mut Narrator) -> anyhow::Result<Fingerprint> {
+/// What was lost by a server that nothing of ours ran on.
+pub(super) struct Loss {
+    pub(super) records: u64,
+    pub(super) files_before_isolation: u64,
+    /// From the last backup's begin to the first harmful act.
+    pub(super) rpo_seconds: f64,
+}
+
+/// What the report and the summary are made of, besides what came of the attack.
+pub(super) struct Ending<'e> {
+    pub(super) script: &'e Script,
+    pub(super) stage: &'e Stage,
+    pub(super) title: &'static str,
+    pub(super) effect: Effect,
+    pub(super) proof: Option<Proof>,
+    pub(super) loss: Option<Loss>,
+    pub(super) started: Instant,
+}
+
+impl Ending<'_> {
+    /// Writes the report, prints what it came to and the summary.
+    pub(super) fn tell(
+        self,
+        outcome: Outcome,
+        narrator: Narrator,
+        ledger: &Ledger,
+        output: Output,
+    ) -> anyhow::Result<Summary> {
+        let Ending { script, stage, title, effect, proof, loss, started } = self;
+        let incident = IncidentReport {
+            title: title.to_owned(),
+            synthetic: Some(story::SYNTHETIC.to_owned()),
+            timeline: narrator.into_timeline(),
+            findings: outcome.findings,
+            effect: effect.clone(),
+            proof: proof.clone(),
+            observed: story::observed(script, outcome.watcher.as_deref(), &outcome.times),
+            not_observed: story::not_observed(),
+        };
+        let written = story::report(&incident, script, &outcome.times, ledger, &stage.report())?;
+        ledger.append(written.fact(), Timestamp::now())?;
+        let Times { incident, finding_ms, incident_ms, isolated_ms, isolation_verified } =
+            outcome.times.clone();
+        let proven_rpo = proof.as_ref().and_then(|proof| proof.rpo_seconds);
+        let summary = Summary {
+            kind: "summary",
+            rehearsal: "uda-2018",
+            synthetic: true,
+            guard: script.guard && !script.agentless,
+            backup: script.backup,
+            patients_total: effect.patients_total,
+            patients_intact: effect.patients_intact,
+            patients_affected: effect.patients_affected,
+            files_touched: effect.files_touched,
+            files_put_back: effect.files_put_back,
+            files_restored: effect.files_restored,
+            files_irrecoverable: effect.files_irrecoverable,
+            time_to_stop_ms: effect.time_to_stop_ms,
+            first_chart_seconds: effect.first_chart_seconds,
+            restore_seconds: effect.restore_seconds,
+            rpo_seconds: loss.as_ref().map(|loss| loss.rpo_seconds).or(proven_rpo),
+            proof,
+            hub: true,
+            incident,
+            finding_ms,
+            incident_ms,
+            isolated_ms,
+            agentless: script.agentless,
+            records_lost: loss.as_ref().map(|loss| loss.records),
+            files_before_isolation: loss.as_ref().map(|loss| loss.files_before_isolation),
+            isolation_verified,
+            report: written.html_en,
+            report_ja: written.html_ja,
+            ledger: stage.ledger(),
+            seconds: started.elapsed().as_secs_f64(),
+        };
+        story::side_by_side(&effect, script, &outcome.times, output);
+        story::farewell(&summary.report, &summary.report_ja, stage, &effect, script.lang, output);
+        output.line(&summary)?;
+        Ok(summary)
+    }
+}
+
+pub(super) fn build(script: &Script, stage: &Stage, narrator: &mut Narrator) -> anyhow::Result<Fingerprint> {
     let until = Timestamp::now().to_zoned(TimeZone::system()).datetime();
     let hospital = Hospital { patients: script.patients, seed: script.seed, until };
     let built = sample::build(&hospital, &stage.hospital(), &|_| {})?;
@@ -169,54 +239,34 @@ fn build(script: &Script, stage: &Stage, narrator: &mut Narrator) -> anyhow::Res
     Fingerprint::take(&stage.hospital())
 }
 
-/// Backs up and proves it by a drill.
-fn protect(
-    stage: &Stage,
-    ledger: &Ledger,
-    narrator: &mut Narrator,
-    output: Output,
-) -> anyhow::Result<Protected> {
-    let password = Password::new(fs::read(stage.password_file()?)?);
-    Vault::init(&stage.vault(), &password)?;
-    let vault = Vault::open(&stage.vault(), &password)?;
-    ledger.append(Fact::VaultInitialised { vault_id: vault.id().to_owned() }, Timestamp::now())?;
-    let backup = Backup {
-        sources: vec![stage.hospital()],
-        exclude: Vec::new(),
-        tags: Vec::new(),
-        sandbox: Some(stage.state()),
-    };
-    let captured = backup.perform(&vault, ledger, output)?;
-    let (manifest, id) = (&captured.manifest, captured.snapshot.short());
-    let seconds = manifest.finished_at.duration_since(manifest.started_at).as_secs_f64();
+/// Waits until the hub has backed up and proven it by a drill, as its schedule has it.
+pub(super) fn protect(stage: &Stage, hub: &Watched, narrator: &mut Narrator) -> anyhow::Result<Protected> {
+    let backup = hub.wait_for_job("backup")?;
+    let snapshot: SnapshotId = serde_json::from_value(backup["snapshot"].clone())?;
+    let (id, files) = (snapshot.short().to_owned(), backup["files"].as_u64().unwrap_or(0));
+    let seconds = backup["run_seconds"].as_f64().unwrap_or(0.0);
     narrator.tell(
         Part::Prepare,
-        format!("Backed up as snapshot {id}: {} files in {seconds:.1} s.", manifest.census.files),
+        format!("The hub backed up as snapshot {id}: {files} files in {seconds:.1} s."),
         format!(
-            "スナップショット {id} としてバックアップしました: ファイル {} 個（{seconds:.1} 秒）。",
-            manifest.census.files
+            "ハブがスナップショット {id} としてバックアップしました: ファイル {files} 個（{seconds:.1} 秒）。"
         ),
     )?;
-    let snapshot = vault.find(&captured.snapshot.0)?;
-    let place = Place::Sandbox(Sandbox::for_files(manifest.census.files, manifest.census.bytes, None)?);
-    let drilled = drill::perform(&vault, ledger, &snapshot, None, &place, output)?;
-    ensure!(
-        drilled.proof.passed,
-        "the drill failed, so this rehearsal proves nothing: {:?}",
-        drilled.drill.shortfalls
-    );
-    let proof = drilled.proof;
+    let drill = hub.wait_for_job("drill")?;
+    let proof: Proof = serde_json::from_value(drill["proof"].clone())?;
+    ensure!(proof.passed, "the drill failed, so this rehearsal proves nothing: {}", drill["shortfalls"]);
     narrator.tell(
         Part::Prepare,
         format!(
-            "Proven by restoring it: {} patients, {} records decoded, everything back in {:.1} s.",
+            "The hub proved it by restoring it: {} patients, {} records decoded, everything back in {:.1} s.",
             proof.patients, proof.records, proof.rto_full_seconds
         ),
         format!(
-            "復元して証明しました: 患者 {} 人、記録 {} 件を復号して読み、全復旧まで {:.1} 秒。",
+            "ハブが復元して証明しました: 患者 {} 人、記録 {} 件を復号して読み、全復旧まで {:.1} 秒。",
             proof.patients, proof.records, proof.rto_full_seconds
         ),
     )?;
+    let vault = Vault::open(&stage.vault(), &Password::new(fs::read(stage.password_file()?)?))?;
     Ok(Protected { vault, proof })
 }
 
@@ -224,25 +274,27 @@ fn protect(
 fn attack(
     script: &Script,
     stage: &Stage,
-    isolated: bool,
+    hub: Watched,
+    network: Option<&Network>,
     before: &Fingerprint,
     narrator: &mut Narrator,
 ) -> anyhow::Result<Outcome> {
-    let guard = script
-        .guard
-        .then(|| Watcher::guard(&stage.hospital(), &stage.guard_store(), &stage.state(), &stage.guard_log()))
-        .transpose()?;
-    if let Some((_, ready)) = &guard {
-        story::tell_guard_ready(ready, narrator)?;
+    let mut watcher = None;
+    if script.guard {
+        let sees = hub.wait_for_watcher()?;
+        story::tell_guard_ready(&sees, narrator)?;
+        watcher = Some(sees);
+        hub.arm(WatcherClass::Guard, &[ActKind::IsolateHost, ActKind::LockVault])?;
     }
+    let open = network.map(|network| open_connection(network, &hub, narrator)).transpose()?;
     let wanted = story::patients_wanted(before.patients().len());
-    let mut attacker = start_attacker(script, stage, isolated, wanted)?;
+    let mut attacker = start_attacker(script, stage, network, wanted)?;
     narrator.tell(
         Part::Attack,
         format!("The attacker starts: it goes for the records of {wanted} patients."),
         format!("攻撃プロセスが動き出しました: 患者 {wanted} 人の記録を狙います。"),
     )?;
-    let Some((mut guard, ready)) = guard else {
+    if !script.guard {
         let status = attacker.0.wait()?;
         ensure!(status.success(), "the attacker's process failed: {status}");
         narrator.tell(
@@ -250,23 +302,67 @@ fn attack(
             "Nobody stopped the attacker: it has done all it wanted.",
             "誰も止めず、攻撃プロセスは目的を果たしました。",
         )?;
+        hub.stop()?;
         return Ok(Outcome { deeds: encryptor::deeds(&stage.journal())?, ..Outcome::default() });
+    }
+    let stopped = wait_for_stop(&hub, &mut attacker)?;
+    let reach = match (network, &open) {
+        (Some(network), Some(open)) => Some(network.measure(open, hub.console)?),
+        _ => None,
     };
-    let stopped = wait_for_stop(&mut guard, &mut attacker)?;
+    let measured_at = Timestamp::now();
     attacker.end()?;
-    let lines = guard.stop()?;
-    let outcome = story::outcome(stopped.as_ref(), &lines, narrator)?;
-    Ok(Outcome { deeds: encryptor::deeds(&stage.journal())?, ready: Some(ready), ..outcome })
+    let deeds = encryptor::deeds(&stage.journal())?;
+    let told = hub.told()?;
+    hub.stop()?;
+    let times = Times::of(told.as_ref(), deeds.first(), reach.map(|reach| reach == Reach::ISOLATED));
+    story::tell_incident(told.as_ref(), deeds.first(), narrator)?;
+    if let Some(reach) = reach {
+        story::tell_isolation(reach, measured_at, narrator)?;
+    }
+    if stopped.is_none() {
+        story::tell_not_stopped(narrator)?;
+    }
+    Ok(Outcome {
+        findings: told.map(|told| told.incident.samples).unwrap_or_default(),
+        put_back: stopped.as_ref().map_or(0, |done| done.files_put_back),
+        time_to_stop_ms: stopped.map(|done| done.time_to_stop_ms),
+        deeds,
+        watcher,
+        times,
+    })
 }
 
-fn start_attacker(
+/// Before anything happens the server reaches everything, and one connection stays open.
+pub(super) fn open_connection(
+    network: &Network,
+    hub: &Watched,
+    narrator: &mut Narrator,
+) -> anyhow::Result<TcpStream> {
+    let open = network.open_connection()?;
+    let reach = network.measure(&open, hub.console)?;
+    ensure!(reach == Reach::ALL, "the rehearsal's network does not work: the server reaches only {reach:?}");
+    narrator.tell(
+        Part::Prepare,
+        "Measured from the record server: it reaches its neighbour, the vault and the console; one connection to the neighbour stays open.",
+        "電子カルテサーバーから測定: 隣の端末・保管庫・コンソールのすべてに到達します。隣の端末への接続を1本、開いたままにします。",
+    )?;
+    Ok(open)
+}
+
+pub(super) fn start_attacker(
     script: &Script,
     stage: &Stage,
-    isolated: bool,
+    network: Option<&Network>,
     patients: usize,
 ) -> anyhow::Result<Attacker> {
-    let child = command(isolated)?
+    let mut command = match network {
+        Some(network) => network.on_server(&this_program()?),
+        None => Command::new(this_program()?),
+    };
+    let child = command
         .arg("simulate-encryptor")
+        .arg("--end-with-parent")
         .arg("--rehearsal")
         .arg(stage.root())
         .arg("--token")
@@ -285,35 +381,39 @@ fn start_attacker(
     Ok(Attacker(child))
 }
 
-/// What the guard says when it has stopped the attacker and put back what was touched; `None` when it never does.
-fn wait_for_stop(guard: &mut Watcher, attacker: &mut Attacker) -> anyhow::Result<Option<Value>> {
-    let deadline = Instant::now() + PATIENCE;
+/// What the guard says when it has stopped the attacker and put back what was touched, once the hub has done all it decided;
+/// `None` when that never comes.
+fn wait_for_stop(hub: &Watched, attacker: &mut Attacker) -> anyhow::Result<Option<decode::ocsf::Restored>> {
+    let mut deadline = Instant::now() + PATIENCE;
+    let mut has_ended = false;
     while Instant::now() < deadline {
-        if let Some(stopped) = guard.wait_for("restored", Duration::from_millis(200))? {
+        if let Some(stopped) = hub.put_back()
+            && hub.is_settled()?
+        {
             return Ok(Some(stopped));
         }
-        if attacker.0.try_wait()?.is_some() {
-            return guard.wait_for("restored", GRACE);
+        if !has_ended && attacker.0.try_wait()?.is_some() {
+            has_ended = true;
+            deadline = Instant::now() + GRACE;
         }
+        std::thread::sleep(Duration::from_millis(5));
     }
-    Ok(None)
+    Ok(hub.put_back())
 }
 
 /// Reads one affected patient's chart from the vault alone, in a process without network, while the store is down.
-fn read_chart(
+pub(super) fn read_chart(
     stage: &Stage,
     isolated: bool,
-    deeds: &[Deed],
+    patient: &str,
     effect: &mut Effect,
     narrator: &mut Narrator,
 ) -> anyhow::Result<()> {
-    let patient =
-        deeds.first().map(|deed| deed.patient.clone()).context("the attacker touched no patient")?;
     let started = Instant::now();
     // Nobody may read the store until it is verified; so it is taken away, not merely said to be down.
     fs::rename(stage.hospital(), stage.isolated()).context("the store cannot be taken offline")?;
     let shown = command(isolated)?
-        .args(["charts", "show", &patient, "--json", "--vault"])
+        .args(["charts", "show", patient, "--json", "--vault"])
         .arg(stage.vault())
         .arg("--password-file")
         .arg(stage.password_file()?)
