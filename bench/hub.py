@@ -138,7 +138,7 @@ state = {json.dumps(str(self.state))}
 [console]
 listen = "127.0.0.1:{self.port}"
 [wall]
-command = ["ip", "netns", "exec", {json.dumps(namespace.name)}, "nft"]
+command = ["nsenter", "--net=/run/netns/{namespace.name}", "nft"]
 [[watch]]
 name = "bench"
 class = "sensor"
@@ -225,7 +225,7 @@ class Gauge:
         self.hub, self.rss, self.tree, self.end = hub, [], [], threading.Event()
 
     def __enter__(self):
-        self.begun, self.cpu_before = time.monotonic(), self.cpu_now()
+        self.begun, self.cpu_before, self.disk_before = time.monotonic(), self.cpu_now(), self.disk_now()
         self.thread = threading.Thread(target=self.watch)
         self.thread.start()
         return self
@@ -234,12 +234,15 @@ class Gauge:
         self.end.set()
         self.thread.join()
         self.seconds = time.monotonic() - self.begun
-        self.cpu = self.cpu_now() - self.cpu_before
+        self.cpu, self.disk = self.cpu_now() - self.cpu_before, self.disk_now() - self.disk_before
 
     def cpu_now(self):
         """Of the hub's own process; children that ended, such as nft, are not in it."""
         fields = Path(f"/proc/{self.hub.process.pid}/stat").read_text().rsplit(")", 1)[1].split()
         return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+
+    def disk_now(self):
+        return int(re.search(r"^write_bytes: (\d+)", Path(f"/proc/{self.hub.process.pid}/io").read_text(), re.M)[1])
 
     def watch(self):
         while not self.end.wait(0.25):
@@ -303,6 +306,7 @@ def block(hub, rounds):
     figure("attackers not blocked", attackers - len(applied), "", "no countermeasure in force for them", most=0)
     figure("findings lost at 10,000/s", sent - hub.counted(), "", f"of {sent} sent, counted in the state", most=0)
     figure("hub's processor at 10,000/s", 100 * gauge.cpu / gauge.seconds, "% of a core", "utime + stime of the hub alone")
+    figure("written at 10,000/s", gauge.disk / gauge.seconds / 1e6, "MB/s", "write_bytes of the hub: journal, lake, state, log")
     memory("at 10,000/s", gauge)
     return sent, applied
 
