@@ -89,13 +89,6 @@ fn names_the_wrong_thing(error: &Error) -> bool {
 }
 
 impl Backup {
-    /// Captures, seals and writes the fact into the ledger.
-    pub(crate) fn perform(self, vault: &Vault, ledger: &Ledger, output: Output) -> anyhow::Result<Captured> {
-        let captured = self.prepare()?.capture(vault, output)?;
-        record(vault, ledger, &captured)?;
-        Ok(captured)
-    }
-
     fn prepare(self) -> anyhow::Result<Prepared> {
         let sources = Sources::resolve(&self.sources, &self.exclude)?;
         let staging = Sandbox::on_disk("capture", self.sandbox.as_deref())?;

@@ -3,7 +3,8 @@
 use std::fs;
 use std::io::{BufRead, BufReader};
 use std::path::Path;
-use std::process::{Command, Stdio};
+use std::process::{Child, Command, Stdio};
+use std::time::{Duration, Instant};
 
 use serde_json::Value;
 use tempfile::TempDir;
@@ -51,6 +52,156 @@ fn with_guard_and_vault_nothing_is_lost() {
     assert!(
         !fs::read_to_string("/proc/mounts").unwrap().contains(dir.path().to_str().unwrap()),
         "a mount stayed behind"
+    );
+}
+
+#[test]
+fn the_hub_finds_opens_isolates_and_its_times_are_told() {
+    let test = "the_hub_finds_opens_isolates_and_its_times_are_told";
+    if !can_isolate(test) {
+        return;
+    }
+    let dir = TempDir::new().unwrap();
+    let (code, summary, pid) = rehearse_with_pid(&dir.path().join("stage"), &[]);
+    assert_eq!(code, 0, "{summary}");
+    assert_eq!((&summary["hub"], &summary["isolation_verified"]), (&Value::Bool(true), &Value::Bool(true)));
+    assert_eq!(summary["incident"], "INC-0001");
+    let times = ["finding_ms", "incident_ms", "isolated_ms"].map(|field| number(&summary, field));
+    assert!(times.is_sorted() && times[2] < 60_000, "{summary}");
+    for (report, words) in [
+        ("report", ["opened INC-0001", "the open connection is dead"]),
+        ("report_ja", ["INC-0001", "保管庫とコンソールには届きます"]),
+    ] {
+        let html = fs::read_to_string(summary[report].as_str().unwrap()).unwrap();
+        assert!(words.iter().all(|word| html.contains(word)), "{report}");
+    }
+    nothing_is_left(pid, dir.path());
+}
+
+#[test]
+fn nothing_stays_behind_when_it_fails_or_is_killed() {
+    let test = "nothing_stays_behind_when_it_fails_or_is_killed";
+    if !can_isolate(test) {
+        return;
+    }
+    let dir = TempDir::new().unwrap();
+    let stage = dir.path().join("stage");
+    for moment in ["A synthetic hospital stands", "The hub's guard is up", "The attacker starts"] {
+        let mut playing = start(&stage, &["--speed", "5"]);
+        let pid = playing.id();
+        let mut lines = BufReader::new(playing.stdout.take().unwrap()).lines();
+        assert!(lines.any(|line| line.unwrap().contains(moment)), "{moment}");
+        playing.kill().unwrap();
+        playing.wait().unwrap();
+        nothing_is_left(pid, dir.path());
+        fs::remove_dir_all(&stage).unwrap();
+    }
+    let mut playing = start(&stage, &[]);
+    let pid = playing.id();
+    let mut lines = BufReader::new(playing.stdout.take().unwrap()).lines();
+    assert!(lines.any(|line| line.unwrap().contains("A synthetic hospital stands")));
+    // Without its configuration or its store nothing goes on.
+    fs::rename(stage.join("hospital"), stage.join("elsewhere")).unwrap();
+    lines.for_each(drop);
+    assert_eq!(playing.wait().unwrap().code(), Some(2));
+    nothing_is_left(pid, dir.path());
+}
+
+#[test]
+fn what_a_rehearsal_left_that_nobody_swept_is_taken_away_by_the_next() {
+    let test = "what_a_rehearsal_left_that_nobody_swept_is_taken_away_by_the_next";
+    if !can_isolate(test) {
+        return;
+    }
+    // No process ever has this id: it is above the kernel's limit.
+    let name = "chartward-reh-4194305-ward";
+    assert!(Command::new("ip").args(["netns", "add", name]).status().unwrap().success());
+    let dir = TempDir::new().unwrap();
+    let played = rehearse(&dir.path().join("stage"), &["--without", "backup"]);
+    assert_eq!(played.code, 0, "{}", played.stderr);
+    let is_gone = !Path::new("/run/netns").join(name).exists();
+    if !is_gone {
+        let _ = Command::new("ip").args(["netns", "del", name]).status();
+    }
+    assert!(is_gone);
+}
+
+#[test]
+fn a_server_without_any_agent_loses_what_was_written_since_the_last_backup_and_no_more() {
+    let test = "a_server_without_any_agent_loses_what_was_written_since_the_last_backup_and_no_more";
+    if !can_isolate(test) || testkit::tool(test, "smbd").is_none() {
+        return;
+    }
+    let dir = TempDir::new().unwrap();
+    let (code, summary, pid) = rehearse_with_pid(&dir.path().join("stage"), &["--agentless"]);
+    assert_eq!(code, 0, "{summary}");
+    assert_eq!(
+        (&summary["agentless"], &summary["isolation_verified"]),
+        (&Value::Bool(true), &Value::Bool(true))
+    );
+    assert_eq!((number(&summary, "patients_total"), number(&summary, "patients_intact")), (80, 80));
+    assert_eq!((number(&summary, "records_lost"), number(&summary, "files_irrecoverable")), (5, 0));
+    assert!(summary["rpo_seconds"].as_f64().unwrap() < 900.0, "{summary}");
+    let (touched, before) = (number(&summary, "files_touched"), number(&summary, "files_before_isolation"));
+    assert!(0 < before && before <= touched, "{summary}");
+    assert!(number(&summary, "finding_ms") <= number(&summary, "isolated_ms"), "{summary}");
+    nothing_is_left(pid, dir.path());
+}
+
+/// Whether networks can be made and cut off here; says so where not.
+fn can_isolate(test: &str) -> bool {
+    testkit::root(test) && ["ip", "nft", "nsenter"].iter().all(|tool| testkit::tool(test, tool).is_some())
+}
+
+fn start(dir: &Path, more: &[&str]) -> Child {
+    Command::new(BINARY)
+        .args(["rehearse", "uda-2018", "--json", "--patients", PATIENTS, "--dir"])
+        .arg(dir)
+        .args(more)
+        .stdout(Stdio::piped())
+        .stderr(Stdio::null())
+        .spawn()
+        .unwrap()
+}
+
+fn rehearse_with_pid(dir: &Path, more: &[&str]) -> (i32, Value, u32) {
+    let playing = start(dir, more);
+    let pid = playing.id();
+    let ended = playing.wait_with_output().unwrap();
+    let last =
+        String::from_utf8_lossy(&ended.stdout).lines().last().map(|line| serde_json::from_str(line).unwrap());
+    (ended.status.code().unwrap_or(-1), last.unwrap_or_default(), pid)
+}
+
+/// Neither namespaces (and so no table of the packet filter), nor mounts, nor processes that work in the folder.
+fn nothing_is_left(pid: u32, dir: &Path) {
+    let left = || {
+        let namespaces = fs::read_dir("/run/netns").into_iter().flatten().flatten();
+        let namespaces = namespaces.map(|entry| entry.file_name().to_string_lossy().into_owned());
+        let mut left: Vec<String> =
+            namespaces.filter(|name| name.starts_with(&format!("chartward-reh-{pid}-"))).collect();
+        let dir = dir.to_str().unwrap();
+        let mounts = fs::read_to_string("/proc/mounts").unwrap();
+        left.extend(mounts.lines().filter(|line| line.contains(dir)).map(str::to_owned));
+        for process in fs::read_dir("/proc").unwrap().flatten() {
+            let command = fs::read(process.path().join("cmdline")).unwrap_or_default();
+            let command = String::from_utf8_lossy(&command).replace('\0', " ");
+            if command.contains(dir) && process.file_name() != std::process::id().to_string().as_str() {
+                left.push(command);
+            }
+        }
+        left
+    };
+    // The machine may be slow to end what a killed process left.
+    let deadline = Instant::now() + Duration::from_secs(30);
+    while !left().is_empty() && Instant::now() < deadline {
+        std::thread::sleep(Duration::from_millis(50));
+    }
+    assert_eq!(left(), Vec::<String>::new());
+    let tables = Command::new("nft").args(["list", "tables"]).output().unwrap();
+    assert!(
+        !String::from_utf8_lossy(&tables.stdout).contains("chartward"),
+        "a table outside of the rehearsal's network"
     );
 }
 
@@ -110,6 +261,8 @@ fn an_ordinary_user_gets_the_nearest_means_and_is_told() {
         "{summary}"
     );
     assert!(played.stderr.contains("without root"), "{}", played.stderr);
+    assert!(summary["isolation_verified"].is_null() && summary["isolated_ms"].is_null(), "{summary}");
+    assert!(summary["incident_ms"].is_number() && summary["finding_ms"].is_number(), "{summary}");
 }
 
 #[test]
