@@ -112,7 +112,8 @@ fn kind(text: &str) -> Result<ActKind, String> {
 
 fn class(text: &str) -> Result<WatcherClass, String> {
     let known = || WatcherClass::ALL.map(WatcherClass::id).join(", ");
-    WatcherClass::from_id(text).ok_or_else(|| format!("{text} is no class of watchers; there are: {}", known()))
+    WatcherClass::from_id(text)
+        .ok_or_else(|| format!("{text} is no class of watchers; there are: {}", known()))
 }
 
 pub(crate) fn run(args: Args) -> anyhow::Result<ExitCode> {
@@ -122,8 +123,12 @@ pub(crate) fn run(args: Args) -> anyhow::Result<ExitCode> {
         Command::Apply { what, common } => (planned(&what, true)?, common),
         Command::Undo { id, common } => (Ask::Undo { id: CountermeasureId(id) }, common),
         Command::Reject { id, common } => (Ask::Reject { id: CountermeasureId(id) }, common),
-        Command::Arm { pair, common } => (Ask::Arm { kind: pair.act, class: pair.watchers, armed: true }, common),
-        Command::Disarm { pair, common } => (Ask::Arm { kind: pair.act, class: pair.watchers, armed: false }, common),
+        Command::Arm { pair, common } => {
+            (Ask::Arm { kind: pair.act, class: pair.watchers, armed: true }, common)
+        }
+        Command::Disarm { pair, common } => {
+            (Ask::Arm { kind: pair.act, class: pair.watchers, armed: false }, common)
+        }
     };
     tell(&state_dir(common.state)?, ask, common.lang.lang(), Output::new(common.json))
 }
@@ -137,7 +142,8 @@ fn planned(what: &What, apply: bool) -> anyhow::Result<Ask> {
     let target = || what.target.clone().ok_or_else(|| anyhow::anyhow!("{} needs a target", kind.id()));
     let address = || -> anyhow::Result<IpAddr> {
         let text = target()?;
-        text.parse().map_err(|_| anyhow::anyhow!("{} is no address; names are not looked up", printable(&text)))
+        text.parse()
+            .map_err(|_| anyhow::anyhow!("{} is no address; names are not looked up", printable(&text)))
     };
     let act = match kind {
         ActKind::BlockAddress => Act::BlockAddress { address: address()? },
@@ -149,7 +155,11 @@ fn planned(what: &What, apply: bool) -> anyhow::Result<Ask> {
         ActKind::StartViewer => Act::StartViewer,
         ActKind::Notify => Act::Notify { channel: target()? },
     };
-    let because = if what.because.is_empty() { "asked for on the command line".to_owned() } else { what.because.clone() };
+    let because = if what.because.is_empty() {
+        "asked for on the command line".to_owned()
+    } else {
+        what.because.clone()
+    };
     Ok(Ask::Plan { act, because, apply })
 }
 
@@ -189,7 +199,8 @@ fn in_words(answer: &Answer, lang: Lang) -> String {
 fn list(all: bool, common: Common) -> anyhow::Result<ExitCode> {
     let (output, lang) = (Output::new(common.json), common.lang.lang());
     let state = State::open_read(&state_dir(common.state)?)?;
-    let live = vec![CountermeasureState::Proposed, CountermeasureState::Approved, CountermeasureState::Applied];
+    let live =
+        vec![CountermeasureState::Proposed, CountermeasureState::Approved, CountermeasureState::Applied];
     let filter = CountermeasureFilter { incident: None, states: if all { vec![] } else { live } };
     let measures = state.countermeasures(&filter, LISTED_MAX, None)?;
     for measure in &measures {
@@ -197,7 +208,8 @@ fn list(all: bool, common: Common) -> anyhow::Result<ExitCode> {
     }
     output.line(&json!({"type": "summary", "countermeasures": measures.len()}))?;
     if output == Output::People && measures.is_empty() {
-        output.say(lang.pick("Nothing is in force and nothing waits.", "実行中・承認待ちの対処はありません。"));
+        output
+            .say(lang.pick("Nothing is in force and nothing waits.", "実行中・承認待ちの対処はありません。"));
     } else if output == Output::People {
         let mut table = comfy_table::Table::new();
         table.load_style(comfy_table::presets::UTF8_HORIZONTAL_ONLY);

@@ -7,8 +7,8 @@ use anyhow::Context;
 use clap::ValueEnum;
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
-use prove::state::{CountermeasureFilter, IncidentFilter, State};
 use prove::Ledger;
+use prove::state::{CountermeasureFilter, IncidentFilter, State};
 use schema::{Incident, IncidentId, IncidentStatus, Lang};
 use serde_json::json;
 
@@ -87,7 +87,10 @@ struct Common {
 
 fn id(text: &str) -> Result<IncidentId, String> {
     let digits = text.strip_prefix("INC-").unwrap_or(text);
-    digits.parse().map(IncidentId).map_err(|_| format!("{text} is no incident's number, such as 7 or INC-0007"))
+    digits
+        .parse()
+        .map(IncidentId)
+        .map_err(|_| format!("{text} is no incident's number, such as 7 or INC-0007"))
 }
 
 pub(crate) fn run(args: Args) -> anyhow::Result<ExitCode> {
@@ -102,7 +105,12 @@ pub(crate) fn run(args: Args) -> anyhow::Result<ExitCode> {
                 Mark::FalseAlarm => IncidentStatus::FalseAlarm,
             };
             let output = Output::new(common.json);
-            super::act::tell(&super::state_dir(common.state)?, Ask::Mark { id, status }, common.lang.lang(), output)
+            super::act::tell(
+                &super::state_dir(common.state)?,
+                Ask::Mark { id, status },
+                common.lang.lang(),
+                output,
+            )
         }
     }
 }
@@ -169,12 +177,18 @@ fn show(id: IncidentId, common: Common) -> anyhow::Result<ExitCode> {
     let moments = state.moments(id, LISTED_MAX)?;
     let filter = CountermeasureFilter { incident: Some(id), states: vec![] };
     let measures = state.countermeasures(&filter, LISTED_MAX, None)?;
-    output.line(&json!({"type": "incident", "incident": incident, "moments": moments, "countermeasures": measures}))?;
+    output.line(
+        &json!({"type": "incident", "incident": incident, "moments": moments, "countermeasures": measures}),
+    )?;
     if output == Output::Json {
         return Ok(ExitCode::SUCCESS);
     }
     let say = |text: String| output.say(printable(&text));
-    say(format!("{id}  {}  [{}]", lang.pick(&incident.title, &incident.title_ja), status(incident.status, lang)));
+    say(format!(
+        "{id}  {}  [{}]",
+        lang.pick(&incident.title, &incident.title_ja),
+        status(incident.status, lang)
+    ));
     for chapter in &incident.story {
         let tactic = chapter.tactic.map_or("–", |tactic| tactic.name(lang));
         let technique = chapter.attack.as_ref().map_or("", |attack| &attack.technique);
@@ -188,7 +202,13 @@ fn show(id: IncidentId, common: Common) -> anyhow::Result<ExitCode> {
         say(format!("  ? {}", lang.pick(&unknown.en, &unknown.ja)));
     }
     for measure in &measures {
-        say(format!("  #{} {:?}: {} {}", measure.id.0, measure.state, hub::in_words(&measure.act, lang), measure.detail));
+        say(format!(
+            "  #{} {:?}: {} {}",
+            measure.id.0,
+            measure.state,
+            hub::in_words(&measure.act, lang),
+            measure.detail
+        ));
     }
     Ok(ExitCode::SUCCESS)
 }
@@ -201,7 +221,9 @@ fn report(id: IncidentId, to: Option<PathBuf>, common: Common) -> anyhow::Result
     let to = to.unwrap_or_else(|| folder.join("reports").join(id.to_string()));
     let written = hub::report::write(&state, id, ledger.head()?, TimeZone::system(), &to)?;
     ledger.append(written.fact(), Timestamp::now())?;
-    output.line(&json!({"type": "report", "en": written.html_en, "ja": written.html_ja, "json": written.json}))?;
+    output.line(
+        &json!({"type": "report", "en": written.html_en, "ja": written.html_ja, "json": written.json}),
+    )?;
     output.say(printable(&common.lang.lang().pick(&written.html_en, &written.html_ja).display().to_string()));
     Ok(ExitCode::SUCCESS)
 }

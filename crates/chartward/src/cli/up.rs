@@ -9,11 +9,11 @@ use anyhow::{Context, ensure};
 use jiff::Timestamp;
 use prove::{Fact, Ledger, State};
 use recover::vault::Password;
-use sha2::{Digest, Sha256};
-use zeroize::Zeroizing;
 use serde_json::json;
+use sha2::{Digest, Sha256};
 use signal_hook::consts::{SIGINT, SIGTERM};
 use signal_hook::iterator::Signals;
+use zeroize::Zeroizing;
 
 use super::state_dir;
 use crate::access::{self, Access, Audit, Sealed};
@@ -101,7 +101,12 @@ pub(crate) struct Up {
     is_tls: bool,
 }
 
-pub(crate) fn start(config: Config, config_sha256: String, folder: &Path, output: Output) -> anyhow::Result<Up> {
+pub(crate) fn start(
+    config: Config,
+    config_sha256: String,
+    folder: &Path,
+    output: Output,
+) -> anyhow::Result<Up> {
     let now = Timestamp::now();
     ::act::evidence::private_dir(folder)?;
     let state = State::open(folder, now)?;
@@ -112,7 +117,8 @@ pub(crate) fn start(config: Config, config_sha256: String, folder: &Path, output
             "the state database was recovered: {because}; {} changes replayed, {} missing",
             recovered.replayed, recovered.missing
         )));
-        let (changes, missing, set_aside) = (recovered.replayed, recovered.missing, recovered.set_aside.clone());
+        let (changes, missing, set_aside) =
+            (recovered.replayed, recovered.missing, recovered.set_aside.clone());
         ledger.append(Fact::StateRecovered { because, changes, missing, set_aside }, now)?;
     }
     let sealed = access::open_sealed(folder)?;
@@ -178,7 +184,10 @@ fn make_vault(dir: &Path, password: &Password, ledger: &Ledger) -> anyhow::Resul
     let is_fresh = std::fs::read_dir(dir).map_or(true, |mut entries| entries.next().is_none());
     // A medium that was there before and is gone must not be replaced by a new empty vault: then the alarm is right.
     let was_there = ledger.entries()?.iter().any(|entry| {
-        matches!(entry.fact, Fact::VaultInitialised { .. } | Fact::SnapshotSealed { .. } | Fact::VaultOpened { .. })
+        matches!(
+            entry.fact,
+            Fact::VaultInitialised { .. } | Fact::SnapshotSealed { .. } | Fact::VaultOpened { .. }
+        )
     });
     match Vault::probe(dir) {
         Err(Error::MediumAbsent { .. } | Error::NoRepository { .. }) if is_fresh && !was_there => {
@@ -192,7 +201,8 @@ fn make_vault(dir: &Path, password: &Password, ledger: &Ledger) -> anyhow::Resul
 
 /// What the console shows of the configuration.
 fn shown(config: &Config, folder: &Path) -> console::Settings {
-    let names = [config.console.names.clone(), vec![config.console.listen.ip().to_string(), "localhost".to_owned()]];
+    let names =
+        [config.console.names.clone(), vec![config.console.listen.ip().to_string(), "localhost".to_owned()]];
     let jobs = crate::schedule::jobs(config);
     let protects = config.protect.iter().map(|protect| console::Protect {
         name: protect.name.clone(),
@@ -216,7 +226,11 @@ fn shown(config: &Config, folder: &Path) -> console::Settings {
             hospital: config.hospital.clone(),
             protects: protects.collect(),
             never_touch: addresses.chain(others).collect(),
-            channels: config.notify.iter().map(|it| (it.name.clone(), it.channel.kind().to_owned())).collect(),
+            channels: config
+                .notify
+                .iter()
+                .map(|it| (it.name.clone(), it.channel.kind().to_owned()))
+                .collect(),
         },
     }
 }

@@ -4,7 +4,9 @@ use std::collections::HashMap;
 
 use prove::State;
 use prove::state::CountermeasureFilter;
-use schema::{Act, ActKind, Countermeasure, CountermeasureId, CountermeasureState, Entity, Finding, IncidentId};
+use schema::{
+    Act, ActKind, Countermeasure, CountermeasureId, CountermeasureState, Entity, Finding, IncidentId,
+};
 
 /// Countermeasures of one incident that are looked at before another one is planned.
 const EXISTING_MAX: u32 = 1_000;
@@ -57,7 +59,8 @@ impl Book {
             self.of.insert(incident, known);
         }
         let mut existing = self.of.get(&incident).cloned().unwrap_or_default();
-        let named = findings.flat_map(|finding| &finding.subjects).flat_map(|subject| acts_on(&subject.entity));
+        let named =
+            findings.flat_map(|finding| &finding.subjects).flat_map(|subject| acts_on(&subject.entity));
         for act in named.chain([Act::LockVault, Act::StartViewer]) {
             let holds = self.holding.get(&act).filter(|measure| measure.incident != Some(incident));
             existing.extend(holds.cloned());

@@ -18,8 +18,8 @@ use prove::lake::Lake;
 use prove::{Fact, Ledger, State};
 use schema::{ActKind, CountermeasureId, IncidentId, WatcherClass};
 
-use super::handle::{Answer, Hub, Live, Refusal, Request};
 use super::book::Book;
+use super::handle::{Answer, Hub, Live, Refusal, Request};
 use super::hands::{Done, Order};
 use super::intake::{self, Batch, Heard};
 use super::outcomes::Expiring;
@@ -157,7 +157,9 @@ impl Core {
         let mut lines = Vec::new();
         for message in messages {
             match message {
-                Message::Line { watcher, class, bytes, arrived } => lines.push((watcher, class, bytes, arrived)),
+                Message::Line { watcher, class, bytes, arrived } => {
+                    lines.push((watcher, class, bytes, arrived))
+                }
                 Message::Health(health) => self.hub.show(
                     |shown| match shown.watchers.iter_mut().find(|known| known.name == health.name) {
                         Some(known) => *known = health,

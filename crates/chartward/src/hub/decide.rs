@@ -7,7 +7,8 @@ use jiff::{SignedDuration, Timestamp};
 use judge::correlate::{Sighting, Update};
 use prove::Fact;
 use schema::{
-    ActKind, Countermeasure, CountermeasureState, Finding, IncidentId, IncidentStatus, Moment, Stage, WatcherClass,
+    ActKind, Countermeasure, CountermeasureState, Finding, IncidentId, IncidentStatus, Moment, Stage,
+    WatcherClass,
 };
 
 use super::book::holds;
@@ -47,7 +48,8 @@ impl Core {
             Update::Opened(id) => {
                 self.dirty.insert(id);
                 let Some(incident) = self.correlator.incident(id) else { return };
-                let (severity_id, detectors) = (incident.severity_id, incident.detectors.keys().cloned().collect());
+                let (severity_id, detectors) =
+                    (incident.severity_id, incident.detectors.keys().cloned().collect());
                 if self.is_settled(id) {
                     return;
                 }
@@ -134,7 +136,8 @@ impl Core {
         if newer.state != CountermeasureState::Approved {
             return;
         }
-        let waits = |older: &&Countermeasure| older.state == CountermeasureState::Proposed && older.act == newer.act;
+        let waits =
+            |older: &&Countermeasure| older.state == CountermeasureState::Proposed && older.act == newer.act;
         for older in existing.iter().filter(waits) {
             let mut older = older.clone();
             older.state = CountermeasureState::Expired;

@@ -59,7 +59,8 @@ pub(super) fn serve(folder: &Path, hub: Hub, end: Receiver<()>) -> anyhow::Resul
 
 /// Asks the hub that runs on this state folder.
 pub(crate) fn ask(folder: &Path, command: Command) -> anyhow::Result<Result<Answer, Refusal>> {
-    let by = std::env::var("SUDO_USER").or_else(|_| std::env::var("USER")).unwrap_or_else(|_| "root".to_owned());
+    let by =
+        std::env::var("SUDO_USER").or_else(|_| std::env::var("USER")).unwrap_or_else(|_| "root".to_owned());
     let knock = serde_json::to_value(Knock { command, by: format!("{by} (command line)") })?;
     let reply = control::ask(&path(folder), &knock, PATIENCE).with_context(|| {
         format!("no hub answers for the state folder {}; start it with `chartward up`, or name its folder with --state", folder.display())

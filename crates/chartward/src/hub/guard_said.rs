@@ -69,6 +69,10 @@ impl Core {
                     })
                 })
         };
-        self.correlator.incidents().filter(names).max_by_key(|incident| incident.last_at).map(|incident| incident.id)
+        self.correlator
+            .incidents()
+            .filter(names)
+            .max_by_key(|incident| incident.last_at)
+            .map(|incident| incident.id)
     }
 }

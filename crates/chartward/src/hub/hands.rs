@@ -58,7 +58,11 @@ pub(crate) struct Tools {
 }
 
 /// Starts the thread; it ends when `orders` is closed.
-pub(crate) fn start(tools: Tools, orders: Receiver<Order>, done: Sender<Done>) -> std::io::Result<JoinHandle<()>> {
+pub(crate) fn start(
+    tools: Tools,
+    orders: Receiver<Order>,
+    done: Sender<Done>,
+) -> std::io::Result<JoinHandle<()>> {
     thread::Builder::new().name("hands".into()).spawn(move || {
         let mut hands = Hands { tools, done, holds: HashMap::new(), viewer: None, has_wall: false };
         while let Ok(first) = orders.recv() {
@@ -84,7 +88,9 @@ impl Hands {
         let mut bans: Vec<Countermeasure> = Vec::new();
         for order in batch {
             match order {
-                Order::Apply(measure) if matches!(measure.act, Act::BlockAddress { .. }) => bans.push(measure),
+                Order::Apply(measure) if matches!(measure.act, Act::BlockAddress { .. }) => {
+                    bans.push(measure)
+                }
                 other => {
                     self.ban(std::mem::take(&mut bans));
                     self.one(other);
@@ -197,7 +203,9 @@ impl Hands {
                 self.stop_viewer();
                 Ok("the viewer is stopped".to_owned())
             }
-            Act::SnapshotNow { .. } => Ok("a snapshot stays in the vault; there is nothing to take back".to_owned()),
+            Act::SnapshotNow { .. } => {
+                Ok("a snapshot stays in the vault; there is nothing to take back".to_owned())
+            }
             Act::Notify { .. } => Err("a notice that was delivered cannot be taken back".to_owned()),
         }
     }

@@ -62,7 +62,11 @@ pub(super) fn read<'a>(lines: impl Iterator<Item = Heard<'a>>) -> Batch {
 }
 
 /// Findings again from the journal, after a crash between the journal and the state.
-pub(super) fn again(events: &[Event], arrived: Timestamp, class_of: impl Fn(&str) -> WatcherClass) -> Vec<Seen> {
+pub(super) fn again(
+    events: &[Event],
+    arrived: Timestamp,
+    class_of: impl Fn(&str) -> WatcherClass,
+) -> Vec<Seen> {
     let read = |event: &Event| {
         let class = class_of(&event.watcher);
         let line = ocsf::parse(event.json.as_bytes(), &event.watcher, trust(class), arrived).ok()?;

@@ -72,7 +72,10 @@ impl Jobs {
         if job.is_some_and(|job| self.task(job, Timestamp::now()).is_none()) {
             return Err(Refusal {
                 en: format!("there is nothing to drill yet: run {} first", name.replace("drill:", "backup:")),
-                ja: format!("検証する対象がまだありません。先に {} を実行してください", name.replace("drill:", "backup:")),
+                ja: format!(
+                    "検証する対象がまだありません。先に {} を実行してください",
+                    name.replace("drill:", "backup:")
+                ),
             });
         }
         if job.is_none() {
@@ -99,7 +102,9 @@ impl Jobs {
         let (due, _) = inner.schedule.due(&inner.state, now).unwrap_or_default();
         let mut start: Vec<DueJob<'_>> = due;
         for name in std::mem::take(&mut *locked(&inner.wanted)) {
-            if let Some(job) = inner.schedule.job(&name).filter(|_| start.iter().all(|due| due.job.name != name)) {
+            if let Some(job) =
+                inner.schedule.job(&name).filter(|_| start.iter().all(|due| due.job.name != name))
+            {
                 start.push(DueJob { job, due_at: now, missed: None });
             }
         }
@@ -217,7 +222,10 @@ fn sealed(line: &Value) -> Option<Sealed> {
     let number = |field: &str| line[field].as_u64().unwrap_or(0);
     Some(Sealed {
         id: SnapshotId(line["snapshot"].as_str()?.to_owned()),
-        captured_at: line["captured_at"].as_str().and_then(|at| at.parse().ok()).unwrap_or_else(Timestamp::now),
+        captured_at: line["captured_at"]
+            .as_str()
+            .and_then(|at| at.parse().ok())
+            .unwrap_or_else(Timestamp::now),
         patients: number("patients"),
         files: number("files"),
         bytes: number("bytes"),

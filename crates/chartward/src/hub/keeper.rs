@@ -38,9 +38,9 @@ impl Keeper {
     pub(crate) fn promise(&self, remembered: Option<&Remembered>, now: Timestamp) -> anyhow::Result<Status> {
         let changed = std::fs::metadata(self.dir.join("snapshots")).and_then(|meta| meta.modified()).ok();
         let mut seen = self.seen.lock().unwrap_or_else(PoisonError::into_inner);
-        let is_current = seen
-            .as_ref()
-            .is_some_and(|seen| seen.changed.is_some() && seen.changed == changed && seen.at.elapsed() < LOOK_AGAIN);
+        let is_current = seen.as_ref().is_some_and(|seen| {
+            seen.changed.is_some() && seen.changed == changed && seen.at.elapsed() < LOOK_AGAIN
+        });
         if !is_current {
             *seen = Some(Seen { medium: self.medium()?, at: Instant::now(), changed });
         }

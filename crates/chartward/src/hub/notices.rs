@@ -50,10 +50,8 @@ fn queued(measure: &Countermeasure, incident: Option<&Incident>, lang: Lang) -> 
         lines.join("\n")
     };
     let about = |text: fn(&Incident) -> &str, otherwise: &str| {
-        incident.map_or_else(
-            || otherwise.to_owned(),
-            |incident| format!("{} {}", incident.id, text(incident)),
-        )
+        incident
+            .map_or_else(|| otherwise.to_owned(), |incident| format!("{} {}", incident.id, text(incident)))
     };
     Queued {
         countermeasure: measure.id,

@@ -10,8 +10,8 @@ use schema::{
     Act, ActKind, Countermeasure, CountermeasureId, CountermeasureState, IncidentStatus, Lang, Moment, Stage,
 };
 
-use super::core::Core;
 use super::book::holds;
+use super::core::Core;
 use super::handle::{Answer, Refusal};
 use super::hands::{Done, Order};
 
@@ -34,7 +34,8 @@ struct Attempt {
 impl Expiring {
     /// Whether it is to be taken back now.
     fn begin(&mut self, id: CountermeasureId) -> bool {
-        let attempt = self.0.entry(id).or_insert_with(|| Attempt { failed: 0, again_at: Some(Instant::now()) });
+        let attempt =
+            self.0.entry(id).or_insert_with(|| Attempt { failed: 0, again_at: Some(Instant::now()) });
         attempt.again_at.take_if(|at| *at <= Instant::now()).is_some()
     }
 
@@ -116,9 +117,7 @@ impl Core {
         }
         let reconnecting = self.reconnecting.remove(&done.id).filter(|_| done.undo);
         Some(match done.result {
-            Ok(_) if reconnecting.is_some() => {
-                Ok(self.reconnected(reconnecting?, done.at))
-            }
+            Ok(_) if reconnecting.is_some() => Ok(self.reconnected(reconnecting?, done.at)),
             Ok(_) => Ok(Answer::Countermeasure { countermeasure: measure }),
             Err(cause) => Err(Refusal {
                 en: format!("it could not be done: {cause}"),
@@ -182,7 +181,8 @@ impl Core {
             // In force again after a restart: it is isolated since it first was.
             return;
         }
-        let detail = serde_json::json!({ "countermeasure": measure.id, "incident": measure.incident }).to_string();
+        let detail =
+            serde_json::json!({ "countermeasure": measure.id, "incident": measure.incident }).to_string();
         let asset = Asset { name, kind: AssetKind::Host, address: Some(address), state, since: at, detail };
         self.pending.assets.insert(asset.name.clone(), asset);
     }
@@ -198,10 +198,9 @@ fn told(measure: &Countermeasure, done: &Done) -> Option<Moment> {
             format!("{ja}: 実行しました（承認: {by}）。"),
         ),
         (Ok(_), true) => (format!("{en}: taken back."), format!("{ja}: 解除しました。")),
-        (Err(cause), false) => (
-            format!("{en}: could not be done: {cause}."),
-            format!("{ja}: 実行できませんでした: {cause}。"),
-        ),
+        (Err(cause), false) => {
+            (format!("{en}: could not be done: {cause}."), format!("{ja}: 実行できませんでした: {cause}。"))
+        }
         (Err(cause), true) => (
             format!("{en}: could not be taken back: {cause}."),
             format!("{ja}: 解除できませんでした: {cause}。"),
@@ -213,10 +212,11 @@ fn told(measure: &Countermeasure, done: &Done) -> Option<Moment> {
 /// An act as people say it.
 pub(crate) fn in_words(act: &Act, lang: Lang) -> String {
     match act {
-        Act::Freeze { pid, .. } => lang.pick(format!("Freeze process {pid}"), format!("プロセス {pid} の凍結")),
-        Act::FreezeCgroup { path } => {
-            lang.pick(format!("Freeze the control group {path}"), format!("コントロールグループ {path} の凍結"))
+        Act::Freeze { pid, .. } => {
+            lang.pick(format!("Freeze process {pid}"), format!("プロセス {pid} の凍結"))
         }
+        Act::FreezeCgroup { path } => lang
+            .pick(format!("Freeze the control group {path}"), format!("コントロールグループ {path} の凍結")),
         Act::BlockAddress { address } => lang.pick(format!("Block {address}"), format!("{address} の遮断")),
         Act::IsolateHost { address } => {
             lang.pick(format!("Isolate the host {address}"), format!("端末 {address} の隔離"))

@@ -21,20 +21,15 @@ const KEEP: SignedDuration = SignedDuration::from_hours(366 * 24);
 const STARTING_MAX: SignedDuration = SignedDuration::from_secs(60);
 
 /// Starts the thread; it ends when `end` is closed.
-pub(crate) fn start(
-    hub: Hub,
-    keeper: Arc<Keeper>,
-    end: Receiver<()>,
-) -> std::io::Result<JoinHandle<()>> {
+pub(crate) fn start(hub: Hub, keeper: Arc<Keeper>, end: Receiver<()>) -> std::io::Result<JoinHandle<()>> {
     thread::Builder::new().name("promise".into()).spawn(move || {
         let since = Timestamp::now();
         let mut plotted: Option<(Instant, usize)> = None;
         loop {
             let now = Timestamp::now();
             let status = assess(&hub, &keeper, since, now);
-            let is_due = plotted.is_none_or(|(at, alarms)| {
-                at.elapsed() >= PLOT_EVERY || alarms != status.alarms.len()
-            });
+            let is_due = plotted
+                .is_none_or(|(at, alarms)| at.elapsed() >= PLOT_EVERY || alarms != status.alarms.len());
             if is_due {
                 plotted = Some((Instant::now(), status.alarms.len()));
                 plot(&hub, &status);
@@ -77,9 +72,13 @@ fn assess(hub: &Hub, keeper: &Keeper, since: Timestamp, now: Timestamp) -> Statu
         alarms: vec![vault_closed(&error)],
     });
     let shown = hub.shown();
-    status.alarms.extend(shown.watchers.iter().filter(|health| is_down(health, since, now)).map(watcher_down));
+    status
+        .alarms
+        .extend(shown.watchers.iter().filter(|health| is_down(health, since, now)).map(watcher_down));
     status.alarms.extend(hub.state.last_runs().unwrap_or_default().iter().filter_map(job));
-    status.alarms.extend([&shown.trouble, &shown.lake_trouble].into_iter().flatten().map(|cause| trouble(cause)));
+    status
+        .alarms
+        .extend([&shown.trouble, &shown.lake_trouble].into_iter().flatten().map(|cause| trouble(cause)));
     status.alarms.sort_by_key(|alarm| std::cmp::Reverse(alarm.severity_id));
     status
 }

@@ -64,8 +64,9 @@ fn proofs(core: &Core, host: &str) -> Result<(Asset, Vec<SnapshotId>), Refusal> 
 
 fn isolated(core: &Core, host: &str) -> Result<Asset, Refusal> {
     let assets = core.state.assets(ASSETS_MAX).map_err(refused)?;
-    let is_meant =
-        |asset: &Asset| asset.name == host || asset.address.is_some_and(|address| address.to_string() == host);
+    let is_meant = |asset: &Asset| {
+        asset.name == host || asset.address.is_some_and(|address| address.to_string() == host)
+    };
     let found = assets.into_iter().find(is_meant).filter(|asset| asset.state == AssetState::Isolated);
     found.ok_or_else(|| Refusal {
         en: format!("{host} is not isolated; `chartward act list` shows what is in force"),
@@ -127,12 +128,20 @@ fn proven(core: &Core, asset: &Asset, store: &str) -> Result<SnapshotId, Refusal
     }
     Err(Refusal {
         en: format!("{store} was captured after the isolation and not proven yet; run the job \"{drill}\""),
-        ja: format!("{store} は隔離後にバックアップ済みですが、復元による証明がまだです。ジョブ「{drill}」を実行してください"),
+        ja: format!(
+            "{store} は隔離後にバックアップ済みですが、復元による証明がまだです。ジョブ「{drill}」を実行してください"
+        ),
     })
 }
 
 /// The host counts as back when the packet filter says so, not when it is asked to.
-fn release(core: &mut Core, asset: &Asset, proofs: Vec<SnapshotId>, by: &str, answer: Sender<Result<Answer, Refusal>>) {
+fn release(
+    core: &mut Core,
+    asset: &Asset,
+    proofs: Vec<SnapshotId>,
+    by: &str,
+    answer: Sender<Result<Answer, Refusal>>,
+) {
     let reconnecting = Reconnecting { host: asset.name.clone(), proofs, by: by.to_owned() };
     let isolation = asset.address.and_then(|address| core.book.in_force(&Act::IsolateHost { address }));
     match isolation.cloned() {
@@ -181,7 +190,9 @@ impl Core {
                     self.pending.assets.insert(normal.name.clone(), normal);
                 }
                 // It is tried again with the next checkpoint.
-                Err(error) => eprintln!("chartward: the report of {} could not be written: {error:#}", asset.name),
+                Err(error) => {
+                    eprintln!("chartward: the report of {} could not be written: {error:#}", asset.name)
+                }
             }
         }
     }

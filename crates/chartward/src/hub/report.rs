@@ -64,7 +64,8 @@ fn japanese<'a>(report: Report<'a>, incident: &Incident, told: &IncidentReport) 
 }
 
 fn seen(chapter: &schema::Chapter) -> Moment {
-    let technique = chapter.attack.as_ref().map_or(String::new(), |attack| format!(" [{}]", attack.technique));
+    let technique =
+        chapter.attack.as_ref().map_or(String::new(), |attack| format!(" [{}]", attack.technique));
     let is_impact = chapter.tactic == Some(Tactic::Impact);
     Moment {
         at: chapter.first_at,

@@ -9,8 +9,8 @@ use schema::{
     WatcherClass,
 };
 
-use super::core::Core;
 use super::book::holds;
+use super::core::Core;
 use super::handle::{Answer, Command, Refusal, Request};
 use super::hands::Order;
 use super::outcomes::in_words;
@@ -33,8 +33,9 @@ impl Core {
             Command::Reject { id } => self.reject(id, &by),
             Command::Arm { kind, class, armed } => self.arm(kind, class, armed, &by),
             Command::Mark { id, status } => self.mark(id, status, &by),
-            Command::RunJob { name } => (self.run_job)(&name).map(|()| {
-                Answer::Done { en: format!("{name} is started."), ja: format!("{name} を開始しました。") }
+            Command::RunJob { name } => (self.run_job)(&name).map(|()| Answer::Done {
+                en: format!("{name} is started."),
+                ja: format!("{name} を開始しました。"),
             }),
             Command::RestartWatcher { name } => self.restart(&name),
         };
@@ -46,7 +47,10 @@ impl Core {
         let measure = found.ok_or_else(|| unknown(id))?;
         if measure.state != CountermeasureState::Proposed {
             return Err(Refusal {
-                en: format!("countermeasure {} does not wait for approval; `chartward act list` shows what does", id.0),
+                en: format!(
+                    "countermeasure {} does not wait for approval; `chartward act list` shows what does",
+                    id.0
+                ),
                 ja: format!("対処 {} は承認待ちではありません", id.0),
             });
         }
@@ -96,8 +100,14 @@ impl Core {
         measure.detail = format!("rejected by {by}");
         self.note(&measure, None);
         if let Some(incident) = measure.incident {
-            let (en, ja) = (in_words(&measure.act, schema::Lang::En), in_words(&measure.act, schema::Lang::Ja));
-            self.moment(incident, Stage::Contain, format!("{en}: rejected by {by}."), format!("{ja}: {by} が却下しました。"));
+            let (en, ja) =
+                (in_words(&measure.act, schema::Lang::En), in_words(&measure.act, schema::Lang::Ja));
+            self.moment(
+                incident,
+                Stage::Contain,
+                format!("{en}: rejected by {by}."),
+                format!("{ja}: {by} が却下しました。"),
+            );
         }
         self.durable(Answer::Countermeasure { countermeasure: measure })
     }
@@ -106,14 +116,18 @@ impl Core {
         let found = self.measure(id).map_err(refused).and_then(|found| found.ok_or_else(|| unknown(id)));
         let refusal = match found {
             Ok(measure) if !holds(measure.act.kind()) => Refusal {
-                en: format!("countermeasure {} was done once and for all; there is nothing to take back", id.0),
+                en: format!(
+                    "countermeasure {} was done once and for all; there is nothing to take back",
+                    id.0
+                ),
                 ja: format!("対処 {} は完了済みのため、解除するものはありません", id.0),
             },
             Ok(measure) if measure.state == CountermeasureState::Applied => {
                 if let Some(incident) = measure.incident {
                     let what = in_words(&measure.act, schema::Lang::En);
                     let what_ja = in_words(&measure.act, schema::Lang::Ja);
-                    let (en, ja) = (format!("{by} takes back: {what}."), format!("{by} が解除を指示: {what_ja}。"));
+                    let (en, ja) =
+                        (format!("{by} takes back: {what}."), format!("{by} が解除を指示: {what_ja}。"));
                     self.moment(incident, Stage::Contain, en, ja);
                 }
                 self.waiting.entry(id).or_default().push(answer);
@@ -164,7 +178,9 @@ impl Core {
             let id = known.id.0;
             let _ = answer.send(Err(Refusal {
                 en: format!("countermeasure {id} does that already; `chartward act undo {id}` takes it back"),
-                ja: format!("対処 {id} として実行中です。解除するには `chartward act undo {id}` を実行してください"),
+                ja: format!(
+                    "対処 {id} として実行中です。解除するには `chartward act undo {id}` を実行してください"
+                ),
             }));
             return;
         }
@@ -222,7 +238,12 @@ impl Core {
         let word = serde_json::to_value(status).ok().and_then(|word| word.as_str().map(str::to_owned));
         let word = word.unwrap_or_default();
         self.facts.push(Fact::IncidentMarked { id, status, by: by.to_owned() });
-        self.moment(id, Stage::Prove, format!("{by} marked it: {word}."), format!("{by} が状態を「{}」にしました。", status_ja(status)));
+        self.moment(
+            id,
+            Stage::Prove,
+            format!("{by} marked it: {word}."),
+            format!("{by} が状態を「{}」にしました。", status_ja(status)),
+        );
         self.durable(Answer::Incident { incident: Box::new(incident) })
     }
 
@@ -234,7 +255,9 @@ impl Core {
                 ja: format!("見張り {name} はありません。chartward.toml を確認してください"),
             });
         }
-        Ok(Answer::Done { en: format!("{name} is started anew."), ja: format!("{name} を再起動しました。") })
+        Ok(Answer::Done {
+            en: format!("{name} is started anew."), ja: format!("{name} を再起動しました。")
+        })
     }
 }
 

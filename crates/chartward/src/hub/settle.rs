@@ -86,7 +86,10 @@ impl Core {
     }
 
     /// The countermeasure with that number as it stands now, written down or not.
-    pub(super) fn measure(&self, id: schema::CountermeasureId) -> Result<Option<Countermeasure>, prove::Error> {
+    pub(super) fn measure(
+        &self,
+        id: schema::CountermeasureId,
+    ) -> Result<Option<Countermeasure>, prove::Error> {
         match self.pending.measures.get(&id) {
             Some(measure) => Ok(Some(measure.clone())),
             None => self.state.countermeasure(id),

@@ -92,7 +92,9 @@ pub(crate) fn read_private(path: &Path) -> anyhow::Result<String> {
     let mode = file.metadata()?.mode() & 0o077;
     ensure!(mode == 0, "{} can be read by others; run `chmod 600 {0}`", path.display());
     let mut text = String::new();
-    file.take(64 * 1024).read_to_string(&mut text).with_context(|| format!("cannot read {}", path.display()))?;
+    file.take(64 * 1024)
+        .read_to_string(&mut text)
+        .with_context(|| format!("cannot read {}", path.display()))?;
     Ok(text.trim().to_owned())
 }
 
@@ -115,7 +117,9 @@ fn spec(config: &Config, watch: &Watch, state: &Path) -> Spec {
             args.extend([path(&store), "--state".to_owned(), path(state)]);
             args.extend(["--max-store".to_owned(), guard.store_max.0.to_string()]);
             args.extend(["--control".to_owned(), path(&control)]);
-            args.extend(addresses(config, &guard.dirs).flat_map(|ip| ["--address".to_owned(), ip.to_string()]));
+            args.extend(
+                addresses(config, &guard.dirs).flat_map(|ip| ["--address".to_owned(), ip.to_string()]),
+            );
             for command in &config.never_touch.commands {
                 args.extend(["--never".to_owned(), command.clone()]);
             }
@@ -158,7 +162,7 @@ fn share_args(share: &WatchedShare, state: &Path) -> Vec<String> {
 /// Addresses of the machine that a guarded folder belongs to, as far as the configuration says which.
 fn addresses<'a>(config: &'a Config, dirs: &'a [PathBuf]) -> impl Iterator<Item = IpAddr> + 'a {
     let guarded = |path: &Path| dirs.iter().any(|dir| path.starts_with(dir) || dir.starts_with(path));
-    let of_dirs = config.protect.iter().filter(move |protect| protect.source.paths().iter().any(|it| guarded(it)));
+    let of_dirs =
+        config.protect.iter().filter(move |protect| protect.source.paths().iter().any(|it| guarded(it)));
     of_dirs.filter_map(|protect| protect.address)
 }
-

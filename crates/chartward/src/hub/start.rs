@@ -96,7 +96,8 @@ pub(crate) fn start(settings: Settings) -> anyhow::Result<Running> {
         }
         _ => None,
     };
-    let jobs = Jobs::new(&config, &folder, state.clone(), Arc::clone(&ledger), hub.clone(), passphrase.clone())?;
+    let jobs =
+        Jobs::new(&config, &folder, state.clone(), Arc::clone(&ledger), hub.clone(), passphrase.clone())?;
     let tools = Tools {
         wall: act::wall::Wall::new(setup::wall(&config, &rules.never)),
         never: rules.never.clone(),
@@ -132,7 +133,10 @@ pub(crate) fn start(settings: Settings) -> anyhow::Result<Running> {
     let (watermark, correlator, changed) = correlator(&config, &state, &lake, &rules)?;
     let book = Book::open(&state)?;
     let armed: BTreeSet<_> = state.armed()?.into_iter().map(|arming| (arming.kind, arming.class)).collect();
-    ledger.append(Fact::HubStarted { version: env!("CARGO_PKG_VERSION").to_owned(), config_sha256 }, Timestamp::now())?;
+    ledger.append(
+        Fact::HubStarted { version: env!("CARGO_PKG_VERSION").to_owned(), config_sha256 },
+        Timestamp::now(),
+    )?;
     let mut core = Core {
         hub: hub.clone(),
         folder: folder.clone(),
@@ -219,7 +223,8 @@ fn limits(config: &Config) -> Limits {
         When::Every(period) => period.0.checked_mul(2).unwrap_or(SignedDuration::MAX),
         When::DailyAt(_) => SignedDuration::from_hours(26),
     };
-    let longest = |of: &dyn Fn(&crate::config::Protect) -> When| config.protect.iter().map(|it| twice(of(it))).max();
+    let longest =
+        |of: &dyn Fn(&crate::config::Protect) -> When| config.protect.iter().map(|it| twice(of(it))).max();
     let defaults = Limits::default();
     Limits {
         snapshot_age_max: longest(&|it| it.backup.when).unwrap_or(defaults.snapshot_age_max),

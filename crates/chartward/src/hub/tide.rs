@@ -19,7 +19,12 @@ const FLUSH_EVERY: Duration = Duration::from_secs(60);
 const TIDY_EVERY: Duration = Duration::from_secs(3600);
 
 /// Starts the thread; it ends when `end` is closed.
-pub(super) fn start(lake: Arc<Lake>, state: State, hub: Hub, end: Receiver<()>) -> std::io::Result<JoinHandle<()>> {
+pub(super) fn start(
+    lake: Arc<Lake>,
+    state: State,
+    hub: Hub,
+    end: Receiver<()>,
+) -> std::io::Result<JoinHandle<()>> {
     thread::Builder::new().name("tide".into()).spawn(move || {
         let (mut flushed, mut tidied) = (Instant::now(), Instant::now());
         while end.recv_timeout(LOOK_AGAIN) == Err(RecvTimeoutError::Timeout) {

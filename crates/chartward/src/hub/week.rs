@@ -16,11 +16,14 @@ impl Core {
     /// Writes the report below the state folder and tells the ledger.
     pub(super) fn write_week(&mut self, asset: &Asset, now: Timestamp) -> anyhow::Result<()> {
         let all = self.state.incidents(&IncidentFilter::default(), INCIDENTS_MAX, None)?;
-        let named: Vec<Incident> =
-            all.into_iter().filter(|incident| incident.last_at >= asset.since && names(incident, asset)).collect();
+        let named: Vec<Incident> = all
+            .into_iter()
+            .filter(|incident| incident.last_at >= asset.since && names(incident, asset))
+            .collect();
         let report = self.week(asset, &named, now);
         let day = now.to_zoned(TimeZone::system()).strftime("%Y%m%d").to_string();
-        let folder: String = asset.name.chars().map(|c| if c.is_ascii_alphanumeric() { c } else { '-' }).collect();
+        let folder: String =
+            asset.name.chars().map(|c| if c.is_ascii_alphanumeric() { c } else { '-' }).collect();
         let to = self.folder.join("reports").join(format!("reconnected-{folder}-{day}"));
         let mut page = Report::new(&report, now).zone(TimeZone::system()).ledger(self.ledger.head()?);
         page = page.japanese(report.title.clone(), format!("{} を再接続してからの1週間", asset.name));
@@ -37,7 +40,8 @@ impl Core {
     fn week(&self, asset: &Asset, named: &[Incident], now: Timestamp) -> IncidentReport {
         let watching = &self.correlator.settings().watching;
         let words = |is_watched: bool| {
-            let classes = WatcherClass::ALL.into_iter().filter(|class| watching.contains(class) == is_watched);
+            let classes =
+                WatcherClass::ALL.into_iter().filter(|class| watching.contains(class) == is_watched);
             classes.map(|class| class_in_words(class, schema::Lang::En).to_owned()).collect()
         };
         let mut timeline = vec![Moment {

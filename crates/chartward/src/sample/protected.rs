@@ -29,7 +29,10 @@ pub(crate) fn make(dir: &Path, patients: u32, output: Output) -> anyhow::Result<
     let is_empty = fs::read_dir(dir)?.next().is_none();
     ensure!(is_empty, "{} holds something else; name an empty folder with --sample DIR", dir.display());
     let until = Timestamp::now().to_zoned(TimeZone::system()).datetime();
-    output.say(format_args!("no configuration: a synthetic hospital of {patients} patients is made in {}", dir.display()));
+    output.say(format_args!(
+        "no configuration: a synthetic hospital of {patients} patients is made in {}",
+        dir.display()
+    ));
     build(&Hospital { patients, seed: SEED, until }, &dir.join("hospital"), &|_| {})?;
     let mut passphrase = [0u8; 24];
     getrandom::fill(&mut passphrase).map_err(|error| anyhow::anyhow!("cannot draw a passphrase: {error}"))?;

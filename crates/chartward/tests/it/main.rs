@@ -13,7 +13,7 @@ mod prove;
 mod real_input;
 mod rehearse;
 mod sample;
-mod supervise;
 mod share;
+mod supervise;
 mod support;
 mod uda_failures;

@@ -11,9 +11,7 @@ use act::put_back::{Attributes, Bench, Damaged};
 use jiff::{SignedDuration, Timestamp};
 use observe::files::fanotify::Message;
 use observe::files::{Actor, PreImage, Stat, Touch, suffix_of};
-use schema::{
-    Entity, Finding, FindingClass, Lang, Outcome, Reason, Severity, Subject, SubjectRole,
-};
+use schema::{Entity, Finding, FindingClass, Lang, Outcome, Reason, Severity, Subject, SubjectRole};
 use serde::Serialize;
 
 use super::report::{Report, Restored};
@@ -241,9 +239,7 @@ impl Guard {
         let now = Timestamp::now();
         let Some(frozen) = self.frozen.get_mut(&actor) else { return Ok(()) };
         let actions = &frozen.applied.actions;
-        let known = |pid: i32| {
-            actions.iter().any(|a| a.act.process().is_some_and(|(known, _)| known == pid))
-        };
+        let known = |pid: i32| actions.iter().any(|a| a.act.process().is_some_and(|(known, _)| known == pid));
         let members = self.lineage.members(actor).iter();
         let fresh: Vec<(i32, u64)> = members.copied().filter(|(pid, _)| !known(*pid)).collect();
         if fresh.is_empty() {
