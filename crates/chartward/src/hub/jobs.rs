@@ -72,7 +72,10 @@ impl Jobs {
         if job.is_some_and(|job| self.task(job, Timestamp::now()).is_none()) {
             return Err(Refusal {
                 en: format!("there is nothing to drill yet: run {} first", name.replace("drill:", "backup:")),
-                ja: format!("検証する対象がまだありません。先に {} を実行してください", name.replace("drill:", "backup:")),
+                ja: format!(
+                    "検証する対象がまだありません。先に {} を実行してください",
+                    name.replace("drill:", "backup:")
+                ),
             });
         }
         if job.is_none() {

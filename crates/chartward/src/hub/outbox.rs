@@ -91,7 +91,8 @@ impl Outbox {
             let tried = std::mem::take(&mut self.unwritten);
             tried.into_iter().for_each(|(id, tried)| self.write(id, tried));
             let due = self.state.notices_due(Timestamp::now(), LOOKED_AT_MAX).unwrap_or_default();
-            let due: Vec<QueuedNotice> = due.into_iter().filter(|it| self.is_ours(it)).take(BATCH_MAX).collect();
+            let due: Vec<QueuedNotice> =
+                due.into_iter().filter(|it| self.is_ours(it)).take(BATCH_MAX).collect();
             for queued in due {
                 if end.try_recv() == Err(crossbeam_channel::TryRecvError::Disconnected) {
                     return;

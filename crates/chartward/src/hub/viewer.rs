@@ -18,21 +18,33 @@ pub(super) type StartViewer = Box<dyn Fn() -> Result<(Child, String), String> + 
 /// The downtime viewer: this program again, which needs the vault and nothing of the hub.
 pub(super) fn viewer(config: &Config, folder: &Path, passphrase: Option<Zeroizing<Vec<u8>>>) -> StartViewer {
     let Some((vault, passphrase)) = config.vault.clone().zip(passphrase) else {
-        return Box::new(|| Err("the configuration names no vault, so there is nothing to read charts from".to_owned()));
+        return Box::new(|| {
+            Err("the configuration names no vault, so there is nothing to read charts from".to_owned())
+        });
     };
     let (listen, folder) = (config.viewer.listen, folder.to_owned());
     Box::new(move || {
-        let mut started = start_viewer(&vault.dir, &passphrase, listen, &folder);
+        let mut started = start_viewer(&vault.dir, &passphrase, listen, &folder, Basis::Proven);
         for _ in 1..TRIES {
             if started.is_ok() {
                 break;
             }
             // The viewer of a hub that was just killed may still have the port.
             std::thread::sleep(PAUSE);
-            started = start_viewer(&vault.dir, &passphrase, listen, &folder);
+            started = start_viewer(&vault.dir, &passphrase, listen, &folder, Basis::Proven);
         }
+        // Charts that no drill has proven are better than none; the pages say that they are not.
+        let started =
+            started.or_else(|_| start_viewer(&vault.dir, &passphrase, listen, &folder, Basis::Latest));
         started.map_err(|error| format!("{error:#}"))
     })
+}
+
+/// What the viewer reads.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Basis {
+    Proven,
+    Latest,
 }
 
 fn start_viewer(
@@ -40,11 +52,15 @@ fn start_viewer(
     passphrase: &[u8],
     listen: std::net::SocketAddr,
     folder: &Path,
+    basis: Basis,
 ) -> anyhow::Result<(Child, String)> {
     use std::io::{BufRead, BufReader, Write};
     let mut command = Command::new(std::env::current_exe()?);
     command.args(["charts", "serve", "--json", "--listen", &listen.to_string(), "--vault"]).arg(vault);
     command.args(["--password-file", "/dev/stdin"]);
+    if basis == Basis::Latest {
+        command.args(["--snapshot", "latest"]);
+    }
     // However the hub ends, nobody serves charts that nobody knows of.
     command.env(PARENT, std::process::id().to_string());
     if !listen.ip().is_loopback() {
@@ -60,14 +76,17 @@ fn start_viewer(
     let Some(Ok(first)) = lines.next() else {
         let _ = child.kill();
         let _ = child.wait();
-        anyhow::bail!("the viewer ended before it was ready; see {}", folder.join("viewer.log").display());
+        let said = std::fs::read_to_string(folder.join("viewer.log")).unwrap_or_default();
+        let said: String = said.lines().next().unwrap_or_default().chars().take(300).collect();
+        anyhow::bail!("the viewer ended before it was ready: {}", crate::output::printable(&said));
     };
     let ready: serde_json::Value = serde_json::from_str(&first)?;
     // Who opened which chart: kept beside the viewer's own messages, for its owner only.
     let access = folder.join("charts-opened.jsonl");
     std::thread::Builder::new().name("viewer".into()).spawn(move || keep(&access, lines))?;
     let text = |field: &str| ready[field].as_str().unwrap_or_default().to_owned();
-    Ok((child, format!("{} (code {})", text("url"), text("code"))))
+    let proven = if basis == Basis::Latest { "; no drill has proven what it shows" } else { "" };
+    Ok((child, format!("{} (code {}){proven}", text("url"), text("code"))))
 }
 
 fn keep(path: &Path, lines: impl Iterator<Item = std::io::Result<String>>) {

@@ -27,7 +27,10 @@ fn a_finding_becomes_a_block_in_the_kernel_and_undo_takes_it_out() {
     assert_eq!(stage.nft(&["list", "tables"]), "");
 
     stage.done(&["act", "arm", "block_address", "sensor"]);
-    stage.say("net", &[finding("b", "bruteforce.ssh", 4, ATTACKER), finding("n", "bruteforce.ssh", 4, "198.51.100.99")]);
+    stage.say(
+        "net",
+        &[finding("b", "bruteforce.ssh", 4, ATTACKER), finding("n", "bruteforce.ssh", 4, "198.51.100.99")],
+    );
     let applied =
         until("a block in force", || stage.measures().into_iter().find(|it| it["state"] == "applied"));
     assert_eq!(applied["approved_by"], "playbook guessing");
@@ -44,18 +47,28 @@ fn a_finding_becomes_a_block_in_the_kernel_and_undo_takes_it_out() {
     assert_eq!(stage.banned(), []);
     let incident = applied["incident"].to_string();
     let moments = stage.moments(&incident).join("\n");
-    for part in ["The hub opened", &format!("Block {ATTACKER}: done"), "tester (command line) takes back", "taken back."] {
+    for part in [
+        "The hub opened",
+        &format!("Block {ATTACKER}: done"),
+        "tester (command line) takes back",
+        "taken back.",
+    ] {
         assert!(moments.contains(part), "{part}: {moments}");
     }
     // What a person took back stays so for this incident.
     stage.say("net", &[finding("c", "bruteforce.ssh", 4, ATTACKER)]);
     until("the third finding", || {
-        stage.incidents().iter().any(|it| it["id"] == applied["incident"] && it["findings"] == 3).then_some(())
+        stage
+            .incidents()
+            .iter()
+            .any(|it| it["id"] == applied["incident"] && it["findings"] == 3)
+            .then_some(())
     });
     assert_eq!((stage.banned(), stage.ask(&["act", "undo", &id]).code), (vec![], 1));
     assert_eq!(hub.stop().0, 0);
     let ledger = stage.ledger();
-    let states: Vec<_> = ledger.iter().filter_map(|it| it["fact"]["countermeasure"]["state"].as_str()).collect();
+    let states: Vec<_> =
+        ledger.iter().filter_map(|it| it["fact"]["countermeasure"]["state"].as_str()).collect();
     for state in ["observe_only", "approved", "applied", "never_touch", "undone"] {
         assert!(states.contains(&state), "{state}: {states:?} {}", ledger.last().unwrap());
     }

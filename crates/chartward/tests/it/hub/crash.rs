@@ -10,7 +10,8 @@ use super::stage::{Stage, block, finding, until};
 
 /// What is the same however often the hub was killed.
 fn told(incidents: &[Value]) -> Vec<(Value, Value, Value, Value)> {
-    let part = |it: &Value| (it["id"].clone(), it["findings"].clone(), it["title"].clone(), it["detectors"].clone());
+    let part =
+        |it: &Value| (it["id"].clone(), it["findings"].clone(), it["title"].clone(), it["detectors"].clone());
     incidents.iter().map(part).collect()
 }
 
@@ -46,7 +47,10 @@ fn a_hub_killed_at_any_moment_ends_with_the_same_incidents_as_one_that_never_was
             stage.done(&["act", "arm", "block_address", "sensor"]);
         }
         for known in &listed {
-            assert!(stage.incidents().iter().any(|it| it["id"] == *known), "{known} is gone in round {round}");
+            assert!(
+                stage.incidents().iter().any(|it| it["id"] == *known),
+                "{known} is gone in round {round}"
+            );
         }
         for part in lines[round * 20..(round + 1) * 20].chunks(4) {
             stage.say("net", part);
@@ -101,7 +105,11 @@ fn what_a_person_said_about_an_incident_holds_after_a_crash_before_the_checkpoin
     let _hub = stage.up();
     thread::sleep(Duration::from_millis(600));
     let incidents = stage.incidents();
-    assert_eq!((incidents.len(), &incidents[0]["status"]), (1, &Value::from("false_alarm")), "{incidents:#?}");
+    assert_eq!(
+        (incidents.len(), &incidents[0]["status"]),
+        (1, &Value::from("false_alarm")),
+        "{incidents:#?}"
+    );
 }
 
 #[test]

@@ -86,16 +86,21 @@ fn on_a_full_disk_the_hub_says_so_goes_on_acting_and_writes_it_down_later() {
     stage.done(&["act", "arm", "block_address", "sensor"]);
     stage.say("net", &[finding("a", "bruteforce.ssh", 4, "203.0.113.1")]);
     until("the first block", || (stage.banned().len() == 1).then_some(()));
-    until("the first block is written down", || stage.measure("block_address").filter(|it| it["state"] == "applied"));
+    until("the first block is written down", || {
+        stage.measure("block_address").filter(|it| it["state"] == "applied")
+    });
     // Everything that is left, to the last byte.
-    let _ = Command::new("sh").arg("-c").arg(format!("cat /dev/zero > {:?}/filler 2>/dev/null", disk.0)).status();
+    let _ =
+        Command::new("sh").arg("-c").arg(format!("cat /dev/zero > {:?}/filler 2>/dev/null", disk.0)).status();
     stage.say("net", &[finding("b", "bruteforce.ssh", 4, "203.0.113.2")]);
     until("the second block", || (stage.banned().len() == 2).then_some(()));
     let asked = stage.ask(&["act", "apply", "block_address", "203.0.113.3"]);
     assert!(asked.code == 1 && asked.stderr.contains("room"), "{} {}", asked.code, asked.stderr);
     assert_eq!(stage.banned().len(), 3);
     fs::remove_file(disk.0.join("filler")).unwrap();
-    until("all is written", || (stage.measures().iter().filter(|it| it["state"] == "applied").count() == 3).then_some(()));
+    until("all is written", || {
+        (stage.measures().iter().filter(|it| it["state"] == "applied").count() == 3).then_some(())
+    });
     assert_eq!(stage.incidents().iter().filter_map(|it| it["findings"].as_u64()).sum::<u64>(), 2);
     hub.kill();
     let hub = stage.up();

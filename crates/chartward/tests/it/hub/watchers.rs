@@ -32,11 +32,14 @@ fn watchers_that_flood_stammer_and_lie_harm_neither_the_hub_nor_the_others() {
     let Some(stage) = Stage::with_wall("watchers_that_flood") else { return };
     let exec = |name: &str, text: &str| {
         let script = stage.file(&format!("{name}.py"), text);
-        format!("[[watch]]\nname = {name:?}\nexec = [\"/usr/bin/python3\", {script:?}]\nread = [{script:?}]\nlines_per_second_max = 2000\n\n")
+        format!(
+            "[[watch]]\nname = {name:?}\nexec = [\"/usr/bin/python3\", {script:?}]\nread = [{script:?}]\nlines_per_second_max = 2000\n\n"
+        )
     };
     let bad = [exec("flood", FLOOD), exec("garbage", GARBAGE), exec("endless", ENDLESS)].concat();
     let external = "[[playbook]]\nname = \"external\"\nwatchers = [\"external\"]\nacts = [\"block_address\"]\napproval = \"none\"\n\n";
-    stage.configure(&[bad, stage.watch("net", "sensor", ""), block("none", ""), external.to_owned()].concat());
+    stage
+        .configure(&[bad, stage.watch("net", "sensor", ""), block("none", ""), external.to_owned()].concat());
     let hub = stage.up();
     for class in ["sensor", "external"] {
         stage.done(&["act", "arm", "block_address", class]);
