@@ -57,7 +57,7 @@ impl Core {
             let Some(answer) = self.outcome(done) else { continue };
             answers.extend(waiting.into_iter().map(|waiting| (waiting, answer.clone())));
         }
-        let is_written = self.settle();
+        let is_written = self.settle_acts();
         for (waiting, answer) in answers {
             let answer = if is_written { answer } else { answer.and_then(|_| Err(self.not_written())) };
             let _ = waiting.send(answer);

@@ -1,5 +1,6 @@
 //! Writing down, then doing, then telling: the order that everything the hub decides goes through.
 
+use std::collections::BTreeSet;
 use std::time::Instant;
 
 use jiff::Timestamp;
@@ -29,8 +30,20 @@ impl Core {
     /// whether all is written.
     pub(super) fn settle(&mut self) -> bool {
         self.written = Instant::now();
+        self.settle_with(self.dirty.clone())
+    }
+
+    /// Settles what was decided with the incidents that it belongs to. Those that only grew wait for [`Core::settle_if_due`]: in a
+    /// flood, writing each of them with every act would be most of what is written.
+    pub(super) fn settle_acts(&mut self) -> bool {
+        let named = self.pending.measures.values().filter_map(|measure| measure.incident);
+        let named = named.chain(self.pending.moments.iter().map(|(id, _)| *id));
+        self.settle_with(named.filter(|id| self.dirty.contains(id)).collect())
+    }
+
+    fn settle_with(&mut self, ids: BTreeSet<IncidentId>) -> bool {
         let grown: Vec<Incident> =
-            self.dirty.iter().filter_map(|id| self.correlator.incident(*id)).cloned().collect();
+            ids.iter().filter_map(|id| self.correlator.incident(*id)).cloned().collect();
         let has_news = !grown.is_empty() || !self.pending.is_empty();
         let written = match has_news {
             true => self.state.write(|tx| self.pending.write(tx, &grown)),
@@ -48,7 +61,7 @@ impl Core {
         }
         self.announce(&grown);
         if is_written {
-            self.dirty.clear();
+            self.dirty.retain(|id| !ids.contains(id));
             self.pending = super::pending::Pending::default();
         } else {
             self.pending.bound();
@@ -62,8 +75,10 @@ impl Core {
         let has_news = !self.pending.is_empty() || !self.ready.is_empty() || !self.facts.is_empty();
         // While the disk takes nothing, trying with every batch would only cost time.
         let is_urgent = has_news && (self.trouble.is_empty() || !self.ready.is_empty());
-        if is_urgent || (is_due && (has_news || !self.dirty.is_empty())) {
+        if is_due && (has_news || !self.dirty.is_empty()) {
             self.settle();
+        } else if is_urgent {
+            self.settle_acts();
         }
     }
 
