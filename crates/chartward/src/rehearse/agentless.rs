@@ -76,7 +76,7 @@ pub(super) fn play(script: &Script, output: Output) -> anyhow::Result<Summary> {
     let patient = patient.context("the attacker touched no patient")?;
     uda_2018::read_chart(&stage, can_unshare_network(), patient, &mut effect, &mut narrator)?;
     let restored = restore(&stage, &protected, &mut effect, &mut narrator)?;
-    let records = compare(&stage, &before, &since, &restored, &mut effect)?;
+    let (records, unharmed) = compare(&stage, &before, &since, &restored, &mut effect)?;
     let isolated_ms = outcome.times.isolated_ms;
     let in_time = |deed: &&Deed| {
         !deed.note && isolated_ms.is_none_or(|ms| super::script::milliseconds(first, deed.at) < ms)
@@ -86,7 +86,7 @@ pub(super) fn play(script: &Script, output: Output) -> anyhow::Result<Summary> {
         files_before_isolation: outcome.deeds.iter().filter(in_time).count() as u64,
         rpo_seconds: first.duration_since(backup_at).as_secs_f64(),
     };
-    tell_loss(&loss, &effect, &mut narrator)?;
+    tell_loss(&loss, unharmed, &effect, &mut narrator)?;
     ledger.append(
         Fact::IncidentClosed { title: story::TITLE_AGENTLESS.to_owned(), synthetic: true },
         Timestamp::now(),
@@ -154,6 +154,7 @@ fn attack(
     let switched_off = Timestamp::now();
     let deeds = encryptor::deeds(&stage.journal())?;
     let told = hub.told()?;
+    let state = hub.state().clone();
     hub.stop()?;
     let times = Times::of(told.as_ref(), deeds.first(), Some(reach == Reach::ISOLATED));
     story::tell_incident(told.as_ref(), deeds.first(), narrator)?;
@@ -164,8 +165,9 @@ fn attack(
         "The server is switched off: its isolation could not keep it from encrypting its own disk.",
         "サーバーの電源を切りました。隔離だけでは、サーバー自身のディスクの暗号化は止まりません。",
     )?;
-    let findings = told.map(|told| told.incident.samples).unwrap_or_default();
-    Ok(Outcome { findings, deeds, watcher: Some(watcher), times, ..Outcome::default() })
+    let findings = told.as_ref().map(|told| told.incident.samples.clone()).unwrap_or_default();
+    let incident = told.map(|told| (state, told.incident));
+    Ok(Outcome { findings, deeds, watcher: Some(watcher), times, incident, ..Outcome::default() })
 }
 
 fn wait_for_isolation(hub: &Watched, attacker: &mut Attacker) -> anyhow::Result<()> {
@@ -206,35 +208,36 @@ fn restore(
     Fingerprint::take(&stage.restored().join(stage.mirror().strip_prefix("/")?))
 }
 
-/// Compares what was restored with what the server held at the backup, and gives how many of the records written since are gone.
+/// Compares what was restored with what the server held at the backup. Of the records written since it gives how many the vault
+/// does not have, and how many of those its disk, which nobody trusts any more, still holds unharmed.
 fn compare(
     stage: &Stage,
     before: &Fingerprint,
     since: &Fingerprint,
     restored: &Fingerprint,
     effect: &mut Effect,
-) -> anyhow::Result<u64> {
+) -> anyhow::Result<(u64, u64)> {
     let difference = before.difference(restored);
     effect.files_irrecoverable = difference.damaged.len() as u64;
     effect.files_restored = (before.len() - difference.damaged.len()) as u64;
     effect.patients_intact = effect.patients_total - difference.patients().len() as u64;
+    let lost = since.difference(restored).damaged;
     let on_server = since.difference(&Fingerprint::take(&stage.hospital())?).damaged;
-    let in_vault = since.difference(restored).damaged;
-    Ok(on_server.intersection(&in_vault).count() as u64)
+    Ok((lost.len() as u64, lost.difference(&on_server).count() as u64))
 }
 
-fn tell_loss(loss: &Loss, effect: &Effect, narrator: &mut Narrator) -> anyhow::Result<()> {
+fn tell_loss(loss: &Loss, unharmed: u64, effect: &Effect, narrator: &mut Narrator) -> anyhow::Result<()> {
     let Loss { records, files_before_isolation: files, rpo_seconds } = loss;
     let Effect { patients_intact, patients_total, .. } = effect;
     narrator.tell(
         Part::Prove,
         format!(
             "Verified by content: {patients_intact} of {patients_total} patients are as they were at the last backup. Lost: {records} records \
-             written in the {rpo_seconds:.0} s between it and the attack (promised: at most 15 minutes). The server encrypted {files} files before it was cut off."
+             written in the {rpo_seconds:.0} s between it and the attack (promised: at most 15 minutes); {unharmed} of them lie unharmed on the server's disk, which nobody trusts any more. The server encrypted {files} files before it was cut off."
         ),
         format!(
             "内容で検証: 患者 {patients_total} 人中 {patients_intact} 人が最後のバックアップ時点のとおりです。失われたのは、そこから攻撃までの \
-             {rpo_seconds:.0} 秒間に書かれた記録 {records} 件です（約束: 最大15分）。遮断までに暗号化されたファイルは {files} 個です。"
+             {rpo_seconds:.0} 秒間に書かれた記録 {records} 件です（約束: 最大15分）。うち {unharmed} 件はサーバーのディスクに無傷で残っていますが、もう信頼できません。遮断までに暗号化されたファイルは {files} 個です。"
         ),
     )
 }

@@ -49,6 +49,11 @@ impl Narrator {
         Ok(())
     }
 
+    /// What was told of these parts of the story.
+    pub(crate) fn told_of<'n>(&'n self, stages: &'n [Stage]) -> impl Iterator<Item = &'n Moment> {
+        self.timeline.iter().filter(|moment| stages.contains(&moment.stage))
+    }
+
     /// Everything told, in order of time.
     pub(crate) fn into_timeline(mut self) -> Vec<Moment> {
         self.timeline.sort_by_key(|moment| moment.at);

@@ -3,7 +3,8 @@
 use std::path::PathBuf;
 
 use jiff::Timestamp;
-use schema::{Finding, Lang};
+use prove::State;
+use schema::{Finding, Incident, Lang};
 
 use super::encryptor::Deed;
 use super::watched::Told;
@@ -36,6 +37,8 @@ pub(super) struct Outcome {
     pub(super) time_to_stop_ms: Option<u64>,
     /// What the hub did when.
     pub(super) times: Times,
+    /// The hub's incident, and where it stands written.
+    pub(super) incident: Option<(State, Incident)>,
 }
 
 /// What the hub did, in milliseconds after the first harmful act.

@@ -16,7 +16,9 @@ use jiff::tz::TimeZone;
 use prove::{Fact, Ledger};
 use recover::status::{Limits, assess, look};
 use recover::vault::{Password, Vault};
-use schema::{ActKind, Effect, IncidentReport, Proof, SnapshotId, Stage as Part, WatcherClass};
+use schema::{
+    ActKind, Effect, Incident, IncidentReport, IncidentStatus, Proof, SnapshotId, Stage as Part, WatcherClass,
+};
 use serde::Serialize;
 
 use super::agentless;
@@ -167,6 +169,7 @@ impl Ending<'_> {
         output: Output,
     ) -> anyhow::Result<Summary> {
         let Ending { script, stage, title, effect, proof, loss, started } = self;
+        close(&outcome, &narrator)?;
         let incident = IncidentReport {
             title: title.to_owned(),
             synthetic: Some(story::SYNTHETIC.to_owned()),
@@ -219,6 +222,19 @@ impl Ending<'_> {
         output.line(&summary)?;
         Ok(summary)
     }
+}
+
+/// The hub's incident tells how it went on, and that it is over.
+fn close(outcome: &Outcome, narrator: &Narrator) -> anyhow::Result<()> {
+    let Some((state, incident)) = &outcome.incident else { return Ok(()) };
+    let over = Incident { status: IncidentStatus::Closed, ..incident.clone() };
+    state.write(|tx| {
+        for moment in narrator.told_of(&[Part::Continue, Part::Restore, Part::Prove]) {
+            tx.add_moment(incident.id, moment)?;
+        }
+        tx.put_incident(&over)
+    })?;
+    Ok(())
 }
 
 pub(super) fn build(script: &Script, stage: &Stage, narrator: &mut Narrator) -> anyhow::Result<Fingerprint> {
@@ -314,6 +330,7 @@ fn attack(
     attacker.end()?;
     let deeds = encryptor::deeds(&stage.journal())?;
     let told = hub.told()?;
+    let state = hub.state().clone();
     hub.stop()?;
     let times = Times::of(told.as_ref(), deeds.first(), reach.map(|reach| reach == Reach::ISOLATED));
     story::tell_incident(told.as_ref(), deeds.first(), narrator)?;
@@ -324,7 +341,8 @@ fn attack(
         story::tell_not_stopped(narrator)?;
     }
     Ok(Outcome {
-        findings: told.map(|told| told.incident.samples).unwrap_or_default(),
+        findings: told.as_ref().map(|told| told.incident.samples.clone()).unwrap_or_default(),
+        incident: told.map(|told| (state, told.incident)),
         put_back: stopped.as_ref().map_or(0, |done| done.files_put_back),
         time_to_stop_ms: stopped.map(|done| done.time_to_stop_ms),
         deeds,
