@@ -19,7 +19,7 @@ use prove::{Fact, Ledger, State};
 use schema::{ActKind, CountermeasureId, IncidentId, WatcherClass};
 
 use super::book::Book;
-use super::handle::{Answer, Hub, Live, Refusal, Request};
+use super::handle::{Answer, Hub, Live, Refusal, Request, RunJob};
 use super::hands::{Done, Order};
 use super::intake::{self, Batch, Heard};
 use super::outcomes::Expiring;
@@ -78,7 +78,7 @@ pub(crate) struct Core {
     pub(super) rules: Rules,
     pub(super) orders: Sender<Order>,
     pub(super) supervisor: Option<Supervisor>,
-    pub(super) run_job: Box<dyn Fn(&str) -> Result<(), Refusal> + Send>,
+    pub(super) run_job: RunJob,
     /// What an administrator armed.
     pub(super) armed: BTreeSet<(ActKind, WatcherClass)>,
     /// When acts against somebody were planned, for the bound of a minute.

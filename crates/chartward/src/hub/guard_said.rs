@@ -55,7 +55,8 @@ impl Core {
             Said::Missed { .. } | Said::StillFrozen { .. } => return,
         };
         let Some(id) = self.incident_of(watcher, pid) else { return };
-        if matches!(said, Said::Restored(_)) && self.correlator.mark(id, IncidentStatus::Contained).is_some() {
+        if matches!(said, Said::Restored(_)) && self.correlator.mark(id, IncidentStatus::Contained).is_some()
+        {
             self.dirty.insert(id);
         }
         self.pending.moments.push_back((id, Moment { at: now, stage: Stage::Contain, en, ja }));

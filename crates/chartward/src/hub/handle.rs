@@ -40,7 +40,7 @@ pub(crate) enum Command {
 #[serde(tag = "answer", rename_all = "snake_case")]
 pub(crate) enum Answer {
     /// The countermeasure as it stands now.
-    Countermeasure { countermeasure: Countermeasure },
+    Countermeasure { countermeasure: Box<Countermeasure> },
     /// The incident as it stands now.
     Incident { incident: Box<Incident> },
     /// Done; in words, English and Japanese.
@@ -67,6 +67,9 @@ pub(crate) enum Live {
     Promise,
     Jobs,
 }
+
+/// Starts the job of that name.
+pub(super) type RunJob = Box<dyn Fn(&str) -> Result<(), Refusal> + Send>;
 
 /// A command on its way to the core, with who asks and where the answer goes.
 #[derive(Debug)]

@@ -43,6 +43,9 @@ pub(crate) struct Done {
     pub(crate) result: Result<String, String>,
 }
 
+/// Starts a capture of what is protected under a name, and says so.
+type SnapshotNow = Box<dyn Fn(&str) -> Result<String, String> + Send>;
+
 /// What the hands need.
 pub(crate) struct Tools {
     pub(crate) wall: Wall,
@@ -52,7 +55,7 @@ pub(crate) struct Tools {
     /// `None` without a vault.
     pub(crate) keeper: Option<Arc<Keeper>>,
     /// Starts a backup of the named store at once.
-    pub(crate) snapshot_now: Box<dyn Fn(&str) -> Result<String, String> + Send>,
+    pub(crate) snapshot_now: SnapshotNow,
     /// Starts the downtime viewer.
     pub(crate) start_viewer: Box<dyn Fn() -> Result<(Child, String), String> + Send>,
 }

@@ -30,9 +30,9 @@ mod viewer;
 mod week;
 
 pub(crate) use door::ask as ask_running;
-pub(crate) use handle::{Answer, Command, Hub, Live, Refusal};
 #[cfg(test)]
 pub(crate) use handle::Request;
+pub(crate) use handle::{Answer, Command, Hub, Live, Refusal};
 pub(crate) use outcomes::in_words;
 pub(crate) use requests::status_ja;
 pub(crate) use setup::read_private;

@@ -29,10 +29,13 @@ const BATCH_MAX: usize = 16;
 /// A notice that no try delivered in two days tells nobody anything new.
 const GIVE_UP: SignedDuration = SignedDuration::from_hours(48);
 
+/// What the name of a secret stands for.
+pub(crate) type FindSecret = dyn Fn(&str) -> Option<String> + Send + Sync;
+
 /// The channels of the configuration, and secrets by their names.
 pub(crate) struct Channels {
     pub(crate) named: BTreeMap<String, Channel>,
-    pub(crate) secret: Box<dyn Fn(&str) -> Option<String> + Send + Sync>,
+    pub(crate) secret: Box<FindSecret>,
 }
 
 type Threads = Vec<(Sender<()>, JoinHandle<()>)>;

@@ -118,7 +118,7 @@ impl Core {
         let reconnecting = self.reconnecting.remove(&done.id).filter(|_| done.undo);
         Some(match done.result {
             Ok(_) if reconnecting.is_some() => Ok(self.reconnected(reconnecting?, done.at)),
-            Ok(_) => Ok(Answer::Countermeasure { countermeasure: measure }),
+            Ok(_) => Ok(Answer::Countermeasure { countermeasure: Box::new(measure) }),
             Err(cause) => Err(Refusal {
                 en: format!("it could not be done: {cause}"),
                 ja: format!("実行できませんでした: {cause}"),

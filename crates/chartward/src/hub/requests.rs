@@ -86,7 +86,7 @@ impl Core {
             return;
         }
         // Delivery may take hours; the outbox tells when it is done.
-        let _ = answer.send(self.durable(Answer::Countermeasure { countermeasure: measure }));
+        let _ = answer.send(self.durable(Answer::Countermeasure { countermeasure: Box::new(measure) }));
     }
 
     /// Writes down what was asked for; the answer, or that it would be forgotten by a crash.
@@ -109,7 +109,7 @@ impl Core {
                 format!("{ja}: {by} が却下しました。"),
             );
         }
-        self.durable(Answer::Countermeasure { countermeasure: measure })
+        self.durable(Answer::Countermeasure { countermeasure: Box::new(measure) })
     }
 
     fn undo(&mut self, id: CountermeasureId, by: &str, answer: Reply) {
@@ -192,7 +192,7 @@ impl Core {
             return;
         }
         self.note(&measure, None);
-        let _ = answer.send(self.durable(Answer::Countermeasure { countermeasure: measure }));
+        let _ = answer.send(self.durable(Answer::Countermeasure { countermeasure: Box::new(measure) }));
     }
 
     fn arm(&mut self, kind: ActKind, class: WatcherClass, armed: bool, by: &str) -> Result<Answer, Refusal> {

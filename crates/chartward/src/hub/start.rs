@@ -24,7 +24,7 @@ use super::handle::Hub;
 use super::hands::{self, Tools};
 use super::jobs::{self, Jobs};
 use super::keeper::Keeper;
-use super::outbox::{self, Channels};
+use super::outbox::{self, Channels, FindSecret};
 use super::{door, promise, replay, setup, tide, viewer};
 use crate::config::{Config, When};
 use crate::supervise::Supervisor;
@@ -47,7 +47,7 @@ pub(crate) struct Settings {
     /// SHA-256 of the configuration's file, for the ledger.
     pub(crate) config_sha256: String,
     /// What the sealed store holds under a name.
-    pub(crate) sealed: Arc<dyn Fn(&str) -> Option<String> + Send + Sync>,
+    pub(crate) sealed: Arc<FindSecret>,
 }
 
 /// A hub that runs.

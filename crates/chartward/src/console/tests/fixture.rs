@@ -141,7 +141,7 @@ fn carry_out(state: &State, command: &Command, by: &str) -> Result<Answer, Refus
             _ => it.undone_at = Some(now),
         }
         state.write(|tx| tx.put_countermeasure(&it)).unwrap();
-        Ok(Answer::Countermeasure { countermeasure: it })
+        Ok(Answer::Countermeasure { countermeasure: Box::new(it) })
     };
     match command {
         Command::Approve { id } => change(*id, CountermeasureState::Applied),
