@@ -152,7 +152,8 @@ impl Host {
 
     /// Opens a connection that is kept for [`Host::talks`].
     pub(crate) fn opens(&self, address: IpAddr) -> bool {
-        self.ask("open", address, 2.0)
+        // A network that was just made may take a moment until neighbours answer each other.
+        (0..5).any(|_| self.ask("open", address, 2.0))
     }
 
     /// Whether the kept connection still carries a word there and back.
