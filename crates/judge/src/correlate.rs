@@ -184,7 +184,6 @@ impl Correlator {
         now: Timestamp,
         out: &mut Vec<Update>,
     ) -> Vec<Option<IncidentId>> {
-        self.merged.clear();
         self.forget_idle(now, out);
         let mut counted_in = Vec::with_capacity(batch.len());
         for sighting in batch {
@@ -192,8 +191,9 @@ impl Correlator {
             counted_in.push(is_new.then(|| self.take(sighting, now, out)));
         }
         self.tell(out);
+        let merged = std::mem::take(&mut self.merged);
         for id in counted_in.iter_mut().flatten() {
-            while let Some(into) = self.merged.get(id) {
+            while let Some(into) = merged.get(id) {
                 *id = *into;
             }
         }
