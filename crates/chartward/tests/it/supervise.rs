@@ -161,12 +161,23 @@ fn probe(as_root: bool, more: &[&str]) -> (Value, Value) {
     let told = json!({
         "elsewhere": elsewhere, "rw": rw, "ro": ro, "stranger": stranger.pid(), "port": listener.local_addr().unwrap().port(),
     });
+    // An ordinary user may not reach the folder that this was built in.
+    let own = place.path("chartward");
+    fs::copy(BINARY, &own).unwrap();
     let mut command = Command::new("setpriv");
     if !as_root {
         let id = SOMEBODY.to_string();
         command.args(["--reuid", &id, "--regid", &id, "--clear-groups"]);
     }
-    command.args(["--", BINARY, "confine", "--keep-ms", "2000", "--processes", "40", "--open-files", "200"]);
+    command.arg("--").arg(own).args([
+        "confine",
+        "--keep-ms",
+        "2000",
+        "--processes",
+        "40",
+        "--open-files",
+        "200",
+    ]);
     command.args(["--memory", "1000000000"]);
     let script = place.file("probe.py", include_str!("supervise/probe.py"));
     command

@@ -21,6 +21,12 @@ impl Correlator {
         now: Timestamp,
         out: &mut Vec<Update>,
     ) -> IncidentId {
+        let id = self.place(sighting, now, out);
+        self.make_room(out);
+        id
+    }
+
+    fn place(&mut self, sighting: &Sighting<'_>, now: Timestamp, out: &mut Vec<Update>) -> IncidentId {
         let finding = sighting.finding;
         let subjects = self.subjects(sighting);
         if finding.class != FindingClass::Detection {
@@ -38,7 +44,7 @@ impl Correlator {
             // Everybody is scanned all the time: only the same actor makes it part of an attack.
             bonds.retain(|_, (bond, _)| *bond == Bond::Shared);
         }
-        let id = match self.choose(&bonds, out) {
+        match self.choose(&bonds, out) {
             Some(id) => {
                 self.join(id, sighting, &subjects, now);
                 id
@@ -54,9 +60,7 @@ impl Correlator {
                 self.join(id, sighting, &subjects, now);
                 id
             }
-        };
-        self.make_room(out);
-        id
+        }
     }
 
     /// The finding's subjects with the names of known addresses; a finding that names nobody is about its watcher.
