@@ -140,7 +140,11 @@ pub fn assess(medium: &Medium, remembered: Option<&Remembered>, limits: &Limits,
         Medium::Empty => status.alarms.push(alarms::medium_empty(remembered)),
         Medium::ConfigLost => status.alarms.push(alarms::config_lost()),
         Medium::Present { jobs, proofs, packs_damaged, files_unreadable } => {
-            promise(&mut status, jobs, proofs, now);
+            // A proof from the future proves nothing yet: the clock was wrong then or is wrong now.
+            let latest = now.saturating_add(CLOCK_SLACK).unwrap_or(now);
+            let believed: Vec<Proof> =
+                proofs.iter().filter(|proof| proof.captured_at <= latest).cloned().collect();
+            promise(&mut status, jobs, &believed, now);
             status.alarms.extend(alarms::damaged(*packs_damaged, *files_unreadable));
             status.alarms.extend(missing(jobs, remembered));
             if jobs.is_empty() {

@@ -19,6 +19,7 @@ use prove::{Fact, Ledger, State};
 use schema::{ActKind, CountermeasureId, IncidentId, WatcherClass};
 
 use super::book::Book;
+use super::clock::Clock;
 use super::handle::{Answer, Hub, Live, Refusal, Request, RunJob};
 use super::hands::{Done, Order};
 use super::intake::{self, Batch, Heard};
@@ -112,6 +113,9 @@ pub(crate) struct Core {
     pub(super) unjournaled: Vec<schema::Event>,
     /// The time of the last batch: no two batches have the same, so that they are told apart when the journal is read again.
     pub(super) batched_at: Timestamp,
+    pub(super) clock: Clock,
+    /// Which start of the machine this is.
+    pub(super) boot: String,
     /// Kept open, so that a hub without watchers waits for people; dropped when the watchers are to end.
     pub(super) lines_open: Option<Sender<Message>>,
 }
@@ -123,6 +127,7 @@ impl Core {
         let mut ticked = Instant::now();
         let mut stopping = None;
         loop {
+            self.look_at_clock();
             select! {
                 recv(ears.lines) -> message => match message {
                     Ok(first) => self.hear(std::iter::once(first).chain(ears.lines.try_iter().take(BATCH_MAX - 1))),
@@ -143,6 +148,7 @@ impl Core {
             }
             if ticked.elapsed() >= TICK {
                 ticked = Instant::now();
+                self.look_at_clock();
                 self.tick();
             }
         }

@@ -1,6 +1,8 @@
 use std::collections::BTreeMap;
 use std::sync::{Arc, PoisonError, RwLock};
 
+use super::clock::Jump;
+
 use crossbeam_channel::{Sender, bounded};
 use decode::ocsf::Restored;
 use prove::State;
@@ -97,6 +99,10 @@ pub(crate) struct Shown {
     pub(crate) trouble: Option<String>,
     /// Why the lake could not be put in order; `None` when all is well.
     pub(crate) lake_trouble: Option<String>,
+    /// Why jobs that are due cannot be started; `None` when all is well.
+    pub(crate) jobs_trouble: Option<String>,
+    /// By how much the machine's clock jumped; `None` while it is believed.
+    pub(crate) clock: Option<Jump>,
     /// The promise as it was last put together; `None` until then.
     pub(crate) promise: Option<Status>,
     /// What each guard did last for the files of somebody whom it had stopped.

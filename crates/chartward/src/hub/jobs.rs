@@ -123,7 +123,11 @@ impl Jobs {
     fn begin(&self, due: &DueJob<'_>, now: Timestamp) {
         let inner = &self.0;
         let Some(task) = self.task(due.job, now) else { return };
-        let Ok(begun) = due.begin(&inner.state, now) else { return };
+        let begun = match due.begin(&inner.state, now) {
+            Ok(begun) => begun,
+            Err(error) => return self.note_trouble(Some(format!("{:#}", anyhow::Error::from(error)))),
+        };
+        self.note_trouble(None);
         if due.missed.is_some() {
             let fact = Fact::JobMissed { name: due.job.name.clone(), due_at: due.due_at };
             let _ = inner.ledger.append(fact, now);
@@ -146,6 +150,12 @@ impl Jobs {
         };
         if thread::Builder::new().name("job".into()).spawn(run).is_err() {
             locked(&inner.running).remove(&due.job.name);
+        }
+    }
+
+    fn note_trouble(&self, trouble: Option<String>) {
+        if self.0.hub.shown().jobs_trouble != trouble {
+            self.0.hub.show(|shown| shown.jobs_trouble = trouble, Live::Promise);
         }
     }
 

@@ -4,6 +4,7 @@
 //! people, `jobs` runs what is due, `promise` keeps the one sentence current. `core` is the thread that ties them together.
 
 mod book;
+mod clock;
 mod core;
 mod decide;
 mod door;

@@ -28,6 +28,8 @@ const LOOKED_AT_MAX: u32 = 1_000;
 const BATCH_MAX: usize = 16;
 /// A notice that no try delivered in two days tells nobody anything new.
 const GIVE_UP: SignedDuration = SignedDuration::from_hours(48);
+/// Fewer than two days hold, more than an afternoon does.
+const TRIES_MIN: u32 = 64;
 
 /// What the name of a secret stands for.
 pub(crate) type FindSecret = dyn Fn(&str) -> Option<String> + Send + Sync;
@@ -128,8 +130,9 @@ impl Outbox {
             None => Err(format!("the configuration has no channel {:?} any more", queued.channel)),
         };
         let at = Timestamp::now();
-        let is_late = at.duration_since(queued.created_at) > GIVE_UP;
         let tries = u32::try_from(queued.tries).unwrap_or(u32::MAX);
+        // Not by the clock alone: one that jumps ahead must not make a notice old that was never tried.
+        let is_late = at.duration_since(queued.created_at) > GIVE_UP && tries >= TRIES_MIN;
         let pause = SignedDuration::try_from(notify::retry_after(tries, spread(queued.id))).ok();
         let next = pause.and_then(|pause| at.checked_add(pause).ok()).filter(|_| !is_late);
         Tried { id, at, sent, next }

@@ -3,9 +3,11 @@
 
 use std::collections::{BTreeMap, VecDeque};
 
+use jiff::SignedDuration;
 use prove::state::{Asset, Writer};
 use schema::{Countermeasure, CountermeasureId, Incident, IncidentId, Moment};
 
+use super::clock::Clock;
 use super::notices::Queued;
 
 /// Of each sort, what waits for room on the disk at most; then the oldest is given up.
@@ -21,16 +23,22 @@ pub(super) struct Pending {
     pub(super) notices: VecDeque<(String, Queued, Option<IncidentId>)>,
     pub(super) assets: BTreeMap<String, Asset>,
     pub(super) moments: VecDeque<(IncidentId, Moment)>,
+    /// How the clocks stand, when that changed.
+    pub(super) clock: Option<Clock>,
+    /// By how much the times of notices that wait are to be moved.
+    pub(super) notices_by: SignedDuration,
 }
 
 impl Pending {
     pub(super) fn is_empty(&self) -> bool {
-        let Pending { incidents, measures, notices, assets, moments } = self;
+        let Pending { incidents, measures, notices, assets, moments, clock, notices_by } = self;
         incidents.is_empty()
             && measures.is_empty()
             && notices.is_empty()
             && assets.is_empty()
             && moments.is_empty()
+            && clock.is_none()
+            && notices_by.is_zero()
     }
 
     /// Gives the oldest up where too much waits.
@@ -66,6 +74,7 @@ impl Pending {
         for (channel, notice, incident) in &self.notices {
             tx.queue_notice(channel, *incident, notice, notice.at)?;
         }
+        self.write_clock(tx)?;
         for asset in self.assets.values() {
             tx.put_asset(asset)?;
         }

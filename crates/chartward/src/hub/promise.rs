@@ -10,6 +10,7 @@ use prove::state::{JobOutcome, JobRun, Promise};
 use recover::status::Remembered;
 use schema::{Alarm, Severity, Status, WatcherHealth, WatcherState};
 
+use super::clock;
 use super::handle::{Hub, Live};
 use super::keeper::Keeper;
 
@@ -21,13 +22,19 @@ const KEEP: SignedDuration = SignedDuration::from_hours(366 * 24);
 const STARTING_MAX: SignedDuration = SignedDuration::from_secs(60);
 
 /// Starts the thread; it ends when `end` is closed.
-pub(crate) fn start(hub: Hub, keeper: Arc<Keeper>, end: Receiver<()>) -> std::io::Result<JoinHandle<()>> {
+///
+/// Without a vault nothing is promised, and whatever else is wrong is said all the same.
+pub(crate) fn start(
+    hub: Hub,
+    keeper: Option<Arc<Keeper>>,
+    end: Receiver<()>,
+) -> std::io::Result<JoinHandle<()>> {
     thread::Builder::new().name("promise".into()).spawn(move || {
         let since = Timestamp::now();
         let mut plotted: Option<(Instant, usize)> = None;
         loop {
             let now = Timestamp::now();
-            let status = assess(&hub, &keeper, since, now);
+            let status = assess(&hub, keeper.as_deref(), since, now);
             let is_due = plotted
                 .is_none_or(|(at, alarms)| at.elapsed() >= PLOT_EVERY || alarms != status.alarms.len());
             if is_due {
@@ -50,7 +57,8 @@ fn plot(hub: &Hub, status: &Status) {
         rto_full_seconds: status.rto_full_seconds,
         alarms: status.alarms.len() as u64,
     };
-    let old = status.at.checked_sub(KEEP).unwrap_or(Timestamp::MIN);
+    let is_believed = hub.shown().clock.is_none();
+    let old = status.at.checked_sub(KEEP).ok().filter(|_| is_believed).unwrap_or(Timestamp::MIN);
     // The plots are for people; the promise itself never rests on them.
     let _ = hub.state.write(|tx| {
         tx.put_promise(&promise)?;
@@ -58,10 +66,31 @@ fn plot(hub: &Hub, status: &Status) {
     });
 }
 
-fn assess(hub: &Hub, keeper: &Keeper, since: Timestamp, now: Timestamp) -> Status {
+fn assess(hub: &Hub, keeper: Option<&Keeper>, since: Timestamp, now: Timestamp) -> Status {
     let sealed = hub.state.snapshots(1).unwrap_or_default().pop();
     let remembered = sealed.map(|sealed| Remembered { snapshot: sealed.id, time: sealed.captured_at });
-    let mut status = keeper.promise(remembered.as_ref(), now).unwrap_or_else(|error| Status {
+    let mut status = match keeper.map(|keeper| keeper.promise(remembered.as_ref(), now)) {
+        Some(Ok(status)) => status,
+        Some(Err(error)) => nothing(now, vault_closed(&error)),
+        None => nothing(now, no_vault()),
+    };
+    let shown = hub.shown();
+    status
+        .alarms
+        .extend(shown.watchers.iter().filter(|health| is_down(health, since, now)).map(watcher_down));
+    status.alarms.extend(hub.state.last_ended_runs().unwrap_or_default().iter().filter_map(job));
+    status
+        .alarms
+        .extend([&shown.trouble, &shown.lake_trouble].into_iter().flatten().map(|cause| trouble(cause)));
+    status.alarms.extend(shown.jobs_trouble.as_deref().map(not_started));
+    status.alarms.extend(shown.clock.as_ref().map(clock::alarm));
+    status.alarms.sort_by_key(|alarm| std::cmp::Reverse(alarm.severity_id));
+    status
+}
+
+/// Without a vault, or without a way into it.
+fn nothing(now: Timestamp, because: Alarm) -> Status {
+    Status {
         at: now,
         rpo_seconds: None,
         snapshot_age_seconds: None,
@@ -69,18 +98,8 @@ fn assess(hub: &Hub, keeper: &Keeper, since: Timestamp, now: Timestamp) -> Statu
         rto_full_seconds: None,
         proven_at: None,
         snapshot: None,
-        alarms: vec![vault_closed(&error)],
-    });
-    let shown = hub.shown();
-    status
-        .alarms
-        .extend(shown.watchers.iter().filter(|health| is_down(health, since, now)).map(watcher_down));
-    status.alarms.extend(hub.state.last_runs().unwrap_or_default().iter().filter_map(job));
-    status
-        .alarms
-        .extend([&shown.trouble, &shown.lake_trouble].into_iter().flatten().map(|cause| trouble(cause)));
-    status.alarms.sort_by_key(|alarm| std::cmp::Reverse(alarm.severity_id));
-    status
+        alarms: vec![because],
+    }
 }
 
 fn is_down(health: &WatcherHealth, since: Timestamp, now: Timestamp) -> bool {
@@ -133,6 +152,29 @@ fn vault_closed(error: &anyhow::Error) -> Alarm {
         next_step_ja:
             "パスフレーズ（`chartward secret list`）と媒体を確かめ、`chartward vault check` を実行してください。"
                 .to_owned(),
+    }
+}
+
+fn no_vault() -> Alarm {
+    Alarm {
+        id: "backup.no_vault".to_owned(),
+        severity_id: Severity::High,
+        title: "The configuration names no vault, so nothing is backed up.".to_owned(),
+        title_ja: "設定に保管庫がないため、バックアップは行われていません。".to_owned(),
+        next_step: "Write [vault] and [[protect]] into the configuration, then restart the hub.".to_owned(),
+        next_step_ja: "設定に [vault] と [[protect]] を書き、ハブを再起動してください。".to_owned(),
+    }
+}
+
+fn not_started(cause: &str) -> Alarm {
+    Alarm {
+        id: "job.not_started".to_owned(),
+        severity_id: Severity::Critical,
+        title: format!("Backups and drills that are due cannot be started: {cause}"),
+        title_ja: format!("予定のバックアップや復元訓練を開始できません: {cause}"),
+        next_step: "Make room on the disk of the state folder; what is due starts by itself then.".to_owned(),
+        next_step_ja: "状態フォルダーのディスクに空きを作ってください。空きができ次第、自動で開始します。"
+            .to_owned(),
     }
 }
 

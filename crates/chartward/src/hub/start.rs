@@ -25,7 +25,7 @@ use super::hands::{self, Tools};
 use super::jobs::{self, Jobs};
 use super::keeper::Keeper;
 use super::outbox::{self, Channels, FindSecret};
-use super::{door, promise, replay, setup, tide, viewer};
+use super::{clock, door, promise, replay, setup, tide, viewer};
 use crate::config::{Config, When};
 use crate::supervise::Supervisor;
 
@@ -120,10 +120,8 @@ pub(crate) fn start(settings: Settings) -> anyhow::Result<Running> {
     drop(done_in);
     let (end, ended) = bounded(0);
     others.push((Some(end), jobs::start(jobs.clone(), ended)?));
-    if let Some(keeper) = keeper {
-        let (end, ended) = bounded(0);
-        others.push((Some(end), promise::start(hub.clone(), keeper, ended)?));
-    }
+    let (end, ended) = bounded(0);
+    others.push((Some(end), promise::start(hub.clone(), keeper, ended)?));
 
     let lake = Arc::new(open_lake(&config, &folder)?);
     let (end, ended) = bounded(0);
@@ -132,6 +130,7 @@ pub(crate) fn start(settings: Settings) -> anyhow::Result<Running> {
     others.push((Some(end), door::serve(&folder, hub.clone(), ended)?));
     let (watermark, correlator, changed) = correlator(&config, &state, &lake, &rules)?;
     let book = Book::open(&state)?;
+    let boot = clock::boot();
     let armed: BTreeSet<_> = state.armed()?.into_iter().map(|arming| (arming.kind, arming.class)).collect();
     ledger.append(
         Fact::HubStarted { version: env!("CARGO_PKG_VERSION").to_owned(), config_sha256 },
@@ -167,8 +166,11 @@ pub(crate) fn start(settings: Settings) -> anyhow::Result<Running> {
         trouble: std::collections::BTreeMap::new(),
         unjournaled: Vec::new(),
         batched_at: Timestamp::UNIX_EPOCH,
+        clock: clock::Clock::new(clock::Reading::take(&boot)),
+        boot,
         lines_open: Some(lines_in.clone()),
     };
+    core.open_clock();
     core.catch_up(changed)?;
     core.take_up()?;
     let specs = setup::specs(&config, &folder);

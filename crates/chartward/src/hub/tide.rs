@@ -36,7 +36,10 @@ pub(super) fn start(
             if tidied.elapsed() >= TIDY_EVERY {
                 tidied = Instant::now();
                 let now = Timestamp::now();
-                tell(&hub, lake.compact(now).and_then(|_| lake.expire(now)).map(|_| ()));
+                // What is old is only known while the clock is believed.
+                let is_believed = hub.shown().clock.is_none();
+                let expire = || if is_believed { lake.expire(now).map(|_| ()) } else { Ok(()) };
+                tell(&hub, lake.compact(now).and_then(|_| expire()));
             }
         }
     })

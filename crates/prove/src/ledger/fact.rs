@@ -185,6 +185,12 @@ pub enum Fact {
         /// When it should have begun.
         due_at: Timestamp,
     },
+    /// The machine's clock and the time that went by differ: somebody or something set it. Times before and after this cannot be
+    /// compared; deadlines moved with the clock.
+    ClockJumped {
+        /// By how many seconds; below zero it was set back.
+        by_seconds: i64,
+    },
     /// A host that was isolated was let back, since it was rescanned and its store proven.
     HostReconnected {
         /// Its name in the configuration.

@@ -134,6 +134,7 @@ fn every_fact_reads_back_as_it_was_written() {
         Fact::StateRecovered { because: "gone".into(), changes: 3, missing: 0, set_aside: vec![] },
         Fact::JobFinished { name: "nightly".into(), due_at: now(), outcome: "done".into() },
         Fact::JobMissed { name: "nightly".into(), due_at: now() },
+        Fact::ClockJumped { by_seconds: -86_400 },
         Fact::HostReconnected {
             host: "emr".into(),
             proof: schema::SnapshotId("5e".repeat(32)),

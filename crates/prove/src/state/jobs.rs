@@ -114,10 +114,16 @@ impl State {
         self.read(|db| db.query_row(&format!("{COLUMNS} WHERE id = ?1"), [id], run).optional())
     }
 
-    /// Runs of one job, or of all, the latest first.
+    /// Runs of one job, or of all; the one that began last first, whatever the clock showed then.
     pub fn job_runs(&self, name: Option<&str>, limit: u32) -> Result<Vec<JobRun>, Error> {
-        let sql = format!("{COLUMNS} WHERE ?1 IS NULL OR name = ?1 ORDER BY due_at DESC, id DESC LIMIT ?2");
+        let sql = format!("{COLUMNS} WHERE ?1 IS NULL OR name = ?1 ORDER BY id DESC LIMIT ?2");
         self.read(|db| list(db, &sql, params![name, limit], run))
+    }
+
+    /// The latest run of each job that ended or never was, by name.
+    pub fn last_ended_runs(&self) -> Result<Vec<JobRun>, Error> {
+        let ended = "SELECT max(id) FROM jobs WHERE outcome <> 'running' GROUP BY name";
+        self.read(|db| list(db, &format!("{COLUMNS} WHERE id IN ({ended}) ORDER BY name"), &[], run))
     }
 
     /// The latest run of each job, by name.

@@ -1,4 +1,4 @@
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 use rusqlite::{OptionalExtension, Row, params};
 use schema::IncidentId;
 use serde::Serialize;
@@ -65,6 +65,14 @@ impl Writer<'_> {
     ) -> rusqlite::Result<()> {
         let sql = "UPDATE notices SET tries = tries + 1, next_try_at = ?2, proof = ?3 WHERE id = ?1";
         self.execute(sql, params![id, next_try_at.map(millis), cause]).map(|_| ())
+    }
+
+    /// Moves the times of those that wait, as the clock was moved.
+    pub fn move_notices(&self, by: SignedDuration) -> rusqlite::Result<()> {
+        let sql = "UPDATE notices SET next_try_at = next_try_at + ?1, created_at = created_at + ?1
+            WHERE next_try_at IS NOT NULL";
+        let by = i64::try_from(by.as_millis()).unwrap_or_default();
+        self.execute(sql, params![by]).map(|_| ())
     }
 
     /// Forgets notices that were put in before `then` and are not waiting.

@@ -175,8 +175,9 @@ fn assets_jobs_settings_and_checkpoints_are_read_back_as_written() {
     assert_eq!(state.assets(9).unwrap(), [asset]);
     let ids = |runs: Vec<JobRun>| -> Vec<i64> { runs.iter().map(|run| run.id).collect() };
     assert_eq!(ids(state.job_runs(Some("nightly"), 9).unwrap()), [running, done]);
-    assert_eq!(ids(state.job_runs(None, 2).unwrap()), [running, missed]);
+    assert_eq!(ids(state.job_runs(None, 2).unwrap()), [missed, running]);
     assert_eq!(ids(state.last_runs().unwrap()), [missed, running]);
+    assert_eq!(ids(state.last_ended_runs().unwrap()), [missed, done]);
     assert_eq!(state.write(|tx| tx.interrupt_running_jobs(at(30))).unwrap(), 1);
     let ended = state.job_run(running).unwrap().unwrap();
     assert_eq!((ended.outcome, ended.finished_at), (JobOutcome::Interrupted, Some(at(30))));
