@@ -54,10 +54,10 @@ fn a_second_hub_on_the_same_folder_names_the_first_and_what_to_do() {
 }
 
 /// A small file system that is gone with the test.
-struct Disk(std::path::PathBuf);
+pub(super) struct Disk(pub(super) std::path::PathBuf);
 
 impl Disk {
-    fn mount(at: std::path::PathBuf) -> Disk {
+    pub(super) fn mount(at: std::path::PathBuf) -> Disk {
         fs::create_dir_all(&at).unwrap();
         let mounted = Command::new("mount").args(["-t", "tmpfs", "-o", "size=24m", "none"]).arg(&at).status();
         assert!(mounted.unwrap().success());

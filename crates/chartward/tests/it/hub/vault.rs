@@ -14,7 +14,7 @@ use crate::support::{BINARY, run};
 const PASSPHRASE: &str = "correct horse";
 
 /// A small hospital, protected in a vault that does not exist yet.
-fn protected(stage: &Stage, more: &str) {
+pub(super) fn protected(stage: &Stage, more: &str) {
     let made = run(Command::new(BINARY).args(["sample", "hospital"]).arg(stage.path("hospital")).args([
         "--json",
         "--patients",
@@ -36,22 +36,22 @@ fn free_port() -> u16 {
     TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port()
 }
 
-fn runs(stage: &Stage, name: &str) -> Vec<prove::state::JobRun> {
+pub(super) fn runs(stage: &Stage, name: &str) -> Vec<prove::state::JobRun> {
     prove::State::open_read(&stage.state).unwrap().job_runs(Some(name), 50).unwrap()
 }
 
-fn done(stage: &Stage, name: &str, times: usize) {
+pub(super) fn done(stage: &Stage, name: &str, times: usize) {
     let is_done = |run: &&prove::state::JobRun| run.outcome == prove::state::JobOutcome::Done;
     until(name, || (runs(stage, name).iter().filter(is_done).count() >= times).then_some(()));
 }
 
-fn restic(stage: &Stage, words: &[&str]) -> std::process::Output {
+pub(super) fn restic(stage: &Stage, words: &[&str]) -> std::process::Output {
     let mut restic = Command::new("restic");
     restic.args(["--no-cache", "-r"]).arg(stage.path("vault")).args(words).env("RESTIC_PASSWORD", PASSPHRASE);
     restic.output().unwrap()
 }
 
-fn curl(words: &[&str]) -> String {
+pub(super) fn curl(words: &[&str]) -> String {
     let out = Command::new("curl").args(["-s", "-m", "10"]).args(words).output().unwrap();
     String::from_utf8_lossy(&out.stdout).into_owned()
 }
