@@ -223,12 +223,14 @@ fn moved(at: Timestamp, by: SignedDuration) -> Timestamp {
 
 fn in_words(by: SignedDuration) -> (String, String) {
     let seconds = by.as_secs().unsigned_abs();
-    let (count, unit, unit_ja) = match seconds {
-        0..120 => (seconds, "seconds", "秒"),
-        120..7_200 => (seconds / 60, "minutes", "分"),
-        7_200..172_800 => (seconds / 3_600, "hours", "時間"),
-        _ => (seconds / 86_400, "days", "日"),
+    let (of, unit, unit_ja) = match seconds {
+        0..120 => (1, "seconds", "秒"),
+        120..7_200 => (60, "minutes", "分"),
+        7_200..172_800 => (3_600, "hours", "時間"),
+        _ => (86_400, "days", "日"),
     };
+    // The nearest whole number: the two clocks are not read at the very same moment.
+    let count = (seconds + of / 2) / of;
     let (way, way_ja) =
         if by.is_negative() { ("back", "戻りました") } else { ("forward", "進みました") };
     (

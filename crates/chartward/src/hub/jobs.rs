@@ -48,7 +48,15 @@ impl Jobs {
         hub: Hub,
         passphrase: Option<Zeroizing<Vec<u8>>>,
     ) -> anyhow::Result<Self> {
-        // What ran when the hub died is noted as interrupted here, and due again at once.
+        // What ran when the hub died is noted as interrupted here, and due again at once. The ledger hears of it first: killed
+        // between the two it is told twice, which is better than never.
+        for run in state.last_runs()?.into_iter().filter(|run| run.outcome == JobOutcome::Running) {
+            let outcome = "interrupted".to_owned();
+            ledger.append(
+                Fact::JobFinished { name: run.name, due_at: run.due_at, outcome },
+                Timestamp::now(),
+            )?;
+        }
         let (schedule, _) = Schedule::open(schedule::jobs(config), &state, Timestamp::now())?;
         let runner = Runner { program: std::env::current_exe()?, stop: Arc::new(AtomicBool::new(false)) };
         let vault = config.vault.as_ref().map(|vault| vault.dir.clone()).unwrap_or_default();
@@ -125,7 +133,11 @@ impl Jobs {
         let Some(task) = self.task(due.job, now) else { return };
         let begun = match due.begin(&inner.state, now) {
             Ok(begun) => begun,
-            Err(error) => return self.note_trouble(Some(format!("{:#}", anyhow::Error::from(error)))),
+            Err(error) => {
+                // Also one that a person asked for, who was told that it begins.
+                locked(&inner.wanted).insert(due.job.name.clone());
+                return self.note_trouble(Some(format!("{:#}", anyhow::Error::from(error))));
+            }
         };
         self.note_trouble(None);
         if due.missed.is_some() {

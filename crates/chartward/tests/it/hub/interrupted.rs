@@ -1,10 +1,10 @@
 //! A hub that is killed while one of its jobs runs.
 
 use std::fs::{self, File};
-use std::thread;
-use std::time::Duration;
+use std::io::Write;
 
 use prove::state::JobOutcome;
+use rustix::process::{Pid, Signal, kill_process};
 use serde_json::Value;
 
 use super::stage::{Stage, until};
@@ -12,7 +12,24 @@ use super::vault::{done, protected, restic, runs};
 
 /// A file that takes a backup a while to read.
 pub(super) fn slow(stage: &Stage) {
-    File::create(stage.path("hospital").join("slow.bin")).unwrap().set_len(8 << 30).unwrap();
+    let mut file = File::create(stage.path("hospital").join("slow.bin")).unwrap();
+    let part: Vec<u8> = (0..1u32 << 18).flat_map(|n| n.wrapping_mul(0x9E37_79B9).to_le_bytes()).collect();
+    (0..300).for_each(|_| file.write_all(&part).unwrap());
+}
+
+/// Stops the backup as soon as it is under way, so that it runs for as long as the test wants.
+pub(super) fn hold_backup(stage: &Stage) -> Vec<i32> {
+    let locks = stage.path("vault").join("locks");
+    until("a backup is under way", || {
+        let is_under_way = fs::read_dir(&locks).is_ok_and(|mut locks| locks.next().is_some());
+        let held = if is_under_way { jobs_of(stage) } else { vec![] };
+        held.iter().for_each(|id| signal(*id, Signal::STOP));
+        (!held.is_empty()).then_some(held)
+    })
+}
+
+pub(super) fn signal(id: i32, signal: Signal) {
+    let _ = kill_process(Pid::from_raw(id).unwrap(), signal);
 }
 
 /// Processes that read or write the stage's vault.
@@ -37,12 +54,9 @@ fn a_backup_that_ran_when_the_hub_was_killed_is_noted_made_up_for_and_leaves_no_
     slow(&stage);
     let locks = || fs::read_dir(stage.path("vault").join("locks")).map_or(0, Iterator::count);
     let hub = stage.up();
-    until("a backup is under way", || {
-        let is_running = runs(&stage, "backup:emr").first()?.outcome == JobOutcome::Running;
-        (is_running && locks() > 0).then_some(())
-    });
-    thread::sleep(Duration::from_millis(300));
+    let held = hold_backup(&stage);
     hub.kill();
+    held.iter().for_each(|id| signal(*id, Signal::CONT));
     until("the job ends with its hub", || jobs_of(&stage).is_empty().then_some(()));
     let left = runs(&stage, "backup:emr");
     assert_eq!(left[0].outcome, JobOutcome::Running, "nobody could note its end: {left:#?}");
