@@ -135,9 +135,12 @@ fn a_backup_never_restored_is_unproven_and_an_old_proof_is_stale() {
 }
 
 #[test]
-fn a_snapshot_from_the_future_is_a_wrong_clock_and_promises_no_negative_loss() {
+fn a_snapshot_from_the_future_is_a_wrong_clock_and_promises_nothing() {
     let status = check(&present(vec![held("aa", 5)], vec![proof("aa", 5)]), None, &["backup.clock"]);
-    assert_eq!(status.rpo_seconds, Some(0.0));
+    assert_eq!(status.rpo_seconds, None);
+    // What was proven before the clock was wrong, or since it is right again, still is.
+    let both = present(vec![held("aa", -2), held("bb", 8_760)], vec![proof("bb", 8_760), proof("aa", -2)]);
+    assert_eq!(check(&both, None, &["backup.clock"]).rpo_seconds, Some(3.0 * 3_600.0));
 }
 
 #[test]
