@@ -27,6 +27,7 @@ mod codec;
 mod crypto;
 mod fetch;
 mod files;
+mod forget;
 mod goformat;
 mod id;
 mod index;
@@ -39,9 +40,11 @@ mod password;
 mod place;
 mod plan;
 mod progress;
+mod prune;
 mod repository;
 mod request;
 mod restore;
+mod retention;
 mod roots;
 mod skeleton;
 mod snapshot;
@@ -54,14 +57,19 @@ mod write;
 
 pub use check::{CheckLevel, CheckReport, Problem};
 pub use files::{Entry, SnapshotFiles};
+pub use forget::{
+    Fate, Filter, ForgetGroup, ForgetNote, ForgetPlan, ForgetRequest, Generations, GroupBy, Override, Verdict,
+};
 pub use id::Id;
 pub use key::KeyCost;
-pub use lock::Hold;
+pub use lock::{Hold, Unlock};
 pub use password::Password;
 pub use progress::{Phase, Progress};
+pub use prune::{CancelReport, MaxUnused, Moment, Packs, PrunePlan, PruneReport, PruneRequest, Uptime};
 pub use repository::Vault;
 pub use request::{BackupReport, BackupRequest, Extra, ExtraFiles, FileSeen, Observer, ParentChoice};
 pub use restore::{NotRestored, RestoreReport};
+pub use retention::{Period, Reason, Rules, Within};
 pub use snapshot::Snapshot;
 pub use tree::Kind;
 

@@ -1,3 +1,4 @@
+use std::collections::HashSet;
 use std::path::Path;
 use std::sync::{Arc, Mutex, PoisonError, RwLock, RwLockReadGuard};
 use std::time::{Duration, Instant};
@@ -188,7 +189,7 @@ impl Vault {
         Ok(())
     }
 
-    fn load_index_file(&self, id: &Id) -> Result<IndexFile, Error> {
+    pub(crate) fn load_index_file(&self, id: &Id) -> Result<IndexFile, Error> {
         let text = self.load_file(FileKind::Index, "index", id)?;
         serde_json::from_slice(&text).map_err(|e| Error::Damaged {
             what: "index",
@@ -199,13 +200,22 @@ impl Vault {
 
     /// Adds the packs that no index lists, from their headers; once. Returns how many.
     pub(crate) fn read_headers(&self) -> Result<usize, Error> {
+        self.read_headers_except(&HashSet::new())
+    }
+
+    /// As [`Vault::read_headers`], without packs that are to be removed: nothing new must come to need them.
+    pub(crate) fn read_headers_except(&self, left_out: &HashSet<Id>) -> Result<usize, Error> {
         let mut done = self.headers_read.lock().unwrap_or_else(PoisonError::into_inner);
         if std::mem::replace(&mut *done, true) {
             return Ok(0);
         }
         let unknown: Vec<(Id, u64)> = {
             let index = self.index();
-            self.backend.list(FileKind::Pack)?.into_iter().filter(|(id, _)| !index.knows_pack(id)).collect()
+            self.backend
+                .list(FileKind::Pack)?
+                .into_iter()
+                .filter(|(id, _)| !index.knows_pack(id) && !left_out.contains(id))
+                .collect()
         };
         let mut added = Vec::new();
         let codec = self.codecs.take()?;
