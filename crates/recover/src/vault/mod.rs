@@ -32,6 +32,7 @@ mod goformat;
 mod id;
 mod index;
 mod key;
+mod keys;
 mod lock;
 mod meta;
 mod open_at;
@@ -61,7 +62,7 @@ pub use forget::{
     Fate, Filter, ForgetGroup, ForgetNote, ForgetPlan, ForgetRequest, Generations, GroupBy, Override, Verdict,
 };
 pub use id::Id;
-pub use key::KeyCost;
+pub use key::{KeyCost, KeyInfo};
 pub use lock::{Hold, Unlock};
 pub use password::Password;
 pub use progress::{Phase, Progress};
