@@ -9,8 +9,8 @@ use jiff::tz::TimeZone;
 use jiff::{SignedDuration, Timestamp};
 use recover::Error;
 use recover::vault::{
-    CheckLevel, Fate, ForgetRequest, KeyCost, MaxUnused, Moment, Override, Password, Period, PruneRequest,
-    Reason, Rules, Snapshot, Vault,
+    CheckLevel, Fate, ForgetRequest, KeyCost, MaxUnused, Moment, Override, Password, Period, Phase,
+    PruneRequest, Reason, Rules, Snapshot, Unlock, Vault,
 };
 
 use crate::support::{PASSWORD, Place, below, census, noise, password};
@@ -440,4 +440,298 @@ fn passphrases_are_added_changed_and_removed_and_one_always_remains() {
     let last = place.vault.keys().unwrap().0[0].id.to_string();
     assert!(matches!(place.vault.remove_key(&last), Err(Error::KeyInUse { .. })));
     assert!(opens(&place, "third"));
+}
+
+/// Processes that a test started are ended by it, also when it fails.
+struct Running(std::process::Child);
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        let _ = self.0.kill();
+        let _ = self.0.wait();
+    }
+}
+
+#[test]
+fn while_a_stock_restic_backs_up_nobody_prunes_and_the_other_way_round() {
+    let test = "while_a_stock_restic_backs_up_nobody_prunes_and_the_other_way_round";
+    let Some(restic) = testkit::tool(test, "restic") else { return };
+    let place = Place::new();
+    ten_days(&place);
+    // A backup that reads from a pipe goes on until the pipe ends.
+    let mut running = Running(
+        Command::new(&restic)
+            .args(["--no-cache", "-q", "backup", "--stdin", "-r"])
+            .arg(place.vault_dir())
+            .env("RESTIC_PASSWORD", PASSWORD)
+            .stdin(std::process::Stdio::piped())
+            .spawn()
+            .unwrap(),
+    );
+    let locks = || fs::read_dir(place.vault_dir().join("locks")).unwrap().count();
+    while locks() == 0 && running.0.try_wait().unwrap().is_none() {
+        std::thread::sleep(std::time::Duration::from_millis(5));
+    }
+    let refused = place.vault.prune(&prune_at(0), &|_| ()).unwrap_err();
+    assert!(
+        matches!(&refused, Error::Locked { by, .. } if by.contains(&running.0.id().to_string())),
+        "{refused}"
+    );
+    assert!(matches!(place.vault.forget(&keep(Period::Each, 1)), Err(Error::Locked { .. })));
+    assert!(matches!(place.vault.remove_key("00"), Err(Error::Locked { .. })));
+    // Its process lives, so its lock is nobody else's to remove.
+    assert_eq!(place.vault.unlock(Unlock::All).unwrap(), Vec::<String>::new());
+    std::io::Write::write_all(&mut running.0.stdin.take().unwrap(), b"from a pipe").unwrap();
+    assert!(running.0.wait().unwrap().success());
+
+    // The other way round: from within a prune, everybody else is refused.
+    place.vault.forget(&keep(Period::Each, 2)).unwrap();
+    let asked = std::cell::Cell::new(false);
+    let report = place.vault.prune(&prune_at(0), &|progress| {
+        if progress.phase == Phase::Repack && !asked.replace(true) {
+            let said = place.restic_unchecked(&restic, &["backup", place.source().to_str().unwrap()]);
+            assert!(String::from_utf8_lossy(&said.stderr).contains("exclusively"), "{said:?}");
+            assert!(matches!(place.reopen().backup(place.request(), &|_| ()), Err(Error::Locked { .. })));
+            assert!(matches!(place.reopen().hold(), Err(Error::Locked { .. })));
+            assert!(matches!(place.reopen().prune(&prune_at(0), &|_| ()), Err(Error::Locked { .. })));
+        }
+    });
+    assert!(asked.get(), "{report:?}");
+    assert_eq!(locks(), 0);
+    is_whole(&place);
+    place.restic(&restic, &["check", "--read-data"]);
+}
+
+#[test]
+fn a_lock_that_was_removed_under_a_prune_ends_it_before_anything_is_removed() {
+    let place = Place::new();
+    ten_days(&place);
+    place.vault.forget(&keep(Period::Each, 2)).unwrap();
+    let before = place.packs();
+    let expected = restored(&place, &ids(&place.vault));
+    let result = place.vault.prune(&prune_at(0), &|progress| {
+        if progress.phase == Phase::Repack {
+            for lock in fs::read_dir(place.vault_dir().join("locks")).unwrap() {
+                fs::remove_file(lock.unwrap().path()).unwrap();
+            }
+        }
+    });
+    assert!(matches!(result, Err(Error::LockLost { .. })), "{result:?}");
+    assert!(before.iter().all(|pack| pack.exists()));
+    is_whole(&place);
+    restores_as(&place, &expected);
+    // What is unfinished is taken up: both indexes are there, and the marks count for nothing until the next run's.
+    place.vault.prune(&prune_at(30), &|_| ()).unwrap();
+    assert!(place.vault.prune(&prune_at(31), &|_| ()).unwrap().removed.packs == 0);
+    assert!(place.vault.prune(&prune_at(60), &|_| ()).unwrap().removed.packs > 0);
+    is_whole(&place);
+    restores_as(&place, &expected);
+}
+
+#[test]
+fn locks_of_the_dead_are_removed_and_those_of_other_hosts_on_demand() {
+    let Some(restic) =
+        testkit::tool("locks_of_the_dead_are_removed_and_those_of_other_hosts_on_demand", "restic")
+    else {
+        return;
+    };
+    let place = Place::new();
+    place.write("record", "MSH|^~\\&|");
+    place.backup();
+    // A lock of restic on another host, as far as anybody can tell.
+    let mut running = Running(
+        Command::new("unshare")
+            .args(["--uts", "sh", "-c", "hostname another-host && exec \"$@\"", "sh"])
+            .arg(&restic)
+            .args(["--no-cache", "-q", "backup", "--stdin", "-r"])
+            .arg(place.vault_dir())
+            .env("RESTIC_PASSWORD", PASSWORD)
+            .stdin(std::process::Stdio::piped())
+            .stderr(std::process::Stdio::null())
+            .spawn()
+            .unwrap(),
+    );
+    let locks = || fs::read_dir(place.vault_dir().join("locks")).unwrap().count();
+    for _ in 0..2000 {
+        if locks() == 0 && running.0.try_wait().unwrap().is_none() {
+            std::thread::sleep(std::time::Duration::from_millis(5));
+        }
+    }
+    if locks() == 0 {
+        eprintln!("skipped: no name of its own can be given to a process here");
+        return;
+    }
+    running.0.kill().unwrap();
+    running.0.wait().unwrap();
+    assert!(matches!(place.vault.prune(&prune_at(0), &|_| ()), Err(Error::Locked { .. })));
+    assert_eq!(place.vault.unlock(Unlock::Stale).unwrap().len(), 0, "it is young");
+    let removed = place.vault.unlock(Unlock::All).unwrap();
+    assert!(removed.len() == 1 && removed[0].contains("another-host"), "{removed:?}");
+    place.vault.prune(&prune_at(0), &|_| ()).unwrap();
+}
+
+#[test]
+fn what_a_stock_restic_wrote_is_pruned_by_us_and_what_it_prunes_is_read_by_us() {
+    let test = "what_a_stock_restic_wrote_is_pruned_by_us_and_what_it_prunes_is_read_by_us";
+    let Some(restic) = testkit::tool(test, "restic") else { return };
+    // Version 1, version 2, and version 2 with what version 1 had stored uncompressed.
+    for (version, upgrade) in [("1", false), ("2", false), ("1", true)] {
+        let place = Place::new();
+        fs::remove_dir_all(place.vault_dir()).unwrap();
+        place.restic(&restic, &["init", "--repository-version", version]);
+        let source = place.source();
+        let source = source.to_str().unwrap();
+        for day in 0..4_u64 {
+            place.write("changes", noise(day, 150_000));
+            place.write(&format!("text-{day}"), format!("day {day}\n").repeat(20_000));
+            place.write(&format!("small-{day}"), noise(50 + day, 3000));
+            if day == 2 {
+                fs::remove_file(place.source().join("text-0")).unwrap();
+                if upgrade {
+                    place.restic(&restic, &["migrate", "upgrade_repo_v2"]);
+                }
+            }
+            place.restic(&restic, &["backup", source]);
+        }
+        let vault = place.reopen();
+        let plan = vault.forget(&keep(Period::Each, 2)).unwrap();
+        assert_eq!(plan.with(Fate::Forgotten).len(), 2);
+        let expected = restored(&place, &ids(&vault));
+        let report = vault.prune(&prune_at(0), &|_| ()).unwrap();
+        assert!(report.marked.packs > 0 && report.problems.is_empty(), "{report:?}");
+        assert!(vault.prune(&prune_at(25), &|_| ()).unwrap().removed.packs > 0);
+        is_whole(&place);
+        restores_as(&place, &expected);
+        place.restic(&restic, &["check", "--read-data", "--check-unused"]);
+
+        // Now it forgets and prunes, with marks of ours about that it does not know of.
+        let all = ids(&vault);
+        let newest = vault.find("latest").unwrap().id.0;
+        vault
+            .forget(&ForgetRequest {
+                overriding: word(),
+                ..ForgetRequest::by_ids(all.iter().filter(|id| **id != newest).cloned().collect())
+            })
+            .unwrap();
+        vault.prune(&prune_at(0), &|_| ()).unwrap();
+        place.write("later", noise(99, 100_000));
+        place.restic(&restic, &["backup", source]);
+        place.restic(&restic, &["forget", "--keep-last", "1", "--prune", "--max-unused", "0"]);
+        is_whole(&place);
+        let report = vault.prune(&prune_at(25), &|_| ()).unwrap();
+        assert_eq!((report.removed.packs, report.problems), (0, vec![]));
+        let (restored, report) = place.restore_latest("latest");
+        assert_eq!(report.not_restored, []);
+        assert_eq!(census(&restored), census(&place.source()));
+        place.restic(&restic, &["check", "--read-data"]);
+    }
+}
+
+fn word() -> Option<Override> {
+    Some(Override { by: "Dr. Sato".to_owned(), reason: "a test".to_owned() })
+}
+
+#[test]
+fn a_damaged_pack_is_named_and_stays() {
+    let place = Place::new();
+    ten_days(&place);
+    place.vault.forget(&keep(Period::Each, 3)).unwrap();
+    let plan = place.vault.plan_prune(&prune_at(0)).unwrap();
+    assert!(plan.repack.packs > 1);
+    // One bit of every pack: whichever is copied from, its damage is found.
+    let before = place.packs();
+    for pack in &before {
+        let mut bytes = fs::read(pack).unwrap();
+        let middle = bytes.len() / 3;
+        // Data only: without its directories, nobody can tell what a snapshot needs.
+        if bytes.len() > 100_000 {
+            bytes[middle] ^= 4;
+            fs::remove_file(pack).unwrap();
+            fs::write(pack, bytes).unwrap();
+        }
+    }
+    let lost = |place: &Place, name: &str| {
+        let vault = place.reopen();
+        let newest = vault.find("latest").unwrap();
+        let target = place.dir.path().join(name);
+        vault.restore(&newest, &target, &[], &|_| ()).unwrap().not_restored.len()
+    };
+    let lost_before = lost(&place, "damaged");
+    let report = place.vault.prune(&prune_at(0), &|_| ()).unwrap();
+    assert!(!report.problems.is_empty(), "{report:?}");
+    assert!(report.problems.iter().all(|text| text.contains("stays")), "{:?}", report.problems);
+    place.vault.prune(&prune_at(25), &|_| ()).unwrap();
+    assert_eq!(lost(&place, "pruned"), lost_before, "nothing more is lost");
+    for problem in &report.problems {
+        let named =
+            before.iter().filter(|pack| problem.contains(pack.file_name().unwrap().to_str().unwrap()));
+        assert!(named.clone().count() == 1 && named.clone().all(|pack| pack.exists()), "{problem}");
+    }
+}
+
+#[test]
+fn nothing_is_removed_when_nobody_can_tell_what_is_needed() {
+    let place = Place::new();
+    let all = ten_days(&place);
+    place.vault.forget(&keep(Period::Each, 3)).unwrap();
+    let before = place.packs();
+    let path = place.vault_dir().join("snapshots").join(&all[9]);
+    let whole = fs::read(&path).unwrap();
+    fs::remove_file(&path).unwrap();
+    fs::write(&path, &whole[..40]).unwrap();
+    let refused = place.vault.prune(&prune_at(0), &|_| ()).unwrap_err();
+    assert!(refused.to_string().contains(&all[9][..8]) && refused.next_step().is_some(), "{refused}");
+    fs::write(&path, &whole).unwrap();
+    // Its root directory lies in the smallest pack of its day.
+    let newest = place.vault.find("latest").unwrap();
+    let trees = before.iter().filter(|pack| fs::metadata(pack).unwrap().len() < 20_000);
+    for pack in trees {
+        fs::rename(pack, pack.with_extension("away")).unwrap();
+    }
+    let refused = place.reopen().prune(&prune_at(0), &|_| ()).unwrap_err();
+    assert!(matches!(refused, Error::NeedUnknown { .. }), "{refused} {newest:?}");
+    for pack in &before {
+        if !pack.exists() {
+            fs::rename(pack.with_extension("away"), pack).unwrap();
+        }
+    }
+    assert_eq!(place.packs(), before);
+    place.reopen().prune(&prune_at(0), &|_| ()).unwrap();
+    is_whole(&place);
+}
+
+#[test]
+fn what_nobody_lists_is_taken_back_when_it_is_needed_and_marked_when_not() {
+    let place = Place::new();
+    ten_days(&place);
+    let expected = restored(&place, &ids(&place.vault));
+    // A damaged index and one that is gone: their packs' headers tell.
+    let mut indexes: Vec<PathBuf> =
+        fs::read_dir(place.vault_dir().join("index")).unwrap().map(|e| e.unwrap().path()).collect();
+    indexes.sort();
+    fs::remove_file(&indexes[0]).unwrap();
+    let mut bytes = fs::read(&indexes[1]).unwrap();
+    bytes[50] ^= 1;
+    fs::remove_file(&indexes[1]).unwrap();
+    fs::write(&indexes[1], bytes).unwrap();
+    let report = place.reopen().prune(&prune_at(0), &|_| ()).unwrap();
+    assert!(report.plan.take_back.packs >= 2 && report.problems.len() == 1, "{report:?}");
+    assert_eq!((report.marked.packs, place.vault.notes()), (0, vec![]));
+    is_whole(&place);
+    restores_as(&place, &expected);
+    assert_eq!(place.reopen().notes(), Vec::<String>::new());
+
+    // A mark on what is needed after all, as a killed run may leave it, counts for nothing.
+    place.vault.forget(&keep(Period::Each, 2)).unwrap();
+    place.vault.prune(&prune_at(0), &|_| ()).unwrap();
+    let forgotten = place.vault_dir().join("chartward/forgotten");
+    for snapshot in fs::read_dir(&forgotten).unwrap() {
+        let path = snapshot.unwrap().path();
+        fs::rename(&path, place.vault_dir().join("snapshots").join(path.file_name().unwrap())).unwrap();
+    }
+    let report = place.vault.prune(&prune_at(25), &|_| ()).unwrap();
+    assert!(report.plan.take_back.packs > 0, "{report:?}");
+    place.vault.prune(&prune_at(50), &|_| ()).unwrap();
+    is_whole(&place);
+    restores_as(&place, &expected);
 }

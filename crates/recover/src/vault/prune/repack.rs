@@ -10,6 +10,9 @@ use super::super::repository::Vault;
 use super::Packs;
 use crate::Error;
 
+/// Largest pack that is read at once; restic writes at most 128 MiB.
+const MAX_PACK: u64 = 256 << 20;
+
 /// New packs as they come into being.
 pub(crate) struct Copies<'v> {
     vault: &'v Vault,
@@ -37,38 +40,47 @@ impl<'v> Copies<'v> {
         Ok(Copies { vault, codec, filling: Default::default(), packs: Vec::new(), written: Packs::default() })
     }
 
-    /// Copies these blobs of a pack. Damage is no error: it is told, and the rest is copied.
+    /// Copies these blobs of a pack. Damage is no error: it is told, also where it hit what nobody needs.
     pub(crate) fn copy(&mut self, pack: &Id, wanted: &[Entry]) -> Result<Outcome, Error> {
         let mut outcome = Outcome::default();
-        let file = match self.vault.backend.open_pack(pack) {
-            Ok(file) => file,
+        let content = match self.read(pack) {
+            Ok(content) => content,
             Err(error) => {
                 outcome.cause = Some(error.chain());
                 outcome.damaged = wanted.iter().map(|entry| (entry.kind, entry.id)).collect();
                 return Ok(outcome);
             }
         };
-        let mut sealed = Vec::new();
         for entry in wanted {
-            let length = entry.length as usize;
-            let read = file.read_at(entry.offset.into(), length, &mut sealed).map_err(|e| e.chain());
-            let opened = read.and_then(|()| {
-                let mut opened = sealed.clone();
-                let content = self.codec.open_blob(entry.kind, &entry.id, &mut opened, entry.uncompressed);
-                content.map(drop).map_err(str::to_owned)
-            });
-            match opened {
-                Ok(()) => {
-                    self.push(entry, &sealed)?;
+            let start = entry.offset as usize;
+            let sealed = content.get(start..start + entry.length as usize).unwrap_or_default();
+            match self.codec.open_blob(entry.kind, &entry.id, &mut sealed.to_vec(), entry.uncompressed) {
+                Ok(_) => {
+                    self.push(entry, sealed)?;
                     outcome.copied.push((entry.kind, entry.id));
                 }
                 Err(cause) => {
-                    outcome.cause.get_or_insert(cause);
+                    outcome.cause.get_or_insert_with(|| cause.to_owned());
                     outcome.damaged.push((entry.kind, entry.id));
                 }
             }
         }
         Ok(outcome)
+    }
+
+    fn read(&self, pack: &Id) -> Result<Vec<u8>, Error> {
+        let file = self.vault.backend.open_pack(pack)?;
+        if file.size > MAX_PACK {
+            let what = format!("pack {pack}");
+            return Err(Error::TooLarge { what, size: file.size, limit: MAX_PACK });
+        }
+        let mut content = Vec::new();
+        file.read_at(0, file.size as usize, &mut content)?;
+        if Id::of(&content) != *pack {
+            let cause = "its content does not match its name".to_owned();
+            return Err(Error::Damaged { what: "pack", id: pack.to_string(), cause });
+        }
+        Ok(content)
     }
 
     fn push(&mut self, entry: &Entry, sealed: &[u8]) -> Result<(), Error> {

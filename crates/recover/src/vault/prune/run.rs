@@ -103,11 +103,7 @@ impl Run<'_> {
                 at_risk.set(position);
             });
             if let Some(cause) = outcome.cause {
-                let damaged = outcome.damaged.len();
-                run.keep(
-                    &info.id,
-                    format!("pack {} stays, since {damaged} of its blobs are damaged: {cause}", info.id),
-                );
+                run.keep(&info.id, format!("pack {} stays, since it is damaged: {cause}", info.id));
             }
             done.packs += 1;
             done.bytes += info.used;
