@@ -27,10 +27,12 @@ mod codec;
 mod crypto;
 mod fetch;
 mod files;
+mod forget;
 mod goformat;
 mod id;
 mod index;
 mod key;
+mod keys;
 mod lock;
 mod meta;
 mod open_at;
@@ -39,9 +41,11 @@ mod password;
 mod place;
 mod plan;
 mod progress;
+mod prune;
 mod repository;
 mod request;
 mod restore;
+mod retention;
 mod roots;
 mod skeleton;
 mod snapshot;
@@ -54,14 +58,19 @@ mod write;
 
 pub use check::{CheckLevel, CheckReport, Problem};
 pub use files::{Entry, SnapshotFiles};
+pub use forget::{
+    Fate, Filter, ForgetGroup, ForgetNote, ForgetPlan, ForgetRequest, Generations, GroupBy, Override, Verdict,
+};
 pub use id::Id;
-pub use key::KeyCost;
-pub use lock::Hold;
+pub use key::{KeyCost, KeyInfo};
+pub use lock::{Hold, Unlock};
 pub use password::Password;
 pub use progress::{Phase, Progress};
+pub use prune::{CancelReport, MaxUnused, Moment, Packs, PrunePlan, PruneReport, PruneRequest, Uptime};
 pub use repository::Vault;
 pub use request::{BackupReport, BackupRequest, Extra, ExtraFiles, FileSeen, Observer, ParentChoice};
 pub use restore::{NotRestored, RestoreReport};
+pub use retention::{Period, Reason, Rules, Within};
 pub use snapshot::Snapshot;
 pub use tree::Kind;
 
