@@ -25,6 +25,7 @@ mod check;
 mod chunker;
 mod codec;
 mod crypto;
+mod disk;
 mod fetch;
 mod files;
 mod forget;
@@ -57,6 +58,7 @@ mod work;
 mod write;
 
 pub use check::{CheckLevel, CheckReport, Problem};
+pub use disk::{Disk, LocalDisk};
 pub use files::{Entry, SnapshotFiles};
 pub use forget::{
     Fate, Filter, ForgetGroup, ForgetNote, ForgetPlan, ForgetRequest, Generations, GroupBy, Override, Verdict,

@@ -9,6 +9,7 @@ use super::backend::{Backend, FileKind};
 use super::chunker::{Chunker, Polynomial};
 use super::codec::{Codec, Codecs};
 use super::crypto::{Key, KeyBytes, random};
+use super::disk::{Disk, LocalDisk};
 use super::id::{BlobKind, Id};
 use super::index::{Index, IndexFile, IndexedPack, Location};
 use super::key::{self, KeyCost};
@@ -50,7 +51,17 @@ impl Vault {
 
     /// As [`Vault::init`], with another cost of trying a passphrase.
     pub fn init_with_cost(dir: &Path, password: &Password, cost: KeyCost) -> Result<Vault, Error> {
-        let backend = Backend::new(dir);
+        Vault::init_on(Arc::new(LocalDisk), dir, password, cost)
+    }
+
+    /// As [`Vault::init_with_cost`], with something between the vault and the file system.
+    pub fn init_on(
+        disk: Arc<dyn Disk>,
+        dir: &Path,
+        password: &Password,
+        cost: KeyCost,
+    ) -> Result<Vault, Error> {
+        let backend = Backend::on(dir, disk);
         if backend.probe().is_ok() {
             return Err(Error::NotEmpty { dir: dir.to_owned() });
         }
@@ -75,8 +86,13 @@ impl Vault {
 
     /// Opens a repository. A lost or damaged index is made up for from the packs' headers; [`Vault::notes`] tells.
     pub fn open(dir: &Path, password: &Password) -> Result<Vault, Error> {
+        Vault::open_on(Arc::new(LocalDisk), dir, password)
+    }
+
+    /// As [`Vault::open`], with something between the vault and the file system.
+    pub fn open_on(disk: Arc<dyn Disk>, dir: &Path, password: &Password) -> Result<Vault, Error> {
         let started = Instant::now();
-        let backend = Backend::new(dir);
+        let backend = Backend::on(dir, disk);
         backend.probe()?;
         let (id, bytes) = find_key(&backend, password)?;
         let key = Key::new(&bytes);
