@@ -254,6 +254,22 @@ impl Backend {
     }
 
     fn write_whole(&self, path: &Path, bytes: &[u8]) -> Result<(), Error> {
+        let mut result = self.write_once(path, bytes);
+        // Whoever came when nobody else was here yet may have taken the temporary file for one of a process that died.
+        for _ in 0..2 {
+            match &result {
+                Err(Error::Io { source, .. })
+                    if source.kind() == io::ErrorKind::NotFound && parent(path).is_dir() =>
+                {
+                    result = self.write_once(path, bytes);
+                }
+                _ => break,
+            }
+        }
+        result
+    }
+
+    fn write_once(&self, path: &Path, bytes: &[u8]) -> Result<(), Error> {
         let mut noise = [0; 8];
         random(&mut noise)?;
         let mut name = path.as_os_str().to_owned();
@@ -331,8 +347,10 @@ impl Backend {
         let data = self.dir.join("data");
         let packs = (0..=255u8).map(|prefix| data.join(hex::encode([prefix])));
         let own = [FileKind::ForgetNote, FileKind::Mark].map(FileKind::folder);
-        let others =
-            ["index", "snapshots", "keys"].into_iter().chain(own).map(|folder| self.dir.join(folder));
+        let others = ["index", "snapshots", "keys", "locks"]
+            .into_iter()
+            .chain(own)
+            .map(|folder| self.dir.join(folder));
         for folder in packs.chain(others) {
             let Ok(names) = self.disk.list(&folder) else { continue };
             for (name, _) in names {

@@ -101,6 +101,7 @@ impl Vault {
         }
         self.load_index()?;
         self.check_index_files(&mut report)?;
+        self.check_small_files(&mut report)?;
         let contents = self.index().by_pack();
         let mut damage = self.check_packs(&contents);
         report.packs = contents.len() as u64;

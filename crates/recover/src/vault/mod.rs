@@ -22,6 +22,7 @@ mod backend;
 mod backup;
 mod capture;
 mod check;
+mod check_files;
 mod chunker;
 mod codec;
 mod crypto;

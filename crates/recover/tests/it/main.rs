@@ -2,6 +2,7 @@
 // Helpers of tests may fail as tests do.
 #![allow(clippy::unwrap_used)]
 
+mod durable;
 mod support;
 mod vault_damage;
 mod vault_prune;
