@@ -34,7 +34,7 @@ impl Vault {
     ) -> Result<BackupReport, Error> {
         refuse_reserved(&request.tags)?;
         let roots = self.roots(&request.roots)?;
-        let _lock = self.begin_writing()?;
+        let lock = self.begin_writing()?;
         let parent = self.choose_parent(&request, path_texts(&roots))?;
         let setup = Setup {
             names: Names::of_this_host(),
@@ -71,7 +71,7 @@ impl Vault {
             for (path, content) in extra.map_or_else(|| Ok(Vec::new()), |extra| extra(&report))? {
                 skeleton.insert_file(self, Path::new(&path), content)?;
             }
-            self.seal_snapshot(writer, skeleton, file)
+            self.seal_snapshot(&lock, writer, skeleton, file)
         })?;
         report.bytes_added = id.1;
         report.snapshot = Some(id.0);
@@ -80,7 +80,7 @@ impl Vault {
 
     /// Stores a proof: a snapshot of files that exist in memory only, with the tag `chartward-proof`.
     pub fn store_proof(&self, files: Vec<(String, Vec<u8>)>, time: Timestamp) -> Result<SnapshotId, Error> {
-        let _lock = self.begin_writing()?;
+        let lock = self.begin_writing()?;
         let mut request = BackupRequest::new(files.iter().map(|(path, _)| PathBuf::from(path)).collect());
         request.tags = vec![PROOF_TAG.to_owned()];
         request.time = time;
@@ -90,7 +90,7 @@ impl Vault {
             for (path, content) in files {
                 skeleton.insert_file(self, Path::new(&path), content)?;
             }
-            self.seal_snapshot(writer, skeleton, file)
+            self.seal_snapshot(&lock, writer, skeleton, file)
         })?;
         Ok(id)
     }
@@ -122,6 +122,7 @@ impl Vault {
 
     fn seal_snapshot(
         &self,
+        lock: &Lock,
         writer: &Writer<'_>,
         skeleton: Skeleton,
         mut file: SnapshotFile,
@@ -134,6 +135,7 @@ impl Vault {
                 .failure()
                 .unwrap_or_else(|| Error::Engine { op: "store blobs", source: unknown() }));
         };
+        let _again = self.make_up_for_lost(lock, tree)?;
         file.tree = tree;
         let text =
             serde_json::to_vec(&file).map_err(|e| Error::Engine { op: "serialise", source: e.into() })?;
@@ -141,6 +143,19 @@ impl Vault {
         self.codecs.give_back(codec);
         let id = self.backend.save(FileKind::Snapshot, &sealed)?;
         Ok((SnapshotId(id.to_string()), writer.added() + sealed.len() as u64))
+    }
+
+    /// Whoever thought that nobody is here may have pruned meanwhile. Then a lock is taken anew, and the snapshot is written only if all that
+    /// it needs is there.
+    fn make_up_for_lost(&self, lock: &Lock, tree: Id) -> Result<Option<Lock>, Error> {
+        if lock.ensure_held().is_ok() {
+            return Ok(None);
+        }
+        let again = Lock::take(&self.backend, &self.codecs)?;
+        self.load_index()?;
+        self.read_headers()?;
+        self.ensure_restorable(tree)?;
+        Ok(Some(again))
     }
 
     fn choose_parent(
