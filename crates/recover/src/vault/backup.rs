@@ -135,13 +135,23 @@ impl Vault {
                 .failure()
                 .unwrap_or_else(|| Error::Engine { op: "store blobs", source: unknown() }));
         };
-        let _again = self.make_up_for_lost(lock, tree)?;
+        let again = self.make_up_for_lost(lock, tree)?;
         file.tree = tree;
         let text =
             serde_json::to_vec(&file).map_err(|e| Error::Engine { op: "serialise", source: e.into() })?;
         let sealed = codec.seal_file(&text, self.compresses())?;
         self.codecs.give_back(codec);
         let id = self.backend.save(FileKind::Snapshot, &sealed)?;
+        // A prune that begins from here on sees the snapshot; one that came since the last look did not.
+        if let Err(error) = self.make_up_for_lost(again.as_ref().unwrap_or(lock), tree) {
+            self.backend.remove(FileKind::Snapshot, &id)?;
+            return Err(error);
+        }
+        // Before anybody relies on it, it is read as it lies there: shares are known to lose what they confirmed.
+        if Id::of(&self.backend.read(FileKind::Snapshot, &id)?) != id {
+            let cause = "it reads as something else than was written".to_owned();
+            return Err(Error::Damaged { what: "snapshot", id: id.to_string(), cause });
+        }
         Ok((SnapshotId(id.to_string()), writer.added() + sealed.len() as u64))
     }
 

@@ -147,7 +147,9 @@ impl Lock {
                         let _ = backend.remove(FileKind::Lock, &old.id);
                     }
                 }
-                let _ = backend.remove(FileKind::Lock, &current().id);
+                // Once more if it fails: as long as this process lives, the lock would bind others.
+                let id = current().id;
+                let _ = backend.remove(FileKind::Lock, &id).or_else(|_| backend.remove(FileKind::Lock, &id));
             })
         };
         Ok(Lock { stop: Some(stop), keeper: Some(keeper), alone, backend: Arc::clone(backend), held })
@@ -203,7 +205,10 @@ fn write(claim: Claim, backend: &Backend, codecs: &Codecs) -> Result<Id, Error> 
     // Uncompressed, so that any version of restic understands it.
     let sealed = codec.seal_file(&text, false)?;
     codecs.give_back(codec);
-    backend.save(FileKind::Lock, &sealed)
+    backend.save(FileKind::Lock, &sealed).inspect_err(|_| {
+        // A lock that nobody holds must not bind anybody as long as this process lives.
+        let _ = backend.remove(FileKind::Lock, &Id::of(&sealed));
+    })
 }
 
 /// Counts the living locks other than `own`; those of processes of this host that are dead are removed. Fails if one of them and `claim`
