@@ -7,6 +7,8 @@
 //! - A file under a final name is whole: it was written under another name, flushed, then renamed to a name that was free.
 //! - The order is packs → their directories → index → snapshot, each durable before the next. A snapshot that is listed can be
 //!   restored; a backup that is killed leaves packs that the next one takes over, and no snapshot.
+//! - A backup whose lock was lost seals its snapshot only if all that it needs is still there, and a snapshot is read back before it is
+//!   acknowledged. `tests/it/durable` asks for all of this after every step that is taken on the disk.
 //! - Nothing is removed or overwritten but locks, and temporary files of backups that died.
 //! - Damage to a pack costs the files that have content in it; the rest is restored and what is lost is named.
 //! - Bytes of the repository never make the engine panic. Lengths are checked against the file and the bounds (pack header 16 MiB, file

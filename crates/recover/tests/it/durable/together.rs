@@ -12,7 +12,7 @@ use super::disk::{Verdict, Watched};
 use super::scene::{Acknowledged, Dice, Scene, keep_newest, prune, prune_at, prune_at_once, restore_all};
 use crate::support::{census, password};
 
-const SEEDS: u64 = 30;
+const SEEDS: u64 = 25;
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Act {
@@ -208,7 +208,7 @@ fn several_at_once_lose_nothing_that_was_acknowledged() {
         refused += less;
     }
     println!("{SEEDS} seeds: {done} acts went through, {refused} were refused");
-    assert!(done > 150 && refused > 15, "{done} {refused}");
+    assert!(done > 120 && refused > 10, "{done} {refused}");
 }
 
 /// A machine that sleeps for two days in the midst of a backup, while the others forget, mark and remove.
