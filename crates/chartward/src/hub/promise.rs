@@ -97,9 +97,9 @@ fn watcher_down(health: &WatcherHealth) -> Alarm {
         id: "watcher.down".to_owned(),
         severity_id: Severity::High,
         title: format!("The watcher {name} does not watch: {trouble}"),
-        title_ja: format!("見張り {name} が動いていません: {trouble}"),
+        title_ja: format!("監視 {name} が動いていません: {trouble}"),
         next_step: format!("Look at its trouble on the watchers' page, mend it, then restart {name} there."),
-        next_step_ja: format!("「見張り」の画面で原因を確かめて直し、{name} を再起動してください。"),
+        next_step_ja: format!("「監視」の画面で原因を確かめて直し、{name} を再起動してください。"),
     }
 }
 

@@ -62,7 +62,7 @@ pub(crate) fn write(
 fn japanese<'a>(report: Report<'a>, incident: &Incident, told: &IncidentReport) -> Report<'a> {
     let mut report = report.japanese(told.title.clone(), format!("{}: {}", incident.id, incident.title_ja));
     for (name, class) in &incident.watchers {
-        let ja = format!("見張り {name}（{}）が検知した範囲", class_in_words(*class, Lang::Ja));
+        let ja = format!("監視 {name}（{}）が検知した範囲", class_in_words(*class, Lang::Ja));
         report = report.japanese(observed(name, *class), ja);
     }
     for unknown in &incident.unknowns {

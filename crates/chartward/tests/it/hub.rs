@@ -1,6 +1,7 @@
 //! `chartward up` as a whole: what its watchers say becomes incidents and acts, and survives whatever happens to the hub.
 
 mod acts;
+mod browser;
 mod crash;
 mod first;
 mod stage;
