@@ -8,6 +8,7 @@ use jiff::Timestamp;
 use maud::{Markup, html};
 use prove::Fact;
 use prove::ledger::{self, Expect};
+use schema::Lang;
 use serde::Deserialize;
 use serde_json::{Map, Value};
 
@@ -18,6 +19,7 @@ use crate::console::reply::{Reply, Trouble};
 use crate::console::route::{Needs, Route};
 use crate::console::visit::Visit;
 use crate::console::words::{self, Both};
+use crate::hub;
 
 const LEDGER: Both = ("Ledger", "台帳");
 const AUDIT: Both = ("Who did what", "操作履歴");
@@ -48,6 +50,17 @@ impl Line {
     /// What the entry states; [`Fact::Unknown`] where another version of Chartward wrote it.
     fn fact(&self) -> Fact {
         Fact::deserialize(Value::Object(self.fact.clone())).unwrap_or(Fact::Unknown)
+    }
+
+    fn details(&self, lang: Lang) -> Markup {
+        match self.fact() {
+            Fact::CountermeasureChanged { countermeasure: it } => {
+                let by = it.approved_by.map(|by| format!(" · {by}")).unwrap_or_default();
+                let (what, state) = (hub::in_words(&it.act, lang), hub::state_in_words(it.state, lang));
+                html! { "#" (it.id.0) " " (what) " – " (state) (by) }
+            }
+            _ => html! { span.mono { (details(&self.fact)) } },
+        }
     }
 }
 
@@ -122,7 +135,7 @@ fn table(visit: &Visit<'_>, lines: &[Line], caption: &str) -> Markup {
                 th scope="row" { (line.seq) }
                 td { (visit.time(line.at)) }
                 td { (visit.pick(kind(&line.fact()))) }
-                td { span.mono { (details(&line.fact)) } }
+                td { (line.details(visit.lang)) }
             }
         })
         .collect();

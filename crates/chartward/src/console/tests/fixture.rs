@@ -14,7 +14,7 @@ use prove::{Fact, Ledger, State};
 use schema::*;
 use tempfile::TempDir;
 
-use crate::access::{Access, Audit, Auditor, Cost, Sealed, Who};
+use crate::access::{Access, Audit, Auditor, Cost, Sealed};
 use crate::console::{Protect, Serving, Settings, Shows, serve};
 use crate::hub::{Answer, Command, Hub, Live, Refusal, Request};
 
@@ -49,15 +49,7 @@ impl Fixture {
             shows: shows(),
         };
         let serving = serve(settings, hub.clone(), access.clone(), ledger).unwrap();
-        Self {
-            serving: Some(serving),
-            hub: Some(hub),
-            access,
-            state,
-            ending,
-            core: Some(core),
-            dir,
-        }
+        Self { serving: Some(serving), hub: Some(hub), access, state, ending, core: Some(core), dir }
     }
 
     pub(super) fn url(&self) -> String {

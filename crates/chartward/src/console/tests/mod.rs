@@ -125,7 +125,8 @@ fn every_page_has_a_title_in_both_languages_and_every_form_needs_an_account_or_a
 
 /// A session's cookie as curl sends it, for a viewer, who needs no second factor.
 fn session(fixture: &Fixture) -> String {
-    let made = fixture.access.add_user(&Who::local(), "viewer", Role::Viewer, schema::Lang::En, Timestamp::now());
+    let made =
+        fixture.access.add_user(&Who::local(), "viewer", Role::Viewer, schema::Lang::En, Timestamp::now());
     let (code, password) = (made.unwrap().code, "violin under seven bridges");
     let address = [127, 0, 0, 1].into();
     let entered = fixture.access.accept(code.text(), "viewer", password, address, Timestamp::now()).unwrap();
@@ -170,16 +171,7 @@ fn pages_stay_quick_with_ten_thousand_incidents_and_a_million_findings() {
         })
         .unwrap();
     let viewer = session(&fixture);
-    for path in [
-        "/",
-        "/incidents",
-        "/incidents/1",
-        "/approvals",
-        "/protected",
-        "/watchers",
-        "/ledger",
-        "/",
-    ] {
+    for path in ["/", "/incidents", "/incidents/1", "/approvals", "/protected", "/watchers", "/ledger", "/"] {
         let args = [
             "-o",
             "/dev/null",

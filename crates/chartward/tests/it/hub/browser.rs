@@ -66,7 +66,8 @@ fn installed() -> Option<(PathBuf, PathBuf)> {
 fn attack() -> Vec<Value> {
     let seen = |uid: &str, detector: &str, severity, tactic: &str, technique: [&str; 2], title: [&str; 2]| {
         let mut line = finding(uid, detector, severity, ATTACKER);
-        line["attacks"] = json!([{"tactics": [{"uid": tactic}], "technique": {"uid": technique[0], "name": technique[1]}}]);
+        line["attacks"] =
+            json!([{"tactics": [{"uid": tactic}], "technique": {"uid": technique[0], "name": technique[1]}}]);
         line["finding_info"]["title"] = title[0].into();
         line["finding_info"]["title_ja"] = title[1].into();
         line
@@ -136,7 +137,9 @@ fn answer(stage: &Stage, asked: &str) -> Value {
         }
         ("set", name) => stage.set(name).into_iter().map(|(address, _)| address).collect(),
         ("tables", _) => stage.nft(&["list", "tables"]).into(),
-        ("invite", name) => stage.done(&["user", "add", name, "--role", name, "--lang", "en"])["code"].clone(),
+        ("invite", name) => {
+            stage.done(&["user", "add", name, "--role", name, "--lang", "en"])["code"].clone()
+        }
         _ => panic!("the script asks for {asked}"),
     }
 }

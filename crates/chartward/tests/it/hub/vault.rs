@@ -15,11 +15,10 @@ const PASSPHRASE: &str = "correct horse";
 
 /// A small hospital, protected in a vault that does not exist yet.
 pub(super) fn protected(stage: &Stage, more: &str) {
-    let made = run(Command::new(BINARY).args(["sample", "hospital"]).arg(stage.path("hospital")).args([
-        "--json",
-        "--patients",
-        "5",
-    ]));
+    let until = jiff::Zoned::now().datetime().strftime("%Y-%m-%dT%H:%M:%S").to_string();
+    let mut sample = Command::new(BINARY);
+    sample.args(["sample", "hospital", "--json", "--patients", "5", "--until", &until]);
+    let made = run(sample.arg(stage.path("hospital")));
     assert_eq!(made.code, 0, "{}", made.stderr);
     let text = format!(
         "[vault]\ndir = {:?}\npassphrase = {{ file = {:?} }}\n\n[viewer]\nlisten = \"127.0.0.1:{}\"\n\n\
