@@ -225,22 +225,8 @@ fn list(all: bool, common: Common) -> anyhow::Result<ExitCode> {
 fn row(measure: &Countermeasure, lang: Lang) -> [String; 4] {
     [
         measure.id.0.to_string(),
-        state_in_words(measure.state, lang).to_owned(),
+        hub::state_in_words(measure.state, lang).to_owned(),
         hub::in_words(&measure.act, lang),
         [lang.pick(&measure.because, &measure.because_ja).clone(), measure.detail.clone()].join(" "),
     ]
-}
-
-fn state_in_words(state: CountermeasureState, lang: Lang) -> &'static str {
-    match state {
-        CountermeasureState::ObserveOnly => lang.pick("observe only", "監視のみ"),
-        CountermeasureState::Proposed => lang.pick("waits for approval", "承認待ち"),
-        CountermeasureState::Approved => lang.pick("approved", "承認済み"),
-        CountermeasureState::Applied => lang.pick("in force", "実行中"),
-        CountermeasureState::Undone => lang.pick("taken back", "解除済み"),
-        CountermeasureState::Expired => lang.pick("over", "期限切れ"),
-        CountermeasureState::Rejected => lang.pick("rejected", "却下"),
-        CountermeasureState::NeverTouch => lang.pick("never-touch", "対象外"),
-        CountermeasureState::Failed => lang.pick("failed", "失敗"),
-    }
 }

@@ -6,14 +6,13 @@ use std::process::ExitCode;
 use jiff::tz::TimeZone;
 use jiff::{SignedDuration, Span, Timestamp};
 use prove::{Entry, Fact, Ledger, sentence};
-use recover::Error;
-use recover::status::{Limits, Medium, Remembered, assess, look};
-use recover::vault::Vault;
+use recover::status::{Limits, Remembered, assess};
 use schema::{Alarm, Lang, Severity};
 
 use super::lang::LangArgs;
 use super::state_dir;
 use super::vault_args::VaultArgs;
+use crate::hub;
 use crate::output::{Output, printable};
 
 #[derive(clap::Args)]
@@ -39,7 +38,7 @@ pub(crate) struct Args {
 pub(crate) fn run(args: Args) -> anyhow::Result<ExitCode> {
     let output = Output::new(args.json);
     let now = Timestamp::now();
-    let medium = medium(&args.vault)?;
+    let medium = hub::medium(args.vault.dir(), || args.vault.open())?;
     let (remembered, ledger_fault) = match remembered(args.state) {
         Ok(remembered) => (remembered, None),
         // Whoever edits one line of the ledger must not switch the status off.
@@ -67,17 +66,6 @@ pub(crate) fn run(args: Args) -> anyhow::Result<ExitCode> {
         }
     }
     Ok(if status.alarms.is_empty() { ExitCode::SUCCESS } else { ExitCode::from(1) })
-}
-
-/// Looks at the medium. That it is absent or empty is what status is there to say, not an error of it.
-fn medium(args: &VaultArgs) -> anyhow::Result<Medium> {
-    match Vault::probe(args.dir()) {
-        Err(Error::MediumAbsent { .. }) => Ok(Medium::Absent),
-        Err(Error::NoRepository { .. }) => Ok(Medium::Empty),
-        Err(Error::ConfigLost { .. }) => Ok(Medium::ConfigLost),
-        Err(error) => Err(error.into()),
-        Ok(()) => Ok(look(&args.open()?)?),
-    }
 }
 
 /// The newest snapshot that the ledger says was sealed. A state folder without a ledger remembers nothing.

@@ -54,7 +54,8 @@ impl Core {
                     return;
                 }
                 self.facts.push(Fact::IncidentOpened { id, severity_id, detectors });
-                let (en, ja) = (format!("The hub opened {id}."), format!("ハブが事案 {id} を開きました。"));
+                let (en, ja) =
+                    (format!("The hub opened {id}."), format!("ハブがインシデント {id} を開きました。"));
                 self.pending.moments.push_back((id, Moment { at: now, stage: Stage::Detect, en, ja }));
             }
             Update::Grown(id) => {

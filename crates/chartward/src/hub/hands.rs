@@ -19,6 +19,7 @@ use jiff::Timestamp;
 use schema::{Act, Countermeasure, CountermeasureId, Outcome};
 
 use super::keeper::Keeper;
+use super::viewer::Entrance;
 use crate::output::printable;
 
 /// Bans that come together are one change of the kernel's table, and no more than this many.
@@ -251,6 +252,7 @@ impl Hands {
         if let Some((_, mut child)) = self.viewer.take() {
             let _ = child.kill();
             let _ = child.wait();
+            Entrance::forget(&self.tools.state);
         }
     }
 

@@ -1,6 +1,6 @@
 //! The vault as the hub sees it: the promise, kept current, and the hold against pruning.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant, SystemTime};
 
@@ -42,7 +42,7 @@ impl Keeper {
             seen.changed.is_some() && seen.changed == changed && seen.at.elapsed() < LOOK_AGAIN
         });
         if !is_current {
-            *seen = Some(Seen { medium: self.medium()?, at: Instant::now(), changed });
+            *seen = Some(Seen { medium: medium(&self.dir, || self.open())?, at: Instant::now(), changed });
         }
         let medium = seen.as_ref().map_or(&Medium::Absent, |seen| &seen.medium);
         Ok(assess(medium, remembered, &self.limits, now))
@@ -58,15 +58,16 @@ impl Keeper {
         Vault::open(&self.dir, &self.password)
             .with_context(|| format!("cannot open the vault in {}", self.dir.display()))
     }
+}
 
-    /// That the medium is absent or empty is what the promise is there to say, not an error of it.
-    fn medium(&self) -> anyhow::Result<Medium> {
-        match Vault::probe(&self.dir) {
-            Err(Error::MediumAbsent { .. }) => Ok(Medium::Absent),
-            Err(Error::NoRepository { .. }) => Ok(Medium::Empty),
-            Err(Error::ConfigLost { .. }) => Ok(Medium::ConfigLost),
-            Err(error) => Err(error.into()),
-            Ok(()) => Ok(look(&self.open()?)?),
-        }
+/// Looks at the medium. That it is absent or empty is what the promise is there to say, not an error of it; no
+/// passphrase is asked for before there is something to open.
+pub(crate) fn medium(dir: &Path, open: impl FnOnce() -> anyhow::Result<Vault>) -> anyhow::Result<Medium> {
+    match Vault::probe(dir) {
+        Err(Error::MediumAbsent { .. }) => Ok(Medium::Absent),
+        Err(Error::NoRepository { .. }) => Ok(Medium::Empty),
+        Err(Error::ConfigLost { .. }) => Ok(Medium::ConfigLost),
+        Err(error) => Err(error.into()),
+        Ok(()) => Ok(look(&open()?)?),
     }
 }

@@ -29,12 +29,14 @@ mod start;
 mod tide;
 mod viewer;
 mod week;
+mod words;
 
 pub(crate) use door::ask as ask_running;
 #[cfg(test)]
 pub(crate) use handle::Request;
 pub(crate) use handle::{Answer, Command, Hub, Live, Refusal};
-pub(crate) use outcomes::in_words;
-pub(crate) use requests::status_ja;
+pub(crate) use keeper::medium;
 pub(crate) use setup::read_private;
 pub(crate) use start::{Running, Settings, start};
+pub(crate) use viewer::Entrance;
+pub(crate) use words::{in_words, state_in_words, status_in_words};

@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 use crossbeam_channel::{Receiver, RecvTimeoutError};
 use jiff::{SignedDuration, Timestamp};
-use prove::state::{JobOutcome, JobRun, Promise};
+use prove::state::{JobKind, JobOutcome, JobRun, Promise};
 use recover::status::Remembered;
 use schema::{Alarm, Severity, Status, WatcherHealth, WatcherState};
 
@@ -116,14 +116,27 @@ fn watcher_down(health: &WatcherHealth) -> Alarm {
         id: "watcher.down".to_owned(),
         severity_id: Severity::High,
         title: format!("The watcher {name} does not watch: {trouble}"),
-        title_ja: format!("見張り {name} が動いていません: {trouble}"),
+        // Its trouble is in English; the page that the next step names has it.
+        title_ja: format!("監視 {name} が動いていません"),
         next_step: format!("Look at its trouble on the watchers' page, mend it, then restart {name} there."),
-        next_step_ja: format!("「見張り」の画面で原因を確かめて直し、{name} を再起動してください。"),
+        next_step_ja: format!("「監視」の画面で原因を確かめて直し、{name} を再起動してください。"),
     }
 }
 
 fn job(run: &JobRun) -> Option<Alarm> {
     let JobRun { name, due_at, .. } = run;
+    // What a drill or a backup found is in the promise itself; damage that only a check sees is nowhere else.
+    if run.kind == JobKind::Check && run.outcome == JobOutcome::Found {
+        return Some(Alarm {
+            id: "job.found".to_owned(),
+            severity_id: Severity::High,
+            title: format!("The check {name} of the vault, due at {due_at}, found damage."),
+            title_ja: format!("{due_at} 予定の検査 {name} で、保管庫の破損が見つかりました。"),
+            next_step: "Run `chartward vault check --read-data`: it names what is damaged, which files that costs and what to do."
+                .to_owned(),
+            next_step_ja: "`chartward vault check --read-data` を実行し、破損箇所・影響するファイル・対応を確認してください。".to_owned(),
+        });
+    }
     let (id, severity_id, en, ja) = match run.outcome {
         JobOutcome::Failed => ("job.failed", Severity::High, "failed", "失敗しました"),
         JobOutcome::Missed => ("job.missed", Severity::Medium, "was missed", "実行されませんでした"),

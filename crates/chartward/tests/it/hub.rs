@@ -3,6 +3,7 @@
 mod acts;
 mod alarms;
 mod clock;
+mod browser;
 mod crash;
 mod first;
 mod interrupted;

@@ -99,6 +99,8 @@ impl Vault {
                 "the vault is locked exclusively by {owner}: what is being changed may look wrong"
             ));
         }
+        // Before the index: a backup that ends meanwhile writes its snapshot last, which would seem to lack its packs.
+        let (snapshots, damaged) = self.snapshots()?;
         self.load_index()?;
         self.check_index_files(&mut report)?;
         let contents = self.index().by_pack();
@@ -108,7 +110,6 @@ impl Vault {
         if level == CheckLevel::ReadData {
             report.bytes_read = self.read_packs(&contents, &mut damage, progress)?;
         }
-        let (snapshots, damaged) = self.snapshots()?;
         report.snapshots = snapshots.len() as u64;
         for error in damaged {
             report.problems.push(problem(

@@ -162,9 +162,10 @@ impl Vault {
     pub(crate) fn load_index(&self) -> Result<(), Error> {
         *self.headers_read.lock().unwrap_or_else(PoisonError::into_inner) = false;
         self.unindexed.lock().unwrap_or_else(PoisonError::into_inner).clear();
+        // In this order: a backup that runs meanwhile writes its packs before the index that names them.
+        let files = self.backend.list(FileKind::Index)?;
         let sizes = self.backend.list(FileKind::Pack)?;
         let size_of = |id: &Id| sizes.binary_search_by_key(id, |(id, _)| *id).ok().map(|at| sizes[at].1);
-        let files = self.backend.list(FileKind::Index)?;
         let mut index = Index::default();
         let mut whole = !files.is_empty();
         for (id, _) in &files {

@@ -403,3 +403,20 @@ fn part_of_a_snapshot_is_restored_and_what_it_lacks_is_named() {
             && !below(&target, &place.source()).join("a").exists()
     );
 }
+
+#[test]
+fn a_backup_that_ends_during_a_check_is_no_damage() {
+    let place = Place::new();
+    place.write("first", noise(1, 8 << 20));
+    place.backup();
+    let meanwhile = Cell::new(false);
+    let checked = place.reopen().check(CheckLevel::ReadData, &|_| {
+        if !meanwhile.replace(true) {
+            place.write("second", noise(2, 1 << 16));
+            place.backup();
+        }
+    });
+    assert!(meanwhile.get());
+    let problems = checked.unwrap().problems;
+    assert!(problems.is_empty(), "{problems:?}");
+}
