@@ -97,6 +97,8 @@ pub(crate) struct Shown {
     pub(crate) trouble: Option<String>,
     /// Why the lake could not be put in order; `None` when all is well.
     pub(crate) lake_trouble: Option<String>,
+    /// Why the packet filter cannot be looked at or mended; `None` when all is well.
+    pub(crate) wall_trouble: Option<String>,
     /// The promise as it was last put together; `None` until then.
     pub(crate) promise: Option<Status>,
     /// What each guard did last for the files of somebody whom it had stopped.

@@ -27,6 +27,8 @@ mod setup;
 mod start;
 mod tide;
 mod viewer;
+mod wall_kept;
+mod wall_said;
 mod week;
 
 pub(crate) use door::ask as ask_running;

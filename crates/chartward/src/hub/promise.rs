@@ -79,6 +79,7 @@ fn assess(hub: &Hub, keeper: &Keeper, since: Timestamp, now: Timestamp) -> Statu
     status
         .alarms
         .extend([&shown.trouble, &shown.lake_trouble].into_iter().flatten().map(|cause| trouble(cause)));
+    status.alarms.extend(shown.wall_trouble.iter().map(|cause| wall(cause)));
     status.alarms.sort_by_key(|alarm| std::cmp::Reverse(alarm.severity_id));
     status
 }
@@ -133,6 +134,20 @@ fn vault_closed(error: &anyhow::Error) -> Alarm {
         next_step_ja:
             "パスフレーズ（`chartward secret list`）と媒体を確かめ、`chartward vault check` を実行してください。"
                 .to_owned(),
+    }
+}
+
+fn wall(cause: &str) -> Alarm {
+    let cause = crate::output::printable(cause);
+    Alarm {
+        id: "hub.wall".to_owned(),
+        severity_id: Severity::Critical,
+        title: format!("It is not known whether blocks and isolations are in force: {cause}"),
+        title_ja: format!("遮断と隔離が有効かどうか確認できません: {cause}"),
+        next_step: "Run `nft list table inet chartward` as root where the wall stands; until it is mended, cut off by hand."
+            .to_owned(),
+        next_step_ja: "パケットフィルターのある機械で、root で `nft list table inet chartward` を実行してください。直るまでは手作業で切り離してください。"
+            .to_owned(),
     }
 }
 

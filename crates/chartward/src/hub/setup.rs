@@ -31,7 +31,11 @@ pub(super) fn rules(config: &Config) -> anyhow::Result<Rules> {
         never,
         protects: config.protect.iter().map(|protect| protect.name.clone()).collect(),
         classes: config.watch.iter().map(|watch| (watch.name.clone(), watch.class)).collect(),
-        channels: config.notify.iter().map(|it| (it.name.clone(), it.lang.unwrap_or(config.lang))).collect(),
+        channels: config
+            .notify
+            .iter()
+            .map(|it| (it.name.clone(), (it.lang.unwrap_or(config.lang), it.severity_min.0)))
+            .collect(),
         hosts: hosts(config),
         stores: stores(config),
     })

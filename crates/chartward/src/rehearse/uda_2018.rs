@@ -88,6 +88,11 @@ impl Summary {
     pub(crate) fn all_intact(&self) -> bool {
         self.patients_intact == self.patients_total && self.files_irrecoverable == 0
     }
+
+    /// Whether everything that was meant to hold did: all records, and the isolation, where one was made.
+    pub(crate) fn went_well(&self) -> bool {
+        self.all_intact() && self.isolation_verified != Some(false)
+    }
 }
 
 /// Everything that belongs to the vault's side of the rehearsal.

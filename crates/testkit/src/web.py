@@ -1,5 +1,5 @@
 # A web server that answers as its path says; /hook verifies the signature, /lamp tells what it was set to.
-import hashlib, hmac, json, os, sys, time
+import hashlib, hmac, json, sys, time
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 KEY = b"a secret of the hospital"
@@ -49,7 +49,7 @@ class Handler(BaseHTTPRequestHandler):
         else:
             self.answer(500, "out of\r\norder")
 
-server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+server = ThreadingHTTPServer(("127.0.0.1", int(sys.argv[1])), Handler)
 server.daemon_threads = True
 print(server.server_address[1], flush=True)
 server.serve_forever()
