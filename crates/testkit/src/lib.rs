@@ -3,6 +3,7 @@
 //! a failure unless `tests/allowed-skips.txt` names it with its reason.
 #![forbid(unsafe_code)]
 
+pub mod cgroup;
 pub mod servers;
 
 use std::env;

@@ -31,7 +31,7 @@ class Handler(BaseHTTPRequestHandler):
             right = "sha256=" + hmac.new(KEY, body, hashlib.sha256).hexdigest()
             if hmac.compare_digest(right, self.headers.get("X-Chartward-Signature", "")):
                 told = json.loads(body)
-                self.answer(202, f"taken {told['incident']} {told['severity_id']} {self.headers.get('X-Team')} {told['text']}")
+                self.answer(202, f"taken {told.get('incident')} {told.get('severity_id')} {self.headers.get('X-Team')} {told['text']}")
             else:
                 self.answer(401, "bad signature")
         elif self.path == "/endless":

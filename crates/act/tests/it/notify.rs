@@ -9,8 +9,6 @@ use act::notify::{Channel, Facility, Method, Notice, Tls, Transport, send};
 use schema::{IncidentId, Lang, Severity};
 use testkit::servers::{Postfix, Rsyslog, free_port, web};
 
-
-
 const PATIENCE: Duration = Duration::from_secs(20);
 const MOMENT: Duration = Duration::from_millis(700);
 

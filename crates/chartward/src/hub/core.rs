@@ -165,13 +165,9 @@ impl Core {
                 Message::Line { watcher, class, bytes, arrived } => {
                     lines.push((watcher, class, bytes, arrived))
                 }
-                Message::Health(health) => self.hub.show(
-                    |shown| match shown.watchers.iter_mut().find(|known| known.name == health.name) {
-                        Some(known) => *known = health,
-                        None => shown.watchers.push(health),
-                    },
-                    Live::Watchers,
-                ),
+                Message::Health(health) => self
+                    .hub
+                    .show(|shown| super::alarms::note(shown, health, Timestamp::now()), Live::Watchers),
             }
         }
         if lines.is_empty() {

@@ -313,7 +313,10 @@ impl Hands {
     fn undo(&mut self, measure: &Countermeasure) -> Result<String, String> {
         match &measure.act {
             Act::Freeze { pid, .. } => act::freeze::release(&self.tools.state, *pid, Timestamp::now())
-                .map(|actions| format!("{} processes go on", actions.len()))
+                .map(|actions| {
+                    let go_on = actions.iter().filter(|action| action.outcome == Outcome::Undone).count();
+                    format!("{go_on} processes go on, {} have ended", actions.len() - go_on)
+                })
                 .map_err(|error| chain(&error)),
             Act::FreezeCgroup { path } => {
                 let cgroups = Cgroups::find().map_err(|error| chain(&error))?;
@@ -352,20 +355,29 @@ impl Hands {
             return Err("the process has ended".to_owned());
         }
         let actions = act::freeze::apply(&plan, &self.tools.never, now);
-        act::freeze::remember(
-            &self.tools.state,
-            &act::freeze::Applied { plan: plan.clone(), actions: actions.clone() },
-        )
-        .map_err(|error| chain(&error))?;
-        let failed = actions.iter().find_map(|action| match &action.outcome {
+        let stopped = actions.iter().filter(|action| action.outcome == Outcome::Applied).count();
+        let spared = actions.iter().find_map(|action| match &action.outcome {
             Outcome::Failed { cause } => Some(cause.clone()),
-            Outcome::NeverTouch => Some("the never-touch list names one of its processes".to_owned()),
+            Outcome::NeverTouch => Some("the never-touch list names it".to_owned()),
             Outcome::Applied | Outcome::Undone => None,
         });
-        match failed {
-            Some(cause) => Err(cause),
-            None => Ok(format!("{} processes stand still", actions.len())),
+        if stopped == 0 {
+            return Err(spared.unwrap_or_else(|| "the process has ended".to_owned()));
         }
+        // Whatever stands still must be there to be taken back, also where one of its children was spared.
+        act::freeze::remember(&self.tools.state, &act::freeze::Applied { plan, actions: actions.clone() })
+            .map_err(|error| {
+                act::freeze::undo(&actions, now);
+                chain(&error)
+            })?;
+        let still = act::freeze::wait(&actions, STAND_STILL);
+        let spared = spared.map(|cause| format!("; another one goes on: {cause}")).unwrap_or_default();
+        Ok(match still {
+            true => format!("{stopped} processes stand still{spared}"),
+            false => {
+                format!("{stopped} processes were stopped, and one of them does not stand still yet{spared}")
+            }
+        })
     }
 
     fn start_viewer(&mut self, id: CountermeasureId) -> Result<String, String> {

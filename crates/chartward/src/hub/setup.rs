@@ -157,6 +157,8 @@ fn share_args(share: &WatchedShare, state: &Path) -> Vec<String> {
     add("--canary-interval", share.canary_every.0.as_secs().to_string());
     add("--look-interval", share.look_every.0.as_secs().to_string());
     add("--state", state.display().to_string());
+    // Not beside the hub's: this watcher is not root and may write to its own folder only.
+    add("--control", state.join("control.sock").display().to_string());
     if share.plant {
         args.push("--plant".to_owned());
     }

@@ -122,10 +122,8 @@ pub(crate) fn start(settings: Settings) -> anyhow::Result<Running> {
     drop(done_in);
     let (end, ended) = bounded(0);
     others.push((Some(end), jobs::start(jobs.clone(), ended)?));
-    if let Some(keeper) = keeper {
-        let (end, ended) = bounded(0);
-        others.push((Some(end), promise::start(hub.clone(), keeper, ended)?));
-    }
+    let (end, ended) = bounded(0);
+    others.push((Some(end), promise::start(hub.clone(), keeper, ended)?));
 
     let lake = Arc::new(open_lake(&config, &folder)?);
     let (end, ended) = bounded(0);

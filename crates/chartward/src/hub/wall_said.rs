@@ -22,6 +22,7 @@ const TELL_AGAIN: Duration = Duration::from_secs(3600);
 impl Core {
     /// Tells the ledger, the incidents and people that something was gone, and whether it is back.
     pub(super) fn wall_said(&mut self, said: &WallSaid) {
+        let was_troubled = self.hub.shown().wall_trouble.is_some();
         self.hub.show(|shown| shown.wall_trouble.clone_from(&said.trouble), Live::Promise);
         let was_changed = said.rules || !said.gone.is_empty();
         let named: Vec<Countermeasure> = said
@@ -40,7 +41,7 @@ impl Core {
             });
         }
         let is_due = self.wall_told_at.is_none_or(|at| at.elapsed() >= TELL_AGAIN);
-        if said.trouble.is_some() || (was_changed && is_due) {
+        if said.trouble.is_some() || was_troubled || is_due {
             self.wall_told_at = Some(Instant::now());
             let (en, ja) = (in_a_sentence(said, &named, Lang::En), in_a_sentence(said, &named, Lang::Ja));
             let severity = if said.trouble.is_some() { Severity::Critical } else { Severity::High };
@@ -69,6 +70,10 @@ fn in_a_sentence(said: &WallSaid, named: &[Countermeasure], lang: Lang) -> Strin
     }
     let list = gone.join(lang.pick(", ", "、"));
     let was_changed = said.rules || !said.gone.is_empty();
+    if !was_changed && said.trouble.is_none() {
+        let en = "The packet filter can be looked at again: what was blocked or isolated still is.";
+        return lang.pick(en, "パケットフィルターを再び確認できました。遮断と隔離は有効です。").to_owned();
+    }
     let what = match (was_changed, said.rules, gone.is_empty()) {
         (false, _, _) => lang.pick(
             "It cannot be seen whether what was blocked or isolated still is".to_owned(),

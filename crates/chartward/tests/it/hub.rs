@@ -3,7 +3,10 @@
 mod acts;
 mod crash;
 mod first;
+mod freeze;
+mod notices;
 mod stage;
 mod storage;
 mod vault;
+mod wall;
 mod watchers;
