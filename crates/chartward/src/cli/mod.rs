@@ -210,7 +210,9 @@ mod tests {
 
     fn each(command: &clap::Command, name: &str, look: &mut impl FnMut(&str, &clap::Command)) {
         look(name, command);
-        for inner in command.get_subcommands().filter(|inner| !inner.is_hide_set() && inner.get_name() != "help") {
+        for inner in
+            command.get_subcommands().filter(|inner| !inner.is_hide_set() && inner.get_name() != "help")
+        {
             each(inner, &format!("{name} {}", inner.get_name()), look);
         }
     }
@@ -226,7 +228,8 @@ mod tests {
                 let help = arg.get_help().map(ToString::to_string).unwrap_or_default();
                 let says_nothing = help.len() < 8
                     || help.ends_with("State folder")
-                    || (arg.get_default_values().iter().any(|value| value.is_empty()) && !arg.is_hide_default_value_set());
+                    || (arg.get_default_values().iter().any(|value| value.is_empty())
+                        && !arg.is_hide_default_value_set());
                 if says_nothing {
                     bare.push(format!("{name} {}: {help:?}", arg.get_id()));
                 }

@@ -446,8 +446,14 @@ fn what_cannot_be_watched_is_refused_with_its_reason() {
 fn the_watch_answers_how_it_stands_also_while_the_server_is_gone() {
     let Some(mut server) = Server::start("the_watch_answers_how_it_stands", 3) else { return };
     let socket = server.dir.path().join("watch").join("control.sock");
-    let _watch =
-        server.watch(&["--canary-interval", "0.3", "--look-interval", "0.5", "--control", socket.to_str().unwrap()]);
+    let _watch = server.watch(&[
+        "--canary-interval",
+        "0.3",
+        "--look-interval",
+        "0.5",
+        "--control",
+        socket.to_str().unwrap(),
+    ]);
     let ask = |request: &str| -> Value {
         let mut stream = std::os::unix::net::UnixStream::connect(&socket).unwrap();
         stream.set_read_timeout(Some(Duration::from_secs(10))).unwrap();
@@ -468,7 +474,10 @@ fn the_watch_answers_how_it_stands_also_while_the_server_is_gone() {
         }
     };
     let health = until("looked at", &|health| !health["looked_at"].is_null());
-    assert_eq!((&health["ok"], &health["answers"], &health["mode"]), (&true.into(), &true.into(), &"share".into()));
+    assert_eq!(
+        (&health["ok"], &health["answers"], &health["mode"]),
+        (&true.into(), &true.into(), &"share".into())
+    );
     assert!(health["files"].as_u64().unwrap() > 10 && health["complete"] == true, "{health}");
     // It acts on nobody.
     assert_eq!(ask(r#"{"do":"release","pid":7}"#)["ok"], false);

@@ -122,6 +122,7 @@ fn ends_at(it: &Countermeasure) -> Option<Timestamp> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::state::columns;
     use crate::state::migrate::MIGRATIONS;
 
     #[test]
@@ -133,8 +134,7 @@ mod tests {
             (LIST_OF_STATE, "SEARCH countermeasures USING INDEX countermeasures_by_state_and_id (state=?)"),
             (LIST_OF_INCIDENT, "SEARCH countermeasures USING INDEX countermeasures_by_incident (incident=?)"),
         ] {
-            let plan = list(&db, &format!("EXPLAIN QUERY PLAN {sql}"), &[], |row| row.get::<_, String>(3));
-            let plan = plan.unwrap().join("\n");
+            let plan = columns::plan(&db, sql);
             assert!(plan.starts_with(begins) && !plan.contains("TEMP B-TREE"), "{plan}");
         }
     }

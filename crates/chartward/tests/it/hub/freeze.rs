@@ -15,8 +15,13 @@ struct Family(Child);
 
 impl Family {
     fn new() -> Family {
-        let script = "sleep 600 & trap 'kill $!' TERM; while :; do read -t 0.02 n < /dev/zero || :; done";
-        Family(Command::new("bash").args(["-c", script]).stdin(Stdio::null()).spawn().unwrap())
+        Family::with("sleep")
+    }
+
+    /// With a child of that name.
+    fn with(child: &str) -> Family {
+        let script = "\"$0\" 600 & while :; do read -t 0.02 n < /dev/zero || :; done";
+        Family(Command::new("bash").args(["-c", script, child]).stdin(Stdio::null()).spawn().unwrap())
     }
 
     fn pid(&self) -> i32 {
@@ -174,13 +179,18 @@ fn a_spared_child_leaves_the_rest_frozen_and_undoable_and_a_reused_process_id_is
     if !testkit::root("a_spared_child") {
         return;
     }
-    let (stage, family) = (stage(&playbook("freeze", "10m")), Family::new());
+    let stage = stage(&playbook("freeze", "10m"));
+    let spared = stage.path("spared");
+    std::os::unix::fs::symlink("/usr/bin/sleep", &spared).unwrap();
+    let family = Family::with(spared.to_str().unwrap());
     let child = until("the child", || {
         let all = fs::read_dir("/proc").unwrap().filter_map(Result::ok);
         let mut pids = all.filter_map(|entry| entry.file_name().to_str()?.parse::<i32>().ok());
-        pids.find(|pid| fields(*pid).is_some_and(|fields| fields[1] == family.pid().to_string()))
+        let is_named =
+            |pid: i32| fs::read_to_string(format!("/proc/{pid}/comm")).is_ok_and(|it| it == "spared\n");
+        let own = family.pid().to_string();
+        pids.find(|pid| is_named(*pid) && fields(*pid).is_some_and(|fields| fields[1] == own))
     });
-    fs::write(format!("/proc/{child}/comm"), "spared").unwrap();
     let _hub = stage.up();
     let answer = stage.done(&["act", "apply", "freeze", &family.pid().to_string()]);
     let measure = &answer["answer"]["countermeasure"];
