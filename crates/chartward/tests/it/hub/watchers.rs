@@ -1,10 +1,14 @@
 //! Watchers that flood, stammer and lie, beside one that does not.
 
+use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
 use serde_json::{Value, json};
 
 use super::stage::{Stage, Up, block, finding, until};
+
+/// Two floods at once would be a test of the machine.
+static ONE_FLOOD: Mutex<()> = Mutex::new(());
 
 const FLOOD: &str = r#"
 import json, itertools, sys, time
@@ -32,6 +36,7 @@ while True:
 #[test]
 fn watchers_that_flood_stammer_and_lie_harm_neither_the_hub_nor_the_others() {
     let Some(stage) = Stage::with_wall("watchers_that_flood") else { return };
+    let _one = ONE_FLOOD.lock().unwrap_or_else(PoisonError::into_inner);
     let exec = |name: &str, text: &str| {
         let script = stage.file(&format!("{name}.py"), text);
         format!(
@@ -75,6 +80,7 @@ sys.exit("the sensor lost its card")
 
 #[test]
 fn each_bad_watcher_is_named_with_what_it_does_wrong_and_the_good_one_is_not() {
+    let _one = ONE_FLOOD.lock().unwrap_or_else(PoisonError::into_inner);
     let stage = Stage::new();
     if testkit::tool("each_bad_watcher_is_named", "python3").is_none() {
         return;
