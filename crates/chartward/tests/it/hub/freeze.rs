@@ -140,7 +140,7 @@ fn a_process_is_frozen_with_its_children_when_a_person_agrees_and_goes_on_when_i
     stage.done(&["act", "undo", &stage.measure("freeze").unwrap()["id"].to_string()]);
     assert_eq!(hub.stop().0, 0);
     let ledger = stage.ledger();
-    let states = ledger.iter().filter(|it| it["fact"]["countermeasure"]["id"].to_string() == id);
+    let states = ledger.iter().filter(|it| it["fact"]["countermeasure"]["id"].as_u64() == id.parse().ok());
     let states: Vec<&str> = states.filter_map(|it| it["fact"]["countermeasure"]["state"].as_str()).collect();
     assert_eq!(states, ["proposed", "approved", "applied", "undone"]);
 }
@@ -162,7 +162,7 @@ fn what_nobody_agrees_to_in_time_is_not_frozen_and_what_was_frozen_thaws_when_it
     });
     stage.done(&["act", "apply", &second]);
     assert!(other.stands());
-    let of = |id: &str| stage.measures().into_iter().find(|it| it["id"].to_string() == id).unwrap();
+    let of = |id: &str| stage.measures().into_iter().find(|it| it["id"].as_u64() == id.parse().ok()).unwrap();
     until("the deadline", || (of(&first)["state"] == "expired").then_some(()));
     assert_eq!(stage.ask(&["act", "apply", &first]).code, 1);
     assert!(family.goes_on(), "{:?}", family.states());
