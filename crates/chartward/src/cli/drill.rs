@@ -38,7 +38,7 @@ pub(crate) struct Args {
     /// Compare nothing with the last proven snapshot: the store was really made smaller
     #[arg(long)]
     accept_fewer: bool,
-    /// State folder
+    /// State folder (default: /var/lib/chartward for root, else ~/.local/state/chartward)
     #[arg(long, value_name = "DIR")]
     state: Option<PathBuf>,
     /// Print JSON lines

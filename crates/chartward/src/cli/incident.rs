@@ -60,6 +60,7 @@ enum Command {
         /// Its number
         #[arg(value_parser = id)]
         id: IncidentId,
+        /// Where it stands
         status: Mark,
         #[command(flatten)]
         common: Common,
@@ -75,7 +76,7 @@ enum Mark {
 
 #[derive(clap::Args)]
 struct Common {
-    /// State folder
+    /// State folder (default: /var/lib/chartward for root, else ~/.local/state/chartward)
     #[arg(long, value_name = "DIR")]
     state: Option<PathBuf>,
     #[command(flatten)]

@@ -36,7 +36,7 @@ struct Init {
     dir: PathBuf,
     #[command(flatten)]
     password: PasswordArgs,
-    /// State folder
+    /// State folder (default: /var/lib/chartward for root, else ~/.local/state/chartward)
     #[arg(long, value_name = "DIR")]
     state: Option<PathBuf>,
     /// Print JSON lines

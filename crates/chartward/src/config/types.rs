@@ -273,6 +273,8 @@ pub(crate) struct Wall {
     pub(crate) command: Vec<String>,
     /// What an isolated host still reaches, besides the vault and the console.
     pub(crate) reachable: Vec<IpAddr>,
+    /// How often it is looked at whether what was put in force still is.
+    pub(crate) look_every: Period,
 }
 
 /// A channel through which people are told.

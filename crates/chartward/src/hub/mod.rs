@@ -3,6 +3,7 @@
 //! `intake` reads lines, `decide` correlates and plans, `settle` writes down, `replay` does so again after a crash, `hands` carries out, `outcomes` writes down what came of it; `outbox` tells
 //! people, `jobs` runs what is due, `promise` keeps the one sentence current. `core` is the thread that ties them together.
 
+mod alarms;
 mod book;
 mod clock;
 mod core;
@@ -28,6 +29,8 @@ mod setup;
 mod start;
 mod tide;
 mod viewer;
+mod wall_kept;
+mod wall_said;
 mod week;
 mod words;
 

@@ -38,6 +38,7 @@ impl Core {
                 ja: format!("{name} を開始しました。"),
             }),
             Command::RestartWatcher { name } => self.restart(&name),
+            Command::Alarms => Ok(Answer::Alarms { alarms: super::alarms::all(&self.hub, Timestamp::now()) }),
         };
         let _ = answer.send(result);
     }

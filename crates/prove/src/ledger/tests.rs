@@ -141,6 +141,13 @@ fn every_fact_reads_back_as_it_was_written() {
             by: "mori".into(),
             watched_until: now(),
         },
+        Fact::WallChanged {
+            rules: true,
+            gone: 2,
+            countermeasures: vec![schema::CountermeasureId(3), schema::CountermeasureId(4)],
+            put_back: true,
+            because: "No such file or directory".into(),
+        },
     ];
     let dir = tempfile::tempdir().unwrap();
     let ledger = Ledger::open(dir.path(), now()).unwrap();

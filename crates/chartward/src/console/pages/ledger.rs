@@ -173,6 +173,7 @@ fn kind(fact: &Fact) -> Both {
         Fact::JobFinished { .. } => ("job ended", "ジョブの終了"),
         Fact::JobMissed { .. } => ("job missed", "ジョブの未実施"),
         Fact::ClockJumped { .. } => ("clock jumped", "時計のずれ"),
+        Fact::WallChanged { .. } => ("packet filter changed", "パケットフィルターの変化"),
         Fact::HostReconnected { .. } => ("host reconnected", "ホストの再接続"),
         Fact::Unknown => ("of another version", "別の版による記録"),
     }
