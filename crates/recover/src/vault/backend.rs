@@ -30,6 +30,8 @@ pub(crate) enum FileKind {
     ForgetNote,
     /// Packs that are to be removed.
     Mark,
+    /// Those who wait for a prune to stop.
+    Wish,
 }
 
 impl FileKind {
@@ -43,6 +45,7 @@ impl FileKind {
             FileKind::Forgotten => "chartward/forgotten",
             FileKind::ForgetNote => "chartward/forgets",
             FileKind::Mark => "chartward/removals",
+            FileKind::Wish => "chartward/holds",
         }
     }
 }
@@ -138,7 +141,8 @@ impl Backend {
     /// Makes one of the folders that are no part of restic's format; the others came with the repository.
     fn make_folder(&self, kind: FileKind) -> Result<(), Error> {
         let folder = self.dir.join(kind.folder());
-        let is_own = matches!(kind, FileKind::Forgotten | FileKind::ForgetNote | FileKind::Mark);
+        let is_own =
+            matches!(kind, FileKind::Forgotten | FileKind::ForgetNote | FileKind::Mark | FileKind::Wish);
         if !is_own || folder.is_dir() {
             return Ok(());
         }
@@ -291,7 +295,7 @@ impl Backend {
     pub(crate) fn remove_temporary_files(&self) -> Result<(), Error> {
         let data = self.dir.join("data");
         let packs = (0..=255u8).map(|prefix| data.join(hex::encode([prefix])));
-        let own = [FileKind::ForgetNote, FileKind::Mark].map(FileKind::folder);
+        let own = [FileKind::ForgetNote, FileKind::Mark, FileKind::Wish].map(FileKind::folder);
         let others =
             ["index", "snapshots", "keys"].into_iter().chain(own).map(|folder| self.dir.join(folder));
         for folder in packs.chain(others) {

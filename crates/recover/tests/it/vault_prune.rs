@@ -492,7 +492,6 @@ fn while_a_stock_restic_backs_up_nobody_prunes_and_the_other_way_round() {
             let said = place.restic_unchecked(&restic, &["backup", place.source().to_str().unwrap()]);
             assert!(String::from_utf8_lossy(&said.stderr).contains("exclusively"), "{said:?}");
             assert!(matches!(place.reopen().backup(place.request(), &|_| ()), Err(Error::Locked { .. })));
-            assert!(matches!(place.reopen().hold(), Err(Error::Locked { .. })));
             assert!(matches!(place.reopen().prune(&prune_at(0), &|_| ()), Err(Error::Locked { .. })));
         }
     });
@@ -734,4 +733,80 @@ fn what_nobody_lists_is_taken_back_when_it_is_needed_and_marked_when_not() {
     place.vault.prune(&prune_at(50), &|_| ()).unwrap();
     is_whole(&place);
     restores_as(&place, &expected);
+}
+
+#[test]
+fn the_newest_proven_snapshot_and_the_proofs_outlive_every_rule() {
+    let place = Place::new();
+    let all = ten_days(&place);
+    let proof = |nr: usize, passed: bool, day: i64| {
+        let proof = schema::Proof {
+            version: 1,
+            vault_id: place.vault.id().to_owned(),
+            snapshot: recover_id(&all[nr]),
+            captured_at: Timestamp::now(),
+            proven_at: Timestamp::now() - SignedDuration::from_hours(24 * day),
+            passed,
+            newest_record: None,
+            rpo_seconds: None,
+            rto_first_chart_seconds: None,
+            rto_full_seconds: 1.0,
+            patients: 1,
+            records: 1,
+            unreadable_records: 0,
+            files: 1,
+            bytes: 1,
+            database_rows: 0,
+            shortfalls: Vec::new(),
+            method: String::new(),
+        };
+        recover::proof::store(&place.vault, &proof, b"{}").unwrap().0
+    };
+    // The newest ones hold ciphertext: a drill said so of one of them, of which an earlier drill had thought better.
+    let proofs = [proof(1, true, 8), proof(2, true, 7), proof(4, true, 5), proof(4, false, 1)];
+    let mut request = keep(Period::Each, 1);
+    let plan = place.vault.forget(&request).unwrap();
+    assert_eq!(plan.with(Fate::Forgotten).len(), 8);
+    let kept: BTreeSet<String> = [all[9].clone(), all[2].clone()].into_iter().chain(proofs.clone()).collect();
+    assert_eq!(ids(&place.vault), kept);
+    place.vault.prune(&prune_at(0), &|_| ()).unwrap();
+    place.vault.prune(&prune_at(25), &|_| ()).unwrap();
+    is_whole(&place);
+    assert_eq!(recover::proof::newest_proven(&place.vault).unwrap().unwrap().snapshot.0, all[2]);
+    // By their ids, they go on somebody's word.
+    request = ForgetRequest::by_ids(vec![all[2].clone(), proofs[0].clone()]);
+    assert!(matches!(place.vault.forget(&request), Err(Error::Protected { .. })));
+    request.overriding = word();
+    place.vault.forget(&request).unwrap();
+}
+
+#[test]
+fn an_incident_that_begins_while_a_prune_runs_stops_it() {
+    let place = Place::new();
+    ten_days(&place);
+    place.vault.forget(&keep(Period::Each, 2)).unwrap();
+    let before = place.packs();
+    let holding = place.reopen();
+    let wishes = || fs::read_dir(place.vault_dir().join("chartward/holds")).map_or(0, Iterator::count);
+    std::thread::scope(|scope| {
+        let asked = std::cell::Cell::new(false);
+        let hold = std::cell::RefCell::new(None);
+        let result = place.vault.prune(&prune_at(0), &|progress| {
+            if progress.phase == Phase::Repack && !asked.replace(true) {
+                hold.replace(Some(scope.spawn(|| holding.hold())));
+                while wishes() == 0 {
+                    std::thread::sleep(std::time::Duration::from_millis(5));
+                }
+            }
+        });
+        assert!(matches!(result, Err(Error::Locked { .. })), "{result:?}");
+        let hold = hold.into_inner().unwrap().join().unwrap().unwrap();
+        assert!(matches!(place.vault.prune(&prune_at(0), &|_| ()), Err(Error::Locked { .. })));
+        drop(hold);
+    });
+    assert_eq!(wishes(), 0);
+    assert!(before.iter().all(|pack| pack.exists()));
+    is_whole(&place);
+    assert!(place.vault.prune(&prune_at(0), &|_| ()).unwrap().marked.packs > 0);
+    is_whole(&place);
 }

@@ -92,8 +92,10 @@ pub(crate) fn run(args: Args) -> anyhow::Result<ExitCode> {
             let ledger = new.common.ledger(now)?;
             let (mut vault, present) = new.common.vault.open_with()?;
             let password = PasswordArgs::read_further(new.new_password_file.as_deref())?;
+            let old = vault.keys()?.0.into_iter().find(|key| key.is_current).map(|key| key.id);
             let id = vault.change_password(&present, &password, KeyCost::RESTIC)?.to_string();
             record(&ledger, &vault, &id, true, now)?;
+            old.map_or(Ok(()), |old| record(&ledger, &vault, &old.to_string(), false, now))?;
             new.common.say(
                 &id,
                 "changed",
