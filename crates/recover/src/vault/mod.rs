@@ -7,7 +7,8 @@
 //! - A file under a final name is whole: it was written under another name, flushed, then renamed to a name that was free.
 //! - The order is packs → their directories → index → snapshot, each durable before the next. A snapshot that is listed can be
 //!   restored; a backup that is killed leaves packs that the next one takes over, and no snapshot.
-//! - Nothing is removed or overwritten but locks, and temporary files of backups that died.
+//! - Nothing is overwritten. Nothing is removed but locks, temporary files of backups that died, and what a prune marked a day before;
+//!   a forgotten snapshot is moved aside until then.
 //! - Damage to a pack costs the files that have content in it; the rest is restored and what is lost is named.
 //! - Bytes of the repository never make the engine panic. Lengths are checked against the file and the bounds (pack header 16 MiB, file
 //!   content 32 MiB a blob, directory 512 MiB, other files 256 MiB) before memory is taken.
@@ -15,6 +16,7 @@
 //! # Memory
 //! The index takes about 100 bytes a blob. A backup holds at most 6 packs (16 to 25 MiB each), 8 chunks (8 MiB at most, 1 MiB on average) in
 //! the queue and one in each thread, and the entries of the directories it is in (about 400 bytes each): below 300 MB, usually half of it.
+//! A prune holds 16 bytes and some bits a blob and about 150 bytes a pack beside the index.
 //! A restore holds the plan of 20,000 files or 200,000 blobs at a time, about 100 bytes for each directory, and 4 MiB a thread.
 
 mod archive;

@@ -35,16 +35,20 @@ fn backup_ago(place: &Place, hours: i64) -> String {
 
 /// Ten snapshots, a day apart: each file changes now and then, one stays.
 fn ten_days(place: &Place) -> Vec<String> {
+    days(place, 10)
+}
+
+fn days(place: &Place, count: u64) -> Vec<String> {
     place.write("stays", noise(1, 300_000));
     let mut ids = Vec::new();
-    for day in 0..10_u64 {
+    for day in 0..count {
         place.write(&format!("day-{day}"), noise(100 + day, 200_000));
         place.write("changes", noise(200 + day, 150_000));
         place.write("text", format!("day {day}\n").repeat(3000));
         if day >= 3 {
             fs::remove_file(place.source().join(format!("day-{}", day - 3))).unwrap();
         }
-        ids.push(backup_ago(place, (10 - day as i64) * 24));
+        ids.push(backup_ago(place, (count - day) as i64 * 24));
     }
     ids
 }
@@ -347,8 +351,8 @@ fn a_prune_that_is_killed_at_any_moment_leaves_a_vault_that_restores_everything(
         return;
     }
     let place = Place::new();
-    ten_days(&place);
-    place.vault.forget(&keep(Period::Each, 3)).unwrap();
+    days(&place, 5);
+    place.vault.forget(&keep(Period::Each, 2)).unwrap();
     let expected = restored(&place, &ids(&place.vault));
     let whole = place.dir.path().join("whole");
     copy(&place.vault_dir(), &whole);
@@ -382,12 +386,12 @@ fn a_prune_that_is_killed_at_any_moment_leaves_a_vault_that_restores_everything(
         seen.insert(state);
         is_whole(&place);
         restores_as(&place, &expected);
-        if let (Some(restic), 0) = (&restic, round % 8) {
+        if let (Some(restic), 0) = (&restic, round % 10) {
             place.restic(restic, &["unlock"]);
             place.restic(restic, &["check", "--read-data"]);
         }
         // The next one ends what this one began.
-        if round % 4 == 0 {
+        if round % 5 == 0 {
             let vault = place.reopen();
             vault.prune(&prune_at(50), &|_| ()).unwrap();
             vault.prune(&prune_at(75), &|_| ()).unwrap();

@@ -40,11 +40,11 @@ pub(crate) struct Args {
     /// What the rules count together: host, paths, tags, or nothing
     #[arg(long, value_name = "WORDS", default_value = "host,paths", value_parser = group_by)]
     group_by: Grouping,
-    /// Daily generations of each store that no rule forgets
-    #[arg(long, value_name = "N", default_value_t = Generations::default().keep)]
+    /// Daily generations of each store that no rule forgets, five at least
+    #[arg(long, value_name = "N", default_value_t = Generations::default().keep, value_parser = clap::value_parser!(u32).range(5..))]
     generations: u32,
-    /// The first of them that is write-protected
-    #[arg(long, value_name = "N", default_value_t = Generations::default().protected_from)]
+    /// The first of them that is write-protected, the third at the latest
+    #[arg(long, value_name = "N", default_value_t = Generations::default().protected_from, value_parser = clap::value_parser!(u32).range(1..=3))]
     protected_from: u32,
     /// Forget even protected snapshots that are named by their ids, for this reason, which is recorded
     #[arg(long = "override", value_name = "REASON", requires = "snapshots", requires = "by")]
