@@ -53,6 +53,14 @@ fn days(place: &Place, count: u64) -> Vec<String> {
     ids
 }
 
+/// A place on a file system in memory, where there is one: tests that write thousands of files do not wait for the disk.
+fn in_memory() -> Place {
+    let Ok(dir) = tempfile::tempdir_in("/dev/shm") else { return Place::new() };
+    let vault = Vault::init_with_cost(&dir.path().join("vault"), &password(), KeyCost::TEST).unwrap();
+    fs::create_dir(dir.path().join("source")).unwrap();
+    Place { dir, vault }
+}
+
 fn keep(period: Period, count: u32) -> ForgetRequest {
     let rules = Rules { keep: [(period, count)].into(), ..Rules::default() };
     let mut request = ForgetRequest::by_rules(rules);
@@ -108,7 +116,7 @@ fn size(place: &Place) -> u64 {
 fn a_prune_plans_marks_waits_and_removes_and_a_stock_restic_agrees_at_each_step() {
     let test = "a_prune_plans_marks_waits_and_removes_and_a_stock_restic_agrees_at_each_step";
     let Some(restic) = testkit::tool(test, "restic") else { return };
-    let place = Place::new();
+    let place = in_memory();
     ten_days(&place);
     let plan = place.vault.forget(&keep(Period::Each, 3)).unwrap();
     assert_eq!(plan.with(Fate::Forgotten).len(), 7);
@@ -159,7 +167,7 @@ fn a_prune_plans_marks_waits_and_removes_and_a_stock_restic_agrees_at_each_step(
 fn until_it_is_carried_out_a_prune_and_a_forget_can_be_taken_back() {
     let test = "until_it_is_carried_out_a_prune_and_a_forget_can_be_taken_back";
     let Some(restic) = testkit::tool(test, "restic") else { return };
-    let place = Place::new();
+    let place = in_memory();
     let all = ten_days(&place);
     let expected = restored(&place, &all.iter().cloned().collect());
     place.vault.forget(&keep(Period::Each, 2)).unwrap();
@@ -196,7 +204,7 @@ fn until_it_is_carried_out_a_prune_and_a_forget_can_be_taken_back() {
 #[test]
 fn our_calendar_rules_keep_what_restic_keeps() {
     let Some(restic) = testkit::tool("our_calendar_rules_keep_what_restic_keeps", "restic") else { return };
-    let place = Place::new();
+    let place = in_memory();
     place.write("record", "MSH|^~\\&|");
     let mut hours = 2;
     for number in 0..60_i64 {
@@ -269,7 +277,7 @@ fn our_calendar_rules_keep_what_restic_keeps() {
 
 #[test]
 fn generations_go_only_on_somebodys_word_which_is_noted() {
-    let place = Place::new();
+    let place = in_memory();
     let all = ten_days(&place);
     let mut request = keep(Period::Each, 1);
     request.generations = recover::vault::Generations::default();
@@ -303,7 +311,7 @@ fn generations_go_only_on_somebodys_word_which_is_noted() {
 
 #[test]
 fn a_snapshot_from_the_future_evicts_nothing() {
-    let place = Place::new();
+    let place = in_memory();
     let all = ten_days(&place);
     let future: Vec<String> = (1..=5).map(|day| backup_ago(&place, -24 * (day + 1))).collect();
     // A week later their dates have come; the file system still knows when they came in.
@@ -350,7 +358,7 @@ fn a_prune_that_is_killed_at_any_moment_leaves_a_vault_that_restores_everything(
         vault.prune(&prune_at(25), &|_| ()).unwrap();
         return;
     }
-    let place = Place::new();
+    let place = in_memory();
     days(&place, 5);
     place.vault.forget(&keep(Period::Each, 2)).unwrap();
     let expected = restored(&place, &ids(&place.vault));
@@ -410,7 +418,7 @@ fn passphrases_are_added_changed_and_removed_and_one_always_remains() {
     else {
         return;
     };
-    let mut place = Place::new();
+    let mut place = in_memory();
     place.write("record", "MSH|^~\\&|");
     place.backup();
     let opens = |place: &Place, text: &str| {
@@ -460,7 +468,7 @@ impl Drop for Running {
 fn while_a_stock_restic_backs_up_nobody_prunes_and_the_other_way_round() {
     let test = "while_a_stock_restic_backs_up_nobody_prunes_and_the_other_way_round";
     let Some(restic) = testkit::tool(test, "restic") else { return };
-    let place = Place::new();
+    let place = in_memory();
     ten_days(&place);
     // A backup that reads from a pipe goes on until the pipe ends.
     let mut running = Running(
@@ -507,7 +515,7 @@ fn while_a_stock_restic_backs_up_nobody_prunes_and_the_other_way_round() {
 
 #[test]
 fn a_lock_that_was_removed_under_a_prune_ends_it_before_anything_is_removed() {
-    let place = Place::new();
+    let place = in_memory();
     ten_days(&place);
     place.vault.forget(&keep(Period::Each, 2)).unwrap();
     let before = place.packs();
@@ -538,7 +546,7 @@ fn locks_of_the_dead_are_removed_and_those_of_other_hosts_on_demand() {
     else {
         return;
     };
-    let place = Place::new();
+    let place = in_memory();
     place.write("record", "MSH|^~\\&|");
     place.backup();
     // A lock of restic on another host, as far as anybody can tell.
@@ -579,7 +587,7 @@ fn what_a_stock_restic_wrote_is_pruned_by_us_and_what_it_prunes_is_read_by_us() 
     let Some(restic) = testkit::tool(test, "restic") else { return };
     // Version 1, version 2, and version 2 with what version 1 had stored uncompressed.
     for (version, upgrade) in [("1", false), ("2", false), ("1", true)] {
-        let place = Place::new();
+        let place = in_memory();
         fs::remove_dir_all(place.vault_dir()).unwrap();
         place.restic(&restic, &["init", "--repository-version", version]);
         let source = place.source();
@@ -636,7 +644,7 @@ fn word() -> Option<Override> {
 
 #[test]
 fn a_damaged_pack_is_named_and_stays() {
-    let place = Place::new();
+    let place = in_memory();
     ten_days(&place);
     place.vault.forget(&keep(Period::Each, 3)).unwrap();
     let plan = place.vault.plan_prune(&prune_at(0)).unwrap();
@@ -674,7 +682,7 @@ fn a_damaged_pack_is_named_and_stays() {
 
 #[test]
 fn nothing_is_removed_when_nobody_can_tell_what_is_needed() {
-    let place = Place::new();
+    let place = in_memory();
     let all = ten_days(&place);
     place.vault.forget(&keep(Period::Each, 3)).unwrap();
     let before = place.packs();
@@ -705,7 +713,7 @@ fn nothing_is_removed_when_nobody_can_tell_what_is_needed() {
 
 #[test]
 fn what_nobody_lists_is_taken_back_when_it_is_needed_and_marked_when_not() {
-    let place = Place::new();
+    let place = in_memory();
     ten_days(&place);
     let expected = restored(&place, &ids(&place.vault));
     // A damaged index and one that is gone: their packs' headers tell.
@@ -741,7 +749,7 @@ fn what_nobody_lists_is_taken_back_when_it_is_needed_and_marked_when_not() {
 
 #[test]
 fn the_newest_proven_snapshot_and_the_proofs_outlive_every_rule() {
-    let place = Place::new();
+    let place = in_memory();
     let all = ten_days(&place);
     let proof = |nr: usize, passed: bool, day: i64| {
         let proof = schema::Proof {
@@ -786,7 +794,7 @@ fn the_newest_proven_snapshot_and_the_proofs_outlive_every_rule() {
 
 #[test]
 fn an_incident_that_begins_while_a_prune_runs_stops_it() {
-    let place = Place::new();
+    let place = in_memory();
     ten_days(&place);
     place.vault.forget(&keep(Period::Each, 2)).unwrap();
     let before = place.packs();

@@ -49,6 +49,11 @@ struct Run<'v> {
     report: PruneReport,
 }
 
+/// Looks at a pack and its entries.
+type See<'s> = dyn FnMut(&PackInfo, &[Entry]) -> Result<(), Error> + 's;
+/// The same, and may change what becomes of it.
+type Change<'s> = dyn FnMut(&mut Run<'_>, &PackInfo, &[Entry]) -> Result<(), Error> + 's;
+
 impl Run<'_> {
     fn carry_out(&mut self, progress: &dyn Fn(Progress)) -> Result<(), Error> {
         // What is due goes first: on a full medium, nothing can be written before.
@@ -278,10 +283,7 @@ impl Run<'_> {
         }
     }
 
-    fn each_pack_of(
-        &self,
-        see: &mut dyn FnMut(&PackInfo, &[Entry]) -> Result<(), Error>,
-    ) -> Result<(), Error> {
+    fn each_pack_of(&self, see: &mut See<'_>) -> Result<(), Error> {
         let mut seen = HashSet::new();
         self.vault.each_indexed(&self.survey.index_files, &mut |id, entries| match self
             .survey
@@ -300,10 +302,7 @@ impl Run<'_> {
     }
 
     /// Shows each pack once, with the entries that it was judged by, to something that may change its fate.
-    fn each_pack(
-        &mut self,
-        see: &mut dyn FnMut(&mut Run<'_>, &PackInfo, &[Entry]) -> Result<(), Error>,
-    ) -> Result<(), Error> {
+    fn each_pack(&mut self, see: &mut Change<'_>) -> Result<(), Error> {
         let files = self.survey.index_files.clone();
         let unlisted = std::mem::take(&mut self.survey.unlisted);
         let mut seen = HashSet::new();
