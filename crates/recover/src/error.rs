@@ -83,6 +83,47 @@ pub enum Error {
         /// User, host, process and time of the lock.
         by: String,
     },
+    /// The lock on the repository ran out or was removed while something was about to be removed.
+    #[error("the lock on the vault in {} was lost, so nothing more is removed", dir.display())]
+    LockLost {
+        /// Where the vault is.
+        dir: PathBuf,
+    },
+    /// What is needed cannot be told from what is not.
+    #[error("nothing is removed from the vault, since what {needed_by} needs cannot be read")]
+    NeedUnknown {
+        /// A snapshot.
+        needed_by: String,
+        /// What is damaged or missing.
+        #[source]
+        source: Box<Error>,
+    },
+    /// A prune would have removed the last copy of something; it stopped before it did.
+    #[error("nothing is removed from the vault in {}: {blobs} parts of files that snapshots need would have been lost", dir.display())]
+    WouldLose {
+        /// Where the vault is.
+        dir: PathBuf,
+        /// How many.
+        blobs: u64,
+    },
+    /// Snapshots that are kept from being forgotten.
+    #[error("snapshots that are protected cannot be forgotten: {snapshots}")]
+    Protected {
+        /// Each with the reason.
+        snapshots: String,
+    },
+    /// The passphrase that opened the vault would no longer open it.
+    #[error("the key {id} is the one that this vault was opened with")]
+    KeyInUse {
+        /// Name of its file.
+        id: String,
+    },
+    /// No key, or more than one, has that id.
+    #[error("no key, or more than one, begins with {wanted}")]
+    KeyNotFound {
+        /// What was asked for.
+        wanted: String,
+    },
     /// There is no space left for the vault.
     #[error("the vault's medium at {} is full", dir.display())]
     VaultFull {
@@ -223,8 +264,20 @@ impl Error {
                 "run `vault check --read-data` to see what is affected, and fetch the damaged files from another copy of the vault"
             }
             Error::Locked { .. } => {
-                "wait until it is done; if no such process runs, remove the file in the vault's `locks` folder, or run `restic unlock`"
+                "wait until it is done; if no such process runs, run `chartward vault unlock` or `restic unlock`"
             }
+            Error::LockLost { .. } => "what was done so far is whole; run the same command again",
+            Error::NeedUnknown { .. } => {
+                "fetch the damaged files from another copy of the vault, or forget that snapshot by its id; then prune again"
+            }
+            Error::WouldLose { .. } => "run `vault check --read-data`, then prune again",
+            Error::Protected { .. } => {
+                "keep them; whoever is responsible for the records can override with `--override REASON`, which is recorded"
+            }
+            Error::KeyInUse { .. } => {
+                "open the vault with another passphrase to remove this key, or change the passphrase with `vault key passwd`"
+            }
+            Error::KeyNotFound { .. } => "list them with `vault key list`",
             Error::VaultFull { .. } => {
                 "earlier snapshots are whole; make space on the medium or use a larger one, then back up again"
             }

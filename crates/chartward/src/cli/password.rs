@@ -31,9 +31,21 @@ impl PasswordArgs {
 
     /// The passphrase for a new vault: typed twice at a prompt, and never empty.
     pub(crate) fn read_new(&self) -> anyhow::Result<Password> {
-        if let Some(password) = self.without_prompt()? {
-            return Ok(password);
+        match self.without_prompt()? {
+            Some(password) => Ok(password),
+            None => PasswordArgs::typed_twice(),
         }
+    }
+
+    /// A further passphrase: from a file of its own, else typed twice. Never from the variables that hold the present one.
+    pub(crate) fn read_further(file: Option<&Path>) -> anyhow::Result<Password> {
+        match file {
+            Some(path) => from_file(path),
+            None => PasswordArgs::typed_twice(),
+        }
+    }
+
+    fn typed_twice() -> anyhow::Result<Password> {
         let first = typed("New passphrase of the vault: ")?;
         ensure!(
             first == typed("The same passphrase again: ")?,

@@ -39,6 +39,8 @@ impl Bar {
             Phase::Restore => "restoring",
             Phase::Structure => "checking",
             Phase::ReadData => "reading all",
+            Phase::Repack => "copying",
+            Phase::Remove => "removing",
         });
         self.at(progress.done, progress.total.unwrap_or(0));
     }

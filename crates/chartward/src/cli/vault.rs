@@ -1,4 +1,8 @@
-//! `chartward vault init|check`.
+//! `chartward vault init|check|forget|prune|key|unlock`.
+
+mod forget;
+mod key;
+mod prune;
 
 use std::env;
 use std::path::PathBuf;
@@ -28,6 +32,14 @@ enum Command {
     Init(Init),
     /// Look for damage, and name the files that it costs
     Check(Check),
+    /// Forget snapshots: by rules, or by their ids
+    Forget(forget::Args),
+    /// Give back the space of what no snapshot needs
+    Prune(prune::Args),
+    /// List, add, remove and change passphrases
+    Key(key::Args),
+    /// Remove locks that count for nothing any more
+    Unlock(prune::UnlockArgs),
 }
 
 #[derive(clap::Args)]
@@ -65,6 +77,10 @@ pub(crate) fn run(args: Args) -> anyhow::Result<ExitCode> {
     match args.command {
         Command::Init(args) => init(&args),
         Command::Check(args) => check(&args),
+        Command::Forget(args) => forget::run(&args),
+        Command::Prune(args) => prune::run(&args),
+        Command::Key(args) => key::run(args),
+        Command::Unlock(args) => prune::unlock(&args),
     }
 }
 

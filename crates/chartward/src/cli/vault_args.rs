@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use anyhow::Context;
-use recover::vault::Vault;
+use recover::vault::{Password, Vault};
 
 use super::password::PasswordArgs;
 
@@ -25,13 +25,19 @@ impl VaultArgs {
 
     /// Opens the vault. A medium that is absent or empty is found before anybody is asked for a passphrase.
     pub(crate) fn open(&self) -> anyhow::Result<Vault> {
+        self.open_with().map(|(vault, _)| vault)
+    }
+
+    /// The same, with the passphrase that opened it.
+    pub(crate) fn open_with(&self) -> anyhow::Result<(Vault, Password)> {
         Vault::probe(&self.vault)?;
-        let vault = Vault::open(&self.vault, &self.password.read()?)
+        let password = self.password.read()?;
+        let vault = Vault::open(&self.vault, &password)
             .with_context(|| format!("cannot open the vault in {}", self.vault.display()))?;
         for note in vault.notes() {
             eprintln!("chartward: {note}");
         }
-        Ok(vault)
+        Ok((vault, password))
     }
 }
 

@@ -41,6 +41,48 @@ pub enum Fact {
         /// Patients counted in it.
         patients: u64,
     },
+    /// Snapshots were forgotten.
+    SnapshotsForgotten {
+        /// See [`Fact::VaultInitialised`].
+        vault_id: String,
+        /// Which.
+        snapshots: Vec<SnapshotId>,
+        /// How many of them were protected.
+        protected: u64,
+        /// On whose word protected ones were forgotten; empty if there were none.
+        by: String,
+        /// Their reason, likewise.
+        because: String,
+    },
+    /// Forgotten snapshots were taken back.
+    SnapshotsTakenBack {
+        /// See [`Fact::VaultInitialised`].
+        vault_id: String,
+        /// Which.
+        snapshots: Vec<SnapshotId>,
+    },
+    /// A prune ended, or was cancelled.
+    VaultPruned {
+        /// See [`Fact::VaultInitialised`].
+        vault_id: String,
+        /// Packs that were marked for removal.
+        marked: u64,
+        /// Marked packs that were removed.
+        removed: u64,
+        /// Their bytes.
+        removed_bytes: u64,
+        /// Marked packs that were taken back.
+        taken_back: u64,
+    },
+    /// A passphrase of a vault was added or removed.
+    VaultKeyChanged {
+        /// See [`Fact::VaultInitialised`].
+        vault_id: String,
+        /// Name of the key's file.
+        key: String,
+        /// Whether it opens the vault from now on.
+        added: bool,
+    },
     /// A drill found everything.
     DrillPassed {
         /// What was measured.

@@ -1,5 +1,5 @@
 //! The folder that holds a repository. Files come into being whole: a temporary file is written, flushed and renamed to a name
-//! that must not exist yet. Nothing but locks is ever removed or overwritten.
+//! that must not exist yet. Nothing is ever overwritten. Only locks, and what a forget or a prune was asked to remove, is removed.
 
 use std::collections::BTreeSet;
 use std::fs::{self, File, OpenOptions};
@@ -7,6 +7,7 @@ use std::io::{self, Read, Write};
 use std::os::unix::fs::{DirBuilderExt, FileExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 
+use jiff::Timestamp;
 use rustix::fs::{CWD, RenameFlags};
 use rustix::io::Errno;
 
@@ -14,7 +15,8 @@ use super::crypto::random;
 use super::id::Id;
 use crate::Error;
 
-/// The kinds of files in a repository, each in a folder of its own.
+/// The kinds of files in a repository, each in a folder of its own. Those below `chartward` are no part of restic's format, and a stock
+/// restic never looks there.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum FileKind {
     Key,
@@ -22,6 +24,14 @@ pub(crate) enum FileKind {
     Index,
     Snapshot,
     Pack,
+    /// Snapshots that were forgotten, until a prune removes what only they need.
+    Forgotten,
+    /// Who had which snapshots forgotten, and why.
+    ForgetNote,
+    /// Packs that are to be removed.
+    Mark,
+    /// Those who wait for a prune to stop.
+    Wish,
 }
 
 impl FileKind {
@@ -32,6 +42,10 @@ impl FileKind {
             FileKind::Index => "index",
             FileKind::Snapshot => "snapshots",
             FileKind::Pack => "data",
+            FileKind::Forgotten => "chartward/forgotten",
+            FileKind::ForgetNote => "chartward/forgets",
+            FileKind::Mark => "chartward/removals",
+            FileKind::Wish => "chartward/holds",
         }
     }
 }
@@ -118,9 +132,53 @@ impl Backend {
     /// Writes a file under the name of its content and makes the name durable.
     pub(crate) fn save(&self, kind: FileKind, bytes: &[u8]) -> Result<Id, Error> {
         let id = Id::of(bytes);
+        self.make_folder(kind)?;
         self.write_whole(&self.path(kind, &id), bytes)?;
-        self.sync_dir(&self.dir.join(kind.folder()))?;
+        self.sync_folder(kind)?;
         Ok(id)
+    }
+
+    /// Makes one of the folders that are no part of restic's format; the others came with the repository.
+    fn make_folder(&self, kind: FileKind) -> Result<(), Error> {
+        let folder = self.dir.join(kind.folder());
+        let is_own =
+            matches!(kind, FileKind::Forgotten | FileKind::ForgetNote | FileKind::Mark | FileKind::Wish);
+        if !is_own || folder.is_dir() {
+            return Ok(());
+        }
+        let mut builder = fs::DirBuilder::new();
+        builder.recursive(true).mode(0o700).create(&folder).map_err(|e| self.failed("create", &folder, e))?;
+        folder.parent().map_or(Ok(()), |parent| self.sync_dir(parent))?;
+        self.sync_dir(&self.dir)
+    }
+
+    /// Makes the names in a kind's folder durable, those that are gone among them.
+    pub(crate) fn sync_folder(&self, kind: FileKind) -> Result<(), Error> {
+        self.sync_dir(&self.dir.join(kind.folder()))
+    }
+
+    /// Removes a file; it is no error if it is gone.
+    pub(crate) fn remove(&self, kind: FileKind, id: &Id) -> Result<(), Error> {
+        let path = self.path(kind, id);
+        match fs::remove_file(&path) {
+            Err(e) if e.kind() != io::ErrorKind::NotFound => Err(self.failed("remove", &path, e)),
+            _ => Ok(()),
+        }
+    }
+
+    /// Gives a file of one kind the same name among another kind's, in one step.
+    pub(crate) fn move_to(&self, from: FileKind, to: FileKind, id: &Id) -> Result<(), Error> {
+        self.make_folder(to)?;
+        let path = self.path(from, id);
+        rename_new(&path, &self.path(to, id)).map_err(|e| self.failed("move", &path, e))?;
+        self.sync_folder(to)?;
+        self.sync_folder(from)
+    }
+
+    /// When a file was written, as the file system has it.
+    pub(crate) fn written_at(&self, kind: FileKind, id: &Id) -> Option<Timestamp> {
+        let written = fs::metadata(self.path(kind, id)).and_then(|meta| meta.modified()).ok()?;
+        Timestamp::try_from(written).ok()
     }
 
     /// Writes a pack. Its name is durable only after [`Backend::sync_packs`]: one flush of a directory serves many packs.
@@ -237,7 +295,9 @@ impl Backend {
     pub(crate) fn remove_temporary_files(&self) -> Result<(), Error> {
         let data = self.dir.join("data");
         let packs = (0..=255u8).map(|prefix| data.join(hex::encode([prefix])));
-        let others = ["index", "snapshots", "keys"].map(|folder| self.dir.join(folder));
+        let own = [FileKind::ForgetNote, FileKind::Mark, FileKind::Wish].map(FileKind::folder);
+        let others =
+            ["index", "snapshots", "keys"].into_iter().chain(own).map(|folder| self.dir.join(folder));
         for folder in packs.chain(others) {
             let Ok(entries) = fs::read_dir(&folder) else { continue };
             for entry in entries.flatten() {
@@ -247,14 +307,6 @@ impl Backend {
             }
         }
         Ok(())
-    }
-
-    pub(crate) fn remove_lock(&self, id: &Id) -> Result<(), Error> {
-        let path = self.path(FileKind::Lock, id);
-        match fs::remove_file(&path) {
-            Err(e) if e.kind() != io::ErrorKind::NotFound => Err(self.failed("remove", &path, e)),
-            _ => Ok(()),
-        }
     }
 
     fn sync_dir(&self, dir: &Path) -> Result<(), Error> {

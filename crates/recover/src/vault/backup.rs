@@ -102,8 +102,9 @@ impl Vault {
         if lock.alone {
             self.backend.remove_temporary_files()?;
         }
-        // Packs of a backup that was killed are as good as any; so are those of one that is still running.
-        self.read_headers()?;
+        // Packs of a backup that was killed are as good as any; so are those of one that is still running. Those that a prune is to remove
+        // are not.
+        self.read_headers_except(&self.marked_packs()?)?;
         Ok(lock)
     }
 

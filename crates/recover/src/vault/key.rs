@@ -54,6 +54,21 @@ struct MacKey {
     r: String,
 }
 
+/// What a key file says of itself without a passphrase.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct KeyInfo {
+    /// Name of its file.
+    pub id: Id,
+    /// When it was made.
+    pub created: Timestamp,
+    /// By whom.
+    pub username: String,
+    /// Where.
+    pub hostname: String,
+    /// Whether it is the one that the vault was opened with.
+    pub is_current: bool,
+}
+
 /// A new repository key and the text of its key file.
 pub(crate) fn create(
     password: &Password,
@@ -62,6 +77,18 @@ pub(crate) fn create(
     username: &str,
 ) -> Result<(Key, Vec<u8>), Error> {
     let master = KeyBytes::random()?;
+    let text = wrap(&master, password, cost, hostname, username)?;
+    Ok((Key::new(&master), text))
+}
+
+/// The text of a key file that opens with a passphrase.
+pub(crate) fn wrap(
+    master: &KeyBytes,
+    password: &Password,
+    cost: KeyCost,
+    hostname: &str,
+    username: &str,
+) -> Result<Vec<u8>, Error> {
     let plain = MasterKey {
         mac: MacKey { k: STANDARD.encode(&master.0[32..48]), r: STANDARD.encode(&master.0[48..]) },
         encrypt: STANDARD.encode(&master.0[..32]),
@@ -83,16 +110,36 @@ pub(crate) fn create(
         salt: STANDARD.encode(salt),
         data: STANDARD.encode(data),
     };
-    Ok((Key::new(&master), to_json(&file)?))
+    to_json(&file)
+}
+
+fn damaged(id: &Id, cause: &str) -> Error {
+    Error::Damaged { what: "key", id: id.to_string(), cause: cause.to_owned() }
+}
+
+fn parse(id: &Id, text: &[u8]) -> Result<KeyFile, Error> {
+    if Id::of(text) != *id {
+        return Err(damaged(id, "its content does not match its name"));
+    }
+    serde_json::from_slice(text).map_err(|e| damaged(id, &e.to_string()))
+}
+
+/// What a key file says of itself.
+pub(crate) fn describe(id: Id, text: &[u8], current: Option<Id>) -> Result<KeyInfo, Error> {
+    let file = parse(&id, text)?;
+    Ok(KeyInfo {
+        id,
+        created: file.created,
+        username: file.username,
+        hostname: file.hostname,
+        is_current: current == Some(id),
+    })
 }
 
 /// The repository's key from a key file, or `None` if the passphrase is not the one that sealed it.
-pub(crate) fn open(id: &Id, text: &[u8], password: &Password) -> Result<Option<Key>, Error> {
-    let damaged = |cause: &str| Error::Damaged { what: "key", id: id.to_string(), cause: cause.to_owned() };
-    if Id::of(text) != *id {
-        return Err(damaged("its content does not match its name"));
-    }
-    let file: KeyFile = serde_json::from_slice(text).map_err(|e| damaged(&e.to_string()))?;
+pub(crate) fn open(id: &Id, text: &[u8], password: &Password) -> Result<Option<KeyBytes>, Error> {
+    let damaged = |cause: &str| damaged(id, cause);
+    let file = parse(id, text)?;
     if file.kdf != "scrypt" || !file.n.is_power_of_two() || file.n < 2 {
         return Err(damaged("unknown key derivation"));
     }
@@ -117,7 +164,7 @@ pub(crate) fn open(id: &Id, text: &[u8], password: &Password) -> Result<Option<K
         }
         bytes.0[part].copy_from_slice(&decoded);
     }
-    Ok(Some(Key::new(&bytes)))
+    Ok(Some(bytes))
 }
 
 fn derive(password: &Password, salt: &[u8], log_n: u8, r: u32, p: u32) -> Result<Key, Error> {

@@ -1,12 +1,13 @@
 //! Locks as restic has them: a file for each process, a new one every five minutes; older than half an hour it counts for nothing.
 
-use std::sync::Arc;
 use std::sync::mpsc::{self, RecvTimeoutError, Sender};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::JoinHandle;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use jiff::{SignedDuration, Timestamp};
 use rustix::process::{Pid, test_kill_process};
+use rustix::time::{ClockId, clock_gettime};
 use serde::{Deserialize, Serialize};
 
 use super::backend::{Backend, FileKind};
@@ -18,6 +19,17 @@ use crate::Error;
 
 const STALE_AFTER: SignedDuration = SignedDuration::from_mins(30);
 const REFRESH: Duration = Duration::from_secs(300);
+/// A lock that could not be renewed for so long is about to count for nothing.
+const LOST_AFTER_SECONDS: i64 = 20 * 60;
+/// How long somebody who wants to hold the repository waits for a prune to stop.
+const HOLD_PATIENCE: Duration = Duration::from_secs(10);
+
+/// Whether others may work on the repository meanwhile.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Claim {
+    Shared,
+    Exclusive,
+}
 
 #[derive(Serialize, Deserialize)]
 struct LockFile {
@@ -36,11 +48,11 @@ struct LockFile {
 }
 
 impl LockFile {
-    fn own() -> LockFile {
+    fn own(claim: Claim) -> LockFile {
         let (uid, gid) = meta::own_ids();
         LockFile {
             time: Timestamp::now(),
-            exclusive: false,
+            exclusive: claim == Claim::Exclusive,
             hostname: meta::hostname(),
             username: meta::username(),
             pid: rustix::process::getpid().as_raw_nonzero().get(),
@@ -80,35 +92,88 @@ pub(crate) struct Lock {
     keeper: Option<JoinHandle<()>>,
     /// Whether nobody else held a lock when this one was taken.
     pub(crate) alone: bool,
+    backend: Arc<Backend>,
+    codecs: Arc<Codecs>,
+    held: Arc<Mutex<Held>>,
+}
+
+/// The lock's present file, and when it was written.
+#[derive(Clone, Copy)]
+struct Held {
+    id: Id,
+    since: i64,
+}
+
+impl Held {
+    fn now(id: Id) -> Held {
+        Held { id, since: seconds_awake_and_asleep() }
+    }
+}
+
+/// Of a clock that nobody sets, and that goes on while the machine sleeps.
+fn seconds_awake_and_asleep() -> i64 {
+    clock_gettime(ClockId::Boottime).tv_sec
 }
 
 impl Lock {
     /// Takes a lock beside others, unless somebody has the repository for themselves.
     pub(crate) fn take(backend: &Arc<Backend>, codecs: &Arc<Codecs>) -> Result<Lock, Error> {
-        refuse_if_exclusive(backend, codecs, None)?;
-        let id = write(backend, codecs)?;
+        Lock::take_as(Claim::Shared, backend, codecs)
+    }
+
+    /// Takes the repository for oneself, unless somebody works on it or holds it.
+    pub(crate) fn take_exclusive(backend: &Arc<Backend>, codecs: &Arc<Codecs>) -> Result<Lock, Error> {
+        Lock::take_as(Claim::Exclusive, backend, codecs)
+    }
+
+    fn take_as(claim: Claim, backend: &Arc<Backend>, codecs: &Arc<Codecs>) -> Result<Lock, Error> {
+        refuse_if_taken(claim, backend, codecs, None)?;
+        let id = write(FileKind::Lock, claim, backend, codecs)?;
         // Somebody may have come in between the look and the lock: restic looks twice, too.
-        let alone = match refuse_if_exclusive(backend, codecs, Some(id)) {
+        let alone = match refuse_if_taken(claim, backend, codecs, Some(id)) {
             Ok(others) => others == 0,
             Err(error) => {
-                let _ = backend.remove_lock(&id);
+                let _ = backend.remove(FileKind::Lock, &id);
                 return Err(error);
             }
         };
+        let held = Arc::new(Mutex::new(Held::now(id)));
         let (stop, stopped) = mpsc::channel();
-        let (backend, codecs) = (Arc::clone(backend), Arc::clone(codecs));
-        let keeper = std::thread::spawn(move || {
-            let mut held = id;
-            while stopped.recv_timeout(REFRESH) == Err(RecvTimeoutError::Timeout) {
-                // On failure the old lock stays, and the next round tries again well before it is stale.
-                if let Ok(new) = write(&backend, &codecs) {
-                    let _ = backend.remove_lock(&held);
-                    held = new;
+        let keeper = {
+            let (backend, codecs, held) = (Arc::clone(backend), Arc::clone(codecs), Arc::clone(&held));
+            std::thread::spawn(move || {
+                let current = || held.lock().unwrap_or_else(PoisonError::into_inner);
+                while stopped.recv_timeout(REFRESH) == Err(RecvTimeoutError::Timeout) {
+                    // On failure the old lock stays, and the next round tries again well before it is stale.
+                    if let Ok(new) = write(FileKind::Lock, claim, &backend, &codecs) {
+                        let old = std::mem::replace(&mut *current(), Held::now(new));
+                        let _ = backend.remove(FileKind::Lock, &old.id);
+                    }
                 }
+                let _ = backend.remove(FileKind::Lock, &current().id);
+            })
+        };
+        let (backend, codecs) = (Arc::clone(backend), Arc::clone(codecs));
+        Ok(Lock { stop: Some(stop), keeper: Some(keeper), alone, backend, codecs, held })
+    }
+
+    /// Fails when others may think that nobody is here any more: the lock was removed, or not renewed in time because the process or the
+    /// machine was asleep. Fails also when somebody waits to hold the repository. To be asked before anything is removed.
+    pub(crate) fn ensure_held(&self) -> Result<(), Error> {
+        let held = *self.held.lock().unwrap_or_else(PoisonError::into_inner);
+        let is_late = seconds_awake_and_asleep() - held.since > LOST_AFTER_SECONDS;
+        if is_late || !self.backend.path(FileKind::Lock, &held.id).exists() {
+            return Err(Error::LockLost { dir: self.backend.dir().to_owned() });
+        }
+        for (id, _) in self.backend.list(FileKind::Wish)? {
+            match read(FileKind::Wish, &self.backend, &self.codecs, &id) {
+                Some(wish) if !wish.is_stale() => {
+                    return Err(Error::Locked { dir: self.backend.dir().to_owned(), by: wish.describe() });
+                }
+                _ => self.backend.remove(FileKind::Wish, &id)?,
             }
-            let _ = backend.remove_lock(&held);
-        });
-        Ok(Lock { stop: Some(stop), keeper: Some(keeper), alone })
+        }
+        Ok(())
     }
 }
 
@@ -128,54 +193,122 @@ pub struct Hold {
 }
 
 impl Vault {
-    /// Takes a hold on the repository; fails while somebody prunes.
+    /// Takes a hold on the repository. A prune of ours that is running stops before it removes anything more; somebody else who has the
+    /// repository for themselves, such as a stock restic, is waited for only so long, and then it fails.
     pub fn hold(&self) -> Result<Hold, Error> {
-        Ok(Hold { _lock: Lock::take(&self.backend, &self.codecs)? })
+        let begun = Instant::now();
+        let mut wish = None;
+        let result = loop {
+            match Lock::take(&self.backend, &self.codecs) {
+                Err(Error::Locked { .. }) if begun.elapsed() < HOLD_PATIENCE => {
+                    if wish.is_none() {
+                        // Where nothing can be written, waiting is all that is left.
+                        wish = write(FileKind::Wish, Claim::Shared, &self.backend, &self.codecs).ok();
+                    }
+                    std::thread::sleep(Duration::from_millis(50));
+                }
+                other => break other,
+            }
+        };
+        if let Some(wish) = wish {
+            let _ = self.backend.remove(FileKind::Wish, &wish);
+        }
+        Ok(Hold { _lock: result? })
     }
 }
 
 /// Who has the repository for themselves, if anybody.
 pub(crate) fn exclusive_owner(backend: &Backend, codecs: &Codecs) -> Result<Option<String>, Error> {
-    match refuse_if_exclusive(backend, codecs, None) {
+    match refuse_if_taken(Claim::Shared, backend, codecs, None) {
         Err(Error::Locked { by, .. }) => Ok(Some(by)),
         Err(error) => Err(error),
         Ok(_) => Ok(None),
     }
 }
 
-fn write(backend: &Backend, codecs: &Codecs) -> Result<Id, Error> {
-    let text = serde_json::to_vec(&LockFile::own())
+fn write(kind: FileKind, claim: Claim, backend: &Backend, codecs: &Codecs) -> Result<Id, Error> {
+    let text = serde_json::to_vec(&LockFile::own(claim))
         .map_err(|e| Error::Engine { op: "serialise a lock", source: e.into() })?;
     let mut codec = codecs.take()?;
     // Uncompressed, so that any version of restic understands it.
     let sealed = codec.seal_file(&text, false)?;
     codecs.give_back(codec);
-    backend.save(FileKind::Lock, &sealed)
+    backend.save(kind, &sealed)
 }
 
-/// Counts the living locks other than `own`; those of processes of this host that are dead are removed.
-fn refuse_if_exclusive(backend: &Backend, codecs: &Codecs, own: Option<Id>) -> Result<usize, Error> {
+/// Counts the living locks other than `own`; those of processes of this host that are dead are removed. Fails if one of them and `claim`
+/// do not go together.
+fn refuse_if_taken(
+    claim: Claim,
+    backend: &Backend,
+    codecs: &Codecs,
+    own: Option<Id>,
+) -> Result<usize, Error> {
     let mut living = 0;
     for (id, _) in backend.list(FileKind::Lock)? {
         if Some(id) == own {
             continue;
         }
-        // A lock that is gone or cannot be read binds nobody.
-        let Ok(mut sealed) = backend.read(FileKind::Lock, &id) else { continue };
-        let codec = codecs.take()?;
-        let text = codec.open_file(&mut sealed);
-        codecs.give_back(codec);
-        let Some(lock) = text.ok().and_then(|text| serde_json::from_slice::<LockFile>(&text).ok()) else {
+        let Some(lock) = read(FileKind::Lock, backend, codecs, &id) else {
+            // A lock that is gone or cannot be read binds nobody but those who would remove what its owner may need.
+            if claim == Claim::Exclusive && is_recent(backend, &id) {
+                let by = format!("somebody whose lock {} cannot be read", id.short());
+                return Err(Error::Locked { dir: backend.dir().to_owned(), by });
+            }
             continue;
         };
         if lock.owner_is_dead() {
-            let _ = backend.remove_lock(&id);
+            let _ = backend.remove(FileKind::Lock, &id);
         } else if !lock.is_stale() {
             living += 1;
-            if lock.exclusive {
+            if lock.exclusive || claim == Claim::Exclusive {
                 return Err(Error::Locked { dir: backend.dir().to_owned(), by: lock.describe() });
             }
         }
     }
     Ok(living)
+}
+
+fn read(kind: FileKind, backend: &Backend, codecs: &Codecs, id: &Id) -> Option<LockFile> {
+    let mut sealed = backend.read(kind, id).ok()?;
+    let codec = codecs.take().ok()?;
+    let text = codec.open_file(&mut sealed);
+    codecs.give_back(codec);
+    serde_json::from_slice(&text.ok()?).ok()
+}
+
+fn is_recent(backend: &Backend, id: &Id) -> bool {
+    let written = backend.written_at(FileKind::Lock, id);
+    written.is_some_and(|at| Timestamp::now().duration_since(at) <= STALE_AFTER)
+}
+
+/// Which locks are removed by [`Vault::unlock`].
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Unlock {
+    /// Those that count for nothing any more: older than half an hour, or of processes of this host that have ended.
+    Stale,
+    /// All but those of processes that run on this host.
+    All,
+}
+
+impl Vault {
+    /// Removes locks and says whose they were. A process that lives on this host keeps its lock, and with it an incident's hold.
+    pub fn unlock(&self, which: Unlock) -> Result<Vec<String>, Error> {
+        let mut removed = Vec::new();
+        for (id, _) in self.backend.list(FileKind::Lock)? {
+            let lock = read(FileKind::Lock, &self.backend, &self.codecs, &id);
+            let is_ours_to_remove = match (&lock, which) {
+                (Some(lock), Unlock::Stale) => lock.is_stale(),
+                (None, Unlock::Stale) => !is_recent(&self.backend, &id),
+                (Some(lock), Unlock::All) => lock.hostname != meta::hostname() || lock.owner_is_dead(),
+                (None, Unlock::All) => true,
+            };
+            if is_ours_to_remove {
+                self.backend.remove(FileKind::Lock, &id)?;
+                let unreadable = || format!("somebody whose lock {} cannot be read", id.short());
+                removed.push(lock.map_or_else(unreadable, |lock| lock.describe()));
+            }
+        }
+        Ok(removed)
+    }
 }

@@ -7,7 +7,8 @@
 //! - A file under a final name is whole: it was written under another name, flushed, then renamed to a name that was free.
 //! - The order is packs → their directories → index → snapshot, each durable before the next. A snapshot that is listed can be
 //!   restored; a backup that is killed leaves packs that the next one takes over, and no snapshot.
-//! - Nothing is removed or overwritten but locks, and temporary files of backups that died.
+//! - Nothing is overwritten. Nothing is removed but locks, temporary files of backups that died, and what a prune marked a day before;
+//!   a forgotten snapshot is moved aside until then.
 //! - Damage to a pack costs the files that have content in it; the rest is restored and what is lost is named.
 //! - Bytes of the repository never make the engine panic. Lengths are checked against the file and the bounds (pack header 16 MiB, file
 //!   content 32 MiB a blob, directory 512 MiB, other files 256 MiB) before memory is taken.
@@ -15,6 +16,7 @@
 //! # Memory
 //! The index takes about 100 bytes a blob. A backup holds at most 6 packs (16 to 25 MiB each), 8 chunks (8 MiB at most, 1 MiB on average) in
 //! the queue and one in each thread, and the entries of the directories it is in (about 400 bytes each): below 300 MB, usually half of it.
+//! A prune holds 16 bytes and some bits a blob and about 150 bytes a pack beside the index.
 //! A restore holds the plan of 20,000 files or 200,000 blobs at a time, about 100 bytes for each directory, and 4 MiB a thread.
 
 mod archive;
@@ -27,10 +29,12 @@ mod codec;
 mod crypto;
 mod fetch;
 mod files;
+mod forget;
 mod goformat;
 mod id;
 mod index;
 mod key;
+mod keys;
 mod lock;
 mod meta;
 mod open_at;
@@ -39,9 +43,11 @@ mod password;
 mod place;
 mod plan;
 mod progress;
+mod prune;
 mod repository;
 mod request;
 mod restore;
+mod retention;
 mod roots;
 mod skeleton;
 mod snapshot;
@@ -54,14 +60,19 @@ mod write;
 
 pub use check::{CheckLevel, CheckReport, Problem};
 pub use files::{Entry, SnapshotFiles};
+pub use forget::{
+    Fate, Filter, ForgetGroup, ForgetNote, ForgetPlan, ForgetRequest, Generations, GroupBy, Override, Verdict,
+};
 pub use id::Id;
-pub use key::KeyCost;
-pub use lock::Hold;
+pub use key::{KeyCost, KeyInfo};
+pub use lock::{Hold, Unlock};
 pub use password::Password;
 pub use progress::{Phase, Progress};
+pub use prune::{CancelReport, MaxUnused, Moment, Packs, PrunePlan, PruneReport, PruneRequest, Uptime};
 pub use repository::Vault;
 pub use request::{BackupReport, BackupRequest, Extra, ExtraFiles, FileSeen, Observer, ParentChoice};
 pub use restore::{NotRestored, RestoreReport};
+pub use retention::{Period, Reason, Rules, Within};
 pub use snapshot::Snapshot;
 pub use tree::Kind;
 

@@ -24,6 +24,12 @@ pub(crate) struct Entry {
     pub(crate) uncompressed: Option<u32>,
 }
 
+/// Length of a pack that holds these blobs: the header's seal and its length follow them.
+pub(crate) fn expected_size(entries: &[Entry]) -> u64 {
+    let line = |e: &Entry| u64::from(e.length) + if e.uncompressed.is_some() { 41 } else { 37 };
+    entries.iter().map(line).sum::<u64>() + OVERHEAD as u64 + 4
+}
+
 /// A pack that is being filled.
 #[derive(Default)]
 pub(crate) struct Builder {

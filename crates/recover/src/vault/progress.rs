@@ -13,6 +13,10 @@ pub enum Phase {
     Structure,
     /// Every pack is read.
     ReadData,
+    /// What is needed is copied out of packs that hold little of it.
+    Repack,
+    /// Packs that nobody needs are removed.
+    Remove,
 }
 
 /// How far it is. Totals are not known beforehand where that would cost a second pass.

@@ -1,3 +1,4 @@
+use std::collections::HashSet;
 use std::path::Path;
 use std::sync::{Arc, Mutex, PoisonError, RwLock, RwLockReadGuard};
 use std::time::{Duration, Instant};
@@ -7,7 +8,7 @@ use serde::{Deserialize, Serialize};
 use super::backend::{Backend, FileKind};
 use super::chunker::{Chunker, Polynomial};
 use super::codec::{Codec, Codecs};
-use super::crypto::{Key, random};
+use super::crypto::{Key, KeyBytes, random};
 use super::id::{BlobKind, Id};
 use super::index::{Index, IndexFile, IndexedPack, Location};
 use super::key::{self, KeyCost};
@@ -30,6 +31,8 @@ pub struct Vault {
     /// Packs that no index lists; the next backup puts them into its own.
     pub(crate) unindexed: Mutex<Vec<IndexedPack>>,
     opened_in: Duration,
+    /// The key file that the passphrase opened.
+    pub(crate) opened_with: Option<Id>,
 }
 
 #[derive(Serialize, Deserialize)]
@@ -53,7 +56,7 @@ impl Vault {
         }
         backend.create_layout()?;
         let (key, key_file) = key::create(password, cost, &meta::hostname(), &meta::username())?;
-        backend.save(FileKind::Key, &key_file)?;
+        let opened_with = backend.save(FileKind::Key, &key_file)?;
         let mut id = [0; 32];
         random(&mut id)?;
         let polynomial = Polynomial::draw()?;
@@ -65,7 +68,9 @@ impl Vault {
         key.seal(&text, &mut sealed)?;
         // Last: a folder with a config is a repository.
         backend.save_config(&sealed)?;
-        Ok(Vault::assemble(backend, key, config, polynomial))
+        let mut vault = Vault::assemble(backend, key, config, polynomial);
+        vault.opened_with = Some(opened_with);
+        Ok(vault)
     }
 
     /// Opens a repository. A lost or damaged index is made up for from the packs' headers; [`Vault::notes`] tells.
@@ -73,9 +78,11 @@ impl Vault {
         let started = Instant::now();
         let backend = Backend::new(dir);
         backend.probe()?;
-        let key = find_key(&backend, password)?;
+        let (id, bytes) = find_key(&backend, password)?;
+        let key = Key::new(&bytes);
         let (config, polynomial) = read_config(&backend, &key)?;
         let mut vault = Vault::assemble(backend, key, config, polynomial);
+        vault.opened_with = Some(id);
         vault.load_index()?;
         vault.opened_in = started.elapsed();
         Ok(vault)
@@ -138,6 +145,7 @@ impl Vault {
             headers_read: Mutex::default(),
             unindexed: Mutex::default(),
             opened_in: Duration::ZERO,
+            opened_with: None,
         }
     }
 
@@ -189,7 +197,7 @@ impl Vault {
         Ok(())
     }
 
-    fn load_index_file(&self, id: &Id) -> Result<IndexFile, Error> {
+    pub(crate) fn load_index_file(&self, id: &Id) -> Result<IndexFile, Error> {
         let text = self.load_file(FileKind::Index, "index", id)?;
         serde_json::from_slice(&text).map_err(|e| Error::Damaged {
             what: "index",
@@ -200,13 +208,22 @@ impl Vault {
 
     /// Adds the packs that no index lists, from their headers; once. Returns how many.
     pub(crate) fn read_headers(&self) -> Result<usize, Error> {
+        self.read_headers_except(&HashSet::new())
+    }
+
+    /// As [`Vault::read_headers`], without packs that are to be removed: nothing new must come to need them.
+    pub(crate) fn read_headers_except(&self, left_out: &HashSet<Id>) -> Result<usize, Error> {
         let mut done = self.headers_read.lock().unwrap_or_else(PoisonError::into_inner);
         if std::mem::replace(&mut *done, true) {
             return Ok(0);
         }
         let unknown: Vec<(Id, u64)> = {
             let index = self.index();
-            self.backend.list(FileKind::Pack)?.into_iter().filter(|(id, _)| !index.knows_pack(id)).collect()
+            self.backend
+                .list(FileKind::Pack)?
+                .into_iter()
+                .filter(|(id, _)| !index.knows_pack(id) && !left_out.contains(id))
+                .collect()
         };
         let mut added = Vec::new();
         let codec = self.codecs.take()?;
@@ -268,7 +285,8 @@ impl Vault {
     }
 }
 
-fn find_key(backend: &Backend, password: &Password) -> Result<Key, Error> {
+/// The first key file that opens with a passphrase, and what it holds.
+pub(crate) fn find_key(backend: &Backend, password: &Password) -> Result<(Id, KeyBytes), Error> {
     let mut failure = None;
     let files = backend.list(FileKind::Key)?;
     if files.is_empty() {
@@ -276,7 +294,7 @@ fn find_key(backend: &Backend, password: &Password) -> Result<Key, Error> {
     }
     for (id, _) in files {
         match backend.read(FileKind::Key, &id).and_then(|text| key::open(&id, &text, password)) {
-            Ok(Some(key)) => return Ok(key),
+            Ok(Some(key)) => return Ok((id, key)),
             Ok(None) => {}
             Err(error) => failure = Some(error),
         }

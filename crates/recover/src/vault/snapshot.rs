@@ -113,8 +113,13 @@ impl Vault {
         self.load_snapshot(id)
     }
 
-    fn load_snapshot(&self, id: &Id) -> Result<Snapshot, Error> {
-        let text = self.load_file(FileKind::Snapshot, "snapshot", id)?;
+    pub(crate) fn load_snapshot(&self, id: &Id) -> Result<Snapshot, Error> {
+        self.load_snapshot_of(FileKind::Snapshot, id)
+    }
+
+    /// A snapshot's file, wherever it lies.
+    pub(crate) fn load_snapshot_of(&self, kind: FileKind, id: &Id) -> Result<Snapshot, Error> {
+        let text = self.load_file(kind, "snapshot", id)?;
         let file: SnapshotFile = serde_json::from_slice(&text).map_err(|e| Error::Damaged {
             what: "snapshot",
             id: id.to_string(),
