@@ -158,6 +158,14 @@ pub enum Error {
         /// Why.
         reason: &'static str,
     },
+    /// A pattern of paths that cannot be read.
+    #[error("{pattern:?} is not a pattern: {reason}")]
+    Pattern {
+        /// As it was given.
+        pattern: String,
+        /// What is wrong with it.
+        reason: &'static str,
+    },
     /// The operating system refused something.
     #[error("cannot {op} {}", path.display())]
     Io {

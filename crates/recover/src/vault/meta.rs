@@ -63,6 +63,17 @@ pub(crate) fn unix_mode(go: u32) -> u32 {
     special.iter().filter(|(_, bit)| go & bit != 0).fold(go & 0o777, |all, (unix, _)| all | unix)
 }
 
+/// Go's way to write a mode: a letter for each special bit, then the permissions.
+pub(crate) fn permissions(go: u32) -> String {
+    let mut text: String = "dalTLDpSugct?".chars().enumerate().filter(|(bit, _)| go & 1 << (31 - bit) != 0).map(|(_, c)| c).collect();
+    if text.is_empty() {
+        text.push('-');
+    }
+    let bits = "rwxrwxrwx".chars().enumerate();
+    text.extend(bits.map(|(bit, c)| if go & 1 << (8 - bit) != 0 { c } else { '-' }));
+    text
+}
+
 /// A time as a snapshot can hold it: years 0 to 9999, as Go's JSON.
 pub(crate) fn timestamp(seconds: i64, nanoseconds: i64) -> Timestamp {
     const YEAR_0: i64 = -62_167_219_200;

@@ -25,8 +25,13 @@ mod check;
 mod chunker;
 mod codec;
 mod crypto;
+mod details;
+mod diff;
+mod dump;
 mod fetch;
 mod files;
+mod find;
+mod glob;
 mod goformat;
 mod id;
 mod index;
@@ -48,12 +53,19 @@ mod snapshot;
 mod source;
 #[cfg(test)]
 mod tests;
+mod tar;
 mod tree;
+mod walk;
 mod work;
 mod write;
 
 pub use check::{CheckLevel, CheckReport, Problem};
+pub use details::{Listed, Match};
+pub use diff::{Change, Changed, DiffReport, DiffTotals, WithMetadata};
+pub use dump::{DumpReport, NotDumped};
 pub use files::{Entry, SnapshotFiles};
+pub use find::{FindReport, FindRequest};
+pub use glob::{Pattern, expand};
 pub use id::Id;
 pub use key::KeyCost;
 pub use lock::Hold;
@@ -64,6 +76,7 @@ pub use request::{BackupReport, BackupRequest, Extra, ExtraFiles, FileSeen, Obse
 pub use restore::{NotRestored, RestoreReport};
 pub use snapshot::Snapshot;
 pub use tree::Kind;
+pub use walk::{Unlisted, Walk};
 
 pub(crate) use roots::{distinct_texts, path_texts};
 pub(crate) use snapshot::refuse_reserved;

@@ -4,5 +4,6 @@
 
 mod support;
 mod vault_damage;
+mod vault_look;
 mod vault_restic;
 mod vault_source;
