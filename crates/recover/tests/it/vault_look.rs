@@ -13,7 +13,7 @@ use recover::vault::{Change, FindRequest, Pattern, Snapshot, Vault, WithMetadata
 use recover::Error;
 use serde_json::Value;
 
-use crate::support::{Place, below, census, noise};
+use crate::support::{PASSWORD, Place, below, census, noise};
 
 fn lines(output: &[u8]) -> Vec<Value> {
     let lines = output.split(|byte| *byte == b'\n').filter(|line| !line.is_empty());
@@ -172,7 +172,15 @@ fn a_comparison_names_and_counts_what_restic_does() {
     for (option, with_metadata) in [(None, WithMetadata::No), (Some("--metadata"), WithMetadata::Yes)] {
         let mut args = vec!["diff", "--json", &ids[0], &ids[1]];
         args.extend(option);
-        let mut theirs = lines(&place.restic(&restic, &args).stdout);
+        // Its `-q` leaves out the differences.
+        let output = Command::new(&restic)
+            .args(["--no-cache", "-r"])
+            .arg(place.vault_dir())
+            .args(&args)
+            .env("RESTIC_PASSWORD", PASSWORD)
+            .output()
+            .unwrap();
+        let mut theirs = lines(&output.stdout);
         let mut statistics = theirs.pop().unwrap();
         statistics.as_object_mut().unwrap().remove("message_type");
         let (ours, report) = diff(&place.vault, with_metadata);
@@ -233,7 +241,8 @@ fn a_dumped_file_is_the_file_and_a_dumped_folder_unpacks_to_the_folder() {
     untar(&archive, &target);
     assert_eq!(census(&below(&target, &place.source())), census(&place.source()));
     let list = Command::new("getfacl").arg("-cp").arg(below(&target, &place.source()).join("record.txt")).output();
-    assert!(String::from_utf8(list.unwrap().stdout).unwrap().contains("user:1234:r--"));
+    let list = String::from_utf8(list.unwrap().stdout).unwrap();
+    assert!(list.contains("user:1234:r--"), "{list}");
 
     let names = |archive: &[u8]| {
         let file = place.dir.path().join("archive");
