@@ -44,7 +44,9 @@ pub(crate) fn run(args: Args) -> anyhow::Result<ExitCode> {
             Box::new(BufWriter::with_capacity(1 << 20, file))
         }
         None if is_folder && std::io::stdout().is_terminal() => {
-            bail!("a folder is written as a tar archive: send it into a program or a file, or name one with --target")
+            bail!(
+                "a folder is written as a tar archive: send it into a program or a file, or name one with --target"
+            )
         }
         None => Box::new(BufWriter::with_capacity(1 << 20, std::io::stdout().lock())),
     };
@@ -60,7 +62,9 @@ pub(crate) fn run(args: Args) -> anyhow::Result<ExitCode> {
             Ok(if report.not_dumped.is_empty() { ExitCode::SUCCESS } else { ExitCode::from(1) })
         }
         // `dump … | head -1` got what it wanted.
-        Err(Error::Io { source, .. }) if source.kind() == std::io::ErrorKind::BrokenPipe => Ok(ExitCode::SUCCESS),
+        Err(Error::Io { source, .. }) if source.kind() == std::io::ErrorKind::BrokenPipe => {
+            Ok(ExitCode::SUCCESS)
+        }
         Err(error) if matches!(error, Error::UnusablePath { .. }) => Err(error.into()),
         Err(error) => {
             super::explain(&error.into());

@@ -59,7 +59,10 @@ pub(crate) fn run(args: Args) -> anyhow::Result<ExitCode> {
     };
     let vault = args.vault.open()?;
     let snapshots: Vec<Snapshot> = match args.snapshot.as_slice() {
-        [] => proof::data_snapshots(&vault)?.into_iter().filter(|snapshot| args.filter.takes(snapshot)).collect(),
+        [] => proof::data_snapshots(&vault)?
+            .into_iter()
+            .filter(|snapshot| args.filter.takes(snapshot))
+            .collect(),
         named => named.iter().map(|id| vault.find(id)).collect::<Result<_, _>>()?,
     };
     let mut out = BufWriter::new(std::io::stdout().lock());

@@ -87,7 +87,10 @@ pub(crate) fn long_line(entry: &Entry) -> String {
 /// A moment as it is typed: `2018-10-16`, `2018-10-16 05:40:00` in the machine's time zone, or with a zone of its own.
 pub(crate) fn moment(text: &str) -> Result<Timestamp, String> {
     let local = || text.parse::<DateTime>().ok()?.to_zoned(TimeZone::system()).ok().map(|z| z.timestamp());
-    text.parse().ok().or_else(local).ok_or_else(|| format!("{text} is not a time such as 2018-10-16 05:40:00"))
+    text.parse()
+        .ok()
+        .or_else(local)
+        .ok_or_else(|| format!("{text} is not a time such as 2018-10-16 05:40:00"))
 }
 
 /// Bytes for people.

@@ -108,7 +108,10 @@ impl Vault {
         Ok(lock)
     }
 
-    pub(crate) fn with_writer<T>(&self, work: impl FnOnce(&Writer<'_>) -> Result<T, Error>) -> Result<T, Error> {
+    pub(crate) fn with_writer<T>(
+        &self,
+        work: impl FnOnce(&Writer<'_>) -> Result<T, Error>,
+    ) -> Result<T, Error> {
         let writer = Writer::new(self);
         std::thread::scope(|scope| {
             for _ in 0..PACK_WRITERS {

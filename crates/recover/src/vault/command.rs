@@ -38,7 +38,8 @@ impl SourceCommand {
             .stdout(Stdio::piped())
             .stderr(Stdio::piped())
             .spawn();
-        let mut child = spawned.map_err(|source| Error::SourceNotStarted { command: name.clone(), source })?;
+        let mut child =
+            spawned.map_err(|source| Error::SourceNotStarted { command: name.clone(), source })?;
         let (send, words) = channel();
         let errors = child.stderr.take();
         // Read all the time, so that it never waits for a reader.
@@ -48,8 +49,10 @@ impl SourceCommand {
     }
 
     /// What it prints.
-    pub fn output(&mut self) -> impl Read {
-        self.output.take().map_or_else(|| Box::new(io::empty()) as Box<dyn Read + Send>, |output| Box::new(output))
+    pub fn output(&mut self) -> impl Read + use<> {
+        self.output
+            .take()
+            .map_or_else(|| Box::new(io::empty()) as Box<dyn Read + Send>, |output| Box::new(output))
     }
 
     /// Waits for its end. Anything but success is [`Error::SourceFailed`], with the end of what it said.
@@ -57,7 +60,8 @@ impl SourceCommand {
         // A program that writes on after its output was closed is told so.
         drop(self.output.take());
         let name = self.name.clone();
-        let status = self.child.wait().map_err(|source| Error::SourceNotStarted { command: name.clone(), source })?;
+        let status =
+            self.child.wait().map_err(|source| Error::SourceNotStarted { command: name.clone(), source })?;
         if status.success() {
             return Ok(());
         }

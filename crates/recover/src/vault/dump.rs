@@ -91,7 +91,8 @@ impl Dump<'_> {
             match entry {
                 Ok(entry) => self.add(&mut codec, &entry)?,
                 Err(unlisted) => {
-                    let cause = format!("the list of its entries is lost with all below it: {}", unlisted.error);
+                    let cause =
+                        format!("the list of its entries is lost with all below it: {}", unlisted.error);
                     self.report.not_dumped.push(NotDumped { path: unlisted.path, cause });
                 }
             }
@@ -166,7 +167,10 @@ impl Dump<'_> {
                 other => {
                     let end = position + length;
                     let why = other.err().map(|error| format!(": {error}")).unwrap_or_default();
-                    self.lost(&entry.path, &format!("bytes {position} to {end} are lost, and zeros here{why}"));
+                    self.lost(
+                        &entry.path,
+                        &format!("bytes {position} to {end} are lost, and zeros here{why}"),
+                    );
                     self.out.write_all(&vec![0; *length as usize])
                 }
             };

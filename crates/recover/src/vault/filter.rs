@@ -58,7 +58,8 @@ impl Marker {
         }
         let mut beginning = Vec::with_capacity(self.header.len());
         // One that cannot be read leaves nothing out.
-        let read = open(&self.name).and_then(|file| file.take(self.header.len() as u64).read_to_end(&mut beginning));
+        let read =
+            open(&self.name).and_then(|file| file.take(self.header.len() as u64).read_to_end(&mut beginning));
         read.is_ok() && beginning == self.header
     }
 }
@@ -69,8 +70,9 @@ pub(crate) static NO_FILTER: Filter =
 
 impl Filter {
     /// Whether a path is left out; `size` of a regular file.
-    pub(crate) fn leaves_out(&self, path: &Path, size: Option<u64>) -> bool {
-        size.zip(self.larger_than).is_some_and(|(size, limit)| size > limit) || any_matches(&self.patterns, path)
+    pub fn leaves_out(&self, path: &Path, size: Option<u64>) -> bool {
+        size.zip(self.larger_than).is_some_and(|(size, limit)| size > limit)
+            || any_matches(&self.patterns, path)
     }
 
     /// Leaves of the names in a folder, which are ordered, only the marker where there is one.

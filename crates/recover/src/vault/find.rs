@@ -34,7 +34,8 @@ pub struct FindRequest {
 impl FindRequest {
     fn wants(&self, entry: &Entry) -> bool {
         let time = entry.mtime();
-        if self.oldest.is_some_and(|oldest| time < oldest) || self.newest.is_some_and(|newest| time > newest) {
+        if self.oldest.is_some_and(|oldest| time < oldest) || self.newest.is_some_and(|newest| time > newest)
+        {
             return false;
         }
         let lower;

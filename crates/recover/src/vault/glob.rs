@@ -169,8 +169,10 @@ impl Part {
                 byte => Token::Byte(byte),
             });
         }
-        let plain: Option<Vec<u8>> =
-            tokens.iter().map(|token| if let Token::Byte(byte) = token { Some(*byte) } else { None }).collect();
+        let plain: Option<Vec<u8>> = tokens
+            .iter()
+            .map(|token| if let Token::Byte(byte) = token { Some(*byte) } else { None })
+            .collect();
         Ok(plain.map_or(Part::Wild(tokens), Part::Plain))
     }
 
@@ -309,7 +311,8 @@ mod tests {
 
     #[test]
     fn the_last_pattern_that_matches_has_the_last_word() {
-        let list = |texts: &[&str]| texts.iter().map(|text| Pattern::parse(text).unwrap()).collect::<Vec<_>>();
+        let list =
+            |texts: &[&str]| texts.iter().map(|text| Pattern::parse(text).unwrap()).collect::<Vec<_>>();
         for (patterns, path, expected) in [
             (&["*.log", "!keep.log"][..], "/a/keep.log", false),
             (&["*.log", "!keep.log"], "/a/other.log", true),

@@ -69,7 +69,12 @@ pub(crate) fn unix_mode(go: u32) -> u32 {
 
 /// Go's way to write a mode: a letter for each special bit, then the permissions.
 pub(crate) fn permissions(go: u32) -> String {
-    let mut text: String = "dalTLDpSugct?".chars().enumerate().filter(|(bit, _)| go & 1 << (31 - bit) != 0).map(|(_, c)| c).collect();
+    let mut text: String = "dalTLDpSugct?"
+        .chars()
+        .enumerate()
+        .filter(|(bit, _)| go & 1 << (31 - bit) != 0)
+        .map(|(_, c)| c)
+        .collect();
     if text.is_empty() {
         text.push('-');
     }

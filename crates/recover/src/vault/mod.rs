@@ -54,9 +54,9 @@ mod skeleton;
 mod snapshot;
 mod source;
 mod stream;
+mod tar;
 #[cfg(test)]
 mod tests;
-mod tar;
 mod tree;
 mod unset;
 mod walk;

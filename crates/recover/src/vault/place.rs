@@ -115,7 +115,8 @@ pub(crate) fn metadata_at(dir: &OwnedFd, node: &Node, as_root: bool) -> Result<(
     set_owner(&mut unset, node, as_root, |uid, gid| chownat(dir, name, uid, gid, AtFlags::SYMLINK_NOFOLLOW));
     for attribute in &node.extended_attributes {
         let path = meta::path_at(dir, &node.name);
-        let set = rustix::fs::lsetxattr(&path, attribute.name.as_str(), &attribute.value, XattrFlags::empty());
+        let set =
+            rustix::fs::lsetxattr(&path, attribute.name.as_str(), &attribute.value, XattrFlags::empty());
         unset.keep(Facet::of_attribute(&attribute.name), set);
     }
     if node.kind != Kind::Symlink {

@@ -100,7 +100,8 @@ impl Vault {
             self.cut_stream(input, &chunks, progress).inspect(|_| drop(chunks))
         });
         let unknown = || std::io::Error::other("a thread ended early");
-        let stopped = || writer.failure().unwrap_or_else(|| Error::Engine { op: "store blobs", source: unknown() });
+        let stopped =
+            || writer.failure().unwrap_or_else(|| Error::Engine { op: "store blobs", source: unknown() });
         let size = size?.ok_or_else(stopped)?;
         let ids = ids.into_inner().unwrap_or_else(PoisonError::into_inner);
         let content: Option<Vec<Id>> = ids.into_iter().collect();
@@ -108,7 +109,12 @@ impl Vault {
         Ok((content, size))
     }
 
-    fn store_chunks(&self, writer: &Writer<'_>, queue: &Receiver<(usize, Vec<u8>)>, ids: &Mutex<Vec<Option<Id>>>) {
+    fn store_chunks(
+        &self,
+        writer: &Writer<'_>,
+        queue: &Receiver<(usize, Vec<u8>)>,
+        ids: &Mutex<Vec<Option<Id>>>,
+    ) {
         let mut codec = match self.codecs.take() {
             Ok(codec) => codec,
             Err(error) => {

@@ -162,7 +162,8 @@ fn acl_text(value: &[u8]) -> Option<String> {
     let entries = entries.chunks_exact(8).map(|entry| {
         let number = |at: usize| u16::from_le_bytes([entry[at], entry[at + 1]]);
         let id = u32::from(number(4)) | u32::from(number(6)) << 16;
-        let bits: String = "rwx".chars().zip([4, 2, 1]).map(|(c, bit)| if number(2) & bit != 0 { c } else { '-' }).collect();
+        let bits: String =
+            "rwx".chars().zip([4, 2, 1]).map(|(c, bit)| if number(2) & bit != 0 { c } else { '-' }).collect();
         Some(match number(0) {
             0x01 => format!("user::{bits}"),
             0x02 => format!("user:{id}:{bits}"),
@@ -182,7 +183,9 @@ mod tests {
 
     #[test]
     fn a_record_counts_its_own_length() {
-        for (length, expected) in [(1, "6 k=v"), (4, "9 k=vvvv"), (5, "11 k=vvvvv"), (94, "99 k="), (95, "101 k=")] {
+        for (length, expected) in
+            [(1, "6 k=v"), (4, "9 k=vvvv"), (5, "11 k=vvvvv"), (94, "99 k="), (95, "101 k=")]
+        {
             let mut records = Vec::new();
             record(&mut records, "k", &vec![b'v'; length]);
             let text = String::from_utf8(records).unwrap();
@@ -194,8 +197,8 @@ mod tests {
     #[test]
     fn an_access_list_is_written_in_words() {
         let acl: &[u8] = &[
-            2, 0, 0, 0, 1, 0, 6, 0, 255, 255, 255, 255, 2, 0, 4, 0, 232, 3, 0, 0, 4, 0, 4, 0, 255, 255, 255, 255,
-            16, 0, 4, 0, 255, 255, 255, 255, 32, 0, 0, 0, 255, 255, 255, 255,
+            2, 0, 0, 0, 1, 0, 6, 0, 255, 255, 255, 255, 2, 0, 4, 0, 232, 3, 0, 0, 4, 0, 4, 0, 255, 255, 255,
+            255, 16, 0, 4, 0, 255, 255, 255, 255, 32, 0, 0, 0, 255, 255, 255, 255,
         ];
         assert_eq!(acl_text(acl).unwrap(), "user::rw-,user:1000:r--,group::r--,mask::r--,other::---");
         assert_eq!(acl_text(b"junk"), None);

@@ -77,7 +77,8 @@ pub(crate) struct Tally(BTreeMap<(Facet, String), (u64, PathBuf)>);
 
 impl Tally {
     pub(crate) fn add(&mut self, path: &std::path::Path, unset: &Unset) {
-        let mut facets: Vec<(Facet, String)> = unset.0.iter().map(|(facet, e)| (*facet, e.to_string())).collect();
+        let mut facets: Vec<(Facet, String)> =
+            unset.0.iter().map(|(facet, e)| (*facet, e.to_string())).collect();
         // Two attributes of one file are one path.
         facets.sort();
         facets.dedup();

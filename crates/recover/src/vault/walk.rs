@@ -25,7 +25,10 @@ pub(crate) enum Step {
     /// An entry; a directory comes before what it holds.
     Entry(Entry),
     /// All that a directory holds has come.
-    Left { path: PathBuf, tree: Id },
+    Left {
+        path: PathBuf,
+        tree: Id,
+    },
     Unlisted(Unlisted),
 }
 

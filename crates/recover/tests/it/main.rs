@@ -5,5 +5,6 @@
 mod support;
 mod vault_damage;
 mod vault_look;
+mod vault_meta;
 mod vault_restic;
 mod vault_source;

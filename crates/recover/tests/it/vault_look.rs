@@ -9,8 +9,8 @@ use std::os::unix::fs::{PermissionsExt, symlink};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
-use recover::vault::{Change, FindRequest, Pattern, Snapshot, Vault, WithMetadata};
 use recover::Error;
+use recover::vault::{Change, FindRequest, Pattern, Snapshot, Vault, WithMetadata};
 use serde_json::Value;
 
 use crate::support::{PASSWORD, Place, below, census, noise};
@@ -90,7 +90,10 @@ fn find(place: &Place, request: &FindRequest) -> Vec<(String, Value)> {
         found.push((snapshot.id.0.clone(), serde_json::to_value(entry.unwrap().matched()).unwrap()));
         ControlFlow::Continue(())
     });
-    assert_eq!((report.hits, report.snapshots, report.unlisted), (found.len() as u64, snapshots.len() as u64, 0));
+    assert_eq!(
+        (report.hits, report.snapshots, report.unlisted),
+        (found.len() as u64, snapshots.len() as u64, 0)
+    );
     found
 }
 
@@ -103,7 +106,9 @@ fn a_search_finds_what_restic_finds_in_every_snapshot() {
     place.backup();
     change(&place);
     place.backup();
-    for patterns in [&["record*"][..], &["gone"], &["sub/*/same", "new"], &["**/added/*"], &["[a-g]?*"], &["nothing"]] {
+    for patterns in
+        [&["record*"][..], &["gone"], &["sub/*/same", "new"], &["**/added/*"], &["[a-g]?*"], &["nothing"]]
+    {
         let mut args = vec!["find", "--json"];
         args.extend(patterns);
         let theirs: Value = serde_json::from_slice(&place.restic(&restic, &args).stdout).unwrap();
@@ -132,12 +137,15 @@ fn a_search_can_be_limited_by_time_and_by_letters() {
     }
     place.backup();
     let names = |request: FindRequest| {
-        let name = |found: &(String, Value)| found.1["path"].as_str().unwrap().rsplit('/').next().unwrap().to_owned();
+        let name = |found: &(String, Value)| {
+            found.1["path"].as_str().unwrap().rsplit('/').next().unwrap().to_owned()
+        };
         find(&place, &request).iter().map(name).collect::<Vec<_>>()
     };
     let patterns = || vec![Pattern::parse("*.txt").unwrap()];
     let between = Some("2010-01-01T00:00:00Z".parse().unwrap());
-    let request = |ignore_case, oldest, newest| FindRequest { patterns: patterns(), ignore_case, oldest, newest };
+    let request =
+        |ignore_case, oldest, newest| FindRequest { patterns: patterns(), ignore_case, oldest, newest };
     assert_eq!(names(request(false, None, None)), ["new.txt"]);
     assert_eq!(names(request(true, None, None)), ["Old.TXT", "new.txt"]);
     assert_eq!(names(request(true, between, None)), ["new.txt"]);
@@ -162,7 +170,9 @@ fn diff(vault: &Vault, with_metadata: WithMetadata) -> (Vec<Value>, Value) {
 
 #[test]
 fn a_comparison_names_and_counts_what_restic_does() {
-    let Some(restic) = testkit::tool("a_comparison_names_and_counts_what_restic_does", "restic") else { return };
+    let Some(restic) = testkit::tool("a_comparison_names_and_counts_what_restic_does", "restic") else {
+        return;
+    };
     let place = Place::new();
     tree(&place);
     place.backup();
@@ -226,10 +236,20 @@ fn a_dumped_file_is_the_file_and_a_dumped_folder_unpacks_to_the_folder() {
     fs::hard_link(place.source().join("large"), place.source().join("sub/hard")).unwrap();
     place.write(&format!("{}/{}", "d".repeat(200), "長".repeat(80)), "long names");
     symlink("x".repeat(300), place.source().join("long-link")).unwrap();
-    for (name, time) in [("record.txt", "1955-11-05T06:00:00.25Z"), ("large", "2106-02-07T06:28:16.000000001Z")] {
-        assert!(Command::new("touch").args(["-d", time]).arg(place.source().join(name)).status().unwrap().success());
+    for (name, time) in
+        [("record.txt", "1955-11-05T06:00:00.25Z"), ("large", "2106-02-07T06:28:16.000000001Z")]
+    {
+        assert!(
+            Command::new("touch")
+                .args(["-d", time])
+                .arg(place.source().join(name))
+                .status()
+                .unwrap()
+                .success()
+        );
     }
-    let acl = Command::new("setfacl").args(["-m", "u:1234:r"]).arg(place.source().join("record.txt")).status();
+    let acl =
+        Command::new("setfacl").args(["-m", "u:1234:r"]).arg(place.source().join("record.txt")).status();
     assert!(acl.unwrap().success());
     place.backup();
 
@@ -240,7 +260,8 @@ fn a_dumped_file_is_the_file_and_a_dumped_folder_unpacks_to_the_folder() {
     let target = place.dir.path().join("unpacked");
     untar(&archive, &target);
     assert_eq!(census(&below(&target, &place.source())), census(&place.source()));
-    let list = Command::new("getfacl").arg("-cp").arg(below(&target, &place.source()).join("record.txt")).output();
+    let list =
+        Command::new("getfacl").arg("-cp").arg(below(&target, &place.source()).join("record.txt")).output();
     let list = String::from_utf8(list.unwrap().stdout).unwrap();
     assert!(list.contains("user:1234:r--"), "{list}");
 
@@ -261,7 +282,8 @@ fn what_is_neither_file_nor_folder_cannot_be_dumped() {
     tree(&place);
     place.backup();
     let snapshot = place.vault.find("latest").unwrap();
-    let dump = |name: &str| place.vault.dump(&snapshot, &place.source().join(name), &mut Vec::new()).unwrap_err();
+    let dump =
+        |name: &str| place.vault.dump(&snapshot, &place.source().join(name), &mut Vec::new()).unwrap_err();
     assert!(matches!(dump("pipe"), Error::UnusablePath { .. }));
     assert!(matches!(dump("missing"), Error::PathNotFound { .. }));
 }
