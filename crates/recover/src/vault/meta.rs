@@ -195,25 +195,16 @@ fn read_attributes(
     get_into: impl Fn(&str, &mut [u8]) -> Result<usize, Errno>,
 ) -> Attributes {
     let mut found = Attributes::default();
-    // The usual case, none, costs one call and no memory.
-    if matches!(list_into(&mut []), Ok(0) | Err(_)) {
-        return found;
-    }
-    let mut list = vec![0u8; MAX_ATTRIBUTE];
-    let Ok(length) = list_into(&mut list) else { return found };
-    for name in list[..length].split(|b| *b == 0).filter(|name| !name.is_empty()) {
+    // File systems without any attributes, and paths that are gone, have none.
+    let Ok(list) = read_sized(list_into) else { return found };
+    for name in list.split(|b| *b == 0).filter(|name| !name.is_empty()) {
         let Ok(name) = std::str::from_utf8(name) else {
             let error = io::Error::other("its name is not UTF-8, and the format has no room for it");
             found.unread.push((String::from_utf8_lossy(name).into_owned(), error));
             continue;
         };
-        let mut value = vec![0u8; MAX_ATTRIBUTE];
-        match get_into(name, &mut value) {
-            Ok(length) => {
-                value.truncate(length);
-                value.shrink_to_fit();
-                found.attributes.push(super::tree::Attribute { name: name.to_owned(), value });
-            }
+        match read_sized(|buffer| get_into(name, buffer)) {
+            Ok(value) => found.attributes.push(super::tree::Attribute { name: name.to_owned(), value }),
             // It was there a moment ago.
             Err(Errno::NODATA) => {}
             Err(error) => found.unread.push((name.to_owned(), error.into())),
@@ -221,6 +212,22 @@ fn read_attributes(
     }
     found.attributes.sort_by(|a, b| a.name.cmp(&b.name));
     found
+}
+
+/// What a call gives that writes into a buffer. Mostly it is nothing, or short: that costs one call and hardly any memory.
+fn read_sized(read_into: impl Fn(&mut [u8]) -> Result<usize, Errno>) -> Result<Vec<u8>, Errno> {
+    let mut short = [0; 256];
+    match read_into(&mut short) {
+        Ok(length) => Ok(short[..length].to_vec()),
+        Err(Errno::RANGE) => {
+            let mut long = vec![0; MAX_ATTRIBUTE];
+            let length = read_into(&mut long)?;
+            long.truncate(length);
+            long.shrink_to_fit();
+            Ok(long)
+        }
+        Err(error) => Err(error),
+    }
 }
 
 pub(crate) fn hostname() -> String {

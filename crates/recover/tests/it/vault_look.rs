@@ -270,10 +270,16 @@ fn a_dumped_file_is_the_file_and_a_dumped_folder_unpacks_to_the_folder() {
         fs::write(&file, archive).unwrap();
         let listed = Command::new("tar").arg("-tf").arg(&file).output().unwrap();
         assert!(listed.status.success());
-        listed.stdout.split(|b| *b == b'\n').map(<[u8]>::to_vec).collect::<BTreeSet<_>>()
+        listed
+            .stdout
+            .split(|b| *b == b'\n')
+            .map(|name| String::from_utf8_lossy(name).into_owned())
+            .collect::<BTreeSet<_>>()
     };
-    let everything = dump(&place.vault, Path::new("/")).0;
-    assert_eq!(names(&everything), names(&place.restic(&restic, &["dump", "latest", "/"]).stdout));
+    let mut everything = names(&dump(&place.vault, Path::new("/")).0);
+    // Its archives have only files, folders and links in them.
+    everything.retain(|name| !name.ends_with("/pipe"));
+    assert_eq!(everything, names(&place.restic(&restic, &["dump", "latest", "/"]).stdout));
 }
 
 #[test]

@@ -180,7 +180,6 @@ fn an_access_list_that_the_target_hands_down_does_not_stay() {
     assert!(!list.contains("1234"), "{list}");
 }
 
-/// A copy of a vault that an ordinary user may read, and what restoring it as that user reports.
 #[test]
 fn an_ordinary_user_is_told_once_for_each_kind_what_could_not_be_set() {
     let test = "an_ordinary_user_is_told_once_for_each_kind_what_could_not_be_set";
@@ -194,7 +193,6 @@ fn an_ordinary_user_is_told_once_for_each_kind_what_could_not_be_set() {
         run("setfattr", &["-n".as_ref(), "trusted.x".as_ref(), "-v".as_ref(), "1".as_ref(), path.as_ref()]);
     }
     place.backup();
-    // Within a user namespace root is an ordinary user outside of it: the attributes are refused.
     let helper = std::env::current_exe().unwrap();
     let output = Command::new("setpriv")
         .args(["--reuid=65534", "--regid=65534", "--clear-groups", "--"])
@@ -213,6 +211,7 @@ fn an_ordinary_user_is_told_once_for_each_kind_what_could_not_be_set() {
     assert!(said.contains("checked as an ordinary user"), "{said}");
 }
 
+/// Lets anybody read the vault and write beside it.
 fn readable(place: &Place) -> PathBuf {
     let dir = place.dir.path();
     fs::set_permissions(dir, fs::Permissions::from_mode(0o777)).unwrap();
