@@ -58,6 +58,9 @@ fn lower_case(path: &Path) -> PathBuf {
     std::ffi::OsString::from_vec(lower).into()
 }
 
+/// Who is told of each match, and of each folder that could not be listed.
+type See<'s> = &'s mut dyn FnMut(&Snapshot, Result<&Entry, &Unlisted>) -> ControlFlow<()>;
+
 /// What a search came to.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct FindReport {
@@ -71,12 +74,7 @@ pub struct FindReport {
 
 impl Vault {
     /// Searches snapshots one after the other, and tells of each match and each folder that could not be listed until `see` breaks off.
-    pub fn search(
-        &self,
-        snapshots: &[Snapshot],
-        request: &FindRequest,
-        see: &mut dyn FnMut(&Snapshot, Result<&Entry, &Unlisted>) -> ControlFlow<()>,
-    ) -> FindReport {
+    pub fn search(&self, snapshots: &[Snapshot], request: &FindRequest, see: See<'_>) -> FindReport {
         let mut barren = HashSet::new();
         let mut report = FindReport::default();
         for snapshot in snapshots {
@@ -94,7 +92,7 @@ impl Vault {
         request: &FindRequest,
         barren: &mut HashSet<u128>,
         report: &mut FindReport,
-        see: &mut dyn FnMut(&Snapshot, Result<&Entry, &Unlisted>) -> ControlFlow<()>,
+        see: See<'_>,
     ) -> ControlFlow<()> {
         // How much had been seen when each of the open folders was entered, beginning with the topmost.
         let mut seen_before = vec![report.hits + report.unlisted];
