@@ -205,8 +205,12 @@ fn equal_snapshots_do_not_differ() {
     tree(&place);
     place.backup();
     place.backup();
-    let (changes, report) = diff(&place.vault, WithMetadata::Yes);
-    assert_eq!((changes, &report["added"]["bytes"]), (vec![], &0.into()));
+    let (mut changes, report) = diff(&place.vault, WithMetadata::Yes);
+    // Other tests change the folders above meanwhile.
+    changes.retain(|change| {
+        change["path"].as_str().is_some_and(|path| Path::new(path).starts_with(place.source()))
+    });
+    assert_eq!((changes, &report["added"]["data_blobs"]), (vec![], &0.into()));
 }
 
 fn dump(vault: &Vault, path: &Path) -> (Vec<u8>, recover::vault::DumpReport) {
