@@ -199,6 +199,40 @@ pub enum Error {
         /// Why.
         reason: &'static str,
     },
+    /// A program whose output should be backed up could not be run.
+    #[error("cannot run the source command {command}")]
+    SourceNotStarted {
+        /// Its name, without arguments: they may hold a passphrase.
+        command: String,
+        /// As the operating system said it.
+        #[source]
+        source: io::Error,
+    },
+    /// A program whose output should be backed up failed, so that its output may be half of what it should be.
+    #[error("the source command {command} failed ({status}){}{words}", if words.is_empty() { "" } else { ": " })]
+    SourceFailed {
+        /// Its name.
+        command: String,
+        /// How it ended.
+        status: String,
+        /// The end of what it said.
+        words: String,
+    },
+    /// A stream that should be backed up broke off.
+    #[error("cannot read the stream that should be backed up")]
+    Stream {
+        /// As the operating system said it.
+        #[source]
+        source: io::Error,
+    },
+    /// A pattern of paths that cannot be read.
+    #[error("{pattern:?} is not a pattern: {reason}")]
+    Pattern {
+        /// As it was given.
+        pattern: String,
+        /// What is wrong with it.
+        reason: &'static str,
+    },
     /// The operating system refused something.
     #[error("cannot {op} {}", path.display())]
     Io {
@@ -288,6 +322,9 @@ impl Error {
             Error::SnapshotNotFound { .. } | Error::SnapshotAmbiguous { .. } => "list them with `snapshots`",
             Error::NotProven { .. } => {
                 "run `chartward drill`; when there is no time for one, name a snapshot with `--snapshot ID` (`--snapshot latest`) and read it unproven"
+            }
+            Error::SourceFailed { .. } => {
+                "no snapshot was made of it; run the command by itself to see what is wrong, then back up again"
             }
             Error::SandboxFull { .. } => "name a folder with more room with --sandbox",
             Error::RootMissing { .. } => "check the path, and that its file system is mounted",

@@ -13,6 +13,7 @@ pub mod manifest;
 pub mod proof;
 mod signs;
 pub mod status;
+pub mod stream;
 pub mod vault;
 
 pub use error::Error;

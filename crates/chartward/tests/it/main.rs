@@ -8,6 +8,7 @@ mod config;
 mod guard;
 mod hub;
 mod kill;
+mod look;
 mod promise;
 mod prove;
 mod real_input;

@@ -26,10 +26,17 @@ mod capture;
 mod check;
 mod chunker;
 mod codec;
+mod command;
 mod crypto;
+mod details;
+mod diff;
+mod dump;
 mod fetch;
 mod files;
+mod filter;
+mod find;
 mod forget;
+mod glob;
 mod goformat;
 mod id;
 mod index;
@@ -52,17 +59,29 @@ mod roots;
 mod skeleton;
 mod snapshot;
 mod source;
+mod stream;
+mod tar;
 #[cfg(test)]
 mod tests;
 mod tree;
+mod unset;
+mod walk;
 mod work;
 mod write;
 
 pub use check::{CheckLevel, CheckReport, Problem};
+pub use command::SourceCommand;
+pub use details::{Listed, Match};
+pub use diff::{Change, Changed, DiffReport, DiffTotals, WithMetadata};
+pub use dump::{DumpReport, NotDumped};
 pub use files::{Entry, SnapshotFiles};
+pub use filter::{Filter, Marker};
+pub use find::{FindReport, FindRequest};
 pub use forget::{
-    Fate, Filter, ForgetGroup, ForgetNote, ForgetPlan, ForgetRequest, Generations, GroupBy, Override, Verdict,
+    Fate, ForgetGroup, ForgetNote, ForgetPlan, ForgetRequest, Generations, GroupBy, Override, SnapshotFilter,
+    Verdict,
 };
+pub use glob::{Pattern, expand};
 pub use id::Id;
 pub use key::{KeyCost, KeyInfo};
 pub use lock::{Hold, Unlock};
@@ -74,7 +93,10 @@ pub use request::{BackupReport, BackupRequest, Extra, ExtraFiles, FileSeen, Obse
 pub use restore::{NotRestored, RestoreReport};
 pub use retention::{Period, Reason, Rules, Within};
 pub use snapshot::Snapshot;
+pub use stream::StreamRequest;
 pub use tree::Kind;
+pub use unset::{Facet, NotSet};
+pub use walk::{Unlisted, Walk};
 
 pub(crate) use roots::{distinct_texts, path_texts};
 pub(crate) use snapshot::refuse_reserved;
