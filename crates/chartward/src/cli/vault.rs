@@ -28,6 +28,8 @@ enum Command {
     Init(Init),
     /// Look for damage, and name the files that it costs
     Check(Check),
+    #[command(flatten)]
+    Host(super::vault_host::Command),
 }
 
 #[derive(clap::Args)]
@@ -65,6 +67,7 @@ pub(crate) fn run(args: Args) -> anyhow::Result<ExitCode> {
     match args.command {
         Command::Init(args) => init(&args),
         Command::Check(args) => check(&args),
+        Command::Host(command) => super::vault_host::run(command),
     }
 }
 

@@ -33,7 +33,7 @@ mod index;
 mod key;
 mod lock;
 mod meta;
-mod open_at;
+pub(crate) mod open_at;
 mod pack;
 mod password;
 mod place;
@@ -65,5 +65,6 @@ pub use restore::{NotRestored, RestoreReport};
 pub use snapshot::Snapshot;
 pub use tree::Kind;
 
+pub(crate) use crypto::random as random_bytes;
 pub(crate) use roots::{distinct_texts, path_texts};
 pub(crate) use snapshot::refuse_reserved;
