@@ -52,30 +52,44 @@ pub(crate) struct Index {
 }
 
 impl Index {
-    /// Adds a pack, unless it is known already.
+    /// Adds a pack. If it is known already, what another index file says of it counts as well: a forged one must not hide the
+    /// blobs that a true one lists, whichever of them is read first.
     pub(crate) fn add(&mut self, id: Id, entries: &[Entry], size: Option<u64>) {
-        let hash_map::Entry::Vacant(slot) = self.numbers.entry(id) else { return };
-        let pack = self.packs.len() as u32;
-        slot.insert(pack);
         let header: u64 = entries.iter().map(|e| if e.uncompressed.is_some() { 41 } else { 37 }).sum();
         let blobs: u64 = entries.iter().map(|e| u64::from(e.length)).sum();
         // The header's seal and its length follow the blobs.
         let expected = blobs + header + super::crypto::OVERHEAD as u64 + 4;
-        self.packs.push(Pack { id, expected, blobs: entries.len() as u32, size });
+        let pack = self.packs.len() as u32;
+        let pack = match self.numbers.entry(id) {
+            hash_map::Entry::Occupied(known) => *known.get(),
+            hash_map::Entry::Vacant(slot) => {
+                slot.insert(pack);
+                self.packs.push(Pack { id, expected, blobs: entries.len() as u32, size });
+                entries.iter().for_each(|entry| self.add_place(pack, entry));
+                return;
+            }
+        };
+        if size == Some(expected) {
+            self.packs[pack as usize].expected = expected;
+        }
         for entry in entries {
-            let location = Location {
-                pack,
-                offset: entry.offset,
-                length: entry.length,
-                uncompressed: entry.uncompressed,
-            };
-            match self.blobs[entry.kind as usize].entry(entry.id) {
-                hash_map::Entry::Vacant(slot) => {
-                    slot.insert(location);
-                }
-                hash_map::Entry::Occupied(_) => {
-                    self.others.entry((entry.kind, entry.id)).or_default().push(location);
-                }
+            let known = self.locations(entry.kind, &entry.id);
+            if !known.iter().any(|l| (l.pack, l.offset, l.length) == (pack, entry.offset, entry.length)) {
+                self.packs[pack as usize].blobs += 1;
+                self.add_place(pack, entry);
+            }
+        }
+    }
+
+    fn add_place(&mut self, pack: u32, entry: &Entry) {
+        let location =
+            Location { pack, offset: entry.offset, length: entry.length, uncompressed: entry.uncompressed };
+        match self.blobs[entry.kind as usize].entry(entry.id) {
+            hash_map::Entry::Vacant(slot) => {
+                slot.insert(location);
+            }
+            hash_map::Entry::Occupied(_) => {
+                self.others.entry((entry.kind, entry.id)).or_default().push(location);
             }
         }
     }

@@ -14,7 +14,7 @@ use crate::output::Output;
 const QUOTA: &str = "1TiB";
 
 #[derive(clap::Args)]
-pub(super) struct Args {
+pub(crate) struct Args {
     #[command(subcommand)]
     command: Command,
 }

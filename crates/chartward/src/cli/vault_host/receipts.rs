@@ -19,7 +19,7 @@ const AHEAD_MAX: SignedDuration = SignedDuration::from_mins(15);
 const BEHIND_MAX: SignedDuration = SignedDuration::from_hours(24);
 
 #[derive(clap::Args)]
-pub(super) struct Args {
+pub(crate) struct Args {
     /// Whose repository
     #[arg(value_parser = client_name)]
     client: ClientName,

@@ -13,7 +13,7 @@ use crate::output::Output;
 use crate::vault_host;
 
 #[derive(clap::Args)]
-pub(super) struct Args {
+pub(crate) struct Args {
     #[command(subcommand)]
     command: Command,
 }

@@ -15,7 +15,7 @@ use crate::output::{Output, printable};
 use crate::vault_host;
 
 #[derive(clap::Args)]
-pub(super) struct Args {
+pub(crate) struct Args {
     #[command(flatten)]
     host: HostArgs,
     /// Address and port to listen at
