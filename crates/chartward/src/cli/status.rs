@@ -71,8 +71,8 @@ pub(crate) fn run(args: Args) -> anyhow::Result<ExitCode> {
 
 /// Looks at the medium. That it is absent or empty is what status is there to say, not an error of it.
 fn medium(args: &VaultArgs) -> anyhow::Result<Medium> {
-    match Vault::probe(args.dir()) {
-        Err(Error::MediumAbsent { .. }) => Ok(Medium::Absent),
+    match Vault::probe(&args.at()?) {
+        Err(Error::MediumAbsent { .. } | Error::Remote { .. }) => Ok(Medium::Absent),
         Err(Error::NoRepository { .. }) => Ok(Medium::Empty),
         Err(Error::ConfigLost { .. }) => Ok(Medium::ConfigLost),
         Err(error) => Err(error.into()),

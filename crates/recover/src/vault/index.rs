@@ -201,3 +201,46 @@ impl IndexedPack {
         self.blobs.iter().map(entry).collect()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_forged_index_hides_no_place_of_a_blob_whichever_is_read_first() {
+        let id = |byte| Id([byte; 32]);
+        let entry = |blob, offset, length| Entry {
+            kind: BlobKind::Data,
+            id: id(blob),
+            offset,
+            length,
+            uncompressed: None,
+        };
+        let size = |entries: &[Entry]| {
+            let blobs: u64 = entries.iter().map(|e| u64::from(e.length)).sum();
+            blobs + 37 * entries.len() as u64 + super::super::crypto::OVERHEAD as u64 + 4
+        };
+        let truth = [entry(1, 0, 100), entry(2, 100, 50)];
+        // The same pack with another listing, and a pack of garbage that claims to have the blob.
+        let lie = [entry(1, 60, 90), entry(3, 0, 10)];
+        let garbage = [entry(1, 0, 77)];
+        for order in [[0, 1, 2], [1, 0, 2], [2, 1, 0], [1, 2, 0]] {
+            let mut index = Index::default();
+            for which in order {
+                match which {
+                    0 => index.add(id(9), &truth, Some(size(&truth))),
+                    1 => index.add(id(9), &lie, Some(size(&truth))),
+                    _ => index.add(id(8), &garbage, Some(size(&garbage))),
+                }
+            }
+            let places: Vec<_> =
+                index.locations(BlobKind::Data, &id(1)).iter().map(|l| (l.offset, l.length)).collect();
+            assert!(places.contains(&(0, 100)), "{order:?}: {places:?}");
+            assert_eq!(places.len(), 3, "{order:?}");
+            assert!(index.has_whole(BlobKind::Data, &id(2)), "{order:?}");
+            // What is listed twice alike is there once.
+            index.add(id(9), &truth, Some(size(&truth)));
+            assert_eq!(index.locations(BlobKind::Data, &id(1)).len(), 3);
+        }
+    }
+}
