@@ -208,6 +208,14 @@ pub enum Error {
         /// The folder.
         dir: PathBuf,
     },
+    /// Files made by this user could not be used by the one who serves.
+    #[error("the vault host's folder {} belongs to another user (uid {owner})", dir.display())]
+    HostOwner {
+        /// The folder.
+        dir: PathBuf,
+        /// Whose it is.
+        owner: u32,
+    },
     /// Somebody changed the receipts of a repository.
     #[error("the receipts of the repository {repository} do not follow from each other at line {line}")]
     ReceiptsBroken {
@@ -289,6 +297,9 @@ impl Error {
             }
             Error::RemoteKey { .. } => {
                 "check the name in the address and the key (CHARTWARD_REST_KEY or --rest-key-file); `chartward vault client list` on the host says whether it was revoked"
+            }
+            Error::HostOwner { .. } => {
+                "run it as the user who owns the folder: `runuser -u chartward-vault -- chartward vault …`, or with setpriv where files have the immutable flag (docs/vault-host.md)"
             }
             Error::ReceiptsBroken { .. } => {
                 "nothing is removed until this is understood: compare the file in `receipts` with a copy of it; the repository itself can be checked and read"

@@ -17,3 +17,4 @@ mod share;
 mod supervise;
 mod support;
 mod uda_failures;
+mod vault_host;

@@ -34,7 +34,7 @@ mod upload;
 use std::collections::HashMap;
 use std::fs::{self, File, OpenOptions};
 use std::io;
-use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
+use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -107,6 +107,12 @@ impl Host {
                 }
                 _ => {}
             }
+        }
+        let owner = fs::metadata(root)
+            .map_err(|source| Error::Io { op: "look at", path: root.to_owned(), source })?
+            .uid();
+        if owner != rustix::process::geteuid().as_raw() {
+            return Err(Error::HostOwner { dir: root.to_owned(), owner });
         }
         Ok(Host {
             root: root.to_owned(),
