@@ -49,6 +49,7 @@ pub(crate) struct Index {
     blobs: [HashMap<Id, Location>; 2],
     /// Further places of blobs that are stored more than once.
     others: HashMap<(BlobKind, Id), Vec<Location>>,
+    contradictions: u64,
 }
 
 impl Index {
@@ -72,13 +73,21 @@ impl Index {
         if size == Some(expected) {
             self.packs[pack as usize].expected = expected;
         }
+        let mut contradicts = false;
         for entry in entries {
             let known = self.locations(entry.kind, &entry.id);
             if !known.iter().any(|l| (l.pack, l.offset, l.length) == (pack, entry.offset, entry.length)) {
+                contradicts = true;
                 self.packs[pack as usize].blobs += 1;
                 self.add_place(pack, entry);
             }
         }
+        self.contradictions += u64::from(contradicts);
+    }
+
+    /// How often an index file said of a pack what another one did not: one of them is forged or damaged.
+    pub(crate) fn contradictions(&self) -> u64 {
+        self.contradictions
     }
 
     fn add_place(&mut self, pack: u32, entry: &Entry) {
@@ -236,7 +245,7 @@ mod tests {
             let places: Vec<_> =
                 index.locations(BlobKind::Data, &id(1)).iter().map(|l| (l.offset, l.length)).collect();
             assert!(places.contains(&(0, 100)), "{order:?}: {places:?}");
-            assert_eq!(places.len(), 3, "{order:?}");
+            assert_eq!((places.len(), index.contradictions()), (3, 1), "{order:?}");
             assert!(index.has_whole(BlobKind::Data, &id(2)), "{order:?}");
             // What is listed twice alike is there once.
             index.add(id(9), &truth, Some(size(&truth)));

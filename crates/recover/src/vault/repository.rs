@@ -183,6 +183,12 @@ impl Vault {
                 }
             }
         }
+        if index.contradictions() > 0 {
+            self.note(format!(
+                "index files contradict each other about packs ({} times): some are forged or damaged; every place that any of them names is tried",
+                index.contradictions()
+            ));
+        }
         *self.index.write().unwrap_or_else(PoisonError::into_inner) = index;
         if !whole && !sizes.is_empty() {
             if files.is_empty() {

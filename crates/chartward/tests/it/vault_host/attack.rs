@@ -78,7 +78,7 @@ fn nothing_wrong_gets_in_and_nobody_gets_out() {
     // Bodies: other content, broken off, unannounced, immense.
     assert_eq!(post(&pack, b"contenT"), 400);
     let broken_off = stage.written("clinic", stage.key("clinic"), "POST", &pack, b"content");
-    assert_ne!(stage.raw(&broken_off[..broken_off.len() - 2]).0, 200);
+    assert_ne!(stage.cut(&broken_off[..broken_off.len() - 2]).0, 200);
     let text = String::from_utf8(stage.written("clinic", stage.key("clinic"), "POST", &pack, b"")).unwrap();
     let chunked =
         text.replace("Content-Length: 0", "Transfer-Encoding: chunked") + "7\r\ncontent\r\n0\r\n\r\n";
@@ -212,7 +212,7 @@ fn root_on_the_client_hides_nothing_that_was_there_before() {
     let restore = stage.ours_restore("clinic", "clinic", &id, &target);
     assert_eq!(restore.code, 0, "{}", restore.stderr);
     assert!(files(&crate::support::restored(&target, &source)) == as_was);
-    assert!(restore.last()["made_up_for"].as_u64().unwrap() > 0, "{}", restore.stdout);
+    assert!(restore.stderr.contains("index files contradict each other"), "{}", restore.stderr);
     // Both see the repository as it was.
     let past = format!("clinic@{then}");
     stage.assert_restores("clinic", &past, &id, &source, &as_was);
@@ -255,7 +255,7 @@ fn a_share_that_is_used_up_stops_one_client_and_harms_nothing() {
     let id = stage.backup("clinic", &source).last()["snapshot"].as_str().unwrap().to_owned();
     fs::write(source.join("filler"), noise(77, 8 << 20)).unwrap();
     let refused = stage.backup("clinic", &source);
-    assert_eq!(refused.code, 2, "{}", refused.stdout);
+    assert_ne!(refused.code, 0, "{}", refused.stdout);
     assert!(refused.stderr.contains("share of the vault host (9 MiB) is used up"), "{}", refused.stderr);
     assert_eq!(stage.backup("ward", &source).code, 0);
     fs::remove_file(source.join("filler")).unwrap();

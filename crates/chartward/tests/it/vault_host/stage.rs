@@ -213,6 +213,14 @@ impl Stage {
         stream.set_read_timeout(Some(Duration::from_secs(20))).unwrap();
         // What the server does not want to hear it need not read.
         let _ = stream.write_all(bytes);
+        read_answer(&mut stream)
+    }
+
+    /// A request whose sender goes away before its end.
+    pub(super) fn cut(&self, bytes: &[u8]) -> (u16, String) {
+        let mut stream = TcpStream::connect(self.addr).unwrap();
+        stream.set_read_timeout(Some(Duration::from_secs(20))).unwrap();
+        let _ = stream.write_all(bytes);
         let _ = stream.shutdown(std::net::Shutdown::Write);
         read_answer(&mut stream)
     }
