@@ -35,9 +35,13 @@ const AUTHORIZATION_MAX: usize = 512;
 
 /// The one handler of the server.
 pub(super) async fn answer(State(served): State<Arc<Served>>, request: Request) -> Response {
-    let client = match who(&served.host, request.headers()) {
+    let login = login(request.headers());
+    let client = match who(&served.host, login.as_ref()) {
         Ok(client) => client,
-        Err((name, refusal)) => return refuse(&served, &name, "", refusal).await,
+        Err(refusal) => {
+            let name = claimed(&served.host, login.as_ref());
+            return refuse(&served, &name, "", refusal).await;
+        }
     };
     let by = client.name.to_string();
     let Some(target) = Target::parse(request.uri().path()) else {
@@ -53,24 +57,24 @@ pub(super) async fn answer(State(served): State<Arc<Served>>, request: Request) 
     }
 }
 
-/// Whose name and key a request carries; else the name of a client that somebody claimed to be.
-fn who(host: &Host, headers: &HeaderMap) -> Result<Client, (String, Refusal)> {
-    let unknown = || (String::new(), Refusal::Unknown);
-    let given =
-        headers.get(AUTHORIZATION).filter(|value| value.len() <= AUTHORIZATION_MAX).ok_or_else(unknown)?;
-    let encoded = given.as_bytes().strip_prefix(b"Basic ").ok_or_else(unknown)?;
-    let text = BASE64_STANDARD.decode(encoded).ok().and_then(|text| String::from_utf8(text).ok());
-    let text = text.ok_or_else(unknown)?;
-    let (name, key) = text.split_once(':').ok_or_else(unknown)?;
-    match host.registry().who(name, key) {
-        Ok(Some(client)) => Ok(client),
-        Ok(None) => {
-            let known = host.registry().clients().unwrap_or_default();
-            let claimed = known.iter().find(|client| client.name.as_str() == name);
-            Err((claimed.map(|client| client.name.to_string()).unwrap_or_default(), Refusal::Unknown))
-        }
-        Err(error) => Err((String::new(), Refusal::Failed(error))),
-    }
+/// The name and the key that a request carries.
+fn login(headers: &HeaderMap) -> Option<(String, String)> {
+    let given = headers.get(AUTHORIZATION).filter(|value| value.len() <= AUTHORIZATION_MAX)?;
+    let text = BASE64_STANDARD.decode(given.as_bytes().strip_prefix(b"Basic ")?).ok()?;
+    let text = String::from_utf8(text).ok()?;
+    text.split_once(':').map(|(name, key)| (name.to_owned(), key.to_owned()))
+}
+
+fn who(host: &Host, login: Option<&(String, String)>) -> Result<Client, Refusal> {
+    let (name, key) = login.ok_or(Refusal::Unknown)?;
+    host.registry().who(name, key)?.ok_or(Refusal::Unknown)
+}
+
+/// Whom somebody with a wrong key claimed to be, if there is such a client; other text of strangers is noted nowhere.
+fn claimed(host: &Host, login: Option<&(String, String)>) -> String {
+    let known = host.registry().clients().unwrap_or_default();
+    let claimed = login.and_then(|(name, _)| known.iter().find(|client| client.name.as_str() == name));
+    claimed.map(|client| client.name.to_string()).unwrap_or_default()
 }
 
 async fn carry_out(
