@@ -9,6 +9,7 @@ pub mod charts;
 pub mod drill;
 mod error;
 pub mod examine;
+pub mod host;
 pub mod manifest;
 pub mod proof;
 mod signs;

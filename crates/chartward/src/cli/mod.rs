@@ -36,6 +36,7 @@ pub(crate) mod up;
 mod user;
 mod vault;
 mod vault_args;
+mod vault_host;
 
 use std::env;
 use std::ffi::OsString;

@@ -42,6 +42,7 @@ pub(crate) fn run(args: Args) -> anyhow::Result<ExitCode> {
     let (snapshot, paths) = select(&vault, args.snapshot, args.paths)?;
     say_how_proven(&vault, &snapshot)?;
     let bar = Bar::new(output, "restoring");
+    let said = vault.notes().len();
     let report = vault.restore(&snapshot, &args.target, &paths, &|progress| bar.engine(&progress))?;
     bar.finish();
     for (number, lost) in report.not_restored.iter().enumerate() {
@@ -67,9 +68,15 @@ pub(crate) fn run(args: Args) -> anyhow::Result<ExitCode> {
             "cause": not_set.cause,
         }))?;
     }
+    // What was wrong on the way and made up for, such as an index that led to the wrong place.
+    let notes = vault.notes().split_off(said);
+    for note in notes.iter().take(NAMED_MAX) {
+        eprintln!("chartward: {}", printable(note));
+    }
     output.line(&json!({
         "type": "summary",
         "snapshot": snapshot.id,
+        "made_up_for": notes.len(),
         "files": report.files,
         "bytes": report.bytes,
         "not_restored": report.not_restored.len(),

@@ -18,3 +18,4 @@ mod share;
 mod supervise;
 mod support;
 mod uda_failures;
+mod vault_host;

@@ -239,12 +239,7 @@ impl Restore<'_> {
             return;
         }
         let vault = self.vault;
-        batch.push(dir, node, |id| {
-            vault
-                .locate(BlobKind::Data, id)
-                .ok()
-                .and_then(|all| all.first().map(super::index::Location::content_length))
-        });
+        batch.push(dir, node, |id| length_of(vault, id));
     }
 
     /// Everything that has no content: links, pipes, devices.
@@ -394,4 +389,18 @@ impl Selection {
         !self.everything
             && !self.paths.iter().any(|wanted| path.starts_with(wanted) || wanted.starts_with(path))
     }
+}
+
+/// The length of a blob. Where the index names places that disagree about it, one of them is forged or damaged, and the blob itself
+/// is asked: a wrong length would put all that follows in the file in the wrong place.
+fn length_of(vault: &Vault, id: &super::id::Id) -> Option<u64> {
+    let places = vault.locate(BlobKind::Data, id).ok()?;
+    let length = places.first()?.content_length();
+    if places.iter().all(|place| place.content_length() == length) {
+        return Some(length);
+    }
+    let mut codec = vault.codecs.take().ok()?;
+    let content = vault.load_blob(&mut codec, BlobKind::Data, id).ok();
+    vault.codecs.give_back(codec);
+    content.map(|content| content.len() as u64)
 }
