@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::ffi::OsStr;
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::Ordering;
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::time::Duration;
 
@@ -12,6 +12,7 @@ use jiff::{SignedDuration, Timestamp};
 use schema::{Exception, ExceptionKind};
 
 use super::archive::{Archive, Counts, Findings, Root, Setup};
+use super::cache::Folders;
 use super::progress::{Phase, Progress};
 use super::repository::Vault;
 use super::request::BackupReport;
@@ -27,15 +28,24 @@ const RECHECKS: usize = 3;
 const CLOCK_TICK: SignedDuration = SignedDuration::from_millis(20);
 const PROGRESS_EVERY: Duration = Duration::from_millis(100);
 
-/// Runs passes until the tree holds still, and returns the roots' nodes in their order. A root that vanished has none.
+/// What a capture ends with.
+pub(crate) struct Captured {
+    /// The roots' nodes in their order. A root that vanished has none.
+    pub(crate) nodes: Vec<Option<Node>>,
+    /// The folders as the last pass left them.
+    pub(crate) folders: Folders,
+}
+
+/// Runs passes until the tree holds still. `known` are the folders as the last backup left them.
 pub(crate) fn capture(
     vault: &Vault,
     writer: &Writer<'_>,
     setup: &Setup<'_>,
     mut roots: Vec<Root>,
+    mut known: Folders,
     report: &mut BackupReport,
     progress: &dyn Fn(Progress),
-) -> Result<Vec<Option<Node>>, Error> {
+) -> Result<Captured, Error> {
     let mut given_up = BTreeSet::new();
     let mut vanished = Vec::new();
     let mut seen: Option<Vec<Option<Node>>> = None;
@@ -49,6 +59,9 @@ pub(crate) fn capture(
             work: Work::default(),
             zeros: OnceLock::new(),
             distrust_from: last_began.map(|began: Timestamp| began - CLOCK_TICK),
+            known: &known,
+            trust_before: began - CLOCK_TICK,
+            fresh: Mutex::default(),
             given_up: &given_up,
             counts: Counts::default(),
             findings: Mutex::default(),
@@ -66,6 +79,7 @@ pub(crate) fn capture(
         let Findings { exceptions, unstable, read } =
             archive.findings.into_inner().unwrap_or_else(PoisonError::into_inner);
         count(report, &archive.counts, pass == 0);
+        known = archive.fresh.into_inner().unwrap_or_else(PoisonError::into_inner);
         let is_still = seen.as_ref() == Some(&nodes);
         last_began = Some(began);
         vanished.extend(exceptions.iter().filter(|e| e.kind == ExceptionKind::Vanished).cloned());
@@ -90,7 +104,7 @@ pub(crate) fn capture(
         cause: "it kept changing while it was read".to_owned(),
     }));
     report.exceptions.sort_by(|a, b| a.path.cmp(&b.path));
-    Ok(seen.unwrap_or_default())
+    Ok(Captured { nodes: seen.unwrap_or_default(), folders: known })
 }
 
 fn failure(writer: &Writer<'_>) -> Error {
@@ -117,14 +131,8 @@ fn run_pass(
     phase: Phase,
     progress: &dyn Fn(Progress),
 ) -> Result<Vec<Option<Node>>, Stopped> {
-    let top = Arc::new(Dir {
-        parent: None,
-        node: Node::new(b"", Kind::Dir),
-        path: PathBuf::new(),
-        slots: Mutex::new(vec![None; roots.len()]),
-        left: AtomicUsize::new(roots.len() + 1),
-        previous: None,
-    });
+    let top = Arc::new(Dir::new(None, Node::new(b"", Kind::Dir), PathBuf::new(), roots.len(), None));
+    top.left.fetch_add(roots.len(), Ordering::AcqRel);
     for (slot, root) in roots.iter().enumerate() {
         push_root(archive, &top, slot, root);
     }

@@ -13,13 +13,14 @@
 //!   content 32 MiB a blob, directory 512 MiB, other files 256 MiB) before memory is taken.
 //!
 //! # Memory
-//! The index takes about 100 bytes a blob. A backup holds at most 6 packs (16 to 25 MiB each), 8 chunks (8 MiB at most, 1 MiB on average) in
+//! The index takes about 55 bytes a blob. A backup holds at most 6 packs (16 to 25 MiB each), 8 chunks (8 MiB at most, 1 MiB on average) in
 //! the queue and one in each thread, and the entries of the directories it is in (about 400 bytes each): below 300 MB, usually half of it.
 //! A restore holds the plan of 20,000 files or 200,000 blobs at a time, about 100 bytes for each directory, and 4 MiB a thread.
 
 mod archive;
 mod backend;
 mod backup;
+mod cache;
 mod capture;
 mod check;
 mod chunker;

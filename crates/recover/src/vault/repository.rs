@@ -237,15 +237,16 @@ impl Vault {
     /// The content of a blob, from the first of its places that is undamaged.
     pub(crate) fn load_blob(&self, codec: &mut Codec, kind: BlobKind, id: &Id) -> Result<Vec<u8>, Error> {
         let mut failure = Error::Missing { what: kind.name(), id: id.to_string() };
-        let mut buffer = Vec::new();
+        let (mut buffer, mut opened) = (Vec::new(), Vec::new());
         for location in self.locate(kind, id)? {
             let pack = self.index().pack(location.pack).id;
             let read = self.backend.open_pack(&pack).and_then(|file| {
                 file.read_at(u64::from(location.offset), location.length as usize, &mut buffer)
             });
             match read {
-                Ok(()) => match codec.open_blob(kind, id, &mut buffer, location.uncompressed) {
-                    Ok(content) => return Ok(content),
+                Ok(()) => match codec.open_blob(kind, id, &mut buffer, location.uncompressed, &mut opened) {
+                    Ok(content) if location.uncompressed.is_none() => return Ok(content.to_vec()),
+                    Ok(_) => return Ok(opened),
                     Err(cause) => {
                         failure = Error::Damaged {
                             what: kind.name(),
