@@ -13,7 +13,9 @@ use crate::adapter::sqlite;
 use crate::adapter::ssmix2::Tally;
 use crate::error::Error;
 use crate::examine::{Condition, condition};
-use crate::vault::{BackupReport, BackupRequest, FileSeen, Observer, Progress, Snapshot, Vault};
+use crate::vault::{
+    BackupReport, BackupRequest, FileSeen, Observer, ParentChoice, Progress, Snapshot, Vault,
+};
 use crate::vault::{distinct_texts, path_texts, refuse_reserved};
 use crate::{manifest, proof};
 
@@ -32,6 +34,10 @@ pub struct CaptureRequest {
     pub hostname: String,
     /// The hospital's time zone.
     pub zone: TimeZone,
+    /// A folder outside the vault for what speeds the next backup up; `None` for doing without.
+    pub cache: Option<PathBuf>,
+    /// Where unchanged files come from.
+    pub parent: ParentChoice,
     /// An empty folder of mode 0700 with room for every database; the caller removes it.
     pub staging: PathBuf,
 }
@@ -70,6 +76,8 @@ pub fn capture(
             tags: request.tags.clone(),
             hostname: request.hostname.clone(),
             time: started_at,
+            parent: request.parent.clone(),
+            cache: request.cache.clone(),
             observer: Some(Observer {
                 pass: &|| look().pass(),
                 content: &|path, content| {

@@ -2,7 +2,7 @@
 
 mod sources;
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use anyhow::Context;
@@ -11,7 +11,7 @@ use jiff::tz::TimeZone;
 use prove::{Fact, Ledger};
 use recover::Error;
 use recover::capture::{CaptureRequest, Captured, capture};
-use recover::vault::Vault;
+use recover::vault::{ParentChoice, Vault};
 use serde_json::json;
 
 use self::sources::Sources;
@@ -40,6 +40,9 @@ pub(crate) struct Args {
     /// Where copies of databases lie while they are read; on an encrypted disk if you can
     #[arg(long, value_name = "DIR")]
     sandbox: Option<PathBuf>,
+    /// Read every file, also those that look unchanged: times can be forged, so do this now and then
+    #[arg(long)]
+    rescan: bool,
     /// State folder
     #[arg(long, value_name = "DIR")]
     state: Option<PathBuf>,
@@ -63,9 +66,11 @@ pub(crate) fn run(args: Args) -> anyhow::Result<ExitCode> {
     // Before anybody is asked for a passphrase.
     let prepared = backup.prepare()?;
     let vault = args.vault.open()?;
-    let ledger = Ledger::open(&state_dir(args.state)?, Timestamp::now())?;
+    let state = state_dir(args.state)?;
+    let ledger = Ledger::open(&state, Timestamp::now())?;
     prepared.tell(output);
-    let captured = match prepared.capture(&vault, output) {
+    let parent = if args.rescan { ParentChoice::ReadEverything } else { ParentChoice::Newest };
+    let captured = match prepared.capture(&vault, parent, &state, output) {
         Ok(captured) => captured,
         Err(error) if names_the_wrong_thing(&error) => return Err(error.into()),
         Err(error) => {
@@ -109,13 +114,21 @@ impl Prepared {
         self.sources.warnings.iter().for_each(|warning| eprintln!("chartward: {warning}"));
     }
 
-    fn capture(self, vault: &Vault, output: Output) -> Result<Captured, Error> {
+    fn capture(
+        self,
+        vault: &Vault,
+        parent: ParentChoice,
+        state: &Path,
+        output: Output,
+    ) -> Result<Captured, Error> {
         let request = CaptureRequest {
             roots: self.sources.roots,
             exclude: self.sources.exclude,
             tags: self.tags,
             hostname: hostname(),
             zone: TimeZone::system(),
+            cache: Some(state.join("cache")),
+            parent,
             staging: self.staging.path().to_path_buf(),
         };
         let bar = Bar::new(output, "backing up");

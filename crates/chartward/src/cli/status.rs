@@ -39,7 +39,7 @@ pub(crate) struct Args {
 pub(crate) fn run(args: Args) -> anyhow::Result<ExitCode> {
     let output = Output::new(args.json);
     let now = Timestamp::now();
-    let medium = medium(&args.vault)?;
+    let medium = medium(&args.vault, args.state.clone(), now)?;
     let (remembered, ledger_fault) = match remembered(args.state) {
         Ok(remembered) => (remembered, None),
         // Whoever edits one line of the ledger must not switch the status off.
@@ -70,13 +70,16 @@ pub(crate) fn run(args: Args) -> anyhow::Result<ExitCode> {
 }
 
 /// Looks at the medium. That it is absent or empty is what status is there to say, not an error of it.
-fn medium(args: &VaultArgs) -> anyhow::Result<Medium> {
+fn medium(args: &VaultArgs, state: Option<PathBuf>, now: Timestamp) -> anyhow::Result<Medium> {
     match Vault::probe(args.dir()) {
         Err(Error::MediumAbsent { .. }) => Ok(Medium::Absent),
         Err(Error::NoRepository { .. }) => Ok(Medium::Empty),
         Err(Error::ConfigLost { .. }) => Ok(Medium::ConfigLost),
         Err(error) => Err(error.into()),
-        Ok(()) => Ok(look(&args.open()?)?),
+        Ok(()) => {
+            let vault = args.open()?;
+            Ok(look(&vault)?.with_coverage(&vault, &state_dir(state)?, now))
+        }
     }
 }
 

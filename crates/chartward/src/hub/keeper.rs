@@ -19,6 +19,8 @@ pub(crate) struct Keeper {
     dir: PathBuf,
     password: Password,
     limits: Limits,
+    /// The state folder, with the record of what was read when.
+    state: PathBuf,
     seen: Mutex<Option<Seen>>,
 }
 
@@ -30,8 +32,8 @@ struct Seen {
 }
 
 impl Keeper {
-    pub(crate) fn new(dir: PathBuf, password: Password, limits: Limits) -> Self {
-        Self { dir, password, limits, seen: Mutex::new(None) }
+    pub(crate) fn new(dir: PathBuf, password: Password, limits: Limits, state: PathBuf) -> Self {
+        Self { dir, password, limits, state, seen: Mutex::new(None) }
     }
 
     /// The promise as it stands now; looks at the medium only when its list of snapshots changed, or after ten minutes.
@@ -66,7 +68,10 @@ impl Keeper {
             Err(Error::NoRepository { .. }) => Ok(Medium::Empty),
             Err(Error::ConfigLost { .. }) => Ok(Medium::ConfigLost),
             Err(error) => Err(error.into()),
-            Ok(()) => Ok(look(&self.open()?)?),
+            Ok(()) => {
+                let vault = self.open()?;
+                Ok(look(&vault)?.with_coverage(&vault, &self.state, Timestamp::now()))
+            }
         }
     }
 }

@@ -140,6 +140,8 @@ fn run_pass(
         archive.work.end();
     }
     let threads = std::thread::available_parallelism().map_or(2, |n| n.get().clamp(2, 8));
+    // Once at least: a pass over what has not changed may be over before anybody looks.
+    progress(Progress { phase, done: 0, total: None, bytes: 0 });
     std::thread::scope(|scope| {
         let running: Vec<_> = (0..threads).map(|_| scope.spawn(|| archive.run())).collect();
         while running.iter().any(|thread| !thread.is_finished()) {

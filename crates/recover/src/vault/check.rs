@@ -7,12 +7,15 @@ use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
+use jiff::{SignedDuration, Timestamp};
+
 use super::backend::FileKind;
 use super::codec::Codec;
 use super::id::{BlobKind, Id};
 use super::lock;
 use super::pack::{self, Entry};
 use super::progress::{Phase, Progress};
+use super::reads::{Coverage, Portion, Reads};
 use super::repository::Vault;
 use super::snapshot::Snapshot;
 use super::tree::{Kind, MAX_DEPTH};
@@ -29,6 +32,29 @@ pub enum CheckLevel {
     /// All of it, and every byte of every pack.
     ReadData,
 }
+
+/// What a check looks at.
+#[derive(Debug, Clone)]
+pub struct CheckRequest {
+    /// How much of the packs is read; `None` for the structure alone.
+    pub data: Option<Portion>,
+    /// A folder outside the vault with the record of what was read when. Without it a portion begins anew each time.
+    pub reads: Option<PathBuf>,
+    /// The moment to note there.
+    pub now: Timestamp,
+    /// How long a pack counts as read.
+    pub within: SignedDuration,
+}
+
+impl CheckRequest {
+    /// A check that reads this much, and leaves no record.
+    pub fn new(data: Option<Portion>) -> CheckRequest {
+        CheckRequest { data, reads: None, now: Timestamp::now(), within: READ_WITHIN }
+    }
+}
+
+/// Every byte is to be read once in a month.
+pub(crate) const READ_WITHIN: SignedDuration = SignedDuration::from_hours(31 * 24);
 
 /// Something that is wrong with the repository.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -64,8 +90,12 @@ impl fmt::Display for Problem {
 pub struct CheckReport {
     /// Packs that were looked at.
     pub packs: u64,
-    /// Their bytes that were read.
+    /// Those of them that were read whole.
+    pub packs_read: u64,
+    /// Their bytes.
     pub bytes_read: u64,
+    /// How much has been read lately, this time included, if a record is kept.
+    pub coverage: Option<Coverage>,
     /// Blobs that the index lists.
     pub blobs: u64,
     /// Snapshots.
@@ -93,6 +123,16 @@ struct Damage {
 impl Vault {
     /// Checks the repository and names every problem and the files it costs.
     pub fn check(&self, level: CheckLevel, progress: &dyn Fn(Progress)) -> Result<CheckReport, Error> {
+        let data = (level == CheckLevel::ReadData).then_some(Portion::All);
+        self.check_as(&CheckRequest::new(data), progress)
+    }
+
+    /// As [`Vault::check`], of a portion, and with a record of what was read when.
+    pub fn check_as(
+        &self,
+        request: &CheckRequest,
+        progress: &dyn Fn(Progress),
+    ) -> Result<CheckReport, Error> {
         let mut report = CheckReport::default();
         if let Some(owner) = lock::exclusive_owner(&self.backend, &self.codecs)? {
             report.notes.push(format!(
@@ -102,12 +142,9 @@ impl Vault {
         self.load_index()?;
         self.check_index_files(&mut report)?;
         let mut damage = self.check_packs();
-        let packs = self.index().by_pack();
-        report.packs = packs.len() as u64;
+        report.packs = self.index().by_pack().len() as u64;
         report.blobs = self.index().blobs();
-        if level == CheckLevel::ReadData {
-            report.bytes_read = self.read_packs(&packs, &mut damage, progress)?;
-        }
+        self.read_portion(request, &mut damage, &mut report, progress)?;
         let (snapshots, damaged) = self.snapshots()?;
         report.snapshots = snapshots.len() as u64;
         for error in damaged {
@@ -120,6 +157,36 @@ impl Vault {
         name_damage(damage, walked, &mut report);
         report.notes.extend(self.notes());
         Ok(report)
+    }
+
+    fn read_portion(
+        &self,
+        request: &CheckRequest,
+        damage: &mut Damage,
+        report: &mut CheckReport,
+        progress: &dyn Fn(Progress),
+    ) -> Result<(), Error> {
+        let there = self.packs_there();
+        let mut reads = request.reads.as_deref().map(|folder| Reads::load(folder, self));
+        if let Some(portion) = request.data {
+            let nothing_known = Reads::default();
+            let chosen = reads.as_ref().unwrap_or(&nothing_known).choose(&there, portion);
+            let packs: Vec<Vec<u32>> = {
+                let index = self.index();
+                chosen.iter().map(|at| index.listings(&there[*at].0).collect()).collect()
+            };
+            report.packs_read = packs.len() as u64;
+            report.bytes_read = self.read_packs(&packs, damage, progress)?;
+            if let Some(reads) = &mut reads {
+                reads.note(&there, &chosen, |id| damage.packs.contains_key(id), request.now);
+                if let Err(error) = reads.save(self) {
+                    // What was found still counts; the next check reads the same part again.
+                    report.notes.push(format!("what was read cannot be noted: {}", with_source(&error)));
+                }
+            }
+        }
+        report.coverage = reads.map(|reads| reads.coverage(&there, request.now, request.within));
+        Ok(())
     }
 
     fn check_index_files(&self, report: &mut CheckReport) -> Result<(), Error> {

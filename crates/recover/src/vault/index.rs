@@ -93,8 +93,15 @@ impl Slot {
     }
 
     fn entry(&self) -> Entry {
-        let kind = if self.pack_and_kind & 1 == BlobKind::Data as u32 { BlobKind::Data } else { BlobKind::Tree };
-        Entry { kind, id: self.id, offset: self.offset, length: self.length, uncompressed: self.uncompressed() }
+        let kind =
+            if self.pack_and_kind & 1 == BlobKind::Data as u32 { BlobKind::Data } else { BlobKind::Tree };
+        Entry {
+            kind,
+            id: self.id,
+            offset: self.offset,
+            length: self.length,
+            uncompressed: self.uncompressed(),
+        }
     }
 }
 
@@ -161,17 +168,17 @@ impl Table {
 }
 
 impl Index {
-    /// Adds a pack, unless it is known already with these entries.
-    pub(crate) fn add(&mut self, id: Id, entries: &[Entry], size: Option<u64>) {
+    /// Adds a pack, unless it is known already with these entries; whether it did.
+    pub(crate) fn add(&mut self, id: Id, entries: &[Entry], size: Option<u64>) -> bool {
         if self.packs.len() >= MAX_PACKS || self.slots.len() + entries.len() > MAX_SLOTS {
-            return;
+            return false;
         }
         let pack = self.packs.len() as u32;
         if self.knows_pack(&id) {
             let mut sorted = entries.to_vec();
             sorted.sort_unstable_by_key(|e| e.offset);
             if self.listings(&id).any(|number| self.entries(number) == sorted) {
-                return;
+                return false;
             }
             self.relisted.entry(id).or_default().push(pack);
         } else {
@@ -187,6 +194,7 @@ impl Index {
             self.slots.push(Slot::new(pack, entry));
             self.table.insert(&self.slots, self.slots.len() as u32 - 1);
         }
+        true
     }
 
     pub(crate) fn knows_pack(&self, id: &Id) -> bool {
@@ -207,14 +215,10 @@ impl Index {
         &self.packs
     }
 
-    fn listings(&self, id: &Id) -> impl Iterator<Item = u32> {
+    /// The numbers under which a pack is listed.
+    pub(crate) fn listings(&self, id: &Id) -> impl Iterator<Item = u32> {
         let further = self.relisted.get(id).map(Vec::as_slice).unwrap_or_default();
         self.numbers.get(id).into_iter().chain(further).copied()
-    }
-
-    /// Packs that are listed in more than one way.
-    pub(crate) fn relisted(&self) -> impl Iterator<Item = &Id> {
-        self.relisted.keys()
     }
 
     /// The numbers under which packs are listed, those of one pack together.
@@ -326,5 +330,62 @@ impl IndexedPack {
             uncompressed: b.uncompressed_length.filter(|l| *l > 0),
         };
         self.blobs.iter().map(entry).collect()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn entry(number: u32, offset: u32) -> Entry {
+        Entry {
+            kind: BlobKind::Data,
+            id: Id::of(&number.to_le_bytes()),
+            offset,
+            length: 100,
+            uncompressed: None,
+        }
+    }
+
+    #[test]
+    fn every_blob_is_found_again_however_many_there_are() {
+        let mut index = Index::default();
+        for pack in 0..300u32 {
+            let entries: Vec<Entry> = (0..20).map(|n| entry(pack * 20 + n, n * 100)).collect();
+            assert!(index.add(Id::of(&[pack.to_le_bytes(); 2].concat()), &entries, None));
+        }
+        for number in 0..6000 {
+            let found = index.locations(BlobKind::Data, &entry(number, 0).id);
+            assert_eq!(found.len(), 1);
+            assert_eq!((found[0].pack, found[0].offset), (number / 20, number % 20 * 100));
+            assert_eq!(index.location(BlobKind::Tree, &entry(number, 0).id), None);
+        }
+        assert_eq!(index.location(BlobKind::Data, &entry(6000, 0).id), None);
+    }
+
+    #[test]
+    fn a_listing_hides_no_other_of_the_same_pack() {
+        let mut index = Index::default();
+        let pack = Id([7; 32]);
+        let (forged, real) = ([entry(1, 0)], [entry(2, 0)]);
+        assert!(index.add(pack, &forged, Some(100)));
+        assert!(index.add(pack, &real, Some(100)));
+        assert!(!index.add(pack, &real, Some(100)));
+        assert!([1, 2].iter().all(|n| index.locations(BlobKind::Data, &entry(*n, 0).id).len() == 1));
+        assert_eq!(index.by_pack(), [[0, 1]]);
+    }
+
+    #[test]
+    fn places_in_whole_packs_come_first() {
+        let mut index = Index::default();
+        let whole = 100 + 37 + super::super::crypto::OVERHEAD as u64 + 4;
+        index.add(Id([1; 32]), &[entry(1, 0)], None);
+        index.add(Id([2; 32]), &[entry(1, 0)], Some(whole));
+        let id = entry(1, 0).id;
+        assert_eq!(index.locations(BlobKind::Data, &id).iter().map(|l| l.pack).collect::<Vec<_>>(), [1, 0]);
+        assert_eq!(index.location(BlobKind::Data, &id).map(|l| l.pack), Some(1));
+        assert!(index.has_whole(BlobKind::Data, &id));
+        index.set_sizes(|_| None);
+        assert!(!index.has_whole(BlobKind::Data, &id));
     }
 }
