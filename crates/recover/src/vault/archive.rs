@@ -40,6 +40,8 @@ pub(crate) struct Archive<'v> {
     /// Nodes whose ctime is not before this are read again although they look unchanged: the clock of the file system
     /// ticks too slowly to tell two writes within one tick apart.
     pub(crate) distrust_from: Option<Timestamp>,
+    /// No pass follows, whatever is found.
+    pub(crate) is_last: bool,
     /// As the pass before, or the last backup, left the folders.
     pub(crate) known: &'v Folders,
     /// As this pass leaves them: those in which nothing has changed since this moment.
@@ -81,7 +83,7 @@ pub(crate) struct Counts {
 pub(crate) struct Findings {
     pub(crate) exceptions: Vec<Exception>,
     pub(crate) unstable: BTreeSet<PathBuf>,
-    /// Files that were read, for naming what still changed in the last pass.
+    /// Files that the last pass read: they still changed. In other passes that may be millions, and nobody asks.
     pub(crate) read: BTreeSet<PathBuf>,
 }
 
@@ -430,10 +432,10 @@ impl Archive<'_> {
         node.extended_attributes = captured.attributes;
         bump(&self.counts.files_bytes, node.size);
         let mut findings = self.findings.lock().unwrap_or_else(PoisonError::into_inner);
-        if captured.stable {
-            findings.read.insert(path);
-        } else {
+        if !captured.stable {
             findings.unstable.insert(path);
+        } else if self.is_last {
+            findings.read.insert(path);
         }
         node
     }

@@ -59,6 +59,7 @@ pub(crate) fn capture(
             work: Work::default(),
             zeros: OnceLock::new(),
             distrust_from: last_began.map(|began: Timestamp| began - CLOCK_TICK),
+            is_last: pass == RECHECKS,
             known: &known,
             trust_before: began - CLOCK_TICK,
             fresh: Mutex::default(),
