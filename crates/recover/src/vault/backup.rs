@@ -118,6 +118,7 @@ impl Vault {
         }
         // Packs of a backup that was killed are as good as any; so are those of one that is still running.
         self.read_headers()?;
+        self.freeze_index();
         Ok(lock)
     }
 

@@ -232,6 +232,12 @@ impl Vault {
         self.read_headers_of(Headers::Doubtful)
     }
 
+    /// Lets no more packs come into the index but those that this process writes: a snapshot in the making must not come to need
+    /// what somebody has taken out of the index on purpose.
+    pub(crate) fn freeze_index(&self) {
+        *self.headers.lock().unwrap_or_else(PoisonError::into_inner) = Headers::All;
+    }
+
     fn read_headers_of(&self, wanted: Headers) -> Result<usize, Error> {
         let mut done = self.headers.lock().unwrap_or_else(PoisonError::into_inner);
         if *done >= wanted {
