@@ -119,7 +119,8 @@ fn check(args: &Check) -> anyhow::Result<ExitCode> {
     // On a bare machine there is nothing but the vault, and a check must leave nothing behind there.
     let reads = args.state.clone().or_else(|| state_dir(None).ok().filter(|dir| dir.is_dir()));
     let bar = Bar::new(output, "checking");
-    let report = vault.check_as(&CheckRequest { reads, ..CheckRequest::new(data) }, &|progress| bar.engine(&progress))?;
+    let report = vault
+        .check_as(&CheckRequest { reads, ..CheckRequest::new(data) }, &|progress| bar.engine(&progress))?;
     bar.finish();
     for problem in &report.problems {
         output.line(&json!({

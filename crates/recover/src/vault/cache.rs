@@ -99,9 +99,9 @@ impl<'a> Print<'a> {
             stat.st_rdev,
             stat.st_size as u64,
             stat.st_mtime as u64,
-            stat.st_mtime_nsec as u64,
+            stat.st_mtime_nsec,
             stat.st_ctime as u64,
-            stat.st_ctime_nsec as u64,
+            stat.st_ctime_nsec,
         ];
         let mut bytes = [0; 96];
         for (place, number) in bytes.as_chunks_mut::<8>().0.iter_mut().zip(numbers) {
