@@ -14,7 +14,9 @@ use crate::adapter::sqlite;
 use crate::adapter::ssmix2::Tally;
 use crate::error::Error;
 use crate::examine::{Condition, condition};
-use crate::vault::{BackupReport, BackupRequest, FileSeen, Filter, Observer, Progress, Snapshot, Vault};
+use crate::vault::{
+    BackupReport, BackupRequest, FileSeen, Filter, Observer, ParentChoice, Progress, Snapshot, Vault,
+};
 use crate::vault::{distinct_texts, path_texts, refuse_reserved};
 use crate::{manifest, proof};
 
@@ -37,6 +39,10 @@ pub struct CaptureRequest {
     pub zone: TimeZone,
     /// The moment to note in the snapshot, if not the one at which the capture begins.
     pub time: Option<Timestamp>,
+    /// A folder outside the vault for what speeds the next backup up; `None` for doing without.
+    pub cache: Option<PathBuf>,
+    /// Where unchanged files come from.
+    pub parent: ParentChoice,
     /// An empty folder of mode 0700 with room for every database; the caller removes it.
     pub staging: PathBuf,
 }
@@ -76,6 +82,8 @@ pub fn capture(
             hostname: request.hostname.clone(),
             time: request.time.unwrap_or(started_at),
             filter: &request.filter,
+            parent: request.parent.clone(),
+            cache: request.cache.clone(),
             observer: Some(Observer {
                 pass: &|| look().pass(),
                 content: &|path, content| {

@@ -4,7 +4,7 @@ mod leave_out;
 mod sources;
 mod stream;
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use anyhow::Context;
@@ -13,7 +13,7 @@ use jiff::tz::TimeZone;
 use prove::{Fact, Ledger};
 use recover::Error;
 use recover::capture::{CaptureRequest, Captured, capture};
-use recover::vault::{Filter, Vault};
+use recover::vault::{Filter, ParentChoice, Vault};
 use serde_json::json;
 
 use self::leave_out::LeaveOutArgs;
@@ -54,6 +54,9 @@ pub(crate) struct Args {
     /// Where copies of databases lie while they are read; on an encrypted disk if you can
     #[arg(long, value_name = "DIR")]
     sandbox: Option<PathBuf>,
+    /// Read every file, also those that look unchanged: times can be forged, so do this now and then
+    #[arg(long)]
+    rescan: bool,
     /// State folder (default: /var/lib/chartward for root, else ~/.local/state/chartward)
     #[arg(long, value_name = "DIR")]
     state: Option<PathBuf>,
@@ -78,10 +81,12 @@ pub(crate) fn run(args: Args) -> anyhow::Result<ExitCode> {
         }
     };
     let vault = args.vault.open()?;
-    let ledger = Ledger::open(&state_dir(args.state)?, Timestamp::now())?;
+    let state = state_dir(args.state)?;
+    let ledger = Ledger::open(&state, Timestamp::now())?;
+    let parent = if args.rescan { ParentChoice::ReadEverything } else { ParentChoice::Newest };
     let captured = match work {
         Work::Stream(stream) => stream.capture(&vault, note.tags, note.host, note.time, output),
-        Work::Files(files) => files.capture(&vault, note, output),
+        Work::Files(files) => files.capture(&vault, note, parent, &state, output),
     };
     let captured = match captured {
         Ok(captured) => captured,
@@ -133,7 +138,14 @@ struct Files {
 }
 
 impl Files {
-    fn capture(self, vault: &Vault, note: Note, output: Output) -> Result<Captured, Error> {
+    fn capture(
+        self,
+        vault: &Vault,
+        note: Note,
+        parent: ParentChoice,
+        state: &Path,
+        output: Output,
+    ) -> Result<Captured, Error> {
         self.sources.resolved.iter().for_each(|line| output.say(line));
         self.sources.warnings.iter().for_each(|warning| eprintln!("chartward: {warning}"));
         let request = CaptureRequest {
@@ -144,6 +156,8 @@ impl Files {
             hostname: note.host,
             zone: TimeZone::system(),
             time: note.time,
+            cache: Some(state.join("cache")),
+            parent,
             staging: self.staging.path().to_path_buf(),
         };
         let bar = Bar::new(output, "backing up");

@@ -38,8 +38,8 @@ pub(crate) struct Args {
 pub(crate) fn run(args: Args) -> anyhow::Result<ExitCode> {
     let output = Output::new(args.json);
     let now = Timestamp::now();
-    let medium = hub::medium(&args.vault.at()?, || args.vault.open())?;
     let folder = state_dir(args.state)?;
+    let medium = hub::medium(&args.vault.at()?, &folder, || args.vault.open())?;
     let (remembered, ledger_fault) = match remembered(&folder) {
         Ok(remembered) => (remembered, None),
         // Whoever edits one line of the ledger must not switch the status off.

@@ -1,6 +1,6 @@
 //! The vault as the hub sees it: the promise, kept current, and the hold against pruning.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant, SystemTime};
 
@@ -19,6 +19,8 @@ pub(crate) struct Keeper {
     dir: PathBuf,
     password: Password,
     limits: Limits,
+    /// The state folder, with the record of what was read when.
+    state: PathBuf,
     seen: Mutex<Option<Seen>>,
 }
 
@@ -30,8 +32,8 @@ struct Seen {
 }
 
 impl Keeper {
-    pub(crate) fn new(dir: PathBuf, password: Password, limits: Limits) -> Self {
-        Self { dir, password, limits, seen: Mutex::new(None) }
+    pub(crate) fn new(dir: PathBuf, password: Password, limits: Limits, state: PathBuf) -> Self {
+        Self { dir, password, limits, state, seen: Mutex::new(None) }
     }
 
     /// The promise as it stands now; looks at the medium only when its list of snapshots changed, or after ten minutes.
@@ -43,7 +45,7 @@ impl Keeper {
         });
         if !is_current {
             *seen = Some(Seen {
-                medium: medium(&self.dir.as_path().into(), || self.open())?,
+                medium: medium(&self.dir.as_path().into(), &self.state, || self.open())?,
                 at: Instant::now(),
                 changed,
             });
@@ -66,12 +68,19 @@ impl Keeper {
 
 /// Looks at the medium. That it is absent or empty is what the promise is there to say, not an error of it; no
 /// passphrase is asked for before there is something to open.
-pub(crate) fn medium(at: &VaultAt, open: impl FnOnce() -> anyhow::Result<Vault>) -> anyhow::Result<Medium> {
+pub(crate) fn medium(
+    at: &VaultAt,
+    state: &Path,
+    open: impl FnOnce() -> anyhow::Result<Vault>,
+) -> anyhow::Result<Medium> {
     match Vault::probe(at) {
         Err(Error::MediumAbsent { .. } | Error::Remote { .. }) => Ok(Medium::Absent),
         Err(Error::NoRepository { .. }) => Ok(Medium::Empty),
         Err(Error::ConfigLost { .. }) => Ok(Medium::ConfigLost),
         Err(error) => Err(error.into()),
-        Ok(()) => Ok(look(&open()?)?),
+        Ok(()) => {
+            let vault = open()?;
+            Ok(look(&vault)?.with_coverage(&vault, state, Timestamp::now()))
+        }
     }
 }

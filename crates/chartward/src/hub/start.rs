@@ -92,7 +92,7 @@ pub(crate) fn start(settings: Settings) -> anyhow::Result<Running> {
     let keeper = match (&config.vault, &passphrase) {
         (Some(vault), Some(passphrase)) => {
             let password = Password::new(passphrase.to_vec());
-            Some(Arc::new(Keeper::new(vault.dir.clone(), password, limits(&config))))
+            Some(Arc::new(Keeper::new(vault.dir.clone(), password, limits(&config), folder.clone())))
         }
         _ => None,
     };

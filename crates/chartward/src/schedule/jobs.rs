@@ -150,6 +150,7 @@ impl Job {
             }
             Work::Check { read_data } => {
                 add("--vault", known.vault);
+                add("--state", known.state);
                 if *read_data {
                     args.push("--read-data".into());
                 }

@@ -8,7 +8,8 @@ use schema::SnapshotId;
 
 use super::archive::{Root, Setup};
 use super::backend::FileKind;
-use super::capture::capture;
+use super::cache::{self, Folders};
+use super::capture::{Captured, capture};
 use super::id::Id;
 use super::lock::Lock;
 use super::meta::{self, Names};
@@ -53,9 +54,18 @@ impl Vault {
         file.paths = roots.iter().map(|root| root.path.to_string_lossy().into_owned()).collect();
         file.parent = report.parent.as_ref().and_then(|id| Id::from_hex(&id.0));
         let paths: Vec<PathBuf> = roots.iter().map(|root| root.path.clone()).collect();
+        let cache =
+            request.cache.as_deref().map(|folder| cache::Place::new(folder, self, &request.hostname, &paths));
+        let known = match (&cache, &file.parent) {
+            (Some(place), Some(parent)) => place.load(self, parent),
+            _ => Folders::default(),
+        };
+        let mut folders = Folders::default();
         let extra = request.extra;
         let id = self.with_writer(|writer| {
-            let nodes = capture(self, writer, &setup, roots, &mut report, progress)?;
+            let Captured { nodes, folders: left } =
+                capture(self, writer, &setup, roots, known, &mut report, progress)?;
+            folders = left;
             progress(Progress {
                 phase: Phase::Seal,
                 done: report.files,
@@ -75,6 +85,10 @@ impl Vault {
             self.seal_snapshot(writer, skeleton, file)
         })?;
         report.bytes_added = id.1;
+        if let (Some(place), Some(snapshot)) = (cache, Id::from_hex(&id.0.0)) {
+            // Without it the next backup takes longer, and nothing else.
+            let _ = place.save(self, &snapshot, &folders);
+        }
         report.snapshot = Some(id.0);
         Ok(report)
     }
@@ -106,6 +120,7 @@ impl Vault {
         // Packs of a backup that was killed are as good as any; so are those of one that is still running. Those that a prune is to remove
         // are not.
         self.read_headers_except(&self.marked_packs()?)?;
+        self.freeze_index();
         Ok(lock)
     }
 

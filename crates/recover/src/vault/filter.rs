@@ -75,6 +75,11 @@ impl Filter {
             || any_matches(&self.patterns, path)
     }
 
+    /// Whether there is anything to ask about a path.
+    pub(crate) fn has_rules(&self) -> bool {
+        self.larger_than.is_some() || !self.patterns.is_empty()
+    }
+
     /// Leaves of the names in a folder, which are ordered, only the marker where there is one.
     pub(crate) fn thin_out(&self, names: &mut Vec<Vec<u8>>, open: &dyn Fn(&[u8]) -> io::Result<File>) {
         let marks = |marker: &&Marker| names.binary_search(&marker.name).is_ok() && marker.is(open);

@@ -14,7 +14,7 @@
 //!   content 32 MiB a blob, directory 512 MiB, other files 256 MiB) before memory is taken.
 //!
 //! # Memory
-//! The index takes about 100 bytes a blob. A backup holds at most 6 packs (16 to 25 MiB each), 8 chunks (8 MiB at most, 1 MiB on average) in
+//! The index takes about 55 bytes a blob. A backup holds at most 6 packs (16 to 25 MiB each), 8 chunks (8 MiB at most, 1 MiB on average) in
 //! the queue and one in each thread, and the entries of the directories it is in (about 400 bytes each): below 300 MB, usually half of it.
 //! A prune holds 16 bytes and some bits a blob and about 150 bytes a pack beside the index.
 //! A restore holds the plan of 20,000 files or 200,000 blobs at a time, about 100 bytes for each directory, and 4 MiB a thread.
@@ -22,6 +22,7 @@
 mod archive;
 mod backend;
 mod backup;
+mod cache;
 mod capture;
 mod check;
 mod chunker;
@@ -51,6 +52,7 @@ mod place;
 mod plan;
 mod progress;
 mod prune;
+mod reads;
 mod repository;
 mod request;
 mod rest;
@@ -70,7 +72,7 @@ mod walk;
 mod work;
 mod write;
 
-pub use check::{CheckLevel, CheckReport, Problem};
+pub use check::{CheckLevel, CheckReport, CheckRequest, Problem};
 pub use command::SourceCommand;
 pub use details::{Listed, Match};
 pub use diff::{Change, Changed, DiffReport, DiffTotals, WithMetadata};
@@ -89,6 +91,7 @@ pub use lock::{Hold, Unlock};
 pub use password::Password;
 pub use progress::{Phase, Progress};
 pub use prune::{CancelReport, MaxUnused, Moment, Packs, PrunePlan, PruneReport, PruneRequest, Uptime};
+pub use reads::{Coverage, Portion};
 pub use repository::Vault;
 pub use request::{BackupReport, BackupRequest, Extra, ExtraFiles, FileSeen, Observer, ParentChoice};
 pub use rest::{RestAccess, Trust, VaultAt};
@@ -100,6 +103,7 @@ pub use tree::Kind;
 pub use unset::{Facet, NotSet};
 pub use walk::{Unlisted, Walk};
 
+pub(crate) use check::READ_WITHIN;
 pub(crate) use crypto::random as random_bytes;
 pub(crate) use roots::{distinct_texts, path_texts};
 pub(crate) use snapshot::refuse_reserved;

@@ -69,6 +69,8 @@ pub struct BackupRequest<'a> {
     pub substitutes: BTreeMap<PathBuf, PathBuf>,
     /// Where unchanged files come from.
     pub parent: ParentChoice,
+    /// A folder outside the vault for what speeds the next backup up. It may be removed at any time.
+    pub cache: Option<PathBuf>,
     /// Who looks on.
     pub observer: Option<Observer<'a>>,
     /// What else goes in.
@@ -87,6 +89,7 @@ impl BackupRequest<'_> {
             filter: &NO_FILTER,
             substitutes: BTreeMap::new(),
             parent: ParentChoice::Newest,
+            cache: None,
             observer: None,
             extra: None,
         }

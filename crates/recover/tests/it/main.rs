@@ -3,6 +3,7 @@
 #![allow(clippy::unwrap_used)]
 
 mod support;
+mod vault_cache;
 mod vault_damage;
 mod vault_look;
 mod vault_meta;
