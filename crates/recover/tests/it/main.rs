@@ -2,6 +2,8 @@
 // Helpers of tests may fail as tests do.
 #![allow(clippy::unwrap_used)]
 
+mod servers;
+mod source_postgresql;
 mod support;
 mod vault_damage;
 mod vault_restic;

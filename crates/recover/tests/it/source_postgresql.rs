@@ -1,0 +1,99 @@
+//! PostgreSQL, captured from a real server and started again by a drill.
+
+use schema::{Drill, ShortfallKind};
+
+use crate::servers::{Postgres, Yard};
+
+const RECORDS: &str = "CREATE TABLE patient (id int PRIMARY KEY, name text NOT NULL);
+    INSERT INTO patient SELECT n, 'patient ' || n FROM generate_series(1, 500) n;
+    CREATE TABLE \"Order\nof day\" (patient int REFERENCES patient, at timestamptz, due timestamp);
+    INSERT INTO \"Order\nof day\" SELECT n, '2026-01-01'::timestamptz + n * interval '1 minute', '2999-01-01'
+        FROM generate_series(1, 500) n;
+    CREATE TABLE visit (at timestamptz) PARTITION BY RANGE (at);
+    CREATE TABLE visit_old PARTITION OF visit FOR VALUES FROM (MINVALUE) TO ('2026-01-01');
+    INSERT INTO visit SELECT '2025-06-01'::timestamptz + n * interval '1 day' FROM generate_series(1, 100) n;
+    SELECT lo_from_bytea(70000 + n, convert_to(repeat('image ' || n, 1000), 'UTF8')) FROM generate_series(1, 20) n";
+
+fn rows(drill: &Drill, database: &str, table: &str) -> u64 {
+    let census = drill.census.databases.iter().find(|it| it.path == database);
+    census.and_then(|census| census.tables.get(table)).copied().unwrap_or_default()
+}
+
+#[test]
+fn every_database_comes_back_with_its_rows_roles_and_large_objects() {
+    let Some(server) = Postgres::start("every_database_comes_back", &[]) else { return };
+    server.sql("postgres", "CREATE ROLE doctor LOGIN PASSWORD 'secret'");
+    server.sql("postgres", "CREATE DATABASE emr OWNER doctor");
+    // A hospital's old system: its own encoding, and a name that nobody should have chosen.
+    server.sql("postgres", "CREATE DATABASE \"医事 dbname='x'/..\" ENCODING 'EUC_JP' LOCALE 'C' TEMPLATE template0");
+    server.sql("emr", RECORDS);
+    server.sql("医事 dbname='x'/..", "CREATE TABLE claim (n int, t text); INSERT INTO claim VALUES (1, '診療報酬')");
+    let yard = Yard::new();
+    let captured = yard.capture(&[&server.source("postgresql", "")], &[]).unwrap();
+    assert_eq!(captured.manifest.exceptions, []);
+    assert_eq!(captured.manifest.sources[0].kind, "postgresql");
+
+    // What comes after the capture is not in it, and does not disturb the drill.
+    server.sql("emr", "DELETE FROM \"Order\nof day\"; DROP TABLE visit");
+    let drill = yard.drill();
+    assert_eq!((drill.shortfalls.as_slice(), drill.remarks.as_slice()), (&[][..], &[][..]));
+    let emr = "postgresql:emr/emr";
+    assert_eq!(rows(&drill, emr, "public.patient"), 500);
+    assert_eq!(rows(&drill, emr, "public.\"Order\nof day\""), 500);
+    assert_eq!(rows(&drill, emr, "public.visit_old"), 100);
+    assert_eq!(rows(&drill, emr, "large objects"), 20);
+    assert_eq!(rows(&drill, "postgresql:emr/医事 dbname='x'/..", "public.claim"), 1);
+    assert_eq!(rows(&drill, "postgresql:emr", "roles"), 2);
+    // Appointments in the future are no records.
+    assert_eq!(drill.census.newest_record, "2026-01-01T08:20:00Z".parse().ok());
+}
+
+#[test]
+fn what_is_not_in_the_dump_as_it_was_fails_the_drill() {
+    let Some(server) = Postgres::start("what_is_not_in_the_dump", &[]) else { return };
+    server.sql("postgres", "CREATE DATABASE emr");
+    server.sql("emr", RECORDS);
+    let yard = Yard::new();
+    let mut captured = yard.capture(&[&server.source("postgresql", ",database=emr")], &[]).unwrap();
+    let found = yard.drill().census;
+    let database = captured.manifest.census.databases.iter_mut().find(|it| it.path.ends_with("/emr")).unwrap();
+    assert_eq!(found.databases.iter().find(|it| it.path == database.path), Some(&*database));
+    assert_eq!((database.digests.len(), database.tables.len()), (20, 4));
+}
+
+#[test]
+fn a_dump_that_fails_leaves_no_snapshot() {
+    let Some(server) = Postgres::start("a_dump_that_fails", &[]) else { return };
+    server.sql("postgres", "CREATE TABLE secret (n int); CREATE ROLE reader LOGIN");
+    let yard = Yard::new();
+    for (source, said) in [
+        (server.source("postgresql", "").replace("user=postgres", "user=reader"), "permission denied"),
+        (server.source("postgresql", "").replace("user=postgres", "user=nobody"), "does not exist"),
+        (server.source("postgresql", ",database=gone"), "no database gone"),
+        ("postgresql:host=/nowhere".to_owned(), "No such file"),
+    ] {
+        let error = yard.capture(&[&source], &[]).err().unwrap().to_string();
+        assert!(error.contains(said), "{source}: {error}");
+        assert_eq!(yard.snapshots(), 0);
+    }
+}
+
+#[test]
+fn a_server_that_cannot_be_started_here_is_a_shortfall_and_no_success() {
+    let Some(server) = Postgres::start("a_server_that_cannot_be_started", &[]) else { return };
+    server.sql("postgres", "CREATE TABLE t AS SELECT 1 AS n");
+    let yard = Yard::new();
+    yard.capture(&[&server.source("postgresql", "")], &[]).unwrap();
+    let snapshot = yard.vault.find("latest").unwrap();
+    let sandbox = tempfile::tempdir().unwrap();
+    let request = recover::drill::DrillRequest {
+        snapshot: &snapshot,
+        sandbox: sandbox.path(),
+        engines: None,
+        previous: None,
+        zone: jiff::tz::TimeZone::UTC,
+        now: &jiff::Timestamp::now,
+    };
+    let drill = recover::drill::drill(&yard.vault, &request, &|_| ()).unwrap();
+    assert_eq!(drill.shortfalls[0].kind, ShortfallKind::NotStarted);
+}
