@@ -77,7 +77,7 @@ pub fn capture(
     let mut sealed = None;
     let report = vault.backup(
         BackupRequest {
-            exclude: request.exclude.iter().chain(&databases.left_out).cloned().collect(),
+            exclude: request.exclude.iter().chain(&databases.left_out).chain(&sources.left_out).cloned().collect(),
             grafts: std::mem::take(&mut sources.grafts),
             substitutes: databases.copies,
             tags: request.tags.clone(),
@@ -100,6 +100,7 @@ pub fn capture(
                 let mut exceptions = notes.exceptions();
                 exceptions.extend(notes.empty_roots(&report.exceptions));
                 exceptions.extend(report.exceptions.iter().cloned().chain(databases.failed));
+                exceptions.append(&mut sources.exceptions);
                 exceptions.sort_by(|a, b| a.path.cmp(&b.path));
                 let manifest = Manifest {
                     version: manifest::VERSION,

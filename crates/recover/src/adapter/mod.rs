@@ -6,17 +6,21 @@
 //! drill needs no settings, only what the snapshot's manifest says: it starts a server of its own on what was
 //! restored and counts again.
 
+pub mod mariadb;
+pub mod opaque;
+pub mod orthanc;
 pub mod postgresql;
 mod program;
 mod server;
 mod settings;
 pub mod sqlite;
+pub mod ssh;
 pub mod ssmix2;
 
 use std::path::{Path, PathBuf};
 
 use jiff::Timestamp;
-use schema::{DatabaseCensus, Shortfall, ShortfallKind, SourceCapture};
+use schema::{DatabaseCensus, Exception, Shortfall, ShortfallKind, SourceCapture};
 
 pub use self::server::Engines;
 pub use self::settings::{Setting, Settings};
@@ -26,7 +30,15 @@ use crate::error::Error;
 pub const FOLDER: &str = "/chartward-source";
 
 /// Every adapter there is.
-pub const ENTRIES: &[Entry] = &[postgresql::ENTRY];
+pub const ENTRIES: &[Entry] = &[
+    postgresql::ENTRY,
+    postgresql::physical::ENTRY,
+    mariadb::DUMP,
+    mariadb::COPY,
+    orthanc::ENTRY,
+    ssh::ENTRY,
+    opaque::ENTRY,
+];
 
 /// An adapter, as registry, command line and documentation know it.
 pub struct Entry {
@@ -63,6 +75,8 @@ pub struct Place<'p> {
 pub struct Taken {
     /// Folders to seal, by the name that each gets below the source's own.
     pub parts: Vec<(String, PathBuf)>,
+    /// What lies in them and is left out, as paths below the source's own folder.
+    pub left_out: Vec<PathBuf>,
     /// Version of the server.
     pub version: String,
     /// The moment that the capture shows; without one, when it began.
@@ -73,6 +87,8 @@ pub struct Taken {
     pub details: std::collections::BTreeMap<String, String>,
     /// What no drill looks at, in words.
     pub not_proven: Vec<String>,
+    /// What was not captured as it should have been.
+    pub exceptions: Vec<Exception>,
 }
 
 /// A source that was restored.

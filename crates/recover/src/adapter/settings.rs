@@ -14,6 +14,7 @@ const NAME_BYTES_MAX: usize = 64;
 const SECRETS: [&str; 4] = ["password", "passwd", "passphrase", "secret"];
 
 /// One setting of an adapter.
+#[derive(Clone, Copy)]
 pub struct Setting {
     /// Its key.
     pub key: &'static str,
@@ -31,6 +32,20 @@ pub(super) const fn optional(key: &'static str, en: &'static str, ja: &'static s
 /// A setting without which nothing works.
 pub(super) const fn required(key: &'static str, en: &'static str, ja: &'static str) -> Setting {
     Setting { key, required: true, meaning: (en, ja) }
+}
+
+/// Settings that several adapters share, and one adapter's own.
+pub(super) const fn joined<const A: usize, const B: usize, const ALL: usize>(
+    shared: &[Setting; A],
+    own: &[Setting; B],
+) -> [Setting; ALL] {
+    let mut all = [shared[0]; ALL];
+    let mut at = 0;
+    while at < ALL {
+        all[at] = if at < A { shared[at] } else { own[at - A] };
+        at += 1;
+    }
+    all
 }
 
 /// The settings of one source, all of them known to its adapter.

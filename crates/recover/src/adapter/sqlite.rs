@@ -93,7 +93,8 @@ pub fn examine(file: &Path, path: &str) -> Result<Examined, Error> {
     Ok(Examined { census, complaints })
 }
 
-fn open(path: &Path) -> rusqlite::Result<Connection> {
+/// Opens a database to read it and nothing else.
+pub(super) fn open(path: &Path) -> rusqlite::Result<Connection> {
     let access = if is_closed_wal_database(path) {
         OpenFlags::SQLITE_OPEN_READ_WRITE
     } else {

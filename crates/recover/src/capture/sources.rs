@@ -6,7 +6,7 @@ use std::os::unix::fs::{DirBuilderExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 
 use jiff::Timestamp;
-use schema::{Census, DatabaseCensus, SourceCapture};
+use schema::{Census, DatabaseCensus, Exception, SourceCapture};
 
 use crate::adapter::{Place, Source};
 use crate::error::Error;
@@ -16,7 +16,10 @@ use crate::error::Error;
 pub(super) struct Sources {
     /// From the path in the snapshot to where it lies.
     pub(super) grafts: BTreeMap<PathBuf, PathBuf>,
+    /// Paths in the snapshot that are left out.
+    pub(super) left_out: Vec<PathBuf>,
     pub(super) captured: Vec<SourceCapture>,
+    pub(super) exceptions: Vec<Exception>,
     databases: Vec<DatabaseCensus>,
     /// The newest record of each source that has one.
     newest: Vec<Timestamp>,
@@ -43,7 +46,9 @@ impl Sources {
             for (part, at) in taken.parts {
                 all.grafts.insert(source.folder().join(part), at);
             }
+            all.left_out.extend(taken.left_out.iter().map(|path| source.folder().join(path)));
             all.newest.extend(newest(&taken.databases));
+            all.exceptions.extend(taken.exceptions);
             all.databases.extend(taken.databases);
             all.captured.push(SourceCapture {
                 name: source.name.clone(),

@@ -3,7 +3,11 @@
 #![allow(clippy::unwrap_used)]
 
 mod servers;
+mod source_group;
+mod source_mariadb;
+mod source_orthanc;
 mod source_postgresql;
+mod source_ssh;
 mod support;
 mod vault_damage;
 mod vault_restic;

@@ -97,3 +97,71 @@ fn a_server_that_cannot_be_started_here_is_a_shortfall_and_no_success() {
     let drill = recover::drill::drill(&yard.vault, &request, &|_| ()).unwrap();
     assert_eq!(drill.shortfalls[0].kind, ShortfallKind::NotStarted);
 }
+
+/// Base backup and log of a server on which somebody goes on working.
+fn base_and_log_come_back(test: &str, archives: bool) {
+    let archive = tempfile::tempdir().unwrap();
+    std::os::unix::fs::chown(archive.path(), Some(65_534), None).ok();
+    let archiver = format!("archive_command=cp %p {}/%f", archive.path().display());
+    let options = if archives { vec!["-c", "archive_mode=on", "-c", archiver.as_str()] } else { Vec::new() };
+    let Some(server) = Postgres::start(test, &options) else { return };
+    server.sql("postgres", "CREATE DATABASE emr");
+    server.sql("emr", RECORDS);
+    let yard = Yard::new();
+    let spool = yard.dir.path().join("spool");
+    let mut more = format!(",spool={}", spool.display());
+    if archives {
+        more += &format!(",archive={}", archive.path().display());
+    }
+    let source = server.source("postgresql-wal", &more);
+    yard.capture(&[&source], &[]).unwrap();
+
+    // The second capture takes the log alone.
+    server.sql("emr", "INSERT INTO patient SELECT n, 'new' FROM generate_series(501, 700) n");
+    let committed = jiff::Timestamp::now();
+    let captured = yard.capture(&[&source], &[]).unwrap();
+    assert_eq!(std::fs::read_dir(&spool).unwrap().count(), 2, "one base and the log");
+    server.sql("emr", "DELETE FROM \"Order\nof day\"");
+
+    let drill = yard.drill();
+    assert_eq!(drill.shortfalls, []);
+    assert_eq!(rows(&drill, "postgresql-wal:emr/emr", "public.patient"), 700);
+    assert_eq!(drill.census.databases, captured.manifest.census.databases.iter().map(|database| {
+        let mut database = database.clone();
+        if database.path == "postgresql-wal:emr" {
+            database.newest_record = drill.census.newest_record;
+        }
+        database
+    }).collect::<Vec<_>>());
+    assert!(drill.census.newest_record.unwrap() >= committed, "{:?}", drill.census.newest_record);
+    assert!(drill.rpo_seconds.unwrap() < 60.0, "{:?}", drill.rpo_seconds);
+}
+
+#[test]
+fn the_log_that_was_received_is_replayed_to_its_newest_commit() {
+    base_and_log_come_back("the_log_that_was_received", false);
+}
+
+#[test]
+fn the_log_that_the_server_archived_is_replayed_to_its_newest_commit() {
+    base_and_log_come_back("the_log_that_the_server_archived", true);
+}
+
+#[test]
+fn a_log_with_a_gap_fails_the_drill() {
+    let Some(server) = Postgres::start("a_log_with_a_gap", &[]) else { return };
+    let yard = Yard::new();
+    let spool = yard.dir.path().join("spool");
+    let source = server.source("postgresql-wal", &format!(",spool={}", spool.display()));
+    yard.capture(&[&source], &[]).unwrap();
+    server.sql("postgres", "CREATE TABLE t AS SELECT 1; SELECT pg_switch_wal(); INSERT INTO t VALUES (2); SELECT pg_switch_wal()");
+    yard.capture(&[&source], &[]).unwrap();
+    let mut segments: Vec<_> = std::fs::read_dir(spool.join("wal")).unwrap().map(|it| it.unwrap().path()).collect();
+    segments.sort();
+    // The base backup brings the first one itself.
+    let lost = segments.len() - 2;
+    std::fs::remove_file(&segments[lost]).unwrap();
+    yard.capture(&[&source], &[]).unwrap();
+    let drill = yard.drill();
+    assert!(!drill.passed(), "{:?}", segments);
+}

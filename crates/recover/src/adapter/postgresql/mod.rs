@@ -5,7 +5,9 @@
 
 mod census;
 mod cluster;
+pub mod physical;
 mod programs;
+mod replay;
 mod session;
 
 use std::collections::BTreeMap;
@@ -18,7 +20,7 @@ use self::census::{Bound, Database};
 use self::cluster::Cluster;
 use self::programs::Programs;
 use self::session::Connection;
-use super::settings::{Setting, optional};
+use super::settings::{self, Setting, optional};
 use super::{Adapter, Entry, Findings, Place, Restored, Settings, Taken, program};
 use crate::error::Error;
 
@@ -29,21 +31,26 @@ pub const ENTRY: Entry = Entry {
         "PostgreSQL, dumped: every database with large objects, and the roles",
         "PostgreSQL(ダンプ):全データベース(ラージオブジェクトを含む)とロール",
     ),
-    settings: SETTINGS,
+    settings: &SETTINGS,
     open: |settings| Ok(Box::new(Dump::new(settings)?)),
     drill,
 };
 
-const SETTINGS: &[Setting] = &[
+/// How a server is reached, which all ways of capturing it share.
+const CONNECTION: [Setting; 7] = [
     optional("host", "folder of its socket, or its address", "ソケットのあるフォルダー、またはアドレス"),
     optional("port", "its port", "ポート"),
     optional("user", "role to log in as", "接続に使うロール"),
-    optional("database", "this database only", "対象をこのデータベースだけにする"),
     optional("pgpass", "file with the password, in the form of ~/.pgpass", "パスワードのファイル(~/.pgpass の形式)"),
     optional("run-as", "user of this machine to connect as (peer authentication)", "接続に使うこの機械のユーザー(peer認証)"),
     optional("sslmode", "as libpq has it", "libpqのsslmode"),
     optional("sslrootcert", "certificate of who vouches for the server", "サーバーを保証する認証局の証明書"),
 ];
+
+static SETTINGS: [Setting; CONNECTION.len() + 1] = settings::joined(
+    &CONNECTION,
+    &[optional("database", "this database only", "対象をこのデータベースだけにする")],
+);
 
 /// The part that holds the dumps.
 const PART: &str = "dump";
