@@ -15,5 +15,6 @@ mod rehearse;
 mod sample;
 mod share;
 mod supervise;
+mod source;
 mod support;
 mod uda_failures;

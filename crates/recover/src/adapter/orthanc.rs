@@ -1,4 +1,8 @@
-//! Orthanc, an image archive (DICOM): its index by SQLite's online backup, then its files.
+//! Orthanc, an image archive (DICOM): its index, then its files.
+//!
+//! Orthanc keeps its SQLite database locked for itself as long as it runs, so the online backup never gets in. Database and log are
+//! copied as files until nothing changed meanwhile; SQLite then recovers the copy as it would after a crash, which the
+//! two files of one moment allow it to.
 //!
 //! The index comes first: images that arrive meanwhile are in the files and not in the index, which does no harm, while the
 //! other way round the index would name files that the snapshot lacks.
@@ -46,6 +50,10 @@ static SETTINGS: [Setting; 2] = [
 const INDEX: &str = "index";
 const FILES: &str = "storage";
 const START: Duration = Duration::from_secs(120);
+/// Copies of the index until one is of a single moment, with more and more time between them.
+const ATTEMPTS: u32 = 12;
+const PAUSE: Duration = Duration::from_millis(200);
+const COMPARED_BYTES: u64 = 1 << 20;
 /// Images that are read back through the server.
 const SAMPLED: usize = 32;
 /// No image or answer that we ask for is larger.
@@ -73,7 +81,7 @@ impl Adapter for Orthanc {
         let folder = place.staging.join(INDEX);
         program::folder(&folder)?;
         let copy = folder.join(INDEX);
-        sqlite::capture(&self.index, &copy)?;
+        copy_index(&self.index, &copy)?;
         let census = census(&copy, &format!("orthanc:{}", place.name))?;
         let live = Path::new(FILES).join(INDEX);
         let mut left_out: Vec<PathBuf> = sqlite::companions(&live).collect();
@@ -88,6 +96,66 @@ impl Adapter for Orthanc {
             not_proven,
             ..Taken::default()
         })
+    }
+}
+
+/// One moment of a database that its server keeps locked, in one file.
+fn copy_index(index: &Path, copy: &Path) -> Result<(), Error> {
+    let io = |source| Error::Io { op: "copy", path: index.to_path_buf(), source };
+    let pairs = [(index.to_path_buf(), copy.to_path_buf()), (with_log(index), with_log(copy))];
+    let copied = (0..ATTEMPTS).any(|attempt| {
+        std::thread::sleep(PAUSE * attempt);
+        copy_still(&pairs).unwrap_or(false)
+    });
+    if !copied {
+        return Err(io(std::io::Error::other("it kept changing, or could not be read")));
+    }
+    let fail = |source| Error::Database { op: "recover the copy of", path: index.to_path_buf(), source };
+    let database = Connection::open(copy).map_err(fail)?;
+    // Leaves one file, into which the log is written back.
+    database.pragma_update(None, "journal_mode", "DELETE").map_err(fail)?;
+    let answer: String = database.query_row("PRAGMA integrity_check(1)", [], |row| row.get(0)).map_err(fail)?;
+    if answer == "ok" { Ok(()) } else { Err(io(std::io::Error::other(answer))) }
+}
+
+fn with_log(path: &Path) -> PathBuf {
+    let mut log = path.as_os_str().to_owned();
+    log.push("-wal");
+    PathBuf::from(log)
+}
+
+/// Copies the files, and says whether they were the same all the while: read a second time, and by their times.
+fn copy_still(pairs: &[(PathBuf, PathBuf)]) -> std::io::Result<bool> {
+    let look = || -> Vec<Option<(u64, Option<std::time::SystemTime>)>> {
+        let seen = pairs.iter().map(|(from, _)| fs::metadata(from).ok());
+        seen.map(|meta| meta.map(|meta| (meta.len(), meta.modified().ok()))).collect()
+    };
+    let before = look();
+    for ((from, to), seen) in pairs.iter().zip(&before) {
+        match seen {
+            Some(_) => fs::copy(from, to).map(|_| ())?,
+            None => drop(fs::remove_file(to)),
+        }
+    }
+    for ((from, to), _) in pairs.iter().zip(&before).filter(|(_, seen)| seen.is_some()) {
+        if !same_content(from, to)? {
+            return Ok(false);
+        }
+    }
+    Ok(before.first().is_some_and(Option::is_some) && look() == before)
+}
+
+fn same_content(a: &Path, b: &Path) -> std::io::Result<bool> {
+    let (a, b) = (fs::File::open(a)?, fs::File::open(b)?);
+    let (mut left, mut right) = (Vec::new(), Vec::new());
+    loop {
+        left.clear();
+        right.clear();
+        let read = (&a).take(COMPARED_BYTES).read_to_end(&mut left)?;
+        (&b).take(COMPARED_BYTES).read_to_end(&mut right)?;
+        if left != right || read == 0 {
+            return Ok(left == right);
+        }
     }
 }
 

@@ -3,6 +3,7 @@
 #![allow(clippy::unwrap_used)]
 
 mod servers;
+mod source_gnumed;
 mod source_group;
 mod source_mariadb;
 mod source_orthanc;

@@ -134,10 +134,11 @@ impl Yard {
 
 /// PostgreSQL on a socket, with the superuser `postgres`.
 pub(crate) struct Postgres {
+    // Ended before its folder is removed.
+    _server: Running,
     pub(crate) ground: Ground,
     pub(crate) socket: PathBuf,
-    bin: PathBuf,
-    _server: Running,
+    pub(crate) bin: PathBuf,
 }
 
 impl Postgres {
@@ -157,7 +158,7 @@ impl Postgres {
         let mut server = as_nobody(&bin.join("postgres"));
         server.arg("-D").arg(&data).arg("-k").arg(&socket).args(["-h", "", "-F"]).args(options);
         let server = server.stdout(log.try_clone().unwrap()).stderr(log).spawn().unwrap();
-        let postgres = Postgres { ground, socket, bin, _server: Running(server) };
+        let postgres = Postgres { _server: Running(server), ground, socket, bin };
         wait_until("postgres", || {
             let mut probe = Command::new(postgres.bin.join("pg_isready"));
             probe.arg("-h").arg(&postgres.socket).output().unwrap().status.success()

@@ -6,9 +6,10 @@ use std::process::Command;
 use crate::servers::{Ground, Running, Yard, as_nobody, ran, wait_until};
 
 struct Mariadb {
-    ground: Ground,
-    socket: PathBuf,
+    // Ended before its folder is removed.
     _server: Running,
+    _ground: Ground,
+    socket: PathBuf,
 }
 
 impl Mariadb {
@@ -29,7 +30,7 @@ impl Mariadb {
         command.arg(format!("--socket={}", socket.display()));
         command.arg(format!("--pid-file={}", folder.join("pid").display()));
         let child = command.stdout(log.try_clone().unwrap()).stderr(log).spawn().unwrap();
-        let mariadb = Mariadb { ground, socket, _server: Running(child) };
+        let mariadb = Mariadb { _server: Running(child), _ground: ground, socket };
         wait_until("mariadbd", || mariadb.client("SELECT 1").output().unwrap().status.success());
         Some(mariadb)
     }
@@ -77,7 +78,6 @@ fn comes_back(test: &str, kind: &str) {
     };
     assert_eq!((rows("emr", "patient"), rows("-医事`s", "claim of 1")), (Some(300), Some(2)));
     assert_eq!(drill.census.newest_record, "2026-02-03T04:05:06Z".parse().ok());
-    let _ = &server.ground;
 }
 
 #[test]

@@ -9,9 +9,10 @@ use std::process::{Command, Stdio};
 use crate::servers::{Running, Yard, ran, wait_until};
 
 struct Ssh {
+    // Ended before its folder is removed.
+    _server: Running,
     dir: tempfile::TempDir,
     port: u16,
-    _server: Running,
 }
 
 impl Ssh {

@@ -11,7 +11,7 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 use rustix::fs::{FlockOperation, flock};
-use schema::DatabaseCensus;
+use schema::{DatabaseCensus, Exception, ExceptionKind};
 use serde_json::Value;
 
 use super::census::{self, Bound, Server};
@@ -84,7 +84,17 @@ impl Adapter for Physical {
         let _alone = self.lock()?;
         let server = Server::of(&self.connection, &programs)?;
         let mut session = self.connection.open(&programs, "postgres")?;
-        self.fetch(&programs, &mut session, &wal)?;
+        let mut exceptions = Vec::new();
+        if let Some(cause) = self.broken(&programs, &mut session, &wal)? {
+            // What is in the vault stays; from here on a new base is the beginning.
+            self.begin_anew(&wal)?;
+            self.fetch(&programs, &mut session, &wal)?;
+            exceptions.push(Exception {
+                path: self.spool.display().to_string(),
+                kind: ExceptionKind::Database,
+                cause: format!("{cause}: a new base backup was made, and what was committed before it is in earlier snapshots only"),
+            });
+        }
         let base = self.base(&programs, (place.now)())?;
         let mut moment = Moment::find(&self.connection, &programs, &server)?;
         let instant = (place.now)();
@@ -93,6 +103,9 @@ impl Adapter for Physical {
         let committed = heartbeat(&mut session)?;
         self.fetch(&programs, &mut session, &wal)?;
         prune(&mut session, &base, &wal)?;
+        if let Some(gap) = gap(&mut session, &wal)? {
+            return Err(Error::Answer { program: "the server's log", answer: gap });
+        }
         databases.push(DatabaseCensus {
             newest_record: Some(committed),
             ..super::empty(&format!("{KIND}:{}", place.name))
@@ -107,6 +120,7 @@ impl Adapter for Physical {
             databases,
             details,
             not_proven,
+            exceptions,
             ..Taken::default()
         })
     }
@@ -119,6 +133,31 @@ impl Physical {
         let file = File::open(&self.spool).map_err(fail)?;
         flock(&file, FlockOperation::NonBlockingLockExclusive).map_err(|errno| fail(errno.into()))?;
         Ok(file)
+    }
+
+    /// Brings the log here, and says why it does not follow on what is here already, if so.
+    fn broken(
+        &self,
+        programs: &Programs,
+        session: &mut Session,
+        wal: &Path,
+    ) -> Result<Option<String>, Error> {
+        match self.fetch(programs, session, wal) {
+            // The slot was dropped, or the server would not keep so much for us.
+            Err(Error::ProgramFailed { said, .. }) if said.contains("has already been removed") => {
+                Ok(Some("the server no longer has the log that follows".to_owned()))
+            }
+            Err(error) => Err(error),
+            Ok(()) => gap(session, wal),
+        }
+    }
+
+    fn begin_anew(&self, wal: &Path) -> Result<(), Error> {
+        for (_, base) in bases(&self.spool)? {
+            remove(&base)?;
+        }
+        remove(wal)?;
+        program::folder(wal)
     }
 
     /// Brings the log here, up to what the server has written by now.
@@ -250,6 +289,24 @@ fn prune(session: &mut Session, base: &Path, wal: &Path) -> Result<(), Error> {
         }
     }
     Ok(())
+}
+
+/// A segment that is missing between the first and the last.
+fn gap(session: &mut Session, wal: &Path) -> Result<Option<String>, Error> {
+    let bytes = session.count("SELECT json_build_array(pg_size_bytes(current_setting('wal_segment_size')))")?;
+    let fail = |source| Error::Io { op: "read", path: wal.to_path_buf(), source };
+    let mut numbers = Vec::new();
+    for entry in fs::read_dir(wal).map_err(fail)? {
+        let name = entry.map_err(fail)?.file_name().to_string_lossy().into_owned();
+        let part = |from: usize, to: usize| name.get(from..to).and_then(|it| u64::from_str_radix(it, 16).ok());
+        if let (true, Some(high), Some(low)) = (is_log(&name), part(8, 16), part(16, 24)) {
+            numbers.push(high.saturating_mul((1 << 32) / bytes.max(1)).saturating_add(low));
+        }
+    }
+    numbers.sort_unstable();
+    numbers.dedup();
+    let broken = numbers.windows(2).find(|pair| pair[1] != pair[0] + 1);
+    Ok(broken.map(|pair| format!("{} segments of the log are missing", pair[1] - pair[0] - 1)))
 }
 
 /// A position in the log.
