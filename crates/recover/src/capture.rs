@@ -9,8 +9,8 @@ use jiff::Timestamp;
 use jiff::tz::TimeZone;
 use schema::{DatabaseCensus, Exception, ExceptionKind, Manifest, SnapshotId};
 
-use crate::adapter::{Source, sqlite};
 use crate::adapter::ssmix2::Tally;
+use crate::adapter::{Source, sqlite};
 use crate::error::Error;
 use crate::examine::{Condition, condition};
 use crate::vault::{BackupReport, BackupRequest, FileSeen, Observer, Progress, Snapshot, Vault};
@@ -77,7 +77,13 @@ pub fn capture(
     let mut sealed = None;
     let report = vault.backup(
         BackupRequest {
-            exclude: request.exclude.iter().chain(&databases.left_out).chain(&sources.left_out).cloned().collect(),
+            exclude: request
+                .exclude
+                .iter()
+                .chain(&databases.left_out)
+                .chain(&sources.left_out)
+                .cloned()
+                .collect(),
             grafts: std::mem::take(&mut sources.grafts),
             substitutes: databases.copies,
             tags: request.tags.clone(),

@@ -250,8 +250,7 @@ fn contents_of(expected: &DatabaseCensus, found: Option<&DatabaseCensus>) -> Vec
         .collect();
     if found.newest_record < expected.newest_record {
         let shown = |time: Option<Timestamp>| time.map_or_else(|| "none".to_owned(), |time| time.to_string());
-        let detail =
-            format!("{}, captured {}", shown(found.newest_record), shown(expected.newest_record));
+        let detail = format!("{}, captured {}", shown(found.newest_record), shown(expected.newest_record));
         shortfalls.push(shortfall(
             ShortfallKind::Fewer,
             format!("newest record of {}", expected.path),

@@ -92,7 +92,8 @@ pub(crate) fn run(args: Args) -> anyhow::Result<ExitCode> {
             None => Place::Sandbox(sandbox_for(&vault, &snapshot, args.sandbox.as_deref())?),
         };
         let previous = if args.accept_fewer { None } else { proof::newest_proven_before(&vault, &snapshot)? };
-        let drilled = perform(&vault, &ledger, &snapshot, previous.as_ref(), &place, engines.as_ref(), output)?;
+        let drilled =
+            perform(&vault, &ledger, &snapshot, previous.as_ref(), &place, engines.as_ref(), output)?;
         tell(&drilled, output)?;
         nothing_found &= drilled.drill.passed() && drilled.drill.remarks.is_empty();
         // One failure outweighs every success.
@@ -125,11 +126,7 @@ fn sandbox_for(vault: &Vault, snapshot: &Snapshot, below: Option<&Path>) -> anyh
 }
 
 /// Where servers run on what was restored, apart from all that was: they may not look at the rest.
-fn engines_for(
-    vault: &Vault,
-    snapshot: &Snapshot,
-    below: Option<&Path>,
-) -> anyhow::Result<Option<Sandbox>> {
+fn engines_for(vault: &Vault, snapshot: &Snapshot, below: Option<&Path>) -> anyhow::Result<Option<Sandbox>> {
     let manifest = manifest::read(vault, snapshot)?.filter(|manifest| !manifest.sources.is_empty());
     let census = manifest.map(|manifest| manifest.census);
     // A database takes more room than its dump: indexes and logs come on top.

@@ -8,7 +8,9 @@ use serde::Deserialize;
 
 use super::defaults;
 use super::types;
-use super::types::{Channel, Guard, Lamp, Program, Share, Smtp, Source, Stores, Syslog, WatchedShare, Webhook, When};
+use super::types::{
+    Channel, Guard, Lamp, Program, Share, Smtp, Source, Stores, Syslog, WatchedShare, Webhook, When,
+};
 use super::value::{Level, Period, TimeOfDay};
 
 #[derive(Deserialize)]

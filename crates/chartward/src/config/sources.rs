@@ -25,6 +25,11 @@ fn section(entry: &Entry, lang: Lang, text: &mut String) {
     let _ = writeln!(text, "\n## `{}`\n\n{}\n", entry.kind, lang.pick(entry.title.0, entry.title.1));
     for setting in entry.settings {
         let needed = if setting.required { lang.pick(" (required)", "(必須)") } else { "" };
-        let _ = writeln!(text, "- `{}`: {}{needed}", setting.key, lang.pick(setting.meaning.0, setting.meaning.1));
+        let _ = writeln!(
+            text,
+            "- `{}`: {}{needed}",
+            setting.key,
+            lang.pick(setting.meaning.0, setting.meaning.1)
+        );
     }
 }

@@ -51,8 +51,16 @@ const CONNECTION: [Setting; 6] = [
     optional("host", "its address", "アドレス"),
     optional("port", "its port", "ポート"),
     optional("user", "account to log in as", "接続に使うアカウント"),
-    optional("defaults-file", "file with the password, under [client]", "パスワードのファイル([client]の下に書く)"),
-    optional("run-as", "user of this machine to connect as (unix_socket authentication)", "接続に使うこの機械のユーザー(unix_socket認証)"),
+    optional(
+        "defaults-file",
+        "file with the password, under [client]",
+        "パスワードのファイル([client]の下に書く)",
+    ),
+    optional(
+        "run-as",
+        "user of this machine to connect as (unix_socket authentication)",
+        "接続に使うこの機械のユーザー(unix_socket認証)",
+    ),
 ];
 
 static COPY_SETTINGS: [Setting; CONNECTION.len() + 1] =
@@ -140,11 +148,14 @@ fn count(ask: Ask<'_>, prefix: &str, until: Timestamp) -> Result<Vec<DatabaseCen
         let bound = until.as_second();
         let newest: Vec<String> = columns
             .filter_map(|row| Some(quoted(&unhex(row.get(2)?))))
-            .map(|column| format!("MAX(IF(UNIX_TIMESTAMP({column}) <= {bound}, UNIX_TIMESTAMP({column}), NULL))"))
+            .map(|column| {
+                format!("MAX(IF(UNIX_TIMESTAMP({column}) <= {bound}, UNIX_TIMESTAMP({column}), NULL))")
+            })
             .collect();
         // GREATEST of anything unknown is unknown.
         let known: Vec<String> = newest.iter().map(|max| format!("COALESCE({max}, 0)")).collect();
-        let newest = if known.is_empty() { "0".to_owned() } else { format!("GREATEST(0, {})", known.join(", ")) };
+        let newest =
+            if known.is_empty() { "0".to_owned() } else { format!("GREATEST(0, {})", known.join(", ")) };
         let answer = ask(&format!(
             "SET time_zone = '+00:00'; SELECT COUNT(*), FLOOR({newest}) FROM {}.{}",
             quoted(&database),
@@ -215,9 +226,11 @@ impl Adapter for Dump {
             "SELECT CONCAT(table_schema, '.', table_name, ' (', engine, ')') FROM information_schema.tables \
              WHERE table_type = 'BASE TABLE' AND engine NOT IN ('InnoDB') AND table_schema NOT IN ({SYSTEM})"
         ))?;
-        not_proven.extend(foreign.iter().map(|row| {
-            format!("one moment of {}: its engine has no transactions", row.concat())
-        }));
+        not_proven.extend(
+            foreign
+                .iter()
+                .map(|row| format!("one moment of {}: its engine has no transactions", row.concat())),
+        );
         let before = connection.count(&prefix, instant)?;
         let mut dump = connection.command(&["mariadb-dump", "mysqldump"])?;
         dump.args(["--single-transaction", "--quick", "--routines", "--triggers", "--events", "--hex-blob"]);
@@ -333,7 +346,8 @@ impl<'e> Private<'e> {
         let mut found = Vec::new();
         for table in tables.tables.keys() {
             let rows = self.ask(&format!("CHECK TABLE {}.{} EXTENDED", quoted(database), quoted(table)))?;
-            let bad = rows.iter().filter(|row| row.get(2).is_some_and(|kind| kind == "error" || kind == "Error"));
+            let bad =
+                rows.iter().filter(|row| row.get(2).is_some_and(|kind| kind == "error" || kind == "Error"));
             found.extend(bad.map(|row| Shortfall {
                 kind: ShortfallKind::DatabaseDamaged,
                 what: format!("{table} in {path}"),
@@ -364,7 +378,8 @@ fn drill_dump(restored: &Restored<'_>) -> Result<Findings, Error> {
     let engines = restored.engines;
     let folder = engines.folder(&format!("my-{}", restored.source.name))?;
     let data = folder.join("data");
-    let mut install = engines.command(&find(&["mariadb-install-db", "mysql_install_db"], "mariadb-server")?)?;
+    let mut install =
+        engines.command(&find(&["mariadb-install-db", "mysql_install_db"], "mariadb-server")?)?;
     install.args(["--no-defaults", "--skip-test-db", "--auth-root-authentication-method=normal"]);
     program::run(install.arg(format!("--datadir={}", data.display())))?;
     let server = Private::start(engines, &folder, &data)?;

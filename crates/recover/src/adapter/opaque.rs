@@ -63,7 +63,9 @@ impl Adapter for Opaque {
         let kinds = kinds(&self.path, 0)?;
         let not_proven = kinds
             .iter()
-            .map(|(kind, count)| format!("{count} × {kind}: restored byte for byte, and nothing here looks into it"))
+            .map(|(kind, count)| {
+                format!("{count} × {kind}: restored byte for byte, and nothing here looks into it")
+            })
             .collect();
         let databases = vec![census(place.name, kinds)];
         let parts = vec![(PART.to_owned(), self.path.clone())];

@@ -2,7 +2,7 @@
 //!
 //! Orthanc keeps its SQLite database locked for itself as long as it runs, so the online backup never gets in. Database and log are
 //! copied as files until nothing changed meanwhile; SQLite then recovers the copy as it would after a crash, which the
-//! two files of one moment allow it to.
+//! two files of one moment allow it to. What Orthanc took in during the last seconds may not be in its files yet.
 //!
 //! The index comes first: images that arrive meanwhile are in the files and not in the index, which does no harm, while the
 //! other way round the index would name files that the snapshot lacks.
@@ -114,7 +114,8 @@ fn copy_index(index: &Path, copy: &Path) -> Result<(), Error> {
     let database = Connection::open(copy).map_err(fail)?;
     // Leaves one file, into which the log is written back.
     database.pragma_update(None, "journal_mode", "DELETE").map_err(fail)?;
-    let answer: String = database.query_row("PRAGMA integrity_check(1)", [], |row| row.get(0)).map_err(fail)?;
+    let answer: String =
+        database.query_row("PRAGMA integrity_check(1)", [], |row| row.get(0)).map_err(fail)?;
     if answer == "ok" { Ok(()) } else { Err(io(std::io::Error::other(answer))) }
 }
 
@@ -163,12 +164,9 @@ fn same_content(a: &Path, b: &Path) -> std::io::Result<bool> {
 fn census(index: &Path, path: &str) -> Result<DatabaseCensus, Error> {
     let fail = |source| Error::Database { op: "count the images of", path: index.to_path_buf(), source };
     let database = sqlite::open(index).map_err(fail)?;
-    let mut census = DatabaseCensus {
-        path: path.to_owned(),
-        engine: "orthanc".to_owned(),
-        ..DatabaseCensus::default()
-    };
-    for (number, level) in (0_i64..).zip(LEVELS) {
+    let mut census =
+        DatabaseCensus { path: path.to_owned(), engine: "orthanc".to_owned(), ..DatabaseCensus::default() };
+    for (number, level) in (1_i64..).zip(LEVELS) {
         let count = "SELECT count(*) FROM Resources WHERE resourceType = ?1";
         let rows: i64 = database.query_row(count, [number], |row| row.get(0)).map_err(fail)?;
         census.tables.insert(level.to_owned(), rows.unsigned_abs());
@@ -183,7 +181,7 @@ fn census(index: &Path, path: &str) -> Result<DatabaseCensus, Error> {
 /// When the newest instance was received (metadata 2, in UTC).
 fn newest(database: &Connection) -> rusqlite::Result<Option<String>> {
     let sql = "SELECT max(m.value) FROM Metadata m JOIN Resources r ON r.internalId = m.id \
-               WHERE m.type = 2 AND r.resourceType = 3";
+               WHERE m.type = 2 AND r.resourceType = 4";
     database.query_row(sql, [], |row| row.get(0))
 }
 
@@ -192,9 +190,8 @@ fn missing(index: &Path, storage: &Path) -> Result<Vec<Shortfall>, Error> {
     let fail = |source| Error::Database { op: "read", path: index.to_path_buf(), source };
     let database = sqlite::open(index).map_err(fail)?;
     let mut statement = database.prepare("SELECT uuid, compressedSize FROM AttachedFiles").map_err(fail)?;
-    let rows = statement
-        .query_map([], |row| Ok((row.get::<_, String>(0)?, row.get::<_, i64>(1)?)))
-        .map_err(fail)?;
+    let rows =
+        statement.query_map([], |row| Ok((row.get::<_, String>(0)?, row.get::<_, i64>(1)?))).map_err(fail)?;
     let mut found = Vec::new();
     for row in rows {
         let (uuid, size) = row.map_err(fail)?;
@@ -222,9 +219,10 @@ fn drill(restored: &Restored<'_>) -> Result<Findings, Error> {
     copy_tree(&restored.part(INDEX), &index, engines)?;
     copy_tree(&restored.part(FILES), &storage, engines)?;
     let mut findings = Findings { shortfalls: missing(&index.join(INDEX), &storage)?, ..Findings::default() };
-    let archive = Archive::start(restored, &folder, &index, &storage)?;
     let path = format!("orthanc:{}", restored.source.name);
+    // Before the server takes the index for itself.
     let mut found = census(&index.join(INDEX), &path)?;
+    let archive = Archive::start(restored, &folder, &index, &storage)?;
     let statistics = archive.get_json("/statistics")?;
     for (level, key) in
         LEVELS.into_iter().zip(["CountPatients", "CountStudies", "CountSeries", "CountInstances"])
@@ -256,17 +254,15 @@ struct Archive {
 }
 
 impl Archive {
-    fn start(
-        restored: &Restored<'_>,
-        folder: &Path,
-        index: &Path,
-        storage: &Path,
-    ) -> Result<Archive, Error> {
+    fn start(restored: &Restored<'_>, folder: &Path, index: &Path, storage: &Path) -> Result<Archive, Error> {
         let io = |source| Error::Io { op: "listen for", path: folder.to_path_buf(), source };
         let address =
             TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).and_then(|it| it.local_addr()).map_err(io)?;
         let mut random = [0_u8; 24];
-        let failed = |error: getrandom::Error| Error::Engine { op: "draw a password", source: std::io::Error::other(error.to_string()) };
+        let failed = |error: getrandom::Error| Error::Engine {
+            op: "draw a password",
+            source: std::io::Error::other(error.to_string()),
+        };
         getrandom::fill(&mut random).map_err(failed)?;
         let password = hex::encode(random);
         let settings = json!({
@@ -318,7 +314,8 @@ fn get(address: SocketAddr, credentials: &str, path: &str) -> Result<Vec<u8>, Er
     let fail = |source| Error::Io { op: "ask Orthanc for", path: PathBuf::from(path), source };
     let mut stream = TcpStream::connect_timeout(&address, Duration::from_secs(5)).map_err(fail)?;
     stream.set_read_timeout(Some(Duration::from_secs(60))).map_err(fail)?;
-    let request = format!("GET {path} HTTP/1.0\r\nHost: localhost\r\nAuthorization: Basic {credentials}\r\n\r\n");
+    let request =
+        format!("GET {path} HTTP/1.0\r\nHost: localhost\r\nAuthorization: Basic {credentials}\r\n\r\n");
     stream.write_all(request.as_bytes()).map_err(fail)?;
     let mut answer = Vec::new();
     stream.take(ANSWER_BYTES_MAX).read_to_end(&mut answer).map_err(fail)?;

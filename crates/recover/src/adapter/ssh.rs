@@ -36,8 +36,16 @@ static SETTINGS: [Setting; 8] = [
     required("path", "the folder there, absolute", "相手側のフォルダー(絶対パス)"),
     required("user", "user to log in as", "接続に使うユーザー"),
     required("identity", "file with the private key", "秘密鍵のファイル"),
-    required("known-hosts", "file with that machine's host key, and no other is believed", "相手のホスト鍵を書いたファイル(ほかの鍵は信用しない)"),
-    required("mirror", "folder here that becomes a copy of it, on an encrypted disk", "写しを作る、この機械のフォルダー(暗号化したディスク)"),
+    required(
+        "known-hosts",
+        "file with that machine's host key, and no other is believed",
+        "相手のホスト鍵を書いたファイル(ほかの鍵は信用しない)",
+    ),
+    required(
+        "mirror",
+        "folder here that becomes a copy of it, on an encrypted disk",
+        "写しを作る、この機械のフォルダー(暗号化したディスク)",
+    ),
     optional("port", "its port", "ポート"),
     optional("method", "tar (default) or sftp", "tar(既定)または sftp"),
 ];
@@ -65,7 +73,8 @@ impl Pull {
         let (host, path) = (text("host")?, text("path")?);
         let user = text("user")?;
         let is_plain = |text: &str| {
-            !text.starts_with('-') && text.chars().all(|c| c.is_ascii_alphanumeric() || "-_.:[]\\@".contains(c))
+            !text.starts_with('-')
+                && text.chars().all(|c| c.is_ascii_alphanumeric() || "-_.:[]\\@".contains(c))
         };
         if !is_plain(host) || !is_plain(user) || !path.starts_with('/') {
             return Err(settings.refuse("host, user or path cannot be used".to_owned()));
@@ -116,7 +125,8 @@ impl Adapter for Pull {
     fn capture(&self, place: &Place<'_>) -> Result<Taken, Error> {
         let copy = self.mirror.join(COPY);
         program::folder(&copy)?;
-        let exceptions = if self.is_sftp { self.fetch_everything(&copy)? } else { self.fetch_changed(&copy)? };
+        let exceptions =
+            if self.is_sftp { self.fetch_everything(&copy)? } else { self.fetch_changed(&copy)? };
         let instant = Some((place.now)());
         Ok(Taken { parts: vec![(PART.to_owned(), copy)], instant, exceptions, ..Taken::default() })
     }
@@ -170,8 +180,10 @@ impl Pull {
         let mut fields = listed.split(|byte| *byte == 0);
         let mut tree = Tree::new();
         while let (Some(head), Some(link)) = (fields.next(), fields.next()) {
-            let entry = Listed::read(head, link)
-                .ok_or_else(|| Error::Answer { program: "find", answer: String::from_utf8_lossy(head).into_owned() })?;
+            let entry = Listed::read(head, link).ok_or_else(|| Error::Answer {
+                program: "find",
+                answer: String::from_utf8_lossy(head).into_owned(),
+            })?;
             tree.insert(entry.0, entry.1);
         }
         Ok(tree)
@@ -206,12 +218,14 @@ impl Pull {
         }
         let mut unpack = program::command(&program::find("tar", "tar")?);
         unpack.args(["--extract", "--file", "-", "--no-same-owner", "--directory"]).arg(incoming);
-        let mut tar = program::spawn(unpack.stdin(Stdio::piped()).stdout(Stdio::null()).stderr(Stdio::piped()))?;
+        let mut tar =
+            program::spawn(unpack.stdin(Stdio::piped()).stdout(Stdio::null()).stderr(Stdio::piped()))?;
         let complaints = program::Complaints::of(&mut tar);
         let pipe = tar.stdin.take().map_or_else(Stdio::null, Stdio::from);
-        let script = "tar --create --format=posix --null --no-recursion --verbatim-files-from --files-from=- --directory=FOLDER";
+        let script = "tar --create --format=posix --directory=FOLDER --null --no-recursion --verbatim-files-from --files-from=-";
         let sent = self.there(script).and_then(|mut ssh| feed(&mut ssh, &names, pipe));
-        let status = tar.wait().map_err(|source| Error::Io { op: "run", path: PathBuf::from("tar"), source })?;
+        let status =
+            tar.wait().map_err(|source| Error::Io { op: "run", path: PathBuf::from("tar"), source })?;
         let said = complaints.said();
         sent?;
         if status.success() { Ok(()) } else { Err(program::failed(&unpack, status, said)) }
@@ -253,7 +267,10 @@ enum Listed {
     Folder,
     Link(PathBuf),
     /// Its length, and when it was changed, in nanoseconds since 1970.
-    File { size: u64, changed: i128 },
+    File {
+        size: u64,
+        changed: i128,
+    },
 }
 
 impl Listed {
@@ -354,10 +371,12 @@ mod tests {
 
     #[test]
     fn a_listed_entry_stays_in_the_folder() {
-        let read = |head: &[u8]| Listed::read(head, b"").map(|(path, entry)| (path.display().to_string(), entry));
+        let read =
+            |head: &[u8]| Listed::read(head, b"").map(|(path, entry)| (path.display().to_string(), entry));
         let file = Listed::File { size: 3, changed: 1_500_000_000 };
         assert_eq!(read(b"f/3/1.5000000000/a/b"), Some(("a/b".to_owned(), file)));
-        for hostile in [&b"f/3/1/../x"[..], b"f/3/1//etc/passwd", b"f/3/1/", b"x/3/1/a", b"f/3", b"f/-1/1/a"] {
+        for hostile in [&b"f/3/1/../x"[..], b"f/3/1//etc/passwd", b"f/3/1/", b"x/3/1/a", b"f/3", b"f/-1/1/a"]
+        {
             assert_eq!(read(hostile), None, "{}", String::from_utf8_lossy(hostile));
         }
     }

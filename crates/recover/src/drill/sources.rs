@@ -21,7 +21,11 @@ pub(super) struct SourcesFound {
 
 impl SourcesFound {
     /// Starts and counts each.
-    pub(super) fn of(manifest: Option<&Manifest>, restored: &Path, engines: Option<&Path>) -> Result<SourcesFound, Error> {
+    pub(super) fn of(
+        manifest: Option<&Manifest>,
+        restored: &Path,
+        engines: Option<&Path>,
+    ) -> Result<SourcesFound, Error> {
         let mut all = SourcesFound::default();
         let Some(manifest) = manifest.filter(|manifest| !manifest.sources.is_empty()) else { return Ok(all) };
         let Some(engines) = engines else {
@@ -38,7 +42,10 @@ impl SourcesFound {
         for source in &manifest.sources {
             let prefix = format!("{}:{}", source.kind, source.name);
             let of_it = |database: &&DatabaseCensus| {
-                database.path.strip_prefix(&prefix).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
+                database
+                    .path
+                    .strip_prefix(&prefix)
+                    .is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
             };
             let expected: Vec<&DatabaseCensus> = manifest.census.databases.iter().filter(of_it).collect();
             let folder = restored.join(source.folder.trim_start_matches('/'));

@@ -152,7 +152,14 @@ impl Postgres {
         let socket = ground.folder("pg");
         let data = socket.join("data");
         let mut initdb = as_nobody(&bin.join("initdb"));
-        initdb.args(["--auth=trust", "--no-sync", "--username=postgres", "--encoding=UTF8", "--locale=C.UTF-8", "-D"]);
+        initdb.args([
+            "--auth=trust",
+            "--no-sync",
+            "--username=postgres",
+            "--encoding=UTF8",
+            "--locale=C.UTF-8",
+            "-D",
+        ]);
         ran(initdb.arg(&data));
         let log = fs::File::create(ground.dir.path().join("log")).unwrap();
         let mut server = as_nobody(&bin.join("postgres"));

@@ -11,8 +11,20 @@ use crate::servers::{Postgres, Yard, as_nobody, ran};
 const INSTALLER: &str = "/var/lib/gnumed/server";
 const DATABASE: &str = "gnumed_v22";
 const FAST: [&str; 14] = [
-    "-c", "wal_level=minimal", "-c", "max_wal_senders=0", "-c", "synchronous_commit=off", "-c", "autovacuum=off",
-    "-c", "full_page_writes=off", "-c", "max_wal_size=4GB", "-c", "shared_buffers=256MB",
+    "-c",
+    "jit=off",
+    "-c",
+    "wal_level=minimal",
+    "-c",
+    "max_wal_senders=0",
+    "-c",
+    "synchronous_commit=off",
+    "-c",
+    "full_page_writes=off",
+    "-c",
+    "max_wal_size=4GB",
+    "-c",
+    "shared_buffers=256MB",
 ];
 
 /// Where the installed database is kept between runs: its own installer takes a minute for all versions since 2004.
@@ -20,7 +32,8 @@ fn cache() -> PathBuf {
     let cache = env::var_os("XDG_CACHE_HOME").map(PathBuf::from);
     let cache = cache.or_else(|| Some(PathBuf::from(env::var_os("HOME")?).join(".cache")));
     let version = Command::new("dpkg-query").args(["-W", "-f=${Version}", "gnumed-server"]).output();
-    let version = version.map(|output| String::from_utf8_lossy(&output.stdout).into_owned()).unwrap_or_default();
+    let version =
+        version.map(|output| String::from_utf8_lossy(&output.stdout).into_owned()).unwrap_or_default();
     cache.unwrap_or_else(env::temp_dir).join("chartward-tests").join(format!("gnumed-{version}.sql"))
 }
 
@@ -52,18 +65,26 @@ fn an_emr_that_nobody_here_wrote_comes_back_with_every_row() {
     const TEST: &str = "an_emr_that_nobody_here_wrote";
     let psycopg = Command::new("/usr/bin/python3").args(["-c", "import psycopg2"]).output();
     if !Path::new(INSTALLER).is_dir() || !psycopg.is_ok_and(|output| output.status.success()) {
-        return testkit::skip(TEST, "gnumed-server or python3-psycopg2 is not installed (./test installs them)");
+        return testkit::skip(
+            TEST,
+            "gnumed-server or python3-psycopg2 is not installed (./test installs them)",
+        );
     }
     let Some(server) = Postgres::start(TEST, &FAST) else { return };
     let kept = cache();
     if kept.is_file() {
         let mut psql = Command::new(server.bin.join("psql"));
-        ran(psql.args(["-Xq", "-v", "ON_ERROR_STOP=1", "-U", "postgres", "-h"]).arg(&server.socket).arg("-f").arg(&kept));
+        ran(psql
+            .args(["-Xq", "-v", "ON_ERROR_STOP=1", "-U", "postgres", "-h"])
+            .arg(&server.socket)
+            .arg("-f")
+            .arg(&kept));
     } else {
         install(&server, &kept);
     }
     let yard = Yard::new();
-    let captured = yard.capture(&[&server.source("postgresql", &format!(",database={DATABASE}"))], &[]).unwrap();
+    let captured =
+        yard.capture(&[&server.source("postgresql", &format!(",database={DATABASE}"))], &[]).unwrap();
     let drill = yard.drill();
     assert_eq!(drill.shortfalls, []);
     assert_eq!(drill.census.databases, captured.manifest.census.databases);

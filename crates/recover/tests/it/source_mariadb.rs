@@ -55,7 +55,7 @@ impl Mariadb {
             "CREATE DATABASE emr CHARACTER SET utf8mb4; CREATE DATABASE `-医事``s`;
              CREATE TABLE emr.patient (id INT PRIMARY KEY, name VARCHAR(80), scan LONGBLOB, seen DATETIME) ENGINE=InnoDB;
              INSERT INTO emr.patient SELECT seq, CONCAT('患者', seq), REPEAT(CHAR(seq % 256), 1000), '2026-02-03 04:05:06'
-                 FROM seq_1_to_300;
+                 FROM emr.seq_1_to_300;
              UPDATE emr.patient SET seen = '2999-01-01' WHERE id = 7;
              CREATE TABLE `-医事``s`.`claim of 1` (n INT) ENGINE=InnoDB; INSERT INTO `-医事``s`.`claim of 1` VALUES (1), (2);
              CREATE PROCEDURE emr.nothing() SELECT 1;",

@@ -30,7 +30,8 @@ impl Orthanc {
         let path = ground.dir.path().join("orthanc.json");
         fs::write(&path, settings.to_string()).unwrap();
         let log = fs::File::create(ground.dir.path().join("log")).unwrap();
-        let server = as_nobody(&program).arg(&path).stdout(log.try_clone().unwrap()).stderr(log).spawn().unwrap();
+        let server =
+            as_nobody(&program).arg(&path).stdout(log.try_clone().unwrap()).stderr(log).spawn().unwrap();
         let orthanc = Orthanc { ground, storage, port, _server: Running(server) };
         wait_until("Orthanc", || TcpStream::connect((Ipv4Addr::LOCALHOST, port)).is_ok());
         Some(orthanc)
@@ -76,15 +77,23 @@ fn images_are_counted_and_read_back_through_a_server_of_the_drill() {
     }
     let yard = Yard::new();
     let source = format!("orthanc:name=pacs,storage={}", server.storage.display());
-    let captured = yard.capture(&[&source], &[]).unwrap();
-    assert_eq!(captured.manifest.exceptions, []);
+    // It writes its index some seconds later.
+    wait_until("Orthanc's index", || {
+        let captured = yard.capture(&[&source], &[]).unwrap();
+        assert_eq!(captured.manifest.exceptions, []);
+        captured.manifest.census.databases.iter().any(|it| it.tables.get("instances") == Some(&3))
+    });
     let drill = yard.drill();
     assert_eq!(drill.shortfalls, []);
     let census = drill.census.databases.iter().find(|it| it.engine == "orthanc").unwrap();
     assert_eq!(census.path, "orthanc:pacs");
     let counts = ["patients", "studies", "series", "instances"].map(|level| census.tables[level]);
     assert_eq!(counts, [2, 2, 2, 3]);
-    assert!(drill.rpo_seconds.is_some_and(|seconds| (0.0..120.0).contains(&seconds)), "{:?}", drill.rpo_seconds);
+    assert!(
+        drill.rpo_seconds.is_some_and(|seconds| (0.0..120.0).contains(&seconds)),
+        "{:?}",
+        drill.rpo_seconds
+    );
 
     // A file that is gone from under the archive, and one that was encrypted in its place.
     let image = some_image(&server.storage);

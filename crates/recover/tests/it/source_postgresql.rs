@@ -25,9 +25,15 @@ fn every_database_comes_back_with_its_rows_roles_and_large_objects() {
     server.sql("postgres", "CREATE ROLE doctor LOGIN PASSWORD 'secret'");
     server.sql("postgres", "CREATE DATABASE emr OWNER doctor");
     // A hospital's old system: its own encoding, and a name that nobody should have chosen.
-    server.sql("postgres", "CREATE DATABASE \"医事 dbname='x'/..\" ENCODING 'EUC_JP' LOCALE 'C' TEMPLATE template0");
+    server.sql(
+        "postgres",
+        "CREATE DATABASE \"医事 dbname='x'/..\" ENCODING 'EUC_JP' LOCALE 'C' TEMPLATE template0",
+    );
     server.sql("emr", RECORDS);
-    server.sql("医事 dbname='x'/..", "CREATE TABLE claim (n int, t text); INSERT INTO claim VALUES (1, '診療報酬')");
+    server.sql(
+        "医事 dbname='x'/..",
+        "CREATE TABLE claim (n int, t text); INSERT INTO claim VALUES (1, '診療報酬')",
+    );
     let yard = Yard::new();
     let captured = yard.capture(&[&server.source("postgresql", "")], &[]).unwrap();
     assert_eq!(captured.manifest.exceptions, []);
@@ -56,7 +62,8 @@ fn what_is_not_in_the_dump_as_it_was_fails_the_drill() {
     let yard = Yard::new();
     let mut captured = yard.capture(&[&server.source("postgresql", ",database=emr")], &[]).unwrap();
     let found = yard.drill().census;
-    let database = captured.manifest.census.databases.iter_mut().find(|it| it.path.ends_with("/emr")).unwrap();
+    let database =
+        captured.manifest.census.databases.iter_mut().find(|it| it.path.ends_with("/emr")).unwrap();
     assert_eq!(found.databases.iter().find(|it| it.path == database.path), Some(&*database));
     assert_eq!((database.digests.len(), database.tables.len()), (20, 4));
 }
@@ -126,13 +133,22 @@ fn base_and_log_come_back(test: &str, archives: bool) {
     let drill = yard.drill();
     assert_eq!(drill.shortfalls, []);
     assert_eq!(rows(&drill, "postgresql-wal:emr/emr", "public.patient"), 700);
-    assert_eq!(drill.census.databases, captured.manifest.census.databases.iter().map(|database| {
-        let mut database = database.clone();
-        if database.path == "postgresql-wal:emr" {
-            database.newest_record = drill.census.newest_record;
-        }
-        database
-    }).collect::<Vec<_>>());
+    assert_eq!(
+        drill.census.databases,
+        captured
+            .manifest
+            .census
+            .databases
+            .iter()
+            .map(|database| {
+                let mut database = database.clone();
+                if database.path == "postgresql-wal:emr" {
+                    database.newest_record = drill.census.newest_record;
+                }
+                database
+            })
+            .collect::<Vec<_>>()
+    );
     assert!(drill.census.newest_record.unwrap() >= committed, "{:?}", drill.census.newest_record);
     assert!(drill.rpo_seconds.unwrap() < 60.0, "{:?}", drill.rpo_seconds);
 }
@@ -156,7 +172,8 @@ fn a_gap_in_the_log_is_named_and_ended_by_a_new_base() {
     let work = "CREATE TABLE IF NOT EXISTS t (n int); INSERT INTO t VALUES (1); SELECT pg_switch_wal()";
     (0..3).for_each(|_| drop((server.sql("postgres", work), yard.capture(&[&source], &[]).unwrap())));
     let segments = || {
-        let mut all: Vec<_> = std::fs::read_dir(spool.join("wal")).unwrap().map(|it| it.unwrap().path()).collect();
+        let mut all: Vec<_> =
+            std::fs::read_dir(spool.join("wal")).unwrap().map(|it| it.unwrap().path()).collect();
         all.sort();
         all
     };

@@ -45,7 +45,8 @@ impl Ssh {
         fs::write(path.join("sshd_config"), config).unwrap();
         let mut command = Command::new(sshd);
         command.args(["-D", "-e", "-f"]).arg(path.join("sshd_config"));
-        let server = command.stdin(Stdio::null()).stderr(fs::File::create(path.join("log")).unwrap()).spawn().unwrap();
+        let server =
+            command.stdin(Stdio::null()).stderr(fs::File::create(path.join("log")).unwrap()).spawn().unwrap();
         let ssh = Ssh { dir, port, _server: Running(server) };
         wait_until("sshd", || TcpStream::connect((Ipv4Addr::LOCALHOST, port)).is_ok());
         Some(ssh)

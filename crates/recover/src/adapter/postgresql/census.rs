@@ -40,10 +40,12 @@ pub(super) struct Server {
 impl Server {
     pub(super) fn of(connection: &Connection, programs: &Programs) -> Result<Server, Error> {
         let mut session = connection.open(programs, "postgres")?;
-        let version = session.text("SELECT json_build_array(split_part(current_setting('server_version'), ' ', 1))")?;
+        let version =
+            session.text("SELECT json_build_array(split_part(current_setting('server_version'), ' ', 1))")?;
         let bootstrap = session.text("SELECT json_build_array(rolname) FROM pg_roles WHERE oid = 10")?;
-        let reads_passwords =
-            session.one("SELECT json_build_array(has_table_privilege('pg_authid', 'SELECT'))")? == Value::Bool(true);
+        let reads_passwords = session
+            .one("SELECT json_build_array(has_table_privilege('pg_authid', 'SELECT'))")?
+            == Value::Bool(true);
         let roles = session.count(ROLES)?;
         let rows = session.rows(
             "SELECT json_build_array(datname, format('ENCODING %L LC_COLLATE %L LC_CTYPE %L', \

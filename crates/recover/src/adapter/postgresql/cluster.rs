@@ -18,7 +18,7 @@ use crate::error::Error;
 const START: Duration = Duration::from_secs(60);
 /// Nothing in a drill has to survive a crash, and nothing of it may be heard outside.
 const CONFIGURATION: &str = "listen_addresses = ''\nfsync = off\nsynchronous_commit = off\nfull_page_writes = off\n\
-    autovacuum = off\nwal_level = minimal\nmax_wal_senders = 0\nmax_wal_size = '4GB'\n\
+    autovacuum = off\njit = off\nwal_level = minimal\nmax_wal_senders = 0\nmax_wal_size = '4GB'\n\
     max_locks_per_transaction = 1024\nlogging_collector = off\nlog_destination = 'stderr'\n\
     row_security = off\nunix_socket_permissions = 0700\nlc_messages = 'C'\n";
 
@@ -79,7 +79,13 @@ impl<'e> Cluster<'e> {
     }
 
     pub(super) fn session(&self, database: &str) -> Result<Session, Error> {
-        Session::start(private(self.engines, &self.programs.path("psql"), &self.socket, &self.superuser, database)?)
+        Session::start(private(
+            self.engines,
+            &self.programs.path("psql"),
+            &self.socket,
+            &self.superuser,
+            database,
+        )?)
     }
 
     /// Creates the roles. The one that `initdb` made is there already; that alone may fail.

@@ -41,8 +41,16 @@ const CONNECTION: [Setting; 7] = [
     optional("host", "folder of its socket, or its address", "ソケットのあるフォルダー、またはアドレス"),
     optional("port", "its port", "ポート"),
     optional("user", "role to log in as", "接続に使うロール"),
-    optional("pgpass", "file with the password, in the form of ~/.pgpass", "パスワードのファイル(~/.pgpass の形式)"),
-    optional("run-as", "user of this machine to connect as (peer authentication)", "接続に使うこの機械のユーザー(peer認証)"),
+    optional(
+        "pgpass",
+        "file with the password, in the form of ~/.pgpass",
+        "パスワードのファイル(~/.pgpass の形式)",
+    ),
+    optional(
+        "run-as",
+        "user of this machine to connect as (peer authentication)",
+        "接続に使うこの機械のユーザー(peer認証)",
+    ),
     optional("sslmode", "as libpq has it", "libpqのsslmode"),
     optional("sslrootcert", "certificate of who vouches for the server", "サーバーを保証する認証局の証明書"),
 ];
@@ -153,7 +161,8 @@ fn drill(restored: &Restored<'_>) -> Result<Findings, Error> {
     let mut findings = Findings::default();
     let folder = restored.part(PART);
     let programs = Programs::for_server(&restored.source.version)?;
-    let cluster = Cluster::create(restored.engines, &programs, restored.detail("bootstrap"), &restored.source.name)?;
+    let cluster =
+        Cluster::create(restored.engines, &programs, restored.detail("bootstrap"), &restored.source.name)?;
     cluster.load_globals(&folder.join(GLOBALS))?;
     let bound = Bound(restored.source.instant);
     let prefix = path(&restored.source.name, "");

@@ -43,10 +43,26 @@ pub(super) const WAL: &str = "wal";
 static SETTINGS: [Setting; CONNECTION.len() + 4] = settings::joined(
     &CONNECTION,
     &[
-        required("spool", "folder here for the base backup and the log since, on an encrypted disk", "ベースバックアップとWALを置く、この機械のフォルダー(暗号化したディスク)"),
-        optional("archive", "folder into which the server's archive_command writes; without it the log is received", "サーバーのarchive_commandの書き込み先。省略時はWALを受信します"),
-        optional("slot", "replication slot that keeps the log for us (default chartward)", "WALを保持させるレプリケーションスロット(既定 chartward)"),
-        optional("base-every-hours", "age at which a new base backup is made (default 24)", "ベースバックアップを取り直す間隔(時間、既定24)"),
+        required(
+            "spool",
+            "folder here for the base backup and the log since, on an encrypted disk",
+            "ベースバックアップとWALを置く、この機械のフォルダー(暗号化したディスク)",
+        ),
+        optional(
+            "archive",
+            "folder into which the server's archive_command writes; without it the log is received",
+            "サーバーのarchive_commandの書き込み先。省略時はWALを受信します",
+        ),
+        optional(
+            "slot",
+            "replication slot that keeps the log for us (default chartward)",
+            "WALを保持させるレプリケーションスロット(既定 chartward)",
+        ),
+        optional(
+            "base-every-hours",
+            "age at which a new base backup is made (default 24)",
+            "ベースバックアップを取り直す間隔(時間、既定24)",
+        ),
     ],
 );
 
@@ -71,7 +87,9 @@ impl Physical {
             spool: settings.path("spool")?.ok_or_else(missing)?,
             archive: settings.path("archive")?,
             slot: settings.text("slot").unwrap_or("chartward").to_owned(),
-            base_every: Duration::from_secs(settings.number("base-every-hours")?.unwrap_or(24).saturating_mul(3600)),
+            base_every: Duration::from_secs(
+                settings.number("base-every-hours")?.unwrap_or(24).saturating_mul(3600),
+            ),
         })
     }
 }
@@ -87,7 +105,7 @@ impl Adapter for Physical {
         let mut exceptions = Vec::new();
         if let Some(cause) = self.broken(&programs, &mut session, &wal)? {
             // What is in the vault stays; from here on a new base is the beginning.
-            self.begin_anew(&wal)?;
+            self.begin_anew(&programs, &wal)?;
             self.fetch(&programs, &mut session, &wal)?;
             exceptions.push(Exception {
                 path: self.spool.display().to_string(),
@@ -98,7 +116,8 @@ impl Adapter for Physical {
         let base = self.base(&programs, (place.now)())?;
         let mut moment = Moment::find(&self.connection, &programs, &server)?;
         let instant = (place.now)();
-        let mut not_proven = vec!["tables without a log (UNLOGGED): they are empty after a restore".to_owned()];
+        let mut not_proven =
+            vec!["tables without a log (UNLOGGED): they are empty after a restore".to_owned()];
         let mut databases = moment.count(place.name, instant, &mut not_proven)?;
         let committed = heartbeat(&mut session)?;
         self.fetch(&programs, &mut session, &wal)?;
@@ -152,7 +171,13 @@ impl Physical {
         }
     }
 
-    fn begin_anew(&self, wal: &Path) -> Result<(), Error> {
+    fn begin_anew(&self, programs: &Programs, wal: &Path) -> Result<(), Error> {
+        if self.archive.is_none() {
+            // A slot that was asked for an old position has moved back to it, and would ask for it for ever.
+            let mut drop_slot = self.connection.command(programs, "pg_receivewal", None)?;
+            drop_slot.args(["--no-password", "--drop-slot", "--slot", &self.slot]);
+            program::run_within(&mut drop_slot, PATIENCE)?;
+        }
         for (_, base) in bases(&self.spool)? {
             remove(&base)?;
         }
@@ -214,7 +239,8 @@ fn bases(spool: &Path) -> Result<Vec<(i64, PathBuf)>, Error> {
     for entry in fs::read_dir(spool).map_err(fail)? {
         let entry = entry.map_err(fail)?;
         let name = entry.file_name();
-        let made = name.to_str().and_then(|name| name.strip_prefix("base-")).and_then(|made| made.parse().ok());
+        let made =
+            name.to_str().and_then(|name| name.strip_prefix("base-")).and_then(|made| made.parse().ok());
         found.extend(made.map(|made: i64| (made, entry.path())));
     }
     found.sort();
@@ -234,7 +260,11 @@ fn remove(folder: &Path) -> Result<(), Error> {
 fn fetch_archived(session: &mut Session, archive: &Path, wal: &Path) -> Result<(), Error> {
     let last = session.text("SELECT json_build_array(pg_walfile_name(pg_switch_wal()))")?;
     let began = std::time::Instant::now();
-    while !archive.join(&last).is_file() {
+    // That the file is there does not mean that it is whole: only the server knows that its command has ended.
+    let archived = format!(
+        "SELECT json_build_array(coalesce(last_archived_wal >= '{last}', false)) FROM pg_stat_archiver"
+    );
+    while session.one(&archived)? != Value::Bool(true) || !archive.join(&last).is_file() {
         if began.elapsed() > PATIENCE {
             let source = std::io::Error::other("the server's archive_command did not write it");
             return Err(Error::Io { op: "find", path: archive.join(last), source });
@@ -246,15 +276,14 @@ fn fetch_archived(session: &mut Session, archive: &Path, wal: &Path) -> Result<(
         let entry = entry.map_err(fail)?;
         let target = wal.join(entry.file_name());
         let name = entry.file_name();
-        if !is_log(&name.to_string_lossy()) || target.exists() {
+        let text = name.to_string_lossy();
+        if !is_log(&text) || target.exists() || (text.len() == last.len() && *text > *last) {
             continue;
         }
         let copy = wal.join("unfinished");
-        fs::copy(entry.path(), &copy).and_then(|_| fs::rename(&copy, &target)).map_err(|source| Error::Io {
-            op: "copy",
-            path: entry.path(),
-            source,
-        })?;
+        fs::copy(entry.path(), &copy)
+            .and_then(|_| fs::rename(&copy, &target))
+            .map_err(|source| Error::Io { op: "copy", path: entry.path(), source })?;
     }
     Ok(())
 }
@@ -276,7 +305,10 @@ fn prune(session: &mut Session, base: &Path, wal: &Path) -> Result<(), Error> {
     let text = fs::read(&manifest).map_err(io(&manifest))?;
     let parsed: Value = serde_json::from_slice(&text).unwrap_or_default();
     let Some(start) = parsed["WAL-Ranges"][0]["Start-LSN"].as_str().filter(|lsn| is_lsn(lsn)) else {
-        return Err(Error::Answer { program: "pg_basebackup", answer: "a manifest without its start".to_owned() });
+        return Err(Error::Answer {
+            program: "pg_basebackup",
+            answer: "a manifest without its start".to_owned(),
+        });
     };
     let first = session.text(&format!("SELECT json_build_array(pg_walfile_name('{start}'))"))?;
     for entry in fs::read_dir(wal).map_err(io(wal))? {
@@ -293,12 +325,14 @@ fn prune(session: &mut Session, base: &Path, wal: &Path) -> Result<(), Error> {
 
 /// A segment that is missing between the first and the last.
 fn gap(session: &mut Session, wal: &Path) -> Result<Option<String>, Error> {
-    let bytes = session.count("SELECT json_build_array(pg_size_bytes(current_setting('wal_segment_size')))")?;
+    let bytes =
+        session.count("SELECT json_build_array(pg_size_bytes(current_setting('wal_segment_size')))")?;
     let fail = |source| Error::Io { op: "read", path: wal.to_path_buf(), source };
     let mut numbers = Vec::new();
     for entry in fs::read_dir(wal).map_err(fail)? {
         let name = entry.map_err(fail)?.file_name().to_string_lossy().into_owned();
-        let part = |from: usize, to: usize| name.get(from..to).and_then(|it| u64::from_str_radix(it, 16).ok());
+        let part =
+            |from: usize, to: usize| name.get(from..to).and_then(|it| u64::from_str_radix(it, 16).ok());
         if let (true, Some(high), Some(low)) = (is_log(&name), part(8, 16), part(16, 24)) {
             numbers.push(high.saturating_mul((1 << 32) / bytes.max(1)).saturating_add(low));
         }

@@ -123,11 +123,9 @@ impl<'r> Ground<'r> {
         for name in ["postgresql.auto.conf", "standby.signal", "postmaster.opts"] {
             let _ = fs::remove_file(data.join(name));
         }
-        for (name, content) in [
-            ("recovery.signal", ""),
-            ("pg_hba.conf", "local all all trust\n"),
-            ("pg_ident.conf", ""),
-        ] {
+        for (name, content) in
+            [("recovery.signal", ""), ("pg_hba.conf", "local all all trust\n"), ("pg_ident.conf", "")]
+        {
             program::write(&data.join(name), content)?;
             engines.hand_over(&data.join(name))?;
         }
@@ -138,7 +136,7 @@ impl<'r> Ground<'r> {
     fn configure(&self, recovery: &str) -> Result<(), Error> {
         let wal = self.wal.to_string_lossy().replace('\'', "''");
         let text = format!(
-            "listen_addresses = ''\nfsync = off\nfull_page_writes = off\nautovacuum = off\narchive_mode = off\n\
+            "listen_addresses = ''\nfsync = off\nfull_page_writes = off\nautovacuum = off\njit = off\narchive_mode = off\n\
              logging_collector = off\nlog_destination = 'stderr'\nlog_timezone = 'UTC'\nlog_min_messages = log\n\
              lc_messages = 'C'\n{}restore_command = 'cp \"{wal}/%f\" \"%p\" || cp \"{wal}/%f.partial\" \"%p\"'\n{recovery}",
             self.limits

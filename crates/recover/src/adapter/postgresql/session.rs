@@ -25,7 +25,8 @@ pub(super) struct Connection {
 
 impl Connection {
     pub(super) fn new(settings: &Settings) -> Result<Connection, Error> {
-        let mut environment = vec![("PGAPPNAME", "chartward".to_owned()), ("PGCONNECT_TIMEOUT", "15".to_owned())];
+        let mut environment =
+            vec![("PGAPPNAME", "chartward".to_owned()), ("PGCONNECT_TIMEOUT", "15".to_owned())];
         let mut set = |key, value: Option<String>| environment.extend(value.map(|value| (key, value)));
         set("PGHOST", settings.text("host").map(str::to_owned));
         set("PGPORT", settings.number("port")?.map(|port| port.to_string()));
@@ -39,7 +40,12 @@ impl Connection {
 
     /// A program that connects to the server; the database stands in the environment, where no name of one can be taken for
     /// an option.
-    pub(super) fn command(&self, programs: &Programs, name: &str, database: Option<&str>) -> Result<Command, Error> {
+    pub(super) fn command(
+        &self,
+        programs: &Programs,
+        name: &str,
+        database: Option<&str>,
+    ) -> Result<Command, Error> {
         let mut command = program::as_user(self.run_as.as_deref(), &programs.path(name))?;
         command.envs(self.environment.iter().map(|(key, value)| (key, value)));
         if let Some(database) = database {
@@ -101,7 +107,8 @@ impl Session {
     /// One statement of which every row is one JSON value.
     pub(super) fn rows(&mut self, sql: &str) -> Result<Vec<Value>, Error> {
         let asked = format!("{sql}\n;\n\\echo {END}\n");
-        let written = self.stdin.as_mut().map(|stdin| stdin.write_all(asked.as_bytes()).and_then(|()| stdin.flush()));
+        let written =
+            self.stdin.as_mut().map(|stdin| stdin.write_all(asked.as_bytes()).and_then(|()| stdin.flush()));
         if !matches!(written, Some(Ok(()))) {
             return Err(self.ended());
         }
