@@ -27,7 +27,7 @@ const FAST: [&str; 14] = [
     "shared_buffers=256MB",
 ];
 
-/// Where the installed database is kept between runs: its own installer takes a minute for all versions since 2004.
+/// Where the installed database is kept between runs: its own installer takes two minutes for all versions since 2004.
 fn cache() -> PathBuf {
     let cache = env::var_os("XDG_CACHE_HOME").map(PathBuf::from);
     let cache = cache.or_else(|| Some(PathBuf::from(env::var_os("HOME")?).join(".cache")));
