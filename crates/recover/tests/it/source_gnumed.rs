@@ -74,6 +74,8 @@ fn an_emr_that_nobody_here_wrote_comes_back_with_every_row() {
     let kept = cache();
     if kept.is_file() {
         let mut psql = Command::new(server.bin.join("psql"));
+        // Its databases are read-only until a program says otherwise, also to their own restore.
+        psql.env("PGOPTIONS", "-c default_transaction_read_only=off");
         ran(psql
             .args(["-Xq", "-v", "ON_ERROR_STOP=1", "-U", "postgres", "-h"])
             .arg(&server.socket)

@@ -234,7 +234,7 @@ fn file_name(database: &str) -> String {
 fn instructions(server: &census::Server) -> String {
     let mut text = format!(
         "PostgreSQL {}, dumped by Chartward. To restore into a new, empty cluster whose superuser is {}:\n\
-         このダンプを新しい空のPostgreSQLに戻す手順(管理ロールは {}):\n\n  psql -d postgres -f {GLOBALS}\n",
+         このダンプを新しい空のPostgreSQLに戻す手順(管理ロールは {}):\n\n  export PGOPTIONS='-c default_transaction_read_only=off'\n  psql -d postgres -f {GLOBALS}\n",
         server.version, server.bootstrap, server.bootstrap
     );
     for database in &server.databases {
