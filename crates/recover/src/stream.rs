@@ -60,6 +60,7 @@ pub fn capture_stream(
                 hostname: request.hostname.clone(),
                 roots: vec![path.clone()],
                 census: tally.finish(Vec::new()),
+                sources: Vec::new(),
                 exceptions: if report.bytes == 0 { vec![nothing] } else { Vec::new() },
             };
             let bytes = manifest::write(&manifest)?;

@@ -12,8 +12,10 @@ use jiff::Timestamp;
 use jiff::tz::TimeZone;
 use prove::{Fact, Ledger};
 use recover::Error;
+use recover::adapter::{self, Source};
 use recover::capture::{CaptureRequest, Captured, capture};
 use recover::vault::{Filter, ParentChoice, Vault};
+use schema::Manifest;
 use serde_json::json;
 
 use self::leave_out::LeaveOutArgs;
@@ -32,8 +34,12 @@ const NAMED_MAX: usize = 50;
 #[derive(clap::Args)]
 pub(crate) struct Args {
     /// Folders or files to back up; after `--stdin-from-command --`, the command
-    #[arg(required_unless_present_any = ["stdin", "files_from", "files_from_verbatim", "files_from_raw"])]
+    #[arg(required_unless_present_any = ["source", "stdin", "files_from", "files_from_verbatim", "files_from_raw"], value_name = "SRC")]
     sources: Vec<PathBuf>,
+    /// A database or another store that is captured by means of its own, before the files: KIND:KEY=VALUE,… (`chartward
+    /// config sources` lists them). In one backup with files it is one group
+    #[arg(long, value_name = "KIND:…")]
+    source: Vec<String>,
     #[command(flatten)]
     files_from: FilesFromArgs,
     #[command(flatten)]
@@ -76,8 +82,9 @@ pub(crate) fn run(args: Args) -> anyhow::Result<ExitCode> {
             sources.extend(args.files_from.read()?);
             let leave_out = args.leave_out.read()?;
             let sources = Sources::resolve(&sources, &leave_out)?;
+            let stores = args.source.iter().map(|text| Source::parse(text)).collect::<Result<_, _>>()?;
             let staging = Sandbox::on_disk("capture", args.sandbox.as_deref())?;
-            Work::Files(Files { sources, filter: leave_out.filter, staging })
+            Work::Files(Files { sources, stores, filter: leave_out.filter, staging })
         }
     };
     let vault = args.vault.open()?;
@@ -133,6 +140,8 @@ enum Work {
 /// Sources that are there.
 struct Files {
     sources: Sources,
+    /// What is captured by means of its own.
+    stores: Vec<Source>,
     filter: Filter,
     staging: Sandbox,
 }
@@ -150,6 +159,7 @@ impl Files {
         self.sources.warnings.iter().for_each(|warning| eprintln!("chartward: {warning}"));
         let request = CaptureRequest {
             roots: self.sources.roots,
+            sources: self.stores,
             exclude: self.sources.exclude,
             filter: self.filter,
             tags: note.tags,
@@ -220,6 +230,8 @@ fn summary(captured: &Captured, output: Output) -> anyhow::Result<()> {
         "patients": census.patients(),
         "records": census.records(),
         "databases": census.databases,
+        "sources": manifest.sources,
+        "spread_seconds": spread_seconds(manifest),
         "exceptions": manifest.exceptions.len(),
         "seconds": manifest.finished_at.duration_since(manifest.started_at).as_secs_f64(),
     }))?;
@@ -234,9 +246,28 @@ fn summary(captured: &Captured, output: Output) -> anyhow::Result<()> {
             census.records(),
             census.databases.len()
         ));
+        for source in &manifest.sources {
+            let (name, at) = (printable(&source.name), source.instant);
+            output.say(format_args!("{} {name}: as it was at {at}.", source.kind));
+        }
+        if let Some(seconds) = spread_seconds(manifest) {
+            output.say(format_args!(
+                "What is in it was captured within {seconds:.1} s: databases first, then files, which were read until they held still."
+            ));
+        }
         output.say("It is not proven yet: run `chartward drill`.");
     }
     Ok(())
+}
+
+/// How far apart the moments lie that a group of stores shows; a single store has no spread.
+fn spread_seconds(manifest: &Manifest) -> Option<f64> {
+    let instants = manifest.sources.iter().map(|source| source.instant);
+    // A source's own folders are grafts: whatever else there is was read as files, at the end.
+    let has_files = manifest.roots.iter().any(|root| !Path::new(root).starts_with(adapter::FOLDER));
+    let all: Vec<Timestamp> = instants.chain(has_files.then_some(manifest.finished_at)).collect();
+    let (first, last) = (all.iter().min()?, all.iter().max()?);
+    (all.len() > 1).then(|| last.duration_since(*first).as_secs_f64())
 }
 
 fn hostname() -> String {

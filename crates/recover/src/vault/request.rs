@@ -65,6 +65,8 @@ pub struct BackupRequest<'a> {
     pub exclude: Vec<PathBuf>,
     /// What else is left out, by rules.
     pub filter: &'a Filter,
+    /// Folders from elsewhere, by the absolute path that they get in the snapshot: where an adapter has put what it captured.
+    pub grafts: BTreeMap<PathBuf, PathBuf>,
     /// Files to read in place of others, by the path that they have in the snapshot.
     pub substitutes: BTreeMap<PathBuf, PathBuf>,
     /// Where unchanged files come from.
@@ -87,6 +89,7 @@ impl BackupRequest<'_> {
             time: Timestamp::now(),
             exclude: Vec::new(),
             filter: &NO_FILTER,
+            grafts: BTreeMap::new(),
             substitutes: BTreeMap::new(),
             parent: ParentChoice::Newest,
             cache: None,
