@@ -3,17 +3,15 @@
 //! is removed.
 
 use std::collections::BTreeSet;
-use std::fs::{self, File, OpenOptions};
-use std::io::{self, Read, Write};
-use std::os::unix::fs::{DirBuilderExt, FileExt, OpenOptionsExt};
+use std::fs::{self, File};
+use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use jiff::Timestamp;
-use rustix::fs::{CWD, RenameFlags};
-use rustix::io::Errno;
 
 use super::crypto::random;
+use super::disk::{Disk, LocalDisk};
 use super::id::Id;
 use super::rest::{Rest, VaultAt};
 use crate::Error;
@@ -61,51 +59,111 @@ impl FileKind {
 /// Largest file other than a pack that is read: an index of restic has at most some megabytes.
 pub(crate) const MAX_FILE: u64 = 256 << 20;
 
+const LAYOUT: [&str; 5] = ["keys", "locks", "index", "snapshots", "data"];
+
 #[derive(Debug)]
 pub(crate) struct Backend {
     /// The folder, or the server's address.
     dir: PathBuf,
+    disk: Arc<dyn Disk>,
     rest: Option<Arc<Rest>>,
 }
 
 impl Backend {
     pub(crate) fn new(at: &VaultAt) -> Result<Backend, Error> {
         Ok(match at {
-            VaultAt::Folder(dir) => Backend { dir: dir.clone(), rest: None },
+            VaultAt::Folder(dir) => Backend::on(dir, Arc::new(LocalDisk)),
             VaultAt::Rest(access) => Backend {
                 dir: PathBuf::from(format!("rest:{}", access.url())),
+                disk: Arc::new(LocalDisk),
                 rest: Some(Arc::new(Rest::new(access)?)),
             },
         })
+    }
+
+    pub(crate) fn on(dir: &Path, disk: Arc<dyn Disk>) -> Backend {
+        Backend { dir: dir.to_owned(), disk, rest: None }
     }
 
     pub(crate) fn dir(&self) -> &Path {
         &self.dir
     }
 
-    /// Makes the folders of a new repository in a folder that is missing or empty.
+    /// Makes the folders of a new repository in a folder that is missing or empty, or in which another init was killed.
     pub(crate) fn create_layout(&self) -> Result<(), Error> {
         if let Some(rest) = &self.rest {
             return rest.create();
         }
-        let make = |dir: &Path| {
-            let mut builder = fs::DirBuilder::new();
-            builder.recursive(true).mode(0o700);
-            builder.create(dir).map_err(|e| self.failed("create", dir, e))
-        };
-        make(&self.dir)?;
-        let mut entries = fs::read_dir(&self.dir).map_err(|e| self.failed("list", &self.dir, e))?;
-        if entries.any(|entry| entry.is_ok_and(|e| e.file_name() != "lost+found")) {
-            return Err(Error::NotEmpty { dir: self.dir.clone() });
-        }
-        for folder in ["keys", "locks", "index", "snapshots", "data"] {
-            make(&self.dir.join(folder))?;
+        self.make_durable_dir(&self.dir)?;
+        self.clear_unfinished()?;
+        for folder in LAYOUT {
+            self.make_dir(&self.dir.join(folder))?;
         }
         for prefix in 0..=255u8 {
-            make(&self.dir.join("data").join(hex::encode([prefix])))?;
+            self.make_dir(&self.dir.join("data").join(hex::encode([prefix])))?;
         }
         self.sync_dir(&self.dir.join("data"))?;
-        self.sync_dir(&self.dir)
+        self.sync_dir(&self.dir)?;
+        // Where the folder was there, whoever made it may not have flushed its name, and may not let us.
+        match self.sync_dir(parent(&self.dir)) {
+            Err(Error::Io { source, .. }) if source.kind() == io::ErrorKind::PermissionDenied => Ok(()),
+            result => result,
+        }
+    }
+
+    fn make_dir(&self, dir: &Path) -> Result<(), Error> {
+        self.disk.make_dir(dir).map_err(|e| self.failed("create", dir, e))
+    }
+
+    /// Makes a folder and those above it that are missing, each with a name that a power loss leaves.
+    fn make_durable_dir(&self, dir: &Path) -> Result<(), Error> {
+        if dir.is_dir() {
+            return Ok(());
+        }
+        self.make_durable_dir(parent(dir))?;
+        self.make_dir(dir)?;
+        self.sync_dir(parent(dir))
+    }
+
+    /// Removes what an init that was killed has left: keys to nothing. Refuses where there is anything else.
+    fn clear_unfinished(&self) -> Result<(), Error> {
+        let mut leftovers = Vec::new();
+        let is_temporary = |name: &str| name.contains("-tmp-");
+        for (name, _) in self.names(&self.dir)? {
+            let path = self.dir.join(&name);
+            match name.as_str() {
+                "lost+found" => {}
+                "data" if path.is_dir() => {
+                    for (prefix, _) in self.names(&path)? {
+                        let folder = path.join(prefix);
+                        if !folder.is_dir() || !self.names(&folder)?.is_empty() {
+                            return Err(Error::NotEmpty { dir: self.dir.clone() });
+                        }
+                    }
+                }
+                folder if LAYOUT.contains(&folder) && path.is_dir() => {
+                    for (file, _) in self.names(&path)? {
+                        let is_key = folder == "keys" && Id::from_hex(&file).is_some();
+                        if !is_key && !is_temporary(&file) {
+                            return Err(Error::NotEmpty { dir: self.dir.clone() });
+                        }
+                        leftovers.push(path.join(file));
+                    }
+                }
+                file if file.starts_with("config-tmp-") => leftovers.push(path),
+                _ => return Err(Error::NotEmpty { dir: self.dir.clone() }),
+            }
+        }
+        for path in leftovers {
+            self.disk.remove(&path).map_err(|e| self.failed("remove", &path, e))?;
+        }
+        Ok(())
+    }
+
+    /// The names in a folder; none that are no UTF-8 are ours.
+    fn names(&self, dir: &Path) -> Result<Vec<(String, u64)>, Error> {
+        let listed = self.disk.list(dir).map_err(|e| self.failed("list", dir, e))?;
+        Ok(listed.into_iter().map(|(name, size)| (name.to_string_lossy().into_owned(), size)).collect())
     }
 
     /// Whether the folder exists and holds a repository's `config`.
@@ -172,10 +230,7 @@ impl Backend {
         if !kind.is_own() || folder.is_dir() {
             return Ok(());
         }
-        let mut builder = fs::DirBuilder::new();
-        builder.recursive(true).mode(0o700).create(&folder).map_err(|e| self.failed("create", &folder, e))?;
-        folder.parent().map_or(Ok(()), |parent| self.sync_dir(parent))?;
-        self.sync_dir(&self.dir)
+        self.make_durable_dir(&folder)
     }
 
     /// Makes the names in a kind's folder durable, those that are gone among them.
@@ -191,7 +246,7 @@ impl Backend {
             Some(_) => return Err(self.failed("remove", &path, only_on_host())),
             None => {}
         }
-        match fs::remove_file(&path) {
+        match self.disk.remove(&path) {
             Err(e) if e.kind() != io::ErrorKind::NotFound => Err(self.failed("remove", &path, e)),
             _ => Ok(()),
         }
@@ -204,7 +259,7 @@ impl Backend {
             return Err(self.failed("move", &path, only_on_host()));
         }
         self.make_folder(to)?;
-        rename_new(&path, &self.path(to, id)).map_err(|e| self.failed("move", &path, e))?;
+        self.disk.rename_new(&path, &self.path(to, id)).map_err(|e| self.failed("move", &path, e))?;
         self.sync_folder(to)?;
         self.sync_folder(from)
     }
@@ -228,8 +283,7 @@ impl Backend {
             Err(Error::Io { source, .. }) if source.kind() == io::ErrorKind::NotFound => {
                 // The folder went missing: restic makes it again, too.
                 let folder = path.parent().unwrap_or(&self.dir);
-                fs::create_dir_all(folder).map_err(|e| self.failed("create", folder, e))?;
-                self.sync_dir(&self.dir.join("data"))?;
+                self.make_durable_dir(folder)?;
                 self.write_whole(&path, bytes)
             }
             result => result,
@@ -248,20 +302,36 @@ impl Backend {
     }
 
     fn write_whole(&self, path: &Path, bytes: &[u8]) -> Result<(), Error> {
+        let mut result = self.write_once(path, bytes);
+        // Whoever came when nobody else was here yet may have taken the temporary file for one of a process that died.
+        for _ in 0..2 {
+            match &result {
+                Err(Error::Io { source, .. })
+                    if source.kind() == io::ErrorKind::NotFound && parent(path).is_dir() =>
+                {
+                    result = self.write_once(path, bytes);
+                }
+                _ => break,
+            }
+        }
+        result
+    }
+
+    fn write_once(&self, path: &Path, bytes: &[u8]) -> Result<(), Error> {
         let mut noise = [0; 8];
         random(&mut noise)?;
         let mut name = path.as_os_str().to_owned();
         name.push(format!("-tmp-{}", hex::encode(noise)));
         let temporary = PathBuf::from(name);
         let result = (|| {
-            let mut file = OpenOptions::new().write(true).create_new(true).mode(0o400).open(&temporary)?;
-            file.write_all(bytes)?;
-            file.sync_all()?;
+            let file = self.disk.create(&temporary)?;
+            self.disk.write(&file, &temporary, bytes)?;
+            self.disk.flush(&file, &temporary)?;
             drop(file);
-            rename_new(&temporary, path)
+            self.disk.rename_new(&temporary, path)
         })();
         result.map_err(|e| {
-            let _ = fs::remove_file(&temporary);
+            let _ = self.disk.remove(&temporary);
             self.failed("write", path, e)
         })
     }
@@ -282,12 +352,7 @@ impl Backend {
     }
 
     fn read_path(&self, path: &Path) -> Result<Vec<u8>, Error> {
-        let read = || -> io::Result<Vec<u8>> {
-            let mut bytes = Vec::new();
-            File::open(path)?.take(MAX_FILE + 1).read_to_end(&mut bytes)?;
-            Ok(bytes)
-        };
-        let bytes = read().map_err(|e| self.failed("read", path, e))?;
+        let bytes = self.disk.read(path, MAX_FILE).map_err(|e| self.failed("read", path, e))?;
         if bytes.len() as u64 > MAX_FILE {
             return Err(Error::TooLarge {
                 what: path.display().to_string(),
@@ -309,13 +374,10 @@ impl Backend {
                 Err(error) => Err(error),
             };
         }
-        let open = || -> io::Result<(File, u64)> {
-            let file = File::open(&path)?;
-            let size = file.metadata()?.len();
-            Ok((file, size))
-        };
-        match open() {
-            Ok((file, size)) => Ok(PackFile { content: Content::File(file), size, path }),
+        match self.disk.open(&path) {
+            Ok((file, size)) => {
+                Ok(PackFile { content: Content::File(Arc::clone(&self.disk), file), size, path })
+            }
             Err(e) if e.kind() == io::ErrorKind::NotFound => {
                 Err(Error::Missing { what: "pack", id: id.to_string() })
             }
@@ -342,18 +404,13 @@ impl Backend {
     }
 
     fn list_folder(&self, folder: &Path, found: &mut Vec<(Id, u64)>) -> Result<(), Error> {
-        let entries = match fs::read_dir(folder) {
-            Ok(entries) => entries,
+        let names = match self.disk.list(folder) {
+            Ok(names) => names,
             Err(e) if e.kind() == io::ErrorKind::NotFound => return Ok(()),
             Err(e) => return Err(self.failed("list", folder, e)),
         };
-        for entry in entries {
-            let entry = entry.map_err(|e| self.failed("list", folder, e))?;
-            let Some(id) = entry.file_name().to_str().and_then(Id::from_hex) else { continue };
-            if let Ok(meta) = entry.metadata() {
-                found.push((id, meta.len()));
-            }
-        }
+        let files = names.into_iter().filter_map(|(name, size)| Some((Id::from_hex(name.to_str()?)?, size)));
+        found.extend(files);
         Ok(())
     }
 
@@ -366,13 +423,16 @@ impl Backend {
         let data = self.dir.join("data");
         let packs = (0..=255u8).map(|prefix| data.join(hex::encode([prefix])));
         let own = [FileKind::ForgetNote, FileKind::Mark, FileKind::Wish].map(FileKind::folder);
-        let others =
-            ["index", "snapshots", "keys"].into_iter().chain(own).map(|folder| self.dir.join(folder));
+        let others = ["index", "snapshots", "keys", "locks"]
+            .into_iter()
+            .chain(own)
+            .map(|folder| self.dir.join(folder));
         for folder in packs.chain(others) {
-            let Ok(entries) = fs::read_dir(&folder) else { continue };
-            for entry in entries.flatten() {
-                if entry.file_name().to_str().is_some_and(|name| name.contains("-tmp-")) {
-                    fs::remove_file(entry.path()).map_err(|e| self.failed("remove", &entry.path(), e))?;
+            let Ok(names) = self.disk.list(&folder) else { continue };
+            for (name, _) in names {
+                if name.to_str().is_some_and(|name| name.contains("-tmp-")) {
+                    let path = folder.join(name);
+                    self.disk.remove(&path).map_err(|e| self.failed("remove", &path, e))?;
                 }
             }
         }
@@ -380,7 +440,7 @@ impl Backend {
     }
 
     fn sync_dir(&self, dir: &Path) -> Result<(), Error> {
-        File::open(dir).and_then(|dir| dir.sync_all()).map_err(|e| self.failed("flush", dir, e))
+        self.disk.flush_dir(dir).map_err(|e| self.failed("flush", dir, e))
     }
 
     fn failed(&self, op: &'static str, path: &Path, source: io::Error) -> Error {
@@ -394,15 +454,12 @@ impl Backend {
     }
 }
 
-/// Renames without replacing. What is there already has the name of the same content, so the new copy is dropped.
-fn rename_new(from: &Path, to: &Path) -> io::Result<()> {
-    match rustix::fs::renameat_with(CWD, from, CWD, to, RenameFlags::NOREPLACE) {
-        Ok(()) => Ok(()),
-        Err(Errno::EXIST) => fs::remove_file(from),
-        // File systems without that flag (FAT, some network shares).
-        Err(Errno::INVAL | Errno::NOSYS | Errno::NOTSUP) if !to.exists() => fs::rename(from, to),
-        Err(Errno::INVAL | Errno::NOSYS | Errno::NOTSUP) => fs::remove_file(from),
-        Err(e) => Err(e.into()),
+/// The folder that has a path's name, for a relative path of one name the present one.
+fn parent(path: &Path) -> &Path {
+    match path.parent() {
+        Some(parent) if parent.as_os_str().is_empty() => Path::new("."),
+        Some(parent) => parent,
+        None => path,
     }
 }
 
@@ -414,7 +471,7 @@ pub(crate) struct PackFile {
 }
 
 enum Content {
-    File(File),
+    File(Arc<dyn Disk>, File),
     Remote(Arc<Rest>, Id),
 }
 
@@ -426,9 +483,9 @@ impl PackFile {
             return Err(failed(io::Error::new(io::ErrorKind::UnexpectedEof, "the pack ends too early")));
         }
         match &self.content {
-            Content::File(file) => {
+            Content::File(disk, file) => {
                 buffer.resize(length, 0);
-                file.read_exact_at(buffer, offset).map_err(failed)
+                disk.read_at(file, &self.path, buffer, offset).map_err(failed)
             }
             Content::Remote(rest, id) => {
                 *buffer = rest.read_part(id, offset, length)?;

@@ -35,7 +35,7 @@ impl Vault {
     ) -> Result<BackupReport, Error> {
         refuse_reserved(&request.tags)?;
         let roots = self.roots_with_grafts(&request.roots, &request.grafts)?;
-        let _lock = self.begin_writing()?;
+        let lock = self.begin_writing()?;
         let parent = self.choose_parent(&request, path_texts(&roots))?;
         let setup = Setup {
             names: Names::of_this_host(),
@@ -86,7 +86,7 @@ impl Vault {
             for (path, content) in extra.map_or_else(|| Ok(Vec::new()), |extra| extra(&report))? {
                 skeleton.insert_file(self, Path::new(&path), content)?;
             }
-            self.seal_snapshot(writer, skeleton, file)
+            self.seal_snapshot(&lock, writer, skeleton, file)
         })?;
         report.bytes_added = id.1;
         if let (Some(place), Some(snapshot)) = (cache, Id::from_hex(&id.0.0)) {
@@ -99,7 +99,7 @@ impl Vault {
 
     /// Stores a proof: a snapshot of files that exist in memory only, with the tag `chartward-proof`.
     pub fn store_proof(&self, files: Vec<(String, Vec<u8>)>, time: Timestamp) -> Result<SnapshotId, Error> {
-        let _lock = self.begin_writing()?;
+        let lock = self.begin_writing()?;
         let mut request = BackupRequest::new(files.iter().map(|(path, _)| PathBuf::from(path)).collect());
         request.tags = vec![PROOF_TAG.to_owned()];
         request.time = time;
@@ -109,7 +109,7 @@ impl Vault {
             for (path, content) in files {
                 skeleton.insert_file(self, Path::new(&path), content)?;
             }
-            self.seal_snapshot(writer, skeleton, file)
+            self.seal_snapshot(&lock, writer, skeleton, file)
         })?;
         Ok(id)
     }
@@ -145,6 +145,7 @@ impl Vault {
 
     pub(crate) fn seal_snapshot(
         &self,
+        lock: &Lock,
         writer: &Writer<'_>,
         skeleton: Skeleton,
         mut file: SnapshotFile,
@@ -157,13 +158,37 @@ impl Vault {
                 .failure()
                 .unwrap_or_else(|| Error::Engine { op: "store blobs", source: unknown() }));
         };
+        let again = self.make_up_for_lost(lock, tree)?;
         file.tree = tree;
         let text =
             serde_json::to_vec(&file).map_err(|e| Error::Engine { op: "serialise", source: e.into() })?;
         let sealed = codec.seal_file(&text, self.compresses())?;
         self.codecs.give_back(codec);
         let id = self.backend.save(FileKind::Snapshot, &sealed)?;
+        // A prune that begins from here on sees the snapshot; one that came since the last look did not.
+        if let Err(error) = self.make_up_for_lost(again.as_ref().unwrap_or(lock), tree) {
+            self.backend.remove(FileKind::Snapshot, &id)?;
+            return Err(error);
+        }
+        // Before anybody relies on it, it is read as it lies there: shares are known to lose what they confirmed.
+        if Id::of(&self.backend.read(FileKind::Snapshot, &id)?) != id {
+            let cause = "it reads as something else than was written".to_owned();
+            return Err(Error::Damaged { what: "snapshot", id: id.to_string(), cause });
+        }
         Ok((SnapshotId(id.to_string()), writer.added() + sealed.len() as u64))
+    }
+
+    /// Whoever thought that nobody is here may have pruned meanwhile. Then a lock is taken anew, and the snapshot is written only if all that
+    /// it needs is there.
+    fn make_up_for_lost(&self, lock: &Lock, tree: Id) -> Result<Option<Lock>, Error> {
+        if lock.ensure_held().is_ok() {
+            return Ok(None);
+        }
+        let again = Lock::take(&self.backend, &self.codecs)?;
+        self.load_index()?;
+        self.read_headers()?;
+        self.ensure_restorable(tree)?;
+        Ok(Some(again))
     }
 
     fn choose_parent(

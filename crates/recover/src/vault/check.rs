@@ -143,6 +143,7 @@ impl Vault {
         let (snapshots, damaged) = self.snapshots()?;
         self.load_index()?;
         self.check_index_files(&mut report)?;
+        self.check_small_files(&mut report)?;
         let mut damage = self.check_packs();
         report.packs = self.index().by_pack().len() as u64;
         report.blobs = self.index().blobs();
@@ -198,7 +199,9 @@ impl Vault {
                 report.problems.push(problem(&error.to_string(), next));
             }
         }
-        if files.is_empty() && !self.index().packs().is_empty() {
+        // Without a snapshot, it is what a first backup left that was killed before it wrote one.
+        let has_snapshots = !self.backend.list(FileKind::Snapshot)?.is_empty();
+        if files.is_empty() && has_snapshots && !self.index().packs().is_empty() {
             report.problems.push(problem("the index is lost", next));
         }
         Ok(())

@@ -150,7 +150,9 @@ impl Lock {
                         let _ = backend.remove(FileKind::Lock, &old.id);
                     }
                 }
-                let _ = backend.remove(FileKind::Lock, &current().id);
+                // Once more if it fails: as long as this process lives, the lock would bind others.
+                let id = current().id;
+                let _ = backend.remove(FileKind::Lock, &id).or_else(|_| backend.remove(FileKind::Lock, &id));
             })
         };
         let (backend, codecs) = (Arc::clone(backend), Arc::clone(codecs));
@@ -233,7 +235,10 @@ fn write(kind: FileKind, claim: Claim, backend: &Backend, codecs: &Codecs) -> Re
     // Uncompressed, so that any version of restic understands it.
     let sealed = codec.seal_file(&text, false)?;
     codecs.give_back(codec);
-    backend.save(kind, &sealed)
+    backend.save(kind, &sealed).inspect_err(|_| {
+        // What nobody holds must not bind anybody as long as this process lives.
+        let _ = backend.remove(kind, &Id::of(&sealed));
+    })
 }
 
 /// Counts the living locks other than `own`; those of processes of this host that are dead are removed. Fails if one of them and `claim`

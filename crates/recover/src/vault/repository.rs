@@ -9,6 +9,7 @@ use super::backend::{Backend, FileKind};
 use super::chunker::{Chunker, Polynomial};
 use super::codec::{Codec, Codecs};
 use super::crypto::{Key, KeyBytes, random};
+use super::disk::Disk;
 use super::id::{BlobKind, Id};
 use super::index::{Index, IndexFile, IndexedPack, Location, Pack};
 use super::key::{self, KeyCost};
@@ -68,7 +69,20 @@ impl Vault {
         password: &Password,
         cost: KeyCost,
     ) -> Result<Vault, Error> {
-        let backend = Backend::new(&at.into())?;
+        Vault::create(Backend::new(&at.into())?, password, cost)
+    }
+
+    /// As [`Vault::init_with_cost`], with something between the vault and the file system.
+    pub fn init_on(
+        disk: Arc<dyn Disk>,
+        dir: &Path,
+        password: &Password,
+        cost: KeyCost,
+    ) -> Result<Vault, Error> {
+        Vault::create(Backend::on(dir, disk), password, cost)
+    }
+
+    fn create(backend: Backend, password: &Password, cost: KeyCost) -> Result<Vault, Error> {
         if backend.probe().is_ok() {
             return Err(Error::NotEmpty { dir: backend.dir().to_owned() });
         }
@@ -93,8 +107,15 @@ impl Vault {
 
     /// Opens a repository. A lost or damaged index is made up for from the packs' headers; [`Vault::notes`] tells.
     pub fn open(at: impl Into<VaultAt>, password: &Password) -> Result<Vault, Error> {
-        let started = Instant::now();
-        let backend = Backend::new(&at.into())?;
+        Vault::enter(Instant::now(), Backend::new(&at.into())?, password)
+    }
+
+    /// As [`Vault::open`], with something between the vault and the file system.
+    pub fn open_on(disk: Arc<dyn Disk>, dir: &Path, password: &Password) -> Result<Vault, Error> {
+        Vault::enter(Instant::now(), Backend::on(dir, disk), password)
+    }
+
+    fn enter(started: Instant, backend: Backend, password: &Password) -> Result<Vault, Error> {
         backend.probe()?;
         let (id, bytes) = find_key(&backend, password)?;
         let key = Key::new(&bytes);

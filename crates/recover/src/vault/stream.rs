@@ -50,7 +50,7 @@ impl Vault {
         progress: &dyn Fn(Progress),
     ) -> Result<BackupReport, Error> {
         refuse_reserved(&request.tags)?;
-        let _lock = self.begin_writing()?;
+        let lock = self.begin_writing()?;
         let file = snapshot_file(&BackupRequest {
             tags: request.tags,
             hostname: request.hostname,
@@ -74,7 +74,7 @@ impl Vault {
             for (path, content) in request.extra.map_or_else(|| Ok(Vec::new()), |extra| extra(&report))? {
                 skeleton.insert_file(self, path.as_ref(), content)?;
             }
-            self.seal_snapshot(writer, skeleton, file)
+            self.seal_snapshot(&lock, writer, skeleton, file)
         })?;
         report.bytes_added = added;
         report.snapshot = Some(id);

@@ -190,6 +190,10 @@ impl<'v> Writer<'v> {
     pub(crate) fn seal(&self) -> Result<(), Stopped> {
         self.flush()?;
         let packs = std::mem::take(&mut *lock(&self.unindexed));
+        if packs.is_empty() {
+            // What was found instead of stored may be in an index that somebody wrote and has not flushed yet.
+            return self.vault.backend.sync_folder(FileKind::Index).map_err(|e| self.fail(e));
+        }
         self.write_index(packs).map_err(|e| self.fail(e))
     }
 

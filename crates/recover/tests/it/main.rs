@@ -2,6 +2,7 @@
 // Helpers of tests may fail as tests do.
 #![allow(clippy::unwrap_used)]
 
+mod durable;
 mod servers;
 mod source_gnumed;
 mod source_group;

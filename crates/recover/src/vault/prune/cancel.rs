@@ -86,14 +86,14 @@ impl Vault {
             return Err(Error::SnapshotAmbiguous { wanted: wanted.to_owned() });
         }
         self.take_back_marked()?;
-        self.ensure_restorable(&snapshot)?;
+        self.ensure_restorable(snapshot.tree)?;
         let id = Id::from_hex(&snapshot.id.0).ok_or_else(missing)?;
         self.backend.move_to(FileKind::Forgotten, FileKind::Snapshot, &id)?;
         Ok(snapshot)
     }
 
-    /// Whether all that a snapshot needs is in packs that are there.
-    fn ensure_restorable(&self, snapshot: &Snapshot) -> Result<(), Error> {
+    /// Whether all that a snapshot with this root needs is in packs that are there.
+    pub(crate) fn ensure_restorable(&self, tree: Id) -> Result<(), Error> {
         let mut blobs = Blobs::new(Vec::new());
         let index = self.index();
         for (number, _) in (0u32..).zip(index.packs()).filter(|(_, pack)| pack.is_whole()) {
@@ -101,7 +101,7 @@ impl Vault {
         }
         drop(index);
         blobs.order();
-        let used = self.find_used_by(&blobs, snapshot.tree)?;
+        let used = self.find_used_by(&blobs, tree)?;
         match used.missing.first() {
             Some(id) => Err(Error::Missing { what: "blob", id: id.to_string() }),
             None => Ok(()),
