@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::fs;
+use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, PoisonError};
 
@@ -9,13 +10,19 @@ use jiff::Timestamp;
 use jiff::tz::TimeZone;
 use schema::{DatabaseCensus, Exception, ExceptionKind, Manifest, SnapshotId};
 
-use crate::adapter::sqlite;
 use crate::adapter::ssmix2::Tally;
+use crate::adapter::{Source, sqlite};
 use crate::error::Error;
 use crate::examine::{Condition, condition};
-use crate::vault::{BackupReport, BackupRequest, FileSeen, Observer, Progress, Snapshot, Vault};
+use crate::vault::{
+    BackupReport, BackupRequest, FileSeen, Filter, Observer, ParentChoice, Progress, Snapshot, Vault,
+};
 use crate::vault::{distinct_texts, path_texts, refuse_reserved};
 use crate::{manifest, proof};
+
+pub(crate) mod sources;
+
+use sources::Sources;
 
 /// Folders deeper than this are not searched for databases.
 const DEPTH_MAX: usize = 128;
@@ -24,14 +31,24 @@ const DEPTH_MAX: usize = 128;
 pub struct CaptureRequest {
     /// Folders and files, absolute and without symbolic links: a root that is a link is captured as one.
     pub roots: Vec<PathBuf>,
+    /// What is captured by means of its own, in this order and before the files.
+    pub sources: Vec<Source>,
     /// Absolute paths that are left out.
     pub exclude: Vec<PathBuf>,
+    /// What else is left out, by rules.
+    pub filter: Filter,
     /// Tags of the snapshot.
     pub tags: Vec<String>,
     /// This host's name.
     pub hostname: String,
     /// The hospital's time zone.
     pub zone: TimeZone,
+    /// The moment to note in the snapshot, if not the one at which the capture begins.
+    pub time: Option<Timestamp>,
+    /// A folder outside the vault for what speeds the next backup up; `None` for doing without.
+    pub cache: Option<PathBuf>,
+    /// Where unchanged files come from.
+    pub parent: ParentChoice,
     /// An empty folder of mode 0700 with room for every database; the caller removes it.
     pub staging: PathBuf,
 }
@@ -57,19 +74,35 @@ pub fn capture(
 ) -> Result<Captured, Error> {
     let started_at = now();
     refuse_reserved(&request.tags)?;
-    let roots = vault.roots(&request.roots)?;
-    let databases = Databases::capture(&roots, request)?;
+    let named = match request.roots.as_slice() {
+        [] if !request.sources.is_empty() => Vec::new(),
+        roots => vault.roots(roots)?,
+    };
+    // Before the files: a row that refers to a file is then never older than the file.
+    let mut sources = Sources::capture(&request.sources, &request.staging, now)?;
+    let databases = Databases::capture(&named, request)?;
+    let roots = vault.roots_with_grafts(&named, &sources.grafts)?;
     let known = known_broken(vault, &request.hostname, &roots)?;
     let notes = Mutex::new(Notes::new(request.zone.clone(), known, &roots));
     let look = || notes.lock().unwrap_or_else(PoisonError::into_inner);
     let mut sealed = None;
     let report = vault.backup(
         BackupRequest {
-            exclude: request.exclude.iter().chain(&databases.left_out).cloned().collect(),
+            exclude: request
+                .exclude
+                .iter()
+                .chain(&databases.left_out)
+                .chain(&sources.left_out)
+                .cloned()
+                .collect(),
+            grafts: std::mem::take(&mut sources.grafts),
             substitutes: databases.copies,
             tags: request.tags.clone(),
             hostname: request.hostname.clone(),
-            time: started_at,
+            time: request.time.unwrap_or(started_at),
+            filter: &request.filter,
+            parent: request.parent.clone(),
+            cache: request.cache.clone(),
             observer: Some(Observer {
                 pass: &|| look().pass(),
                 content: &|path, content| {
@@ -87,6 +120,7 @@ pub fn capture(
                 let mut exceptions = notes.exceptions();
                 exceptions.extend(notes.empty_roots(&report.exceptions));
                 exceptions.extend(report.exceptions.iter().cloned().chain(databases.failed));
+                exceptions.append(&mut sources.exceptions);
                 exceptions.sort_by(|a, b| a.path.cmp(&b.path));
                 let manifest = Manifest {
                     version: manifest::VERSION,
@@ -94,14 +128,15 @@ pub fn capture(
                     finished_at: now(),
                     hostname: request.hostname.clone(),
                     roots: path_texts(&roots),
-                    census: notes.tally.finish(databases.counted),
+                    census: sources.complete(notes.tally.finish(databases.counted)),
                     exceptions,
+                    sources: sources.captured,
                 };
                 let bytes = manifest::write(&manifest)?;
                 sealed = Some(manifest);
                 Ok(vec![(manifest::PATH.to_owned(), bytes)])
             })),
-            ..BackupRequest::new(roots.clone())
+            ..BackupRequest::new(named)
         },
         progress,
     )?;
@@ -234,7 +269,7 @@ impl Databases {
     fn capture(roots: &[PathBuf], request: &CaptureRequest) -> Result<Databases, Error> {
         let mut found = Vec::new();
         for root in roots {
-            find(root, &request.exclude, 0, &mut found);
+            find(root, request, None, &mut found, 0);
         }
         let mut databases = Databases::default();
         for (number, path) in found.into_iter().enumerate() {
@@ -258,16 +293,23 @@ impl Databases {
 }
 
 /// Databases below `path`. What cannot be listed is named by the archiver, which comes the same way.
-fn find(path: &Path, exclude: &[PathBuf], depth: usize, found: &mut Vec<PathBuf>) {
-    if depth > DEPTH_MAX || exclude.iter().any(|excluded| excluded == path) {
+fn find(path: &Path, request: &CaptureRequest, device: Option<u64>, found: &mut Vec<PathBuf>, depth: usize) {
+    let filter = &request.filter;
+    if depth > DEPTH_MAX || request.exclude.iter().any(|excluded| excluded == path) {
         return;
     }
     let Ok(metadata) = fs::symlink_metadata(path) else { return };
+    let is_elsewhere = filter.one_file_system && device.is_some_and(|device| device != metadata.dev());
+    if is_elsewhere || filter.leaves_out(path, metadata.is_file().then_some(metadata.len())) {
+        return;
+    }
     if metadata.is_file() && sqlite::is_database(path, metadata.len()) {
         found.push(path.to_path_buf());
     } else if metadata.is_dir()
+        && !filter.is_marked(path)
         && let Ok(entries) = fs::read_dir(path)
     {
-        entries.flatten().for_each(|entry| find(&entry.path(), exclude, depth + 1, found));
+        let device = Some(metadata.dev());
+        entries.flatten().for_each(|entry| find(&entry.path(), request, device, found, depth + 1));
     }
 }

@@ -9,10 +9,12 @@ pub mod charts;
 pub mod drill;
 mod error;
 pub mod examine;
+pub mod host;
 pub mod manifest;
 pub mod proof;
 mod signs;
 pub mod status;
+pub mod stream;
 pub mod vault;
 
 pub use error::Error;

@@ -5,10 +5,12 @@
 
 mod alarms;
 
+use std::path::Path;
+
 use jiff::{SignedDuration, Timestamp};
 use schema::{Alarm, Census, Proof, SnapshotId, Status};
 
-use crate::vault::Vault;
+use crate::vault::{Coverage, READ_WITHIN, Vault};
 use crate::{Error, drill, manifest, proof};
 
 /// What unsynchronised hosts may differ by before a date counts as the future. A wrong clock hides staleness.
@@ -52,7 +54,19 @@ pub enum Medium {
         packs_damaged: u64,
         /// Snapshot or index files that could not be read.
         files_unreadable: u64,
+        /// How much of its bytes has been read lately, where a record of that is kept.
+        coverage: Option<Coverage>,
     },
+}
+
+impl Medium {
+    /// With what this machine's record in `folder` says of reading the vault's bytes within the last 31 days.
+    pub fn with_coverage(mut self, vault: &Vault, folder: &Path, now: Timestamp) -> Medium {
+        if let Medium::Present { coverage, .. } = &mut self {
+            *coverage = vault.coverage(folder, now, READ_WITHIN);
+        }
+        self
+    }
 }
 
 /// The same folders of the same host, captured again and again: each job must be fresh and proven by itself, since
@@ -120,6 +134,7 @@ pub fn look(vault: &Vault) -> Result<Medium, Error> {
         proofs,
         packs_damaged: vault.damaged_packs(),
         files_unreadable: unreadable.len() as u64,
+        coverage: None,
     })
 }
 
@@ -139,13 +154,14 @@ pub fn assess(medium: &Medium, remembered: Option<&Remembered>, limits: &Limits,
         Medium::Absent => status.alarms.push(alarms::medium_absent(remembered)),
         Medium::Empty => status.alarms.push(alarms::medium_empty(remembered)),
         Medium::ConfigLost => status.alarms.push(alarms::config_lost()),
-        Medium::Present { jobs, proofs, packs_damaged, files_unreadable } => {
+        Medium::Present { jobs, proofs, packs_damaged, files_unreadable, coverage } => {
             // A proof from the future proves nothing yet: the clock was wrong then or is wrong now.
             let latest = now.saturating_add(CLOCK_SLACK).unwrap_or(now);
             let believed: Vec<Proof> =
                 proofs.iter().filter(|proof| proof.captured_at <= latest).cloned().collect();
             promise(&mut status, jobs, &believed, now);
             status.alarms.extend(alarms::damaged(*packs_damaged, *files_unreadable));
+            status.alarms.extend(coverage.as_ref().and_then(alarms::unread));
             status.alarms.extend(missing(jobs, remembered));
             if jobs.is_empty() {
                 status.alarms.push(alarms::no_snapshot());

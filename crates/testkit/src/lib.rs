@@ -3,6 +3,9 @@
 //! a failure unless `tests/allowed-skips.txt` names it with its reason.
 #![forbid(unsafe_code)]
 
+pub mod cgroup;
+pub mod servers;
+
 use std::env;
 use std::io::Write;
 use std::path::{Path, PathBuf};

@@ -6,13 +6,13 @@ use std::time::Duration;
 
 use serde_json::Value;
 
-use super::{Barrier, InForce};
+use super::{Barrier, InForce, Look, Shape};
 use crate::Error;
 
 /// Chains without which nothing is in force, whatever the sets hold.
 const CHAINS: [&str; 6] = ["forward", "from", "input", "isolated", "output", "to"];
 
-pub(super) fn parse(json: &[u8]) -> Result<Vec<InForce>, Error> {
+pub(super) fn parse(json: &[u8]) -> Result<Look, Error> {
     let listing: Value = serde_json::from_slice(json).map_err(Error::PacketFilterListing)?;
     let objects = listing.get("nftables").and_then(Value::as_array).map(Vec::as_slice).unwrap_or_default();
     let chain_of = |rule: &Value| rule.pointer("/rule/chain").and_then(Value::as_str).map(str::to_owned);
@@ -23,7 +23,23 @@ pub(super) fn parse(json: &[u8]) -> Result<Vec<InForce>, Error> {
     let mut found: Vec<InForce> =
         objects.iter().filter_map(|object| object.get("set")).flat_map(of_set).collect();
     found.sort_unstable();
-    Ok(found)
+    Ok(Look { in_force: found, shape: Shape(objects.iter().filter_map(shape_of).collect()) })
+}
+
+/// An object of the table without what changes by itself: numbers of the kernel, and addresses that come and go.
+fn shape_of(object: &Value) -> Option<String> {
+    if object.get("metainfo").is_some() {
+        return None;
+    }
+    let mut object = object.clone();
+    for part in object.as_object_mut()?.values_mut().filter_map(Value::as_object_mut) {
+        part.remove("handle");
+        let name = part.get("name").and_then(Value::as_str);
+        if matches!(name, Some("ban4" | "ban6" | "isolate4" | "isolate6")) {
+            part.remove("elem");
+        }
+    }
+    Some(object.to_string())
 }
 
 fn of_set(set: &Value) -> Vec<InForce> {
@@ -71,7 +87,29 @@ mod tests {
             of(Barrier::Ban, "10.0.0.9", None),
             of(Barrier::Isolate, "fd00::1", None),
         ];
-        assert_eq!(parse(json.as_bytes()).unwrap(), expected);
+        assert_eq!(parse(json.as_bytes()).unwrap().in_force, expected);
+    }
+
+    #[test]
+    fn the_shape_is_the_same_until_a_rule_or_a_standing_set_is_another() {
+        let shape = |sets: &str| parse(listing(sets).as_bytes()).unwrap().shape;
+        let usual = shape(
+            r#"{"set": {"name": "ban4", "handle": 3, "elem": ["10.0.0.9"]}}, {"set": {"name": "allow4", "elem": ["10.0.0.3"]}}"#,
+        );
+        for (sets, is_same) in [
+            (
+                r#"{"set": {"name": "ban4", "handle": 7}}, {"set": {"name": "allow4", "elem": ["10.0.0.3"]}}"#,
+                true,
+            ),
+            (r#"{"set": {"name": "ban4"}}, {"set": {"name": "allow4", "elem": ["10.0.0.9"]}}"#, false),
+            (r#"{"set": {"name": "ban4"}}, {"set": {"name": "allow4"}}"#, false),
+            (
+                r#"{"set": {"name": "ban4"}}, {"set": {"name": "allow4", "elem": ["10.0.0.3"]}}, {"rule": {"chain": "from"}}"#,
+                false,
+            ),
+        ] {
+            assert_eq!(shape(sets) == usual, is_same, "{sets}");
+        }
     }
 
     #[test]

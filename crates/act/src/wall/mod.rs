@@ -78,6 +78,20 @@ pub struct InForce {
     pub remaining: Option<Duration>,
 }
 
+/// Everything in the table that only [`Wall::ensure`] and [`Wall::rebuild`] change: chains, rules, allowed and reachable
+/// addresses. Two that are not equal mean that somebody else changed it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Shape(Vec<String>);
+
+/// What the kernel says about the table at one moment.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Look {
+    /// In order of barrier and address.
+    pub in_force: Vec<InForce>,
+    /// All the rest of it.
+    pub shape: Shape,
+}
+
 /// The table `inet chartward` of one machine. The value holds no state: the kernel does, so that a hub that was killed finds
 /// everything in force again.
 #[derive(Debug, Clone)]
@@ -99,6 +113,20 @@ impl Wall {
             "make the table inet chartward",
             &table(&self.settings.reach, &never, self.settings.size_max),
         )
+    }
+
+    /// Makes the table anew, whatever somebody made of it, with these addresses in force. One transaction: nobody is let through
+    /// in between. Unlike [`Wall::ensure`] it forgets what stands in the table and is not named here.
+    pub fn rebuild(&self, standing: &[InForce]) -> Result<(), Error> {
+        let never: Vec<IpNet> = self.settings.never.networks().collect();
+        let mut script = String::from("add table inet chartward\ndelete table inet chartward\n");
+        script.push_str(&table(&self.settings.reach, &never, self.settings.size_max));
+        for barrier in [Barrier::Ban, Barrier::Isolate] {
+            let of = standing.iter().filter(|known| known.barrier == barrier);
+            let of: Vec<_> = of.map(|known| (known.address, known.remaining)).collect();
+            script.push_str(&change(barrier, &of));
+        }
+        self.apply("make the table inet chartward anew", &script)
     }
 
     /// Bans addresses for some time, or until [`Wall::unban`]. All of them in one transaction: after an error none of them is.
@@ -125,6 +153,11 @@ impl Wall {
     /// What the kernel says is in force, in order of barrier and address. An error when our table is not there or has lost a
     /// chain (somebody flushed the rules): then nothing is, and [`Wall::ensure`] is due.
     pub fn in_force(&self) -> Result<Vec<InForce>, Error> {
+        self.look().map(|look| look.in_force)
+    }
+
+    /// What the kernel says about the whole table, with the errors of [`Wall::in_force`].
+    pub fn look(&self) -> Result<Look, Error> {
         let output = self.nft(&["-j", "list", "table", "inet", "chartward"], "")?;
         if !output.is_success {
             return Err(self.refused("list the table inet chartward", &output));

@@ -4,5 +4,4 @@
 mod cgroup;
 mod net;
 mod notify;
-mod servers;
 mod wall;

@@ -7,8 +7,7 @@ use std::time::{Duration, Instant};
 use act::Error;
 use act::notify::{Channel, Facility, Method, Notice, Tls, Transport, send};
 use schema::{IncidentId, Lang, Severity};
-
-use crate::servers::{Postfix, Rsyslog, free_port, web};
+use testkit::servers::{Postfix, Rsyslog, free_port, web};
 
 const PATIENCE: Duration = Duration::from_secs(20);
 const MOMENT: Duration = Duration::from_millis(700);

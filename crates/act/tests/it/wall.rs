@@ -242,3 +242,36 @@ fn a_full_set_a_flushed_table_and_a_broken_program_are_named_and_nothing_is_half
         "{flood:?}"
     );
 }
+
+#[test]
+fn a_wall_that_somebody_changed_looks_different_and_is_made_anew_with_what_stands() {
+    let Some(net) = Net::new("a_wall_that_somebody_changed", &["attacker", "host"]) else { return };
+    let wall = wall(settings(&net, &["host"], &["host"]));
+    let (attacker, gateway) = (net.host("attacker"), net.gateway());
+    wall.ban(&for_an_hour(attacker)).unwrap();
+    let usual = wall.look().unwrap();
+    wall.unban(&both(attacker)).unwrap();
+    assert_eq!(wall.look().unwrap().shape, usual.shape);
+    for changed in [
+        "insert rule inet chartward forward accept",
+        "insert rule inet chartward from accept",
+        "add element inet chartward allow4 { 10.0.0.0/8 }",
+        "flush chain inet chartward input",
+        "flush table inet chartward",
+        "delete table inet chartward",
+        "flush ruleset",
+        "add table inet chartward { flags dormant; }",
+        "delete table inet chartward; add table inet chartward; add chain inet chartward input",
+    ] {
+        gateway.run(&["nft", changed]);
+        assert!(wall.look().map_or(true, |look| look.shape != usual.shape), "{changed}");
+        wall.rebuild(&usual.in_force).unwrap();
+        let look = wall.look().unwrap();
+        assert_eq!(look.shape, usual.shape, "{changed}");
+        assert_eq!(barriers(&wall).len(), 2, "{changed}");
+        let times = look.in_force.iter().map(|known| known.remaining.unwrap().as_secs());
+        assert!(times.into_iter().all(|seconds| (3590..=3600).contains(&seconds)), "{changed}: {look:?}");
+        let gateways_own = "10.77.1.1".parse().unwrap();
+        assert!(attacker.is_cut_off_from(gateways_own), "{changed}");
+    }
+}

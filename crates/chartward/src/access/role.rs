@@ -41,13 +41,13 @@ permissions! {
     /// Patients' charts while the record system is down.
     ReadCharts => "charts.read", [Clinician Admin], "read charts", "カルテの閲覧";
     /// Say yes or no to a proposed countermeasure.
-    Approve => "act.approve", [Operator Admin], "approve or reject countermeasures", "対策の承認・却下";
+    Approve => "act.approve", [Operator Admin], "approve or reject countermeasures", "対処の承認・却下";
     /// Take a countermeasure back.
-    Undo => "act.undo", [Operator Admin], "undo countermeasures", "対策の取り消し";
+    Undo => "act.undo", [Operator Admin], "undo countermeasures", "対処の取り消し";
     /// Plan and apply a countermeasure of one's own.
-    Plan => "act.plan", [Operator Admin], "plan and apply countermeasures", "対策の計画と実行";
+    Plan => "act.plan", [Operator Admin], "plan and apply countermeasures", "対処の計画と実行";
     /// Let a class of watcher cause an act.
-    Arm => "act.arm", [Admin], "arm and disarm actions", "自動対策の有効化・無効化";
+    Arm => "act.arm", [Admin], "arm and disarm actions", "自動対処の有効化・無効化";
     /// Say where an incident stands.
     MarkIncident => "incident.mark", [Operator Admin], "mark incidents", "インシデントの状態変更";
     /// Run a scheduled job now.

@@ -40,12 +40,14 @@ enum Command {
     },
     /// Take an applied countermeasure back
     Undo {
+        /// Its number, as `act list` shows it
         id: u64,
         #[command(flatten)]
         common: Common,
     },
     /// Say no to a plan
     Reject {
+        /// Its number, as `act list` shows it
         id: u64,
         #[command(flatten)]
         common: Common,
@@ -58,14 +60,14 @@ enum Command {
         #[command(flatten)]
         common: Common,
     },
-    /// Let a class of watchers cause an act; without it they only observe
+    /// Let the findings of a class of watchers cause an act, as the playbooks say; without it they are only noted
     Arm {
         #[command(flatten)]
         pair: Pair,
         #[command(flatten)]
         common: Common,
     },
-    /// Back to observing
+    /// Let the findings of a class of watchers only be noted again
     Disarm {
         #[command(flatten)]
         pair: Pair,
@@ -76,26 +78,28 @@ enum Command {
 
 #[derive(clap::Args)]
 struct What {
-    /// block_address, isolate_host, freeze, freeze_cgroup, snapshot_now, lock_vault, start_viewer, notify; or a plan's number
+    /// block_address, isolate_host, freeze, freeze_cgroup, snapshot_now, lock_vault, start_viewer or notify; for `apply` also the number of a plan
     act: String,
-    /// Address, process id, control group, name of what is protected, or channel
+    /// An address (block_address, isolate_host), a process id (freeze), a path below the cgroup mount (freeze_cgroup), a name under [[protect]] (snapshot_now) or under [[notify]] (notify)
     target: Option<String>,
-    /// Why, for the record
-    #[arg(long, default_value = "")]
+    /// Why, for the record (default: that it was asked for on the command line)
+    #[arg(long, value_name = "WORDS", default_value = "", hide_default_value = true)]
     because: String,
 }
 
 #[derive(clap::Args)]
 struct Pair {
+    /// block_address, isolate_host, freeze, freeze_cgroup, snapshot_now, lock_vault, start_viewer or notify
     #[arg(value_parser = kind)]
     act: ActKind,
+    /// Class of watchers: guard, share, sensor, logs, mail or external
     #[arg(value_parser = class)]
     watchers: WatcherClass,
 }
 
 #[derive(clap::Args)]
 struct Common {
-    /// State folder
+    /// State folder (default: /var/lib/chartward for root, else ~/.local/state/chartward)
     #[arg(long, value_name = "DIR")]
     state: Option<PathBuf>,
     #[command(flatten)]
@@ -193,6 +197,11 @@ fn in_words(answer: &Answer, lang: Lang) -> String {
             format!("{}: {}", incident.id, lang.pick(&incident.title, &incident.title_ja))
         }
         Answer::Countermeasure { countermeasure } => row(countermeasure, lang).join("  "),
+        Answer::Alarms { alarms } => {
+            let titles: Vec<&str> =
+                alarms.iter().map(|alarm| lang.pick(alarm.title.as_str(), &alarm.title_ja)).collect();
+            titles.join("\n")
+        }
     }
 }
 
@@ -225,22 +234,8 @@ fn list(all: bool, common: Common) -> anyhow::Result<ExitCode> {
 fn row(measure: &Countermeasure, lang: Lang) -> [String; 4] {
     [
         measure.id.0.to_string(),
-        state_in_words(measure.state, lang).to_owned(),
+        hub::state_in_words(measure.state, lang).to_owned(),
         hub::in_words(&measure.act, lang),
         [lang.pick(&measure.because, &measure.because_ja).clone(), measure.detail.clone()].join(" "),
     ]
-}
-
-fn state_in_words(state: CountermeasureState, lang: Lang) -> &'static str {
-    match state {
-        CountermeasureState::ObserveOnly => lang.pick("observe only", "監視のみ"),
-        CountermeasureState::Proposed => lang.pick("waits for approval", "承認待ち"),
-        CountermeasureState::Approved => lang.pick("approved", "承認済み"),
-        CountermeasureState::Applied => lang.pick("in force", "実行中"),
-        CountermeasureState::Undone => lang.pick("taken back", "解除済み"),
-        CountermeasureState::Expired => lang.pick("over", "期限切れ"),
-        CountermeasureState::Rejected => lang.pick("rejected", "却下"),
-        CountermeasureState::NeverTouch => lang.pick("never-touch", "対象外"),
-        CountermeasureState::Failed => lang.pick("failed", "失敗"),
-    }
 }

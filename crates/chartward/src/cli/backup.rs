@@ -1,8 +1,10 @@
 //! `chartward backup SRC… --vault DIR`.
 
+mod leave_out;
 mod sources;
+mod stream;
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use anyhow::Context;
@@ -10,11 +12,16 @@ use jiff::Timestamp;
 use jiff::tz::TimeZone;
 use prove::{Fact, Ledger};
 use recover::Error;
+use recover::adapter::{self, Source};
 use recover::capture::{CaptureRequest, Captured, capture};
-use recover::vault::Vault;
+use recover::vault::{Filter, ParentChoice, Vault};
+use schema::Manifest;
 use serde_json::json;
 
-use self::sources::Sources;
+use self::leave_out::LeaveOutArgs;
+use self::sources::{FilesFromArgs, Sources};
+use self::stream::{Stream, StreamArgs};
+use super::look::moment;
 use super::progress::Bar;
 use super::sandbox::Sandbox;
 use super::state_dir;
@@ -26,21 +33,37 @@ const NAMED_MAX: usize = 50;
 
 #[derive(clap::Args)]
 pub(crate) struct Args {
-    /// Folders or files to back up
-    #[arg(required = true)]
+    /// Folders or files to back up; after `--stdin-from-command --`, the command
+    #[arg(required_unless_present_any = ["source", "stdin", "files_from", "files_from_verbatim", "files_from_raw"], value_name = "SRC")]
     sources: Vec<PathBuf>,
+    /// A database or another store that is captured by means of its own, before the files: KIND:KEY=VALUE,… (`chartward
+    /// config sources` lists them). In one backup with files it is one group
+    #[arg(long, value_name = "KIND:…")]
+    source: Vec<String>,
+    #[command(flatten)]
+    files_from: FilesFromArgs,
+    #[command(flatten)]
+    stream: StreamArgs,
     #[command(flatten)]
     vault: VaultArgs,
     /// Label of the snapshot
     #[arg(long, value_name = "T")]
     tag: Vec<String>,
-    /// Leave this path out
-    #[arg(long, value_name = "PATH")]
-    exclude: Vec<PathBuf>,
+    #[command(flatten)]
+    leave_out: LeaveOutArgs,
+    /// The host to note in the snapshot, if not this one
+    #[arg(long, value_name = "HOST")]
+    host: Option<String>,
+    /// The moment to note in the snapshot, if not now, such as `2018-10-16 05:40:00`
+    #[arg(long, value_name = "TIME", value_parser = moment)]
+    time: Option<Timestamp>,
     /// Where copies of databases lie while they are read; on an encrypted disk if you can
     #[arg(long, value_name = "DIR")]
     sandbox: Option<PathBuf>,
-    /// State folder
+    /// Read every file, also those that look unchanged: times can be forged, so do this now and then
+    #[arg(long)]
+    rescan: bool,
+    /// State folder (default: /var/lib/chartward for root, else ~/.local/state/chartward)
     #[arg(long, value_name = "DIR")]
     state: Option<PathBuf>,
     /// Print JSON lines
@@ -48,24 +71,31 @@ pub(crate) struct Args {
     json: bool,
 }
 
-/// What a backup needs besides the open vault.
-pub(crate) struct Backup {
-    pub(crate) sources: Vec<PathBuf>,
-    pub(crate) exclude: Vec<PathBuf>,
-    pub(crate) tags: Vec<String>,
-    pub(crate) sandbox: Option<PathBuf>,
-}
-
 pub(crate) fn run(args: Args) -> anyhow::Result<ExitCode> {
     let output = Output::new(args.json);
-    let backup =
-        Backup { sources: args.sources, exclude: args.exclude, tags: args.tag, sandbox: args.sandbox };
+    let note = Note { tags: args.tag, host: args.host.unwrap_or_else(hostname), time: args.time };
     // Before anybody is asked for a passphrase.
-    let prepared = backup.prepare()?;
+    let work = match args.stream.read(&args.sources)? {
+        Some(stream) => Work::Stream(stream),
+        None => {
+            let mut sources = args.sources;
+            sources.extend(args.files_from.read()?);
+            let leave_out = args.leave_out.read()?;
+            let sources = Sources::resolve(&sources, &leave_out)?;
+            let stores = args.source.iter().map(|text| Source::parse(text)).collect::<Result<_, _>>()?;
+            let staging = Sandbox::on_disk("capture", args.sandbox.as_deref())?;
+            Work::Files(Files { sources, stores, filter: leave_out.filter, staging })
+        }
+    };
     let vault = args.vault.open()?;
-    let ledger = Ledger::open(&state_dir(args.state)?, Timestamp::now())?;
-    prepared.tell(output);
-    let captured = match prepared.capture(&vault, output) {
+    let state = state_dir(args.state)?;
+    let ledger = Ledger::open(&state, Timestamp::now())?;
+    let parent = if args.rescan { ParentChoice::ReadEverything } else { ParentChoice::Newest };
+    let captured = match work {
+        Work::Stream(stream) => stream.capture(&vault, note.tags, note.host, note.time, output),
+        Work::Files(files) => files.capture(&vault, note, parent, &state, output),
+    };
+    let captured = match captured {
         Ok(captured) => captured,
         Err(error) if names_the_wrong_thing(&error) => return Err(error.into()),
         Err(error) => {
@@ -85,42 +115,70 @@ pub(crate) fn run(args: Args) -> anyhow::Result<ExitCode> {
 
 /// Whether the command line asked for what cannot be: nothing was begun then.
 fn names_the_wrong_thing(error: &Error) -> bool {
-    matches!(error, Error::RootMissing { .. } | Error::UnusablePath { .. } | Error::ReservedTag { .. })
+    matches!(
+        error,
+        Error::RootMissing { .. }
+            | Error::UnusablePath { .. }
+            | Error::ReservedTag { .. }
+            | Error::SourceNotStarted { .. }
+    )
 }
 
-impl Backup {
-    fn prepare(self) -> anyhow::Result<Prepared> {
-        let sources = Sources::resolve(&self.sources, &self.exclude)?;
-        let staging = Sandbox::on_disk("capture", self.sandbox.as_deref())?;
-        Ok(Prepared { sources, staging, tags: self.tags })
-    }
-}
-
-/// A backup whose sources are there.
-struct Prepared {
-    sources: Sources,
-    staging: Sandbox,
+/// What the snapshot says of itself.
+struct Note {
     tags: Vec<String>,
+    host: String,
+    time: Option<Timestamp>,
 }
 
-impl Prepared {
-    fn tell(&self, output: Output) {
+/// What is stored.
+enum Work {
+    Stream(Stream),
+    Files(Files),
+}
+
+/// Sources that are there.
+struct Files {
+    sources: Sources,
+    /// What is captured by means of its own.
+    stores: Vec<Source>,
+    filter: Filter,
+    staging: Sandbox,
+}
+
+impl Files {
+    fn capture(
+        self,
+        vault: &Vault,
+        note: Note,
+        parent: ParentChoice,
+        state: &Path,
+        output: Output,
+    ) -> Result<Captured, Error> {
         self.sources.resolved.iter().for_each(|line| output.say(line));
         self.sources.warnings.iter().for_each(|warning| eprintln!("chartward: {warning}"));
-    }
-
-    fn capture(self, vault: &Vault, output: Output) -> Result<Captured, Error> {
         let request = CaptureRequest {
             roots: self.sources.roots,
+            sources: self.stores,
             exclude: self.sources.exclude,
-            tags: self.tags,
-            hostname: hostname(),
+            filter: self.filter,
+            tags: note.tags,
+            hostname: note.host,
             zone: TimeZone::system(),
+            time: note.time,
+            cache: Some(state.join("cache")),
+            parent,
             staging: self.staging.path().to_path_buf(),
         };
         let bar = Bar::new(output, "backing up");
         let captured = capture(vault, &request, &Timestamp::now, &|progress| bar.engine(&progress))?;
         bar.finish();
+        for pattern in request.filter.patterns.iter().filter(|pattern| !pattern.was_of_use()) {
+            eprintln!(
+                "chartward: --exclude {} leaves nothing out: nothing matches it",
+                printable(pattern.text())
+            );
+        }
         Ok(captured)
     }
 }
@@ -172,6 +230,8 @@ fn summary(captured: &Captured, output: Output) -> anyhow::Result<()> {
         "patients": census.patients(),
         "records": census.records(),
         "databases": census.databases,
+        "sources": manifest.sources,
+        "spread_seconds": spread_seconds(manifest),
         "exceptions": manifest.exceptions.len(),
         "seconds": manifest.finished_at.duration_since(manifest.started_at).as_secs_f64(),
     }))?;
@@ -186,9 +246,28 @@ fn summary(captured: &Captured, output: Output) -> anyhow::Result<()> {
             census.records(),
             census.databases.len()
         ));
+        for source in &manifest.sources {
+            let (name, at) = (printable(&source.name), source.instant);
+            output.say(format_args!("{} {name}: as it was at {at}.", source.kind));
+        }
+        if let Some(seconds) = spread_seconds(manifest) {
+            output.say(format_args!(
+                "What is in it was captured within {seconds:.1} s: databases first, then files, which were read until they held still."
+            ));
+        }
         output.say("It is not proven yet: run `chartward drill`.");
     }
     Ok(())
+}
+
+/// How far apart the moments lie that a group of stores shows; a single store has no spread.
+fn spread_seconds(manifest: &Manifest) -> Option<f64> {
+    let instants = manifest.sources.iter().map(|source| source.instant);
+    // A source's own folders are grafts: whatever else there is was read as files, at the end.
+    let has_files = manifest.roots.iter().any(|root| !Path::new(root).starts_with(adapter::FOLDER));
+    let all: Vec<Timestamp> = instants.chain(has_files.then_some(manifest.finished_at)).collect();
+    let (first, last) = (all.iter().min()?, all.iter().max()?);
+    (all.len() > 1).then(|| last.duration_since(*first).as_secs_f64())
 }
 
 fn hostname() -> String {

@@ -21,10 +21,10 @@ pub(crate) struct GuardArgs {
     /// JSON lines on stdout
     #[arg(long)]
     json: bool,
-    /// Where pre-images and evidence are kept; outside the protected folders
+    /// Where pre-images and evidence are kept, outside the protected folders (default: `guard` in the state folder)
     #[arg(long, value_name = "DIR")]
     store: Option<PathBuf>,
-    /// Where plans are kept
+    /// State folder: where plans of what was frozen are kept (default: /var/lib/chartward for root, else ~/.local/state/chartward)
     #[arg(long, value_name = "DIR")]
     state: Option<PathBuf>,
     /// How to see what happens
@@ -36,13 +36,13 @@ pub(crate) struct GuardArgs {
     /// The most bytes of pre-images to keep
     #[arg(long, value_name = "BYTES", default_value_t = 2 << 30)]
     max_store: u64,
-    /// Commands that are never stopped, by their name in /proc/PID/comm
+    /// A command that is never stopped, by its name in /proc/PID/comm; can be given several times
     #[arg(long, value_name = "COMMAND")]
     never: Vec<String>,
     /// Serve a control socket there, for the hub
     #[arg(long, value_name = "SOCKET")]
     control: Option<PathBuf>,
-    /// Address of this machine, for whoever may have to cut it off
+    /// Address of this machine, told with each finding, for whoever may have to cut it off; can be given several times
     #[arg(long, value_name = "ADDRESS")]
     address: Vec<std::net::IpAddr>,
     /// End when the process that started this one ends, however it ends

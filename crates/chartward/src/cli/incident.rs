@@ -60,6 +60,7 @@ enum Command {
         /// Its number
         #[arg(value_parser = id)]
         id: IncidentId,
+        /// Where it stands
         status: Mark,
         #[command(flatten)]
         common: Common,
@@ -75,7 +76,7 @@ enum Mark {
 
 #[derive(clap::Args)]
 struct Common {
-    /// State folder
+    /// State folder (default: /var/lib/chartward for root, else ~/.local/state/chartward)
     #[arg(long, value_name = "DIR")]
     state: Option<PathBuf>,
     #[command(flatten)]
@@ -135,7 +136,7 @@ fn list(all: bool, common: Common) -> anyhow::Result<ExitCode> {
 
 fn table(incidents: &[Incident], lang: Lang) -> String {
     if incidents.is_empty() {
-        return lang.pick("No incident is open.", "対応中の事案はありません。").to_owned();
+        return lang.pick("No incident is open.", "進行中のインシデントはありません。").to_owned();
     }
     let mut table = comfy_table::Table::new();
     table.load_style(comfy_table::presets::UTF8_HORIZONTAL_ONLY);
@@ -146,7 +147,7 @@ fn table(incidents: &[Incident], lang: Lang) -> String {
     for incident in incidents {
         table.add_row([
             incident.id.to_string(),
-            status(incident.status, lang).to_owned(),
+            hub::status_in_words(incident.status, lang).to_owned(),
             u8::from(incident.severity_id).to_string(),
             local(incident.last_at),
             incident.findings.to_string(),
@@ -154,16 +155,6 @@ fn table(incidents: &[Incident], lang: Lang) -> String {
         ]);
     }
     table.to_string()
-}
-
-fn status(status: IncidentStatus, lang: Lang) -> &'static str {
-    let en = match status {
-        IncidentStatus::Open => "open",
-        IncidentStatus::Contained => "contained",
-        IncidentStatus::Closed => "closed",
-        IncidentStatus::FalseAlarm => "false alarm",
-    };
-    lang.pick(en, hub::status_ja(status))
 }
 
 fn local(at: Timestamp) -> String {
@@ -187,7 +178,7 @@ fn show(id: IncidentId, common: Common) -> anyhow::Result<ExitCode> {
     say(format!(
         "{id}  {}  [{}]",
         lang.pick(&incident.title, &incident.title_ja),
-        status(incident.status, lang)
+        hub::status_in_words(incident.status, lang)
     ));
     for chapter in &incident.story {
         let tactic = chapter.tactic.map_or("–", |tactic| tactic.name(lang));
@@ -203,9 +194,9 @@ fn show(id: IncidentId, common: Common) -> anyhow::Result<ExitCode> {
     }
     for measure in &measures {
         say(format!(
-            "  #{} {:?}: {} {}",
+            "  #{} {}: {} {}",
             measure.id.0,
-            measure.state,
+            hub::state_in_words(measure.state, lang),
             hub::in_words(&measure.act, lang),
             measure.detail
         ));

@@ -8,10 +8,15 @@ pub(crate) mod backup;
 mod charts;
 mod config;
 mod confine;
+mod diff;
 pub(crate) mod drill;
+mod dump;
+mod find;
 mod guard;
 mod incident;
 mod lang;
+mod look;
+mod ls;
 mod password;
 mod progress;
 mod prove;
@@ -31,6 +36,7 @@ pub(crate) mod up;
 mod user;
 mod vault;
 mod vault_args;
+mod vault_host;
 
 use std::env;
 use std::ffi::OsString;
@@ -47,7 +53,8 @@ use crate::output::{printable, printable_lines};
     name = "chartward",
     version,
     about = "Keeps a hospital's electronic medical record alive through ransomware",
-    after_help = "Start with `chartward rehearse uda-2018`: it makes a synthetic hospital, attacks it and brings it back."
+    after_help = "Start with `chartward rehearse uda-2018`: it makes a synthetic hospital, attacks it and brings it \
+                  back.\n\nExit status: 0 done and nothing found; 1 something found, or not everything could be done; 2 it could not run."
 )]
 struct Cli {
     #[command(subcommand)]
@@ -76,27 +83,35 @@ enum Command {
     Drill(drill::Args),
     /// Say what would be lost now, how soon charts would be read again, and what is wrong
     Status(status::Args),
-    /// Print what a person needs to restore on a bare machine
+    /// Print the sheet with which a person restores on a bare machine
     RecoverySheet(recovery_sheet::Args),
     /// Read charts while the record system is down
     Charts(charts::ChartsArgs),
     /// List what the vault holds
     Snapshots(snapshots::Args),
+    /// List what a snapshot holds
+    Ls(ls::Args),
+    /// Search the snapshots for files by name
+    Find(find::Args),
+    /// Say what differs between two snapshots
+    Diff(diff::Args),
+    /// Write a file of a snapshot to the standard output, or a folder as a tar archive
+    Dump(dump::Args),
     /// Get files back from the vault
     Restore(restore::Args),
     /// Watch a folder and stop what encrypts it
     Guard(guard::GuardArgs),
     /// Check the configuration, or print what may stand in it
     Config(config::Args),
-    /// Watch a file share from outside
+    /// Watch a file share from outside, or copy it here before a backup
     Share(share::ShareArgs),
     /// Check the signed ledger, or give out a copy of it
     Prove(prove::ProveArgs),
-    /// Handle the console's accounts at the machine itself
+    /// Make, reset and disable accounts of the console, at the machine itself
     User(user::UserArgs),
-    /// Keep what the hub must know in the clear in a sealed store
+    /// Keep passphrases and keys that the hub needs in a sealed store
     Secret(secret::SecretArgs),
-    /// Make and revoke keys for programs that ask the hub
+    /// Make and revoke tokens for programs that ask the hub's API
     Token(token::TokenArgs),
     #[command(hide = true)]
     Confine(confine::ConfineArgs),
@@ -128,6 +143,10 @@ fn run(command: Command) -> anyhow::Result<ExitCode> {
         Command::Vault(args) => vault::run(args),
         Command::Backup(args) => backup::run(args),
         Command::Snapshots(args) => snapshots::run(args),
+        Command::Ls(args) => ls::run(args),
+        Command::Find(args) => find::run(args),
+        Command::Diff(args) => diff::run(args),
+        Command::Dump(args) => dump::run(args),
         Command::Restore(args) => restore::run(args),
         Command::Drill(args) => drill::run(args),
         Command::Status(args) => status::run(args),
@@ -199,4 +218,41 @@ fn default_state_dir() -> Option<PathBuf> {
         .map(PathBuf::from)
         .or_else(|| env::var_os("HOME").map(|home| PathBuf::from(home).join(".local/state")))?;
     Some(state_home.join("chartward"))
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory;
+
+    use super::*;
+
+    fn each(command: &clap::Command, name: &str, look: &mut impl FnMut(&str, &clap::Command)) {
+        look(name, command);
+        for inner in
+            command.get_subcommands().filter(|inner| !inner.is_hide_set() && inner.get_name() != "help")
+        {
+            each(inner, &format!("{name} {}", inner.get_name()), look);
+        }
+    }
+
+    #[test]
+    fn every_command_and_every_argument_says_what_it_is() {
+        let mut bare = Vec::new();
+        each(&Cli::command(), "chartward", &mut |name, command| {
+            if command.get_about().is_none() {
+                bare.push(name.to_owned());
+            }
+            for arg in command.get_arguments().filter(|arg| !arg.is_hide_set()) {
+                let help = arg.get_help().map(ToString::to_string).unwrap_or_default();
+                let says_nothing = help.len() < 8
+                    || help.ends_with("State folder")
+                    || (arg.get_default_values().iter().any(|value| value.is_empty())
+                        && !arg.is_hide_default_value_set());
+                if says_nothing {
+                    bare.push(format!("{name} {}: {help:?}", arg.get_id()));
+                }
+            }
+        });
+        assert_eq!(bare, Vec::<String>::new());
+    }
 }

@@ -31,7 +31,7 @@ struct VerifyArgs {
     /// The ledger or an exported copy of it [default: ledger.jsonl in the state folder]
     #[arg(long, value_name = "F")]
     ledger: Option<PathBuf>,
-    /// State folder
+    /// State folder (default: /var/lib/chartward for root, else ~/.local/state/chartward)
     #[arg(long, value_name = "DIR", conflicts_with = "ledger")]
     state: Option<PathBuf>,
     /// The key that must have signed it, as noted elsewhere; without it the key in the file is believed
@@ -50,7 +50,7 @@ struct ExportArgs {
     /// A file that does not exist yet
     #[arg(long, value_name = "FILE")]
     to: PathBuf,
-    /// State folder
+    /// State folder (default: /var/lib/chartward for root, else ~/.local/state/chartward)
     #[arg(long, value_name = "DIR")]
     state: Option<PathBuf>,
     /// One JSON object on stdout

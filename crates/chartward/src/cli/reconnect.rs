@@ -12,7 +12,7 @@ use crate::output::Output;
 pub(crate) struct Args {
     /// Name or address of the host
     host: String,
-    /// State folder
+    /// State folder (default: /var/lib/chartward for root, else ~/.local/state/chartward)
     #[arg(long, value_name = "DIR")]
     state: Option<PathBuf>,
     #[command(flatten)]

@@ -22,7 +22,7 @@ pub(crate) struct Args {
     /// An empty or new folder to work in and to keep; without it a temporary one, of which the report stays
     #[arg(long, value_name = "D")]
     dir: Option<PathBuf>,
-    /// See what happens without a part; can be given twice
+    /// See what happens without the guard or without the backup; can be given twice
     #[arg(long, value_name = "PART")]
     without: Vec<Part>,
     /// The store is a Samba share of a server on which nothing of ours runs, watched and backed up from outside; needs root and smbd
@@ -32,7 +32,7 @@ pub(crate) struct Args {
     #[arg(long, value_name = "N", num_args = 0..=1, default_missing_value = "0")]
     speed: Option<u32>,
     /// Patients of the sample hospital (default: 3835, with --agentless 200)
-    #[arg(long, value_parser = clap::value_parser!(u32).range(3..=i64::from(sample::PATIENTS_MAX)))]
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(3..=i64::from(sample::PATIENTS_MAX)))]
     patients: Option<u32>,
     /// Seed of the sample hospital
     #[arg(long, default_value_t = sample::SEED)]
@@ -70,7 +70,7 @@ pub(crate) fn run(args: Args) -> anyhow::Result<ExitCode> {
         lang: args.lang.lang(),
     };
     let summary = rehearse::play(&script, Output::new(args.json))?;
-    Ok(if summary.all_intact() { ExitCode::SUCCESS } else { ExitCode::from(1) })
+    Ok(if summary.went_well() { ExitCode::SUCCESS } else { ExitCode::from(1) })
 }
 
 /// The attacker's process; hidden, since it does nothing outside a rehearsal.

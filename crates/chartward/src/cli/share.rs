@@ -36,26 +36,26 @@ struct PullArgs {
     /// The folder that becomes a mirror of the share
     #[arg(long, value_name = "DIR")]
     to: PathBuf,
-    /// The most files
+    /// The most files it copies
     #[arg(long, value_name = "N", default_value_t = 5_000_000)]
     max_files: usize,
-    /// The most seconds; the next pull goes on
+    /// The most seconds it takes; the next pull goes on where this one ended
     #[arg(long, value_name = "SECONDS", default_value_t = 6.0 * 3600.0)]
     max_seconds: f64,
 }
 
 #[derive(Debug, clap::Args)]
 struct Where {
-    /// The share
+    /// The share, such as //emr.example.jp/ssmix
     #[arg(value_name = "//SERVER/SHARE")]
     share: Option<String>,
-    /// Folders of the share; all of it without
+    /// A folder of the share; can be given several times (default: all of it)
     #[arg(long, value_name = "SUB")]
     path: Vec<String>,
     /// TCP port of the server
     #[arg(long, default_value_t = 445)]
     port: u16,
-    /// File with lines username=, password=, domain= that only its owner may read; a guest without
+    /// File with lines username=, password=, domain= that only its owner may read (default: as a guest)
     #[arg(long, value_name = "FILE", env = "CHARTWARD_SHARE_CREDENTIALS")]
     credentials: Option<PathBuf>,
     /// JSON lines on stdout
@@ -82,9 +82,12 @@ struct WatchArgs {
     /// The most files to remember
     #[arg(long, value_name = "N", default_value_t = 500_000)]
     max_files: usize,
-    /// Where it is kept which decoys were planted
+    /// State folder: where it is kept which decoys were planted (default: /var/lib/chartward for root, else ~/.local/state/chartward)
     #[arg(long, value_name = "DIR")]
     state: Option<PathBuf>,
+    /// Answer there how the watch stands, for the hub
+    #[arg(long, value_name = "SOCKET")]
+    control: Option<PathBuf>,
     /// End when the process that started this one ends, however it ends
     #[arg(long, hide = true)]
     end_with_parent: bool,
@@ -157,6 +160,7 @@ fn watch(args: WatchArgs) -> anyhow::Result<ExitCode> {
         glance_every: seconds(args.canary_interval)?,
         look_every: seconds(args.look_interval)?,
         bounds: Bounds { files_max: args.max_files, ..Bounds::default() },
+        control: args.control,
     };
     let output = args.place.output();
     share::watch(&settings, &mut |report| tell(output, &report))?;

@@ -1,19 +1,18 @@
 //! `chartward status`: the one sentence, and what makes it shaky.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use jiff::tz::TimeZone;
 use jiff::{SignedDuration, Span, Timestamp};
 use prove::{Entry, Fact, Ledger, sentence};
-use recover::Error;
-use recover::status::{Limits, Medium, Remembered, assess, look};
-use recover::vault::Vault;
+use recover::status::{Limits, Remembered, assess};
 use schema::{Alarm, Lang, Severity};
 
 use super::lang::LangArgs;
 use super::state_dir;
 use super::vault_args::VaultArgs;
+use crate::hub;
 use crate::output::{Output, printable};
 
 #[derive(clap::Args)]
@@ -26,7 +25,7 @@ pub(crate) struct Args {
     /// Oldest age of the newest passed drill before it is an alarm, such as 7d
     #[arg(long, value_name = "AGE", value_parser = age)]
     max_proof_age: Option<SignedDuration>,
-    /// State folder
+    /// State folder; a hub that runs on it adds what is wrong with its watchers and jobs (default: /var/lib/chartward for root, else ~/.local/state/chartward)
     #[arg(long, value_name = "DIR")]
     state: Option<PathBuf>,
     #[command(flatten)]
@@ -39,8 +38,9 @@ pub(crate) struct Args {
 pub(crate) fn run(args: Args) -> anyhow::Result<ExitCode> {
     let output = Output::new(args.json);
     let now = Timestamp::now();
-    let medium = medium(&args.vault)?;
-    let (remembered, ledger_fault) = match remembered(args.state) {
+    let folder = state_dir(args.state)?;
+    let medium = hub::medium(&args.vault.at()?, &folder, || args.vault.open())?;
+    let (remembered, ledger_fault) = match remembered(&folder) {
         Ok(remembered) => (remembered, None),
         // Whoever edits one line of the ledger must not switch the status off.
         Err(error) => (None, Some(ledger_damaged(&error))),
@@ -54,6 +54,7 @@ pub(crate) fn run(args: Args) -> anyhow::Result<ExitCode> {
     if let Some(alarm) = ledger_fault {
         status.alarms.insert(0, alarm);
     }
+    status.alarms.extend(of_the_hub(&folder));
     output.line(&status)?;
     if output == Output::People {
         let lang = args.lang.lang();
@@ -69,25 +70,22 @@ pub(crate) fn run(args: Args) -> anyhow::Result<ExitCode> {
     Ok(if status.alarms.is_empty() { ExitCode::SUCCESS } else { ExitCode::from(1) })
 }
 
-/// Looks at the medium. That it is absent or empty is what status is there to say, not an error of it.
-fn medium(args: &VaultArgs) -> anyhow::Result<Medium> {
-    match Vault::probe(args.dir()) {
-        Err(Error::MediumAbsent { .. }) => Ok(Medium::Absent),
-        Err(Error::NoRepository { .. }) => Ok(Medium::Empty),
-        Err(Error::ConfigLost { .. }) => Ok(Medium::ConfigLost),
-        Err(error) => Err(error.into()),
-        Ok(()) => Ok(look(&args.open()?)?),
-    }
-}
-
 /// The newest snapshot that the ledger says was sealed. A state folder without a ledger remembers nothing.
-fn remembered(state: Option<PathBuf>) -> anyhow::Result<Option<Remembered>> {
-    let state = state_dir(state)?;
+fn remembered(state: &Path) -> anyhow::Result<Option<Remembered>> {
     if !state.join(prove::ledger::FILE_NAME).exists() {
         return Ok(None);
     }
-    let entries = Ledger::open(&state, Timestamp::now())?.entries()?;
+    let entries = Ledger::open(state, Timestamp::now())?.entries()?;
     Ok(entries.into_iter().rev().find_map(sealed))
+}
+
+/// What a hub that runs on this state folder finds wrong with its watchers, its jobs and itself. None has to run: the promise rests on
+/// the vault alone.
+fn of_the_hub(state: &Path) -> Vec<Alarm> {
+    match hub::ask_running(state, hub::Command::Alarms) {
+        Ok(Ok(hub::Answer::Alarms { alarms })) => alarms,
+        _ => Vec::new(),
+    }
 }
 
 fn ledger_damaged(error: &anyhow::Error) -> Alarm {

@@ -34,14 +34,14 @@ pub(crate) struct Args {
     /// folder of its own and protected)
     #[arg(long, value_name = "F")]
     config: Option<PathBuf>,
-    /// State folder
+    /// State folder (default: /var/lib/chartward for root, else ~/.local/state/chartward)
     #[arg(long, value_name = "DIR")]
     state: Option<PathBuf>,
     /// Folder of the synthetic hospital that is made when there is no configuration
     #[arg(long, value_name = "DIR", conflicts_with = "config")]
     sample: Option<PathBuf>,
     /// Its patients
-    #[arg(long, default_value_t = 200, value_parser = clap::value_parser!(u32).range(3..=i64::from(crate::sample::PATIENTS_MAX)))]
+    #[arg(long, value_name = "N", default_value_t = 200, value_parser = clap::value_parser!(u32).range(3..=i64::from(crate::sample::PATIENTS_MAX)))]
     patients: u32,
     /// End when the process that started this one ends, however it ends
     #[arg(long, hide = true)]
@@ -210,7 +210,10 @@ fn shown(config: &Config, folder: &Path) -> console::Settings {
     let jobs = crate::schedule::jobs(config);
     let protects = config.protect.iter().map(|protect| console::Protect {
         name: protect.name.clone(),
-        what: protect.source.paths().iter().map(|path| path.display().to_string()).collect(),
+        what: {
+            let paths = protect.source.paths().into_iter().map(|path| path.display().to_string());
+            protect.source.stores().iter().cloned().chain(paths).collect()
+        },
         jobs: jobs
             .iter()
             .filter(|job| job.protect.as_ref() == Some(&protect.name))

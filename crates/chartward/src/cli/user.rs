@@ -95,7 +95,7 @@ impl From<RoleArg> for Role {
 /// What `user`, `secret` and `token` share.
 #[derive(Debug, Clone, clap::Args)]
 pub(super) struct Common {
-    /// State folder
+    /// State folder (default: /var/lib/chartward for root, else ~/.local/state/chartward)
     #[arg(long, value_name = "DIR")]
     state: Option<PathBuf>,
     /// Print JSON lines

@@ -12,12 +12,13 @@ use anyhow::Context;
 use clap::Subcommand;
 use jiff::Timestamp;
 use prove::{Fact, Ledger};
-use recover::vault::{CheckLevel, Vault};
+use recover::vault::{CheckRequest, Coverage, Portion, Vault};
 use serde_json::json;
 
 use super::password::PasswordArgs;
 use super::progress::Bar;
 use super::state_dir;
+use super::vault_args::RestArgs;
 use crate::output::{Output, printable};
 
 #[derive(clap::Args)]
@@ -40,15 +41,19 @@ enum Command {
     Key(key::Args),
     /// Remove locks that count for nothing any more
     Unlock(prune::UnlockArgs),
+    #[command(flatten)]
+    Host(super::vault_host::Command),
 }
 
 #[derive(clap::Args)]
 struct Init {
-    /// An empty or new folder on the backup medium
+    /// An empty or new folder on the backup medium, or rest:https://HOST:PORT/NAME/ for a vault host
     dir: PathBuf,
     #[command(flatten)]
     password: PasswordArgs,
-    /// State folder
+    #[command(flatten)]
+    rest: RestArgs,
+    /// State folder (default: /var/lib/chartward for root, else ~/.local/state/chartward)
     #[arg(long, value_name = "DIR")]
     state: Option<PathBuf>,
     /// Print JSON lines
@@ -65,9 +70,17 @@ struct Check {
     vault: Option<PathBuf>,
     #[command(flatten)]
     password: PasswordArgs,
+    #[command(flatten)]
+    rest: RestArgs,
     /// Read and verify every byte, not only the structure
     #[arg(long)]
     read_data: bool,
+    /// Read and verify a part: 2/7, or 3.5% or 50G of what has not been read for the longest time
+    #[arg(long, value_name = "PART", conflicts_with = "read_data")]
+    read_data_subset: Option<Portion>,
+    /// State folder, with the record of what was read when
+    #[arg(long, value_name = "DIR")]
+    state: Option<PathBuf>,
     /// Print JSON lines
     #[arg(long)]
     json: bool,
@@ -81,16 +94,18 @@ pub(crate) fn run(args: Args) -> anyhow::Result<ExitCode> {
         Command::Prune(args) => prune::run(&args),
         Command::Key(args) => key::run(args),
         Command::Unlock(args) => prune::unlock(&args),
+        Command::Host(command) => super::vault_host::run(command),
     }
 }
 
 fn init(args: &Init) -> anyhow::Result<ExitCode> {
     let output = Output::new(args.json);
+    let at = args.rest.at(&args.dir)?;
     let password = args.password.read_new()?;
     let now = Timestamp::now();
     // First, so that a state folder that cannot be written to leaves no vault behind that nobody has noted.
     let ledger = Ledger::open(&state_dir(args.state.clone())?, now)?;
-    let vault = Vault::init(&args.dir, &password)?;
+    let vault = Vault::init(&at, &password)?;
     ledger.append(Fact::VaultInitialised { vault_id: vault.id().to_owned() }, now)?;
     output.line(&json!({ "type": "vault", "id": vault.id(), "dir": args.dir }))?;
     if output == Output::People {
@@ -114,8 +129,9 @@ impl Check {
         let dir = named
             .or_else(|| env::var_os("CHARTWARD_VAULT").map(PathBuf::from))
             .context("name the vault's folder: `vault check DIR`, `--vault DIR` or CHARTWARD_VAULT")?;
-        Vault::probe(&dir)?;
-        let vault = Vault::open(&dir, &self.password.read()?)
+        let at = self.rest.at(&dir)?;
+        Vault::probe(&at)?;
+        let vault = Vault::open(&at, &self.password.read()?)
             .with_context(|| format!("cannot open the vault in {}", dir.display()))?;
         vault.notes().iter().for_each(|note| eprintln!("chartward: {}", printable(note)));
         Ok(vault)
@@ -125,9 +141,12 @@ impl Check {
 fn check(args: &Check) -> anyhow::Result<ExitCode> {
     let output = Output::new(args.json);
     let vault = args.open()?;
-    let level = if args.read_data { CheckLevel::ReadData } else { CheckLevel::Structure };
+    let data = if args.read_data { Some(Portion::All) } else { args.read_data_subset };
+    // On a bare machine there is nothing but the vault, and a check must leave nothing behind there.
+    let reads = args.state.clone().or_else(|| state_dir(None).ok().filter(|dir| dir.is_dir()));
     let bar = Bar::new(output, "checking");
-    let report = vault.check(level, &|progress| bar.engine(&progress))?;
+    let report = vault
+        .check_as(&CheckRequest { reads, ..CheckRequest::new(data) }, &|progress| bar.engine(&progress))?;
     bar.finish();
     for problem in &report.problems {
         output.line(&json!({
@@ -144,19 +163,41 @@ fn check(args: &Check) -> anyhow::Result<ExitCode> {
         "problems": report.problems.len(),
         "snapshots": report.snapshots,
         "packs": report.packs,
+        "packs_read": report.packs_read,
         "bytes_read": report.bytes_read,
         "read_data": args.read_data,
+        "coverage": report.coverage.as_ref().map(|coverage| json!({
+            "bytes": coverage.bytes,
+            "bytes_covered": coverage.bytes_covered,
+            "bytes_overdue": coverage.bytes_overdue,
+            "percent": coverage.percent(),
+            "oldest_read": coverage.oldest_read,
+        })),
     }))?;
     if output == Output::People {
         let depth = if args.read_data {
-            "every byte was read"
+            "every byte was read".to_owned()
+        } else if args.read_data_subset.is_some() {
+            format!("{} packs were read", report.packs_read)
         } else {
-            "the structure; use --read-data to read every byte"
+            "the structure; use --read-data to read every byte".to_owned()
         };
         let (packs, snapshots, problems) = (report.packs, report.snapshots, report.problems.len());
         output.say(format_args!(
             "{packs} packs and {snapshots} snapshots were looked at ({depth}): {problems} problems."
         ));
     }
+    if let (Some(coverage), Output::People) = (&report.coverage, output) {
+        output.say(coverage_line(coverage, Timestamp::now()));
+    }
     Ok(if report.problems.is_empty() { ExitCode::SUCCESS } else { ExitCode::from(1) })
+}
+
+/// Such as `Coverage: 100 % of the bytes were read within 31 days, the oldest 29 days ago.`
+fn coverage_line(coverage: &Coverage, now: Timestamp) -> String {
+    let oldest = coverage.oldest_read.map_or_else(
+        || "some never".to_owned(),
+        |oldest| format!("the oldest {} days ago", now.duration_since(oldest).as_hours() / 24),
+    );
+    format!("Coverage: {} % of the bytes were read within 31 days, {oldest}.", coverage.percent())
 }

@@ -100,7 +100,11 @@ impl Default for Console {
 
 impl Default for Wall {
     fn default() -> Self {
-        Wall { command: vec!["nft".to_owned()], reachable: Vec::new() }
+        Wall {
+            command: vec!["nft".to_owned()],
+            reachable: Vec::new(),
+            look_every: Period(SignedDuration::from_mins(1)),
+        }
     }
 }
 

@@ -7,6 +7,7 @@ use super::icon::{self, Icon, Tone};
 use super::visit::Visit;
 use super::words;
 use crate::access::Permission;
+use crate::hub;
 
 /// A sign with its word.
 pub(super) fn badge((icon, tone): (Icon, Tone), word: &str) -> Markup {
@@ -20,13 +21,11 @@ pub(super) fn severity(severity: Severity, lang: Lang) -> Markup {
 }
 
 pub(super) fn incident_status(status: IncidentStatus, lang: Lang) -> Markup {
-    let (en, ja) = words::incident_status(status);
-    badge(icon::incident_status(status), lang.pick(en, ja))
+    badge(icon::incident_status(status), hub::status_in_words(status, lang))
 }
 
 pub(super) fn countermeasure_state(state: CountermeasureState, lang: Lang) -> Markup {
-    let (en, ja) = words::countermeasure_state(state);
-    badge(icon::countermeasure_state(state), lang.pick(en, ja))
+    badge(icon::countermeasure_state(state), hub::state_in_words(state, lang))
 }
 
 pub(super) fn watcher_state(state: WatcherState, lang: Lang) -> Markup {

@@ -2,10 +2,7 @@
 
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
-use schema::{
-    Act, ActKind, CountermeasureState, Entity, IncidentStatus, Lang, Severity, Stage, SubjectRole,
-    WatcherClass, WatcherState,
-};
+use schema::{Act, ActKind, Entity, Lang, Severity, Stage, SubjectRole, WatcherClass, WatcherState};
 
 /// English and Japanese.
 pub(super) type Both = (&'static str, &'static str);
@@ -17,31 +14,6 @@ pub(super) fn severity(severity: Severity) -> Both {
         Severity::Medium => ("medium", "中"),
         Severity::High => ("high", "高"),
         Severity::Critical => ("critical", "緊急"),
-    }
-}
-
-pub(super) fn incident_status(status: IncidentStatus) -> Both {
-    match status {
-        IncidentStatus::Open => ("open", "進行中"),
-        IncidentStatus::Contained => ("contained", "封じ込め済み"),
-        IncidentStatus::Closed => ("closed", "終了"),
-        IncidentStatus::FalseAlarm => ("false alarm", "誤報"),
-    }
-}
-
-pub(super) fn countermeasure_state(state: CountermeasureState) -> Both {
-    match state {
-        CountermeasureState::ObserveOnly => ("not done: observe only", "未実施（観察のみの設定）"),
-        CountermeasureState::Proposed => ("waits for approval", "承認待ち"),
-        CountermeasureState::Approved => ("approved, being done", "承認済み・実施中"),
-        CountermeasureState::Applied => ("in force", "実施済み・有効"),
-        CountermeasureState::Undone => ("taken back", "取り消し済み"),
-        CountermeasureState::Expired => ("ended by itself", "期限により終了"),
-        CountermeasureState::Rejected => ("rejected", "却下"),
-        CountermeasureState::NeverTouch => {
-            ("not done: on the never-touch list", "未実施（対象外リストに登録）")
-        }
-        CountermeasureState::Failed => ("failed", "失敗"),
     }
 }
 

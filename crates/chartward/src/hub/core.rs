@@ -27,6 +27,7 @@ use super::outcomes::Expiring;
 use super::pending::Pending;
 use super::replay::Replay;
 use super::settle::Part;
+use super::wall_kept::WallSaid;
 use crate::supervise::{Message, Supervisor};
 
 /// Lines that are judged together; the first of them waits for no more.
@@ -50,8 +51,8 @@ pub(crate) struct Rules {
     pub(crate) protects: Vec<String>,
     /// Class of each watcher by its name.
     pub(crate) classes: BTreeMap<String, WatcherClass>,
-    /// Language of those who are told, by channel.
-    pub(crate) channels: BTreeMap<String, schema::Lang>,
+    /// Language of those who are told, and the least severity that they are told of, by channel.
+    pub(crate) channels: BTreeMap<String, (schema::Lang, schema::Severity)>,
     /// Names of hosts by their address.
     pub(crate) hosts: BTreeMap<std::net::IpAddr, String>,
     /// Names of what is protected, by the host that it lies on.
@@ -63,6 +64,7 @@ pub(crate) struct Ears {
     pub(crate) lines: Receiver<Message>,
     pub(crate) requests: Receiver<Request>,
     pub(crate) done: Receiver<Done>,
+    pub(crate) wall_said: Receiver<WallSaid>,
     /// Closed, or told once, when the hub is to end.
     pub(crate) end: Receiver<()>,
 }
@@ -84,6 +86,8 @@ pub(crate) struct Core {
     pub(super) armed: BTreeSet<(ActKind, WatcherClass)>,
     /// When acts against somebody were planned, for the bound of a minute.
     pub(super) planned: VecDeque<(Timestamp, WatcherClass)>,
+    /// When people were last told that somebody changed the packet filter.
+    pub(super) wall_told_at: Option<Instant>,
     /// Countermeasures that are taken back because their time is over.
     pub(super) expiring: Expiring,
     /// Hosts whose isolation is being taken back after a proof.
@@ -138,6 +142,7 @@ impl Core {
                 recv(ears.done) -> done => if let Ok(first) = done {
                     self.done(std::iter::once(first).chain(ears.done.try_iter().take(BATCH_MAX - 1)));
                 },
+                recv(ears.wall_said) -> said => if let Ok(said) = said { self.wall_said(&said) },
                 recv(end) -> _ => {
                     end = never();
                     self.lines_open = None;
@@ -166,13 +171,9 @@ impl Core {
                 Message::Line { watcher, class, bytes, arrived } => {
                     lines.push((watcher, class, bytes, arrived))
                 }
-                Message::Health(health) => self.hub.show(
-                    |shown| match shown.watchers.iter_mut().find(|known| known.name == health.name) {
-                        Some(known) => *known = health,
-                        None => shown.watchers.push(health),
-                    },
-                    Live::Watchers,
-                ),
+                Message::Health(health) => self
+                    .hub
+                    .show(|shown| super::alarms::note(shown, health, Timestamp::now()), Live::Watchers),
             }
         }
         if lines.is_empty() {

@@ -7,7 +7,7 @@ use jiff::{SignedDuration, Timestamp};
 use judge::correlate::{Sighting, Update};
 use prove::Fact;
 use schema::{
-    ActKind, Countermeasure, CountermeasureState, Finding, IncidentId, IncidentStatus, Moment, Stage,
+    Act, ActKind, Countermeasure, CountermeasureState, Finding, IncidentId, IncidentStatus, Moment, Stage,
     WatcherClass,
 };
 
@@ -54,7 +54,8 @@ impl Core {
                     return;
                 }
                 self.facts.push(Fact::IncidentOpened { id, severity_id, detectors });
-                let (en, ja) = (format!("The hub opened {id}."), format!("ハブが事案 {id} を開きました。"));
+                let (en, ja) =
+                    (format!("The hub opened {id}."), format!("ハブがインシデント {id} を開きました。"));
                 self.pending.moments.push_back((id, Moment { at: now, stage: Stage::Detect, en, ja }));
             }
             Update::Grown(id) => {
@@ -125,7 +126,12 @@ impl Core {
             let moment = Moment { at: now, stage: Stage::Contain, en: left_out.en, ja: left_out.ja };
             self.pending.moments.extend(is_new.then_some((id, moment)));
         }
+        let severity = incident.severity_id;
         for measure in out.countermeasures {
+            // Planned again when the incident has become worse.
+            if matches!(&measure.act, Act::Notify { channel } if !self.is_told_of(channel, severity)) {
+                continue;
+            }
             self.replace_weaker(&measure, &existing);
             self.take_on(measure, now);
         }

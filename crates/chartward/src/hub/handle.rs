@@ -5,13 +5,16 @@ use super::clock::Jump;
 
 use crossbeam_channel::{Sender, bounded};
 use decode::ocsf::Restored;
+use jiff::Timestamp;
 use prove::State;
 use schema::{
-    Act, ActKind, Countermeasure, CountermeasureId, Incident, IncidentId, IncidentStatus, Status,
+    Act, ActKind, Alarm, Countermeasure, CountermeasureId, Incident, IncidentId, IncidentStatus, Status,
     WatcherClass, WatcherHealth,
 };
 use serde::{Deserialize, Serialize};
 use tokio::sync::broadcast;
+
+use super::alarms::Mark;
 
 /// What people may ask of the hub, over the console, the command line or the API.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -35,6 +38,8 @@ pub(crate) enum Command {
     Reconnect { host: String },
     /// Forget what a watcher was restarted for and start it again now.
     RestartWatcher { name: String },
+    /// What is wrong with the watchers, the jobs and the hub itself.
+    Alarms,
 }
 
 /// What the hub answers to a command that it carried out.
@@ -47,6 +52,8 @@ pub(crate) enum Answer {
     Incident { incident: Box<Incident> },
     /// Done; in words, English and Japanese.
     Done { en: String, ja: String },
+    /// What is wrong now.
+    Alarms { alarms: Vec<Alarm> },
 }
 
 /// Why the hub did not do what it was asked.
@@ -85,6 +92,8 @@ pub(crate) struct Request {
 #[derive(Debug, Clone)]
 pub(crate) struct Hub {
     pub(crate) state: State,
+    /// When it began to run.
+    pub(super) since: Timestamp,
     requests: Sender<Request>,
     live: broadcast::Sender<Live>,
     shown: Arc<RwLock<Shown>>,
@@ -95,6 +104,8 @@ pub(crate) struct Hub {
 pub(crate) struct Shown {
     /// Each watcher, in the order of the configuration.
     pub(crate) watchers: Vec<WatcherHealth>,
+    /// What each of them did wrong lately.
+    pub(super) marks: BTreeMap<String, Mark>,
     /// Why the lake or the state takes nothing; `None` when all is well.
     pub(crate) trouble: Option<String>,
     /// Why the lake could not be put in order; `None` when all is well.
@@ -103,6 +114,8 @@ pub(crate) struct Shown {
     pub(crate) jobs_trouble: Option<String>,
     /// By how much the machine's clock jumped; `None` while it is believed.
     pub(crate) clock: Option<Jump>,
+    /// Why the packet filter cannot be looked at or mended; `None` when all is well.
+    pub(crate) wall_trouble: Option<String>,
     /// The promise as it was last put together; `None` until then.
     pub(crate) promise: Option<Status>,
     /// What each guard did last for the files of somebody whom it had stopped.
@@ -112,7 +125,7 @@ pub(crate) struct Shown {
 impl Hub {
     pub(crate) fn new(state: State, requests: Sender<Request>) -> Self {
         let (live, _) = broadcast::channel(256);
-        Self { state, requests, live, shown: Arc::default() }
+        Self { state, since: Timestamp::now(), requests, live, shown: Arc::default() }
     }
 
     /// Asks and waits until it is done and durable.

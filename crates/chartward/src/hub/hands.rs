@@ -9,16 +9,18 @@ use std::path::PathBuf;
 use std::process::Child;
 use std::sync::Arc;
 use std::thread::{self, JoinHandle};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use act::cgroup::Cgroups;
 use act::never::NeverTouch;
-use act::wall::Wall;
-use crossbeam_channel::{Receiver, Sender};
+use act::wall::{Barrier, Look, Wall};
+use crossbeam_channel::{Receiver, Sender, bounded, select, tick};
 use jiff::Timestamp;
 use schema::{Act, Countermeasure, CountermeasureId, Outcome};
 
 use super::keeper::Keeper;
+use super::viewer::Entrance;
+use super::wall_kept::{Kept, Missing, WallSaid};
 use crate::output::printable;
 
 /// Bans that come together are one change of the kernel's table, and no more than this many.
@@ -49,6 +51,8 @@ type SnapshotNow = Box<dyn Fn(&str) -> Result<String, String> + Send>;
 /// What the hands need.
 pub(crate) struct Tools {
     pub(crate) wall: Wall,
+    /// How often it is looked at whether the wall still stands.
+    pub(crate) look_every: Duration,
     pub(crate) never: NeverTouch,
     /// State folder: where plans of frozen processes lie.
     pub(crate) state: PathBuf,
@@ -65,17 +69,43 @@ pub(crate) fn start(
     tools: Tools,
     orders: Receiver<Order>,
     done: Sender<Done>,
+    wall_said: Sender<WallSaid>,
 ) -> std::io::Result<JoinHandle<()>> {
     thread::Builder::new().name("hands".into()).spawn(move || {
-        let mut hands = Hands { tools, done, holds: HashMap::new(), viewer: None, has_wall: false };
-        while let Ok(first) = orders.recv() {
-            let mut batch = vec![first];
-            batch.extend(orders.try_iter().take(BATCH_MAX - 1));
-            hands.carry_out(batch);
+        let (looks_in, looks) = bounded(1);
+        let due = tick(tools.look_every);
+        let mut hands = Hands {
+            tools,
+            done,
+            wall_said,
+            holds: HashMap::new(),
+            viewer: None,
+            has_wall: false,
+            kept: Kept::default(),
+            is_looking: false,
+            is_told: false,
+        };
+        loop {
+            select! {
+                recv(orders) -> first => {
+                    let Ok(first) = first else { break };
+                    let mut batch = vec![first];
+                    batch.extend(orders.try_iter().take(BATCH_MAX - 1));
+                    hands.carry_out(batch);
+                },
+                recv(due) -> _ => hands.look(&looks_in),
+                recv(looks) -> look => if let Ok((asked, look)) = look {
+                    hands.is_looking = false;
+                    hands.looked(asked, look);
+                },
+            }
         }
         hands.close();
     })
 }
+
+/// When a look at the wall began, and what it found.
+type Looked = (Instant, Result<Look, act::Error>);
 
 struct Hands {
     tools: Tools,
@@ -83,6 +113,11 @@ struct Hands {
     holds: HashMap<CountermeasureId, recover::vault::Hold>,
     viewer: Option<(CountermeasureId, Child)>,
     has_wall: bool,
+    wall_said: Sender<WallSaid>,
+    kept: Kept,
+    is_looking: bool,
+    /// Whether it was told that the wall cannot be looked at or mended.
+    is_told: bool,
 }
 
 impl Hands {
@@ -108,8 +143,98 @@ impl Hands {
         if !self.has_wall {
             self.tools.wall.ensure().map_err(|error| chain(&error))?;
             self.has_wall = true;
+            // What a restarted hub finds in force may be a lot, and no more than a second's work.
+            self.kept.shape = self.tools.wall.look().ok().map(|look| look.shape);
         }
         Ok(&self.tools.wall)
+    }
+
+    /// Changes the wall. Where somebody took it away since it was last looked at, it is made anew first: no ban may fail for that.
+    fn on_wall(&mut self, change: impl Fn(&Wall) -> Result<(), act::Error>) -> Result<(), String> {
+        let Err(error) = change(self.wall()?) else { return Ok(()) };
+        let asked = Instant::now();
+        match self.tools.wall.look() {
+            Err(gone @ (act::Error::PacketFilter { .. } | act::Error::WallBroken { .. })) => {
+                self.looked(asked, Err(gone));
+                change(&self.tools.wall).map_err(|error| chain(&error))
+            }
+            _ => Err(chain(&error)),
+        }
+    }
+
+    /// Looks at the wall in a thread of its own: listing 65,000 addresses takes a second, for which no ban may wait.
+    fn look(&mut self, found: &Sender<Looked>) {
+        if self.is_looking || self.kept.is_empty(Instant::now()) {
+            return;
+        }
+        let (wall, found) = (self.tools.wall.clone(), found.clone());
+        let look = move || {
+            let asked = Instant::now();
+            // The hands are gone only when the hub ends.
+            let _ = found.send((asked, wall.look()));
+        };
+        self.is_looking = thread::Builder::new().name("wall".into()).spawn(look).is_ok();
+    }
+
+    /// What a look found is told, and what it did not find is put back.
+    fn looked(&mut self, asked: Instant, look: Result<Look, act::Error>) {
+        let because = look.as_ref().err().map_or_else(String::new, |error| chain(error));
+        let look = match look {
+            // Nothing is known of the wall: a gateway that does not answer still holds what it was given.
+            Err(act::Error::PacketFilterProgram { .. } | act::Error::PacketFilterListing(_)) => {
+                return self.tell_wall(Missing::default(), String::new(), Some(because));
+            }
+            look => look.ok(),
+        };
+        let missing = self.kept.missing(look.as_ref(), asked);
+        if let (None, Some(look)) = (&self.kept.shape, &look) {
+            self.kept.shape = Some(look.shape.clone());
+        }
+        let trouble = if missing.is_nothing() { None } else { self.mend(&missing).err() };
+        self.tell_wall(missing, because, trouble);
+    }
+
+    /// Puts back what is missing, and looks whether it stands.
+    fn mend(&mut self, missing: &Missing) -> Result<(), String> {
+        let wall = &self.tools.wall;
+        let standing = self.kept.standing(Instant::now());
+        let mended = if missing.rules {
+            wall.rebuild(&standing)
+        } else {
+            let of = |barrier: Barrier| -> Vec<(IpAddr, Option<Duration>)> {
+                let gone = standing.iter().filter(|known| {
+                    missing
+                        .gone
+                        .iter()
+                        .any(|(of, address, _)| (*of, *address) == (known.barrier, known.address))
+                });
+                gone.filter(|known| known.barrier == barrier)
+                    .map(|known| (known.address, known.remaining))
+                    .collect()
+            };
+            wall.ban(&of(Barrier::Ban)).and_then(|()| wall.isolate(&of(Barrier::Isolate)))
+        };
+        mended.map_err(|error| chain(&error))?;
+        let look = wall.look().map_err(|error| chain(&error))?;
+        // The packet filter may list a newer version's rules in other words than those it was given.
+        if missing.rules {
+            self.kept.shape = Some(look.shape.clone());
+        }
+        match self.kept.missing(Some(&look), Instant::now()).is_nothing() {
+            true => Ok(()),
+            false => Err("what was put back is not there again".to_owned()),
+        }
+    }
+
+    /// Tells what happened to the wall; of what goes on being wrong, once.
+    fn tell_wall(&mut self, missing: Missing, because: String, trouble: Option<String>) {
+        let is_news = trouble.is_some() != self.is_told || (trouble.is_none() && !missing.is_nothing());
+        self.is_told = trouble.is_some();
+        if is_news {
+            let gone = missing.gone.into_iter().map(|(_, _, id)| id).collect();
+            let said = WallSaid { at: Timestamp::now(), rules: missing.rules, gone, because, trouble };
+            let _ = self.wall_said.send(said);
+        }
     }
 
     fn ban(&mut self, measures: Vec<Countermeasure>) {
@@ -129,7 +254,13 @@ impl Hands {
         if targets.is_empty() {
             return;
         }
-        let result = self.wall().and_then(|wall| wall.ban(&targets).map_err(|error| chain(&error)));
+        let begun = Instant::now();
+        let result = self.on_wall(|wall| wall.ban(&targets));
+        if result.is_ok() {
+            for (measure, (address, lasts)) in measures.iter().zip(&targets) {
+                self.kept.keep(measure.id, (Barrier::Ban, *address), *lasts, begun);
+            }
+        }
         let result = result.map(|()| "the kernel drops packets from and to this address".to_owned());
         for measure in measures {
             self.tell(measure.id, false, result.clone());
@@ -163,7 +294,9 @@ impl Hands {
             }
             Act::BlockAddress { .. } => Err("bans go out together".to_owned()),
             Act::IsolateHost { address } => {
-                self.wall()?.isolate(&[(*address, lasts(measure))]).map_err(|error| chain(&error))?;
+                let (begun, lasts) = (Instant::now(), lasts(measure));
+                self.on_wall(|wall| wall.isolate(&[(*address, lasts)]))?;
+                self.kept.keep(measure.id, (Barrier::Isolate, *address), lasts, begun);
                 Ok("this host reaches only the vault, the console and the named hosts".to_owned())
             }
             Act::SnapshotNow { protect } => (self.tools.snapshot_now)(protect),
@@ -181,23 +314,26 @@ impl Hands {
     fn undo(&mut self, measure: &Countermeasure) -> Result<String, String> {
         match &measure.act {
             Act::Freeze { pid, .. } => act::freeze::release(&self.tools.state, *pid, Timestamp::now())
-                .map(|actions| format!("{} processes go on", actions.len()))
+                .map(|actions| {
+                    let go_on = actions.iter().filter(|action| action.outcome == Outcome::Undone).count();
+                    format!("{go_on} processes go on, {} have ended", actions.len() - go_on)
+                })
                 .map_err(|error| chain(&error)),
             Act::FreezeCgroup { path } => {
                 let cgroups = Cgroups::find().map_err(|error| chain(&error))?;
                 cgroups.thaw(path, STAND_STILL).map_err(|error| chain(&error))?;
                 Ok(format!("the processes of {path} go on"))
             }
-            Act::BlockAddress { address } => self
-                .wall()?
-                .unban(&[*address])
-                .map(|()| "packets pass again".to_owned())
-                .map_err(|error| chain(&error)),
-            Act::IsolateHost { address } => self
-                .wall()?
-                .release(&[*address])
-                .map(|()| "the host reaches everything again".to_owned())
-                .map_err(|error| chain(&error)),
+            Act::BlockAddress { address } => {
+                self.on_wall(|wall| wall.unban(&[*address]))?;
+                self.kept.forget(Barrier::Ban, *address);
+                Ok("packets pass again".to_owned())
+            }
+            Act::IsolateHost { address } => {
+                self.on_wall(|wall| wall.release(&[*address]))?;
+                self.kept.forget(Barrier::Isolate, *address);
+                Ok("the host reaches everything again".to_owned())
+            }
             Act::LockVault => {
                 self.holds.remove(&measure.id);
                 Ok("the vault may be pruned again".to_owned())
@@ -220,20 +356,29 @@ impl Hands {
             return Err("the process has ended".to_owned());
         }
         let actions = act::freeze::apply(&plan, &self.tools.never, now);
-        act::freeze::remember(
-            &self.tools.state,
-            &act::freeze::Applied { plan: plan.clone(), actions: actions.clone() },
-        )
-        .map_err(|error| chain(&error))?;
-        let failed = actions.iter().find_map(|action| match &action.outcome {
+        let stopped = actions.iter().filter(|action| action.outcome == Outcome::Applied).count();
+        let spared = actions.iter().find_map(|action| match &action.outcome {
             Outcome::Failed { cause } => Some(cause.clone()),
-            Outcome::NeverTouch => Some("the never-touch list names one of its processes".to_owned()),
+            Outcome::NeverTouch => Some("the never-touch list names it".to_owned()),
             Outcome::Applied | Outcome::Undone => None,
         });
-        match failed {
-            Some(cause) => Err(cause),
-            None => Ok(format!("{} processes stand still", actions.len())),
+        if stopped == 0 {
+            return Err(spared.unwrap_or_else(|| "the process has ended".to_owned()));
         }
+        // Whatever stands still must be there to be taken back, also where one of its children was spared.
+        act::freeze::remember(&self.tools.state, &act::freeze::Applied { plan, actions: actions.clone() })
+            .map_err(|error| {
+                act::freeze::undo(&actions, now);
+                chain(&error)
+            })?;
+        let still = act::freeze::wait(&actions, STAND_STILL);
+        let spared = spared.map(|cause| format!("; another one goes on: {cause}")).unwrap_or_default();
+        Ok(match still {
+            true => format!("{stopped} processes stand still{spared}"),
+            false => {
+                format!("{stopped} processes were stopped, and one of them does not stand still yet{spared}")
+            }
+        })
     }
 
     fn start_viewer(&mut self, id: CountermeasureId) -> Result<String, String> {
@@ -251,6 +396,7 @@ impl Hands {
         if let Some((_, mut child)) = self.viewer.take() {
             let _ = child.kill();
             let _ = child.wait();
+            Entrance::forget(&self.tools.state);
         }
     }
 

@@ -1,6 +1,6 @@
 //! The vault as the hub sees it: the promise, kept current, and the hold against pruning.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant, SystemTime};
 
@@ -8,7 +8,7 @@ use anyhow::Context;
 use jiff::Timestamp;
 use recover::Error;
 use recover::status::{Limits, Medium, Remembered, assess, look};
-use recover::vault::{Hold, Password, Vault};
+use recover::vault::{Hold, Password, Vault, VaultAt};
 use schema::Status;
 
 /// The medium is looked at again after this time, also when nothing seems to have changed.
@@ -19,6 +19,8 @@ pub(crate) struct Keeper {
     dir: PathBuf,
     password: Password,
     limits: Limits,
+    /// The state folder, with the record of what was read when.
+    state: PathBuf,
     seen: Mutex<Option<Seen>>,
 }
 
@@ -30,8 +32,8 @@ struct Seen {
 }
 
 impl Keeper {
-    pub(crate) fn new(dir: PathBuf, password: Password, limits: Limits) -> Self {
-        Self { dir, password, limits, seen: Mutex::new(None) }
+    pub(crate) fn new(dir: PathBuf, password: Password, limits: Limits, state: PathBuf) -> Self {
+        Self { dir, password, limits, state, seen: Mutex::new(None) }
     }
 
     /// The promise as it stands now; looks at the medium only when its list of snapshots changed, or after ten minutes.
@@ -42,7 +44,11 @@ impl Keeper {
             seen.changed.is_some() && seen.changed == changed && seen.at.elapsed() < LOOK_AGAIN
         });
         if !is_current {
-            *seen = Some(Seen { medium: self.medium()?, at: Instant::now(), changed });
+            *seen = Some(Seen {
+                medium: medium(&self.dir.as_path().into(), &self.state, || self.open())?,
+                at: Instant::now(),
+                changed,
+            });
         }
         let medium = seen.as_ref().map_or(&Medium::Absent, |seen| &seen.medium);
         Ok(assess(medium, remembered, &self.limits, now))
@@ -58,15 +64,23 @@ impl Keeper {
         Vault::open(&self.dir, &self.password)
             .with_context(|| format!("cannot open the vault in {}", self.dir.display()))
     }
+}
 
-    /// That the medium is absent or empty is what the promise is there to say, not an error of it.
-    fn medium(&self) -> anyhow::Result<Medium> {
-        match Vault::probe(&self.dir) {
-            Err(Error::MediumAbsent { .. }) => Ok(Medium::Absent),
-            Err(Error::NoRepository { .. }) => Ok(Medium::Empty),
-            Err(Error::ConfigLost { .. }) => Ok(Medium::ConfigLost),
-            Err(error) => Err(error.into()),
-            Ok(()) => Ok(look(&self.open()?)?),
+/// Looks at the medium. That it is absent or empty is what the promise is there to say, not an error of it; no
+/// passphrase is asked for before there is something to open.
+pub(crate) fn medium(
+    at: &VaultAt,
+    state: &Path,
+    open: impl FnOnce() -> anyhow::Result<Vault>,
+) -> anyhow::Result<Medium> {
+    match Vault::probe(at) {
+        Err(Error::MediumAbsent { .. } | Error::Remote { .. }) => Ok(Medium::Absent),
+        Err(Error::NoRepository { .. }) => Ok(Medium::Empty),
+        Err(Error::ConfigLost { .. }) => Ok(Medium::ConfigLost),
+        Err(error) => Err(error.into()),
+        Ok(()) => {
+            let vault = open()?;
+            Ok(look(&vault)?.with_coverage(&vault, state, Timestamp::now()))
         }
     }
 }

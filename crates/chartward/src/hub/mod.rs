@@ -3,6 +3,7 @@
 //! `intake` reads lines, `decide` correlates and plans, `settle` writes down, `replay` does so again after a crash, `hands` carries out, `outcomes` writes down what came of it; `outbox` tells
 //! people, `jobs` runs what is due, `promise` keeps the one sentence current. `core` is the thread that ties them together.
 
+mod alarms;
 mod book;
 mod clock;
 mod core;
@@ -28,13 +29,17 @@ mod setup;
 mod start;
 mod tide;
 mod viewer;
+mod wall_kept;
+mod wall_said;
 mod week;
+mod words;
 
 pub(crate) use door::ask as ask_running;
 #[cfg(test)]
 pub(crate) use handle::Request;
 pub(crate) use handle::{Answer, Command, Hub, Live, Refusal};
-pub(crate) use outcomes::in_words;
-pub(crate) use requests::status_ja;
+pub(crate) use keeper::medium;
 pub(crate) use setup::read_private;
 pub(crate) use start::{Running, Settings, start};
+pub(crate) use viewer::Entrance;
+pub(crate) use words::{in_words, state_in_words, status_in_words};

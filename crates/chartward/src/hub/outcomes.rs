@@ -14,6 +14,7 @@ use super::book::holds;
 use super::core::Core;
 use super::handle::{Answer, Refusal};
 use super::hands::{Done, Order};
+use super::words::in_words;
 
 /// Countermeasures whose time is over that are looked at in one tick.
 const DUE_MAX: u32 = 4_096;
@@ -207,25 +208,4 @@ fn told(measure: &Countermeasure, done: &Done) -> Option<Moment> {
         ),
     };
     Some(Moment { at: done.at, stage: Stage::Contain, en, ja })
-}
-
-/// An act as people say it.
-pub(crate) fn in_words(act: &Act, lang: Lang) -> String {
-    match act {
-        Act::Freeze { pid, .. } => {
-            lang.pick(format!("Freeze process {pid}"), format!("プロセス {pid} の凍結"))
-        }
-        Act::FreezeCgroup { path } => lang
-            .pick(format!("Freeze the control group {path}"), format!("コントロールグループ {path} の凍結")),
-        Act::BlockAddress { address } => lang.pick(format!("Block {address}"), format!("{address} の遮断")),
-        Act::IsolateHost { address } => {
-            lang.pick(format!("Isolate the host {address}"), format!("端末 {address} の隔離"))
-        }
-        Act::SnapshotNow { protect } => {
-            lang.pick(format!("Snapshot of {protect} now"), format!("{protect} の即時バックアップ"))
-        }
-        Act::LockVault => lang.pick("Lock the vault against pruning", "保管庫の削除禁止").to_owned(),
-        Act::StartViewer => lang.pick("Start the downtime viewer", "カルテ参照画面の起動").to_owned(),
-        Act::Notify { channel } => lang.pick(format!("Notify {channel}"), format!("{channel} への通知")),
-    }
 }

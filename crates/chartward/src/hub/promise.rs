@@ -1,4 +1,4 @@
-//! The sentence on the first screen, kept current, with the alarms that only the hub can raise.
+//! The sentence on the first screen, kept current, with the alarms of the vault and of the hub.
 
 use std::sync::Arc;
 use std::thread::{self, JoinHandle};
@@ -6,11 +6,11 @@ use std::time::{Duration, Instant};
 
 use crossbeam_channel::{Receiver, RecvTimeoutError};
 use jiff::{SignedDuration, Timestamp};
-use prove::state::{JobOutcome, JobRun, Promise};
+use prove::state::Promise;
 use recover::status::Remembered;
-use schema::{Alarm, Severity, Status, WatcherHealth, WatcherState};
+use schema::{Alarm, Severity, Status};
 
-use super::clock;
+use super::alarms;
 use super::handle::{Hub, Live};
 use super::keeper::Keeper;
 
@@ -18,8 +18,6 @@ const LOOK_AGAIN: Duration = Duration::from_secs(2);
 /// A point of the plots; a year of them is 105,000 rows.
 const PLOT_EVERY: Duration = Duration::from_secs(300);
 const KEEP: SignedDuration = SignedDuration::from_hours(366 * 24);
-/// A watcher that is not ready for longer than this does not watch.
-const STARTING_MAX: SignedDuration = SignedDuration::from_secs(60);
 
 /// Starts the thread; it ends when `end` is closed.
 ///
@@ -30,11 +28,10 @@ pub(crate) fn start(
     end: Receiver<()>,
 ) -> std::io::Result<JoinHandle<()>> {
     thread::Builder::new().name("promise".into()).spawn(move || {
-        let since = Timestamp::now();
         let mut plotted: Option<(Instant, usize)> = None;
         loop {
             let now = Timestamp::now();
-            let status = assess(&hub, keeper.as_deref(), since, now);
+            let status = assess(&hub, keeper.as_deref(), now);
             let is_due = plotted
                 .is_none_or(|(at, alarms)| at.elapsed() >= PLOT_EVERY || alarms != status.alarms.len());
             if is_due {
@@ -66,30 +63,20 @@ fn plot(hub: &Hub, status: &Status) {
     });
 }
 
-fn assess(hub: &Hub, keeper: Option<&Keeper>, since: Timestamp, now: Timestamp) -> Status {
+fn assess(hub: &Hub, keeper: Option<&Keeper>, now: Timestamp) -> Status {
     let sealed = hub.state.snapshots(1).unwrap_or_default().pop();
     let remembered = sealed.map(|sealed| Remembered { snapshot: sealed.id, time: sealed.captured_at });
     let mut status = match keeper.map(|keeper| keeper.promise(remembered.as_ref(), now)) {
         Some(Ok(status)) => status,
-        Some(Err(error)) => nothing(now, vault_closed(&error)),
-        None => nothing(now, no_vault()),
+        Some(Err(error)) => nothing_promised(vault_closed(&error), now),
+        None => nothing_promised(no_vault(), now),
     };
-    let shown = hub.shown();
-    status
-        .alarms
-        .extend(shown.watchers.iter().filter(|health| is_down(health, since, now)).map(watcher_down));
-    status.alarms.extend(hub.state.last_ended_runs().unwrap_or_default().iter().filter_map(job));
-    status
-        .alarms
-        .extend([&shown.trouble, &shown.lake_trouble].into_iter().flatten().map(|cause| trouble(cause)));
-    status.alarms.extend(shown.jobs_trouble.as_deref().map(not_started));
-    status.alarms.extend(shown.clock.as_ref().map(clock::alarm));
+    status.alarms.extend(alarms::all(hub, now));
     status.alarms.sort_by_key(|alarm| std::cmp::Reverse(alarm.severity_id));
     status
 }
 
-/// Without a vault, or without a way into it.
-fn nothing(now: Timestamp, because: Alarm) -> Status {
+fn nothing_promised(why: Alarm, now: Timestamp) -> Status {
     Status {
         at: now,
         rpo_seconds: None,
@@ -98,46 +85,21 @@ fn nothing(now: Timestamp, because: Alarm) -> Status {
         rto_full_seconds: None,
         proven_at: None,
         snapshot: None,
-        alarms: vec![because],
+        alarms: vec![why],
     }
 }
 
-fn is_down(health: &WatcherHealth, since: Timestamp, now: Timestamp) -> bool {
-    match health.state {
-        WatcherState::Ready => false,
-        WatcherState::Starting => now.duration_since(since) > STARTING_MAX,
-        WatcherState::BackingOff | WatcherState::Stopped => true,
-    }
-}
-
-fn watcher_down(health: &WatcherHealth) -> Alarm {
-    let WatcherHealth { name, trouble, .. } = health;
+fn no_vault() -> Alarm {
     Alarm {
-        id: "watcher.down".to_owned(),
+        id: "backup.no_vault".to_owned(),
         severity_id: Severity::High,
-        title: format!("The watcher {name} does not watch: {trouble}"),
-        title_ja: format!("見張り {name} が動いていません: {trouble}"),
-        next_step: format!("Look at its trouble on the watchers' page, mend it, then restart {name} there."),
-        next_step_ja: format!("「見張り」の画面で原因を確かめて直し、{name} を再起動してください。"),
+        title: "The configuration names no vault: nothing is backed up, so nothing is promised.".to_owned(),
+        title_ja: "設定に保管庫がありません。バックアップが取られないため、何も保証できません。".to_owned(),
+        next_step: "Make one with `chartward vault init`, name it under [vault], and start the hub anew."
+            .to_owned(),
+        next_step_ja: "`chartward vault init` で作成し、設定の [vault] に書いて、ハブを再起動してください。"
+            .to_owned(),
     }
-}
-
-fn job(run: &JobRun) -> Option<Alarm> {
-    let JobRun { name, due_at, .. } = run;
-    let (id, severity_id, en, ja) = match run.outcome {
-        JobOutcome::Failed => ("job.failed", Severity::High, "failed", "失敗しました"),
-        JobOutcome::Missed => ("job.missed", Severity::Medium, "was missed", "実行されませんでした"),
-        JobOutcome::Interrupted => ("job.interrupted", Severity::Medium, "was interrupted", "中断されました"),
-        JobOutcome::Found | JobOutcome::Done | JobOutcome::Running => return None,
-    };
-    Some(Alarm {
-        id: id.to_owned(),
-        severity_id,
-        title: format!("The job {name} that was due at {due_at} {en}."),
-        title_ja: format!("{due_at} 予定のジョブ {name} が{ja}。"),
-        next_step: "Run it now from the page of what is protected; its last words stand there.".to_owned(),
-        next_step_ja: "「保護対象」の画面で原因を確かめ、今すぐ実行してください。".to_owned(),
-    })
 }
 
 fn vault_closed(error: &anyhow::Error) -> Alarm {
@@ -152,40 +114,5 @@ fn vault_closed(error: &anyhow::Error) -> Alarm {
         next_step_ja:
             "パスフレーズ（`chartward secret list`）と媒体を確かめ、`chartward vault check` を実行してください。"
                 .to_owned(),
-    }
-}
-
-fn no_vault() -> Alarm {
-    Alarm {
-        id: "backup.no_vault".to_owned(),
-        severity_id: Severity::High,
-        title: "The configuration names no vault, so nothing is backed up.".to_owned(),
-        title_ja: "設定に保管庫がないため、バックアップは行われていません。".to_owned(),
-        next_step: "Write [vault] and [[protect]] into the configuration, then restart the hub.".to_owned(),
-        next_step_ja: "設定に [vault] と [[protect]] を書き、ハブを再起動してください。".to_owned(),
-    }
-}
-
-fn not_started(cause: &str) -> Alarm {
-    Alarm {
-        id: "job.not_started".to_owned(),
-        severity_id: Severity::Critical,
-        title: format!("Backups and drills that are due cannot be started: {cause}"),
-        title_ja: format!("予定のバックアップや復元訓練を開始できません: {cause}"),
-        next_step: "Make room on the disk of the state folder; what is due starts by itself then.".to_owned(),
-        next_step_ja: "状態フォルダーのディスクに空きを作ってください。空きができ次第、自動で開始します。"
-            .to_owned(),
-    }
-}
-
-fn trouble(cause: &str) -> Alarm {
-    Alarm {
-        id: "hub.storage".to_owned(),
-        severity_id: Severity::Critical,
-        title: format!("The hub cannot write everything down: {cause}"),
-        title_ja: format!("ハブが記録を保存できません: {cause}"),
-        next_step: "Make room on the disk of the state folder; countermeasures still work, findings may be lost."
-            .to_owned(),
-        next_step_ja: "状態フォルダーのディスクに空きを作ってください。対処は続きますが、検知の記録が失われる恐れがあります。".to_owned(),
     }
 }

@@ -93,7 +93,7 @@ fn refuse_while_it_goes_on(core: &Core, asset: &Asset) -> Result<(), Refusal> {
                 incident.id, asset.name
             ),
             ja: format!(
-                "事案 {} に、隔離後も {} についての検知があります。確認して「終了」または「誤検知」にしてください",
+                "インシデント {} に、隔離後も {} についての検知があります。確認して「終了」または「誤検知」にしてください",
                 incident.id, asset.name
             ),
         }),

@@ -12,9 +12,9 @@ use schema::{Effect, Incident, IncidentId, IncidentReport, Lang, Moment, Stage, 
 const MOMENTS_MAX: u32 = 2_000;
 
 /// Puts the report of an incident together from the state.
-pub(crate) fn of(state: &State, id: IncidentId) -> anyhow::Result<IncidentReport> {
+fn of(state: &State, id: IncidentId, zone: &TimeZone) -> anyhow::Result<IncidentReport> {
     let incident = state.incident(id)?.with_context(|| format!("there is no incident {id}"))?;
-    let mut timeline: Vec<Moment> = incident.story.iter().map(seen).collect();
+    let mut timeline: Vec<Moment> = incident.story.iter().map(|chapter| seen(chapter, zone)).collect();
     timeline.extend(state.moments(id, MOMENTS_MAX)?);
     timeline.sort_by_key(|moment| moment.at);
     Ok(IncidentReport {
@@ -38,7 +38,7 @@ pub(crate) fn page(
     lang: Lang,
 ) -> anyhow::Result<String> {
     let incident = state.incident(id)?.with_context(|| format!("there is no incident {id}"))?;
-    let told = of(state, id)?;
+    let told = of(state, id, &zone)?;
     let report = Report::new(&told, Timestamp::now()).zone(zone).ledger(ledger);
     Ok(japanese(report, &incident, &told).html(lang))
 }
@@ -52,7 +52,7 @@ pub(crate) fn write(
     to: &Path,
 ) -> anyhow::Result<Written> {
     let incident = state.incident(id)?.with_context(|| format!("there is no incident {id}"))?;
-    let told = of(state, id)?;
+    let told = of(state, id, &zone)?;
     let report = Report::new(&told, Timestamp::now()).zone(zone).ledger(ledger);
     let written = japanese(report, &incident, &told).write(to)?;
     Ok(written)
@@ -62,7 +62,7 @@ pub(crate) fn write(
 fn japanese<'a>(report: Report<'a>, incident: &Incident, told: &IncidentReport) -> Report<'a> {
     let mut report = report.japanese(told.title.clone(), format!("{}: {}", incident.id, incident.title_ja));
     for (name, class) in &incident.watchers {
-        let ja = format!("見張り {name}（{}）が検知した範囲", class_in_words(*class, Lang::Ja));
+        let ja = format!("監視 {name}（{}）が検知した範囲", class_in_words(*class, Lang::Ja));
         report = report.japanese(observed(name, *class), ja);
     }
     for unknown in &incident.unknowns {
@@ -77,15 +77,16 @@ fn japanese<'a>(report: Report<'a>, incident: &Incident, told: &IncidentReport) 
     report
 }
 
-fn seen(chapter: &schema::Chapter) -> Moment {
+fn seen(chapter: &schema::Chapter, zone: &TimeZone) -> Moment {
     let technique =
         chapter.attack.as_ref().map_or(String::new(), |attack| format!(" [{}]", attack.technique));
+    let last = chapter.last_at.to_zoned(zone.clone()).strftime("%Y-%m-%d %H:%M:%S").to_string();
     let is_impact = chapter.tactic == Some(Tactic::Impact);
     Moment {
         at: chapter.first_at,
         stage: if is_impact { Stage::Attack } else { Stage::Detect },
-        en: format!("{}{technique} ({} findings until {})", chapter.en, chapter.findings, chapter.last_at),
-        ja: format!("{}{technique}（{} 件、最終 {}）", chapter.ja, chapter.findings, chapter.last_at),
+        en: format!("{}{technique} ({} findings until {last})", chapter.en, chapter.findings),
+        ja: format!("{}{technique}（{}件、最終 {last}）", chapter.ja, chapter.findings),
     }
 }
 

@@ -5,16 +5,16 @@ use jiff::{SignedDuration, Timestamp};
 use prove::Fact;
 use prove::state::Arming;
 use schema::{
-    Act, ActKind, Countermeasure, CountermeasureId, CountermeasureState, IncidentId, IncidentStatus, Stage,
-    WatcherClass,
+    Act, ActKind, Countermeasure, CountermeasureId, CountermeasureState, IncidentId, IncidentStatus, Lang,
+    Stage, WatcherClass,
 };
 
 use super::book::holds;
 use super::core::Core;
 use super::handle::{Answer, Command, Refusal, Request};
 use super::hands::Order;
-use super::outcomes::in_words;
 use super::reconnect;
+use super::words::{in_words, status_in_words};
 
 /// A person's own plan is meant for this long, and holds for this long unless it is undone before.
 const PERSONS_DEADLINE: SignedDuration = SignedDuration::from_mins(15);
@@ -38,6 +38,7 @@ impl Core {
                 ja: format!("{name} を開始しました。"),
             }),
             Command::RestartWatcher { name } => self.restart(&name),
+            Command::Alarms => Ok(Answer::Alarms { alarms: super::alarms::all(&self.hub, Timestamp::now()) }),
         };
         let _ = answer.send(result);
     }
@@ -100,8 +101,7 @@ impl Core {
         measure.detail = format!("rejected by {by}");
         self.note(&measure, None);
         if let Some(incident) = measure.incident {
-            let (en, ja) =
-                (in_words(&measure.act, schema::Lang::En), in_words(&measure.act, schema::Lang::Ja));
+            let (en, ja) = (in_words(&measure.act, Lang::En), in_words(&measure.act, Lang::Ja));
             self.moment(
                 incident,
                 Stage::Contain,
@@ -124,8 +124,8 @@ impl Core {
             },
             Ok(measure) if measure.state == CountermeasureState::Applied => {
                 if let Some(incident) = measure.incident {
-                    let what = in_words(&measure.act, schema::Lang::En);
-                    let what_ja = in_words(&measure.act, schema::Lang::Ja);
+                    let what = in_words(&measure.act, Lang::En);
+                    let what_ja = in_words(&measure.act, Lang::Ja);
                     let (en, ja) =
                         (format!("{by} takes back: {what}."), format!("{by} が解除を指示: {what_ja}。"));
                     self.moment(incident, Stage::Contain, en, ja);
@@ -228,7 +228,7 @@ impl Core {
         let Some(mut incident) = shown.or_else(stored) else {
             return Err(Refusal {
                 en: format!("there is no incident {id}"),
-                ja: format!("事案 {id} はありません"),
+                ja: format!("インシデント {id} はありません"),
             });
         };
         incident.status = status;
@@ -242,7 +242,7 @@ impl Core {
             id,
             Stage::Prove,
             format!("{by} marked it: {word}."),
-            format!("{by} が状態を「{}」にしました。", status_ja(status)),
+            format!("{by} が状態を「{}」にしました。", status_in_words(status, Lang::Ja)),
         );
         self.durable(Answer::Incident { incident: Box::new(incident) })
     }
@@ -252,7 +252,7 @@ impl Core {
         if !is_known {
             return Err(Refusal {
                 en: format!("there is no watcher {name}; `chartward.toml` names them"),
-                ja: format!("見張り {name} はありません。chartward.toml を確認してください"),
+                ja: format!("監視 {name} はありません。chartward.toml を確認してください"),
             });
         }
         Ok(Answer::Done {
@@ -264,15 +264,6 @@ impl Core {
 /// What is undone by itself after a day when a person asked for it and forgot.
 fn holds_a_time(kind: ActKind) -> bool {
     matches!(kind, ActKind::BlockAddress | ActKind::IsolateHost | ActKind::LockVault | ActKind::StartViewer)
-}
-
-pub(crate) fn status_ja(status: IncidentStatus) -> &'static str {
-    match status {
-        IncidentStatus::Open => "対応中",
-        IncidentStatus::Contained => "封じ込め済み",
-        IncidentStatus::Closed => "終了",
-        IncidentStatus::FalseAlarm => "誤検知",
-    }
 }
 
 fn unknown(id: CountermeasureId) -> Refusal {

@@ -31,7 +31,11 @@ pub(super) fn rules(config: &Config) -> anyhow::Result<Rules> {
         never,
         protects: config.protect.iter().map(|protect| protect.name.clone()).collect(),
         classes: config.watch.iter().map(|watch| (watch.name.clone(), watch.class)).collect(),
-        channels: config.notify.iter().map(|it| (it.name.clone(), it.lang.unwrap_or(config.lang))).collect(),
+        channels: config
+            .notify
+            .iter()
+            .map(|it| (it.name.clone(), (it.lang.unwrap_or(config.lang), it.severity_min.0)))
+            .collect(),
         hosts: hosts(config),
         stores: stores(config),
     })
@@ -153,6 +157,8 @@ fn share_args(share: &WatchedShare, state: &Path) -> Vec<String> {
     add("--canary-interval", share.canary_every.0.as_secs().to_string());
     add("--look-interval", share.look_every.0.as_secs().to_string());
     add("--state", state.display().to_string());
+    // Not beside the hub's: this watcher is not root and may write to its own folder only.
+    add("--control", state.join("control.sock").display().to_string());
     if share.plant {
         args.push("--plant".to_owned());
     }

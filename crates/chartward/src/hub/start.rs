@@ -92,7 +92,7 @@ pub(crate) fn start(settings: Settings) -> anyhow::Result<Running> {
     let keeper = match (&config.vault, &passphrase) {
         (Some(vault), Some(passphrase)) => {
             let password = Password::new(passphrase.to_vec());
-            Some(Arc::new(Keeper::new(vault.dir.clone(), password, limits(&config))))
+            Some(Arc::new(Keeper::new(vault.dir.clone(), password, limits(&config), folder.clone())))
         }
         _ => None,
     };
@@ -100,6 +100,7 @@ pub(crate) fn start(settings: Settings) -> anyhow::Result<Running> {
         Jobs::new(&config, &folder, state.clone(), Arc::clone(&ledger), hub.clone(), passphrase.clone())?;
     let tools = Tools {
         wall: act::wall::Wall::new(setup::wall(&config, &rules.never)),
+        look_every: config.wall.look_every.0.unsigned_abs(),
         never: rules.never.clone(),
         state: folder.clone(),
         keeper: keeper.clone(),
@@ -109,7 +110,8 @@ pub(crate) fn start(settings: Settings) -> anyhow::Result<Running> {
         },
         start_viewer: viewer::viewer(&config, &folder, passphrase),
     };
-    others.push((None, hands::start(tools, orders_out, done_in.clone())?));
+    let (wall_said_in, wall_said) = unbounded();
+    others.push((None, hands::start(tools, orders_out, done_in.clone(), wall_said_in)?));
     let channels = Channels {
         named: setup::channels(&config),
         secret: Box::new(move |name| setup::secret(name, |name| sealed(name))),
@@ -149,6 +151,7 @@ pub(crate) fn start(settings: Settings) -> anyhow::Result<Running> {
         run_job: Box::new(move |name| jobs.run_now(name)),
         armed,
         planned: VecDeque::new(),
+        wall_told_at: None,
         expiring: super::outcomes::Expiring::default(),
         reconnecting: std::collections::BTreeMap::new(),
         left_out: BTreeSet::new(),
@@ -176,7 +179,7 @@ pub(crate) fn start(settings: Settings) -> anyhow::Result<Running> {
     let specs = setup::specs(&config, &folder);
     core.supervisor = Some(Supervisor::start(specs, std::env::current_exe()?, lines_in)?);
     let (end, ended) = bounded(0);
-    let ears = Ears { lines, requests, done, end: ended };
+    let ears = Ears { lines, requests, done, wall_said, end: ended };
     let core = std::thread::Builder::new().name("core".into()).spawn(move || core.run(ears))?;
     Ok(Running { hub, end, core, others })
 }

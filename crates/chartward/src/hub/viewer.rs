@@ -5,6 +5,7 @@ use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 
 use anyhow::Context;
+use serde::{Deserialize, Serialize};
 use zeroize::Zeroizing;
 
 use crate::config::Config;
@@ -12,6 +13,37 @@ use crate::schedule::PARENT;
 
 const TRIES: u32 = 3;
 const PAUSE: Duration = Duration::from_millis(500);
+
+/// In the state folder, for its owner only, while the viewer runs.
+const ENTRANCE: &str = "viewer-entrance.json";
+
+/// How people get into the viewer. The code opens every chart: it stands neither in the countermeasure, nor in the
+/// timeline, nor in the ledger, which more people read than may read charts.
+#[derive(Debug, Serialize, Deserialize)]
+pub(crate) struct Entrance {
+    pub(crate) url: String,
+    pub(crate) code: String,
+    /// Whether a drill has proven what it shows.
+    pub(crate) is_proven: bool,
+}
+
+impl Entrance {
+    /// That of the viewer that runs; `None` without one.
+    pub(crate) fn read(folder: &Path) -> Option<Self> {
+        serde_json::from_slice(&std::fs::read(folder.join(ENTRANCE)).ok()?).ok()
+    }
+
+    fn keep(&self, folder: &Path) -> anyhow::Result<()> {
+        Self::forget(folder);
+        let mut file = private(&folder.join(ENTRANCE))?;
+        std::io::Write::write_all(&mut file, &serde_json::to_vec(self)?)?;
+        Ok(())
+    }
+
+    pub(super) fn forget(folder: &Path) {
+        let _ = std::fs::remove_file(folder.join(ENTRANCE));
+    }
+}
 
 pub(super) type StartViewer = Box<dyn Fn() -> Result<(Child, String), String> + Send>;
 
@@ -23,6 +55,8 @@ pub(super) fn viewer(config: &Config, folder: &Path, passphrase: Option<Zeroizin
         });
     };
     let (listen, folder) = (config.viewer.listen, folder.to_owned());
+    // Of a hub that was killed.
+    Entrance::forget(&folder);
     Box::new(move || {
         let mut started = start_viewer(&vault.dir, &passphrase, listen, &folder, Basis::Proven);
         for _ in 1..TRIES {
@@ -85,16 +119,32 @@ fn start_viewer(
     let access = folder.join("charts-opened.jsonl");
     std::thread::Builder::new().name("viewer".into()).spawn(move || keep(&access, lines))?;
     let text = |field: &str| ready[field].as_str().unwrap_or_default().to_owned();
-    let proven = if basis == Basis::Latest { "; no drill has proven what it shows" } else { "" };
-    Ok((child, format!("{} (code {}){proven}", text("url"), text("code"))))
+    let entrance = Entrance { url: text("url"), code: text("code"), is_proven: basis == Basis::Proven };
+    if let Err(error) = entrance.keep(folder) {
+        let _ = child.kill();
+        let _ = child.wait();
+        return Err(error.context(format!("cannot write {ENTRANCE}")));
+    }
+    let proven = if entrance.is_proven { "" } else { "; no drill has proven what it shows" };
+    Ok((
+        child,
+        format!(
+            "{} (its code: {ENTRANCE} in the state folder, or the console's charts){proven}",
+            entrance.url
+        ),
+    ))
 }
 
 fn keep(path: &Path, lines: impl Iterator<Item = std::io::Result<String>>) {
     use std::io::Write;
-    use std::os::unix::fs::OpenOptionsExt;
-    let opened = std::fs::OpenOptions::new().create(true).append(true).mode(0o600).open(path);
-    let Ok(mut file) = opened else { return };
+    let Ok(mut file) = private(path) else { return };
     for line in lines.map_while(Result::ok) {
         let _ = writeln!(file, "{line}").and_then(|()| file.sync_data());
     }
+}
+
+/// A file to write on to, for its owner only.
+fn private(path: &Path) -> std::io::Result<std::fs::File> {
+    use std::os::unix::fs::OpenOptionsExt;
+    std::fs::OpenOptions::new().create(true).append(true).mode(0o600).open(path)
 }

@@ -60,7 +60,11 @@ impl Core {
             at: now,
             stage: Stage::Prove,
             en: format!("The week is over: {} incidents named {}.", named.len(), asset.name),
-            ja: format!("1週間が終わりました。{} に関する事案は {} 件です。", asset.name, named.len()),
+            ja: format!(
+                "1週間が終わりました。{} に関するインシデントは {} 件です。",
+                asset.name,
+                named.len()
+            ),
         });
         IncidentReport {
             title: format!("One week after {} was reconnected", asset.name),

@@ -110,7 +110,11 @@ pub(super) fn tell_incident(
     let Some(first) = first else { return Ok(()) };
     narrator.tell_at(first.at, Part::Attack, "+0 ms: the first harmful act.", "+0ミリ秒: 最初の加害。")?;
     let Some(told) = told else {
-        return narrator.tell(Part::Detect, "The hub opened no incident.", "ハブは事案を開きませんでした。");
+        return narrator.tell(
+            Part::Detect,
+            "The hub opened no incident.",
+            "ハブはインシデントを開きませんでした。",
+        );
     };
     let found = told.incident.samples.iter().min_by_key(|finding| finding.time);
     let found = found.map(|finding| Moment {

@@ -42,6 +42,7 @@ const GRACE: Duration = Duration::from_secs(5);
 
 /// The last line of a rehearsal.
 #[derive(Debug, Serialize)]
+#[cfg_attr(test, derive(Default))]
 pub(crate) struct Summary {
     #[serde(rename = "type")]
     kind: &'static str,
@@ -87,6 +88,11 @@ impl Summary {
     /// Whether every record of every patient is as it was, with `agentless` at the last backup.
     pub(crate) fn all_intact(&self) -> bool {
         self.patients_intact == self.patients_total && self.files_irrecoverable == 0
+    }
+
+    /// Whether everything that was meant to hold did: all records, and the isolation, where one was made.
+    pub(crate) fn went_well(&self) -> bool {
+        self.all_intact() && self.isolation_verified != Some(false)
     }
 }
 
@@ -519,4 +525,30 @@ fn verify(
         ),
         format!("内容で検証: 患者 {patients_total} 人中 {patients_intact} 人が元どおり、失われたファイル {files_irrecoverable} 個。"),
     )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_rehearsal_went_well_when_all_is_there_and_the_isolation_that_was_made_held() {
+        for (patients_intact, files_irrecoverable, isolation_verified, expected) in [
+            (3, 0, Some(true), true),
+            // Nobody who could isolate was part of it.
+            (3, 0, None, true),
+            (3, 0, Some(false), false),
+            (2, 0, Some(true), false),
+            (3, 1, Some(true), false),
+        ] {
+            let summary = Summary {
+                patients_total: 3,
+                patients_intact,
+                files_irrecoverable,
+                isolation_verified,
+                ..Summary::default()
+            };
+            assert_eq!(summary.went_well(), expected, "{summary:?}");
+        }
+    }
 }

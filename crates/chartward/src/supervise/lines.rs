@@ -14,11 +14,16 @@ pub(super) struct Lines {
     line: Vec<u8>,
     bytes_max: usize,
     skipping: bool,
+    /// Bytes that were skipped since it was last said.
+    skipped: usize,
 }
+
+/// A line that never ends is told of again each time that so many times its bound was skipped: it is deaf all the while.
+const TELL_AGAIN: usize = 16;
 
 impl Lines {
     pub(super) fn new(bytes_max: usize) -> Self {
-        Self { line: Vec::new(), bytes_max: bytes_max.max(1), skipping: false }
+        Self { line: Vec::new(), bytes_max: bytes_max.max(1), skipping: false, skipped: 0 }
     }
 
     /// Takes in what was read, and hands out every line that ends in it.
@@ -48,6 +53,11 @@ impl Lines {
 
     fn add(&mut self, bytes: &[u8], each: &mut impl FnMut(Piece<'_>)) {
         if self.skipping {
+            self.skipped += bytes.len();
+            if self.skipped >= self.bytes_max.saturating_mul(TELL_AGAIN) {
+                self.skipped = 0;
+                each(Piece::TooLong(bytes.get(..self.bytes_max).unwrap_or(bytes)));
+            }
             return;
         }
         let room = self.bytes_max - self.line.len().min(self.bytes_max);
@@ -56,6 +66,7 @@ impl Lines {
             each(Piece::TooLong(&self.line));
             self.line.clear();
             self.skipping = true;
+            self.skipped = 0;
         }
     }
 }
@@ -93,6 +104,10 @@ mod tests {
             (&[b"123456789\nok\n"], &["long:12345678", "ok"]),
             (&[b"1234", b"5678", b"9", b"0000\n", b"ok"], &["long:12345678", "ok"]),
             (&[b"123456789", b"and never ending", b"never"], &["long:12345678"]),
+            (
+                &[b"123456789", &[b'x'; 127], b"yz", &[b'x'; 100], b"\nok\n"],
+                &["long:12345678", "long:yz", "ok"],
+            ),
             (&[b""], &[]),
         ] {
             assert_eq!(cut(chunks, 8), expected, "{chunks:?}");

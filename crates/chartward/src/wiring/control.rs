@@ -85,6 +85,11 @@ impl<R: DeserializeOwned + Send + 'static> Control<R> {
     pub(crate) fn next(&self) -> Option<Asked<R>> {
         self.asked.try_recv().ok()
     }
+
+    /// The next request; `None` when none can come any more.
+    pub(crate) fn wait(&self) -> Option<Asked<R>> {
+        self.asked.recv().ok()
+    }
 }
 
 impl<R> Drop for Control<R> {

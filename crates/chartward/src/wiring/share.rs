@@ -1,12 +1,19 @@
 //! The loop of a watch over a share: observe looks, judge weighs, and what it says becomes a finding.
 
+use std::path::PathBuf;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::thread;
 use std::time::{Duration, Instant};
 
+use anyhow::Context;
 use jiff::Timestamp;
 use judge::share::{Judgement, Sign};
 use observe::share::{Account, Bounds, Client, Cover, Decoys, ShareName, Watch};
 use schema::{Entity, Finding, FindingClass, Lang, ShareLook, Subject, SubjectRole};
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
+use serde_json::{Value, json};
+
+use super::control::{Asked, Control, done};
 
 /// What the operator chose.
 #[derive(Debug, Clone)]
@@ -22,6 +29,26 @@ pub(crate) struct Settings {
     /// Between two listings.
     pub(crate) look_every: Duration,
     pub(crate) bounds: Bounds,
+    /// Where it answers whoever asks how it stands; `None`: nowhere.
+    pub(crate) control: Option<PathBuf>,
+}
+
+/// What may be asked of it. It acts on nobody, so there is nothing to arm or to release.
+#[derive(Debug, Deserialize)]
+#[serde(tag = "do", rename_all = "snake_case")]
+enum Request {
+    /// How does it stand?
+    Health,
+}
+
+/// How it stands, for whoever asks while it waits for the server: a look may take minutes.
+#[derive(Debug, Clone)]
+struct Standing {
+    since: Timestamp,
+    looked_at: Option<Timestamp>,
+    answers: bool,
+    cover: Option<Cover>,
+    findings: u64,
 }
 
 /// Something that the watch has to say. Nothing here names a file.
@@ -79,6 +106,10 @@ pub(crate) struct Look {
 
 /// Watches until the process is ended or `tell` says that nobody listens.
 pub(crate) fn watch(settings: &Settings, tell: &mut dyn FnMut(Report)) -> anyhow::Result<()> {
+    let standing =
+        Standing { since: Timestamp::now(), looked_at: None, answers: false, cover: None, findings: 0 };
+    let standing = Arc::new(Mutex::new(standing));
+    serve(settings, &standing)?;
     let client = Client::connect(&settings.share, settings.port, &settings.account)?;
     let watch =
         Watch::start(client, settings.paths.clone(), settings.decoys.clone(), settings.bounds.clone());
@@ -91,10 +122,47 @@ pub(crate) fn watch(settings: &Settings, tell: &mut dyn FnMut(Report)) -> anyhow
         look_due: now + settings.look_every,
         glance_due: now + settings.glance_every,
         silent_since: None,
+        standing,
     };
     loop {
+        watcher.stand();
         watcher.turn(tell);
     }
+}
+
+/// Answers on a thread of its own, since the loop waits for the server.
+fn serve(settings: &Settings, standing: &Arc<Mutex<Standing>>) -> anyhow::Result<()> {
+    let Some(path) = &settings.control else { return Ok(()) };
+    let control = Control::<Request>::serve(path)?;
+    let (share, paths, standing) = (settings.share.to_string(), places(settings), Arc::clone(standing));
+    let answer = move || {
+        while let Some(Asked { request: Request::Health, answer }) = control.wait() {
+            let standing = standing.lock().unwrap_or_else(PoisonError::into_inner).clone();
+            let _ = answer.send(health(&share, &paths, &standing));
+        }
+    };
+    thread::Builder::new()
+        .name("health".into())
+        .spawn(answer)
+        .context("start a thread for the control socket")?;
+    Ok(())
+}
+
+fn health(share: &str, paths: &[String], standing: &Standing) -> Value {
+    let cover = standing.cover;
+    done(json!({
+        "mode": "share",
+        "armed": false,
+        "share": share,
+        "paths": paths,
+        "since": standing.since,
+        "answers": standing.answers,
+        "looked_at": standing.looked_at,
+        "files": cover.map(|cover| cover.files),
+        "canaries": cover.map(|cover| cover.canaries),
+        "complete": cover.map(|cover| cover.complete),
+        "findings": standing.findings,
+    }))
 }
 
 struct Watcher<'a> {
@@ -104,9 +172,17 @@ struct Watcher<'a> {
     look_due: Instant,
     glance_due: Instant,
     silent_since: Option<Instant>,
+    standing: Arc<Mutex<Standing>>,
 }
 
 impl Watcher<'_> {
+    /// Shows how it stands to whoever asks.
+    fn stand(&self) {
+        let mut standing = self.standing.lock().unwrap_or_else(PoisonError::into_inner);
+        standing.answers = self.silent_since.is_none();
+        standing.cover = Some(self.watch.cover());
+    }
+
     fn turn(&mut self, tell: &mut dyn FnMut(Report)) {
         let next = self.look_due.min(self.glance_due);
         self.watch.client().rest(next.saturating_duration_since(Instant::now()));
@@ -127,6 +203,8 @@ impl Watcher<'_> {
             self.look_due = Instant::now() + pause;
             self.weigh(&look, tell);
             if look.answered {
+                self.standing.lock().unwrap_or_else(PoisonError::into_inner).looked_at =
+                    Some(Timestamp::now());
                 tell(Report::Look(numbers(&look, self.watch.cover(), started.elapsed())));
             }
         }
@@ -139,6 +217,7 @@ impl Watcher<'_> {
         }
         let now = Timestamp::now();
         if let Some(judgement) = self.judge.look(look, now) {
+            self.standing.lock().unwrap_or_else(PoisonError::into_inner).findings += 1;
             tell(Report::Finding(Box::new(self.finding(&judgement, now))));
         }
     }

@@ -1,17 +1,26 @@
-// Drives the console in Chromium: node console.mjs '{"url": …, "setUpCode": …}'.
-// url, setUpCode: of the hub under test. invited: [{name, code}] of accounts named by their role. incident: the number
-// of an open incident with at least two proposed countermeasures. screenshots: a folder, or null. chromium: its path.
+// Drives the console of a hub in Chromium: node console.mjs '{"ready": …}'.
+// ready: the hub's own line. attacker: the address that the attack comes from. screenshots: a folder, or null.
+// chromium: its path. A line "ask WHAT" on stdout is answered with one line of JSON on stdin: see hub/browser.rs.
 import assert from "node:assert/strict";
 import { createHmac } from "node:crypto";
 import { createRequire } from "node:module";
 import { readFileSync } from "node:fs";
+import { createInterface } from "node:readline";
+import { connect } from "node:tls";
 import puppeteer from "puppeteer-core";
 
 const plan = JSON.parse(process.argv[2]);
+const url = new URL(plan.ready.console);
 const axe = readFileSync(createRequire(import.meta.url).resolve("axe-core/axe.min.js"), "utf8");
 const password = "violin under seven bridges";
-const pages = ["/", "/incidents", `/incidents/${plan.incident}`, "/approvals", "/countermeasures/2/approve", "/protected", "/watchers",
-  "/settings", "/settings/arm?kind=lock_vault&class=guard&armed=yes", "/people", "/ledger", "/audit", "/account", "/account/totp", "/api", "/again", "/nowhere"];
+
+const answers = createInterface({ input: process.stdin })[Symbol.asyncIterator]();
+const ask = async (what) => {
+  console.log(`ask ${what}`);
+  const { value, done } = await answers.next();
+  assert.ok(!done, `no answer to ${what}`);
+  return JSON.parse(value);
+};
 
 /** RFC 6238, SHA-1, 30 seconds, six digits. */
 const oneTime = (secret, step = 0) => {
@@ -25,7 +34,7 @@ const oneTime = (secret, step = 0) => {
 };
 
 const browser = await puppeteer.launch({
-  executablePath: plan.chromium, headless: true, acceptInsecureCerts: true,
+  executablePath: plan.chromium, headless: true, acceptInsecureCerts: true, protocolTimeout: 60000,
   args: ["--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage", "--lang=en"],
 });
 
@@ -39,28 +48,32 @@ const person = async () => {
   page.on("console", (message) => assert.ok(!/Content.Security.Policy/i.test(message.text()), message.text()));
   return page;
 };
-const open = (page, path) => page.goto(plan.url + path, { waitUntil: "load" });
+const open = (page, path) => page.goto(new URL(path, url).href, { waitUntil: "load" });
 const path = (page) => new URL(page.url()).pathname;
 const text = (page) => page.$eval("main", (main) => main.innerText);
 const submit = (page, selector) => Promise.all([page.waitForNavigation({ waitUntil: "load" }), page.click(selector)]);
 const fill = async (page, fields) => { for (const [name, value] of Object.entries(fields)) await page.type(`[name="${name}"]`, value); };
 
-/** No serious or critical violation, in both languages, light and dark, also on a tablet; no page wider than its screen. */
+/** No serious or critical violation in what is shown. */
+const unblemished = async (page, what) => {
+  // Run through the debugger, past the page's policy, which forbids foreign scripts.
+  await page.evaluate(axe);
+  const found = await page.evaluate(() => axe.run(document, { resultTypes: ["violations"] }));
+  const bad = found.violations.filter((it) => ["serious", "critical"].includes(it.impact));
+  assert.deepEqual(bad.map((it) => `${it.id}: ${it.nodes.slice(0, 3).map((node) => node.html + " " + node.failureSummary).join(" | ")}`), [], what);
+};
+
+/** No serious or critical violation, in both languages, light and dark; no page wider than a tablet. */
 const accessible = async (page, where) => {
-  for (const lang of ["ja", "en"]) for (const theme of ["light", "dark"]) {
+  for (const [lang, theme] of [["ja", "light"], ["en", "dark"]]) {
     await open(page, `${where}${where.includes("?") ? "&" : "?"}lang=${lang}&theme=${theme}`);
     assert.equal(await page.$eval("html", (html) => html.lang), lang);
-    // Run through the debugger, past the page's policy, which forbids foreign scripts.
-    await page.evaluate(axe);
-    const found = await page.evaluate(() => axe.run(document, { resultTypes: ["violations"] }));
-    const bad = found.violations.filter((it) => ["serious", "critical"].includes(it.impact));
-    assert.deepEqual(bad.map((it) => `${it.id}: ${it.nodes.slice(0, 3).map((node) => node.html + " " + node.failureSummary).join(" | ")}`), [], `${where} ${lang} ${theme}`);
+    await unblemished(page, `${where} ${lang} ${theme}`);
   }
   await page.setViewport({ width: 768, height: 1024 });
   const wide = await page.evaluate(() => document.documentElement.scrollWidth - innerWidth);
   assert.ok(wide <= 0, `${where} is ${wide} px wider than a tablet`);
   await page.setViewport({ width: 1280, height: 900 });
-  await open(page, "/?lang=en&theme=light");
 };
 
 const setUpTotp = async (page) => {
@@ -73,10 +86,10 @@ const setUpTotp = async (page) => {
   await page.click("[name=kept]");
   await submit(page, "main form button[type=submit]");
   assert.equal(path(page), "/");
-  return codes;
+  return { secret, codes };
 };
 
-const accept = async ({ name, code }) => {
+const accept = async (name, code) => {
   const page = await person();
   await open(page, "/invited?lang=en");
   await fill(page, { code, name, password });
@@ -85,6 +98,28 @@ const accept = async ({ name, code }) => {
   return page;
 };
 
+const arm = async (page, kind) => {
+  await open(page, `/settings/arm?kind=${kind}&class=sensor&armed=yes&lang=en`);
+  await submit(page, "#confirm");
+  assert.equal(path(page), "/settings");
+};
+
+/** The page as it lies open, never loaded again, says this sooner or later. */
+const comes = async (page, ...parts) => {
+  await page.waitForFunction((parts) => parts.every((part) => document.querySelector("main").innerText.includes(part)), {}, parts)
+    .catch(async () => assert.fail(`${parts.join(", ")} never comes: ${await text(page)}`));
+  assert.equal(await page.evaluate(() => window.opened), "once", "the page was loaded again");
+};
+const lieOpen = async (page, where) => {
+  await open(page, where);
+  await page.evaluate(() => { window.opened = "once"; });
+};
+
+/** The card of a countermeasure: its number, once it is there. */
+const measure = async (page, words) => Number(await page.$$eval("main article", (all, words) =>
+  all.find((it) => it.querySelector("h2, h3").innerText.includes(words)).id.replace("countermeasure-", ""), words));
+const card = (page, id) => page.$eval(`#countermeasure-${id}`, (it) => it.innerText);
+
 const csrf = (page) => page.$eval("[name=csrf]", (it) => it.value).catch(() => "");
 const post = (page, to, fields) => page.evaluate(async (to, fields) => {
   const answer = await fetch(to, { method: "POST", body: new URLSearchParams(fields), redirect: "manual" });
@@ -92,7 +127,14 @@ const post = (page, to, fields) => page.evaluate(async (to, fields) => {
 }, to, fields);
 
 const steps = {
-  async "first run, second factor, recovery codes"(at) {
+  async "the certificate is the one whose fingerprint the hub printed"() {
+    const socket = connect({ host: url.hostname, port: url.port, rejectUnauthorized: false });
+    const seen = await new Promise((told, failed) => socket.on("secureConnect", () => told(socket.getPeerCertificate().fingerprint256)).on("error", failed));
+    socket.destroy();
+    const plain = (text) => text.replace(/[^0-9a-f]/gi, "").toLowerCase();
+    assert.equal(plain(seen), plain(plan.ready.fingerprint));
+  },
+  async "first run with the printed code, second factor, recovery codes"(at) {
     at.admin = await person();
     await open(at.admin, "/?lang=en");
     assert.equal(path(at.admin), "/first-run");
@@ -100,11 +142,11 @@ const steps = {
     await submit(at.admin, "main form button[type=submit]");
     assert.ok(await at.admin.$("[role=alert]"), "a wrong code is told");
     await open(at.admin, "/first-run");
-    await fill(at.admin, { code: plan.setUpCode, name: "chief", password });
+    await fill(at.admin, { code: plan.ready.setup_code, name: "chief", password });
     await submit(at.admin, "main form button[type=submit]");
-    at.codes = await setUpTotp(at.admin);
+    Object.assign(at, await setUpTotp(at.admin));
   },
-  async "log out, log in with a recovery code, a wrong password is refused"(at) {
+  async "log out; a wrong password is refused, the second factor or a recovery code lets in"(at) {
     await submit(at.admin, "header form button");
     await fill(at.admin, { name: "chief", password: "wrong wrong wrong", code: at.codes[0] });
     await submit(at.admin, "main form button[type=submit]");
@@ -113,44 +155,105 @@ const steps = {
     await fill(at.admin, { name: "chief", password, code: at.codes[1] });
     await submit(at.admin, "main form button[type=submit]");
     assert.equal(path(at.admin), "/incidents");
+    await submit(at.admin, "header form button");
+    // The code of this step was used up by setting it up; the next one is taken ahead of its time.
+    await fill(at.admin, { name: "chief", password, code: oneTime(at.secret, 1) });
+    await submit(at.admin, "main form button[type=submit]");
+    assert.equal(path(at.admin), "/");
   },
-  async "the sentence, the alarm and the next step stand on the first page"(at) {
+  async "the sentence of the hub is measured, the watcher that does not run is named"(at) {
     await open(at.admin, "/?lang=en");
     const told = await text(at.admin);
-    for (const part of ["If everything were encrypted now", "Next:", "Alarms", "Waits for approval"]) assert.ok(told.includes(part), part);
+    for (const part of ["If everything were encrypted now, you would lose", "measured by restoring", "None is open", "mail"]) assert.ok(told.includes(part), `${part}: ${told}`);
     await open(at.admin, "/?lang=ja");
     assert.ok((await text(at.admin)).includes("いますべてが暗号化された場合"));
-    await open(at.admin, "/?lang=en");
+    await open(at.admin, "/protected?lang=en");
+    assert.ok((await text(at.admin)).includes("restored and read completely was proven"));
   },
-  async "what a role may not do is not shown, and refused when forged"(at) {
-    for (const invited of plan.invited) at[invited.name] = await accept(invited);
-    const tries = {
-      viewer: ["/countermeasures/1/approve", "/countermeasures/1/undo", `/incidents/${plan.incident}/mark`, "/protected/run", "/watchers/restart", "/ledger/export", "/settings/arm", "/people/add", "/people/token"],
-      clinician: ["/countermeasures/1/approve", `/incidents/${plan.incident}/mark`, "/settings/arm", "/ledger/verify", "/people/token"],
-      operator: ["/settings/arm", "/people/add", "/people/change"],
-    };
-    for (const [role, paths] of Object.entries(tries)) {
-      const page = at[role];
-      await open(page, `/incidents/${plan.incident}?lang=en`);
-      const offered = await page.$$eval("main a, main form", (all) => all.map((it) => it.getAttribute("action") ?? it.getAttribute("href")));
-      for (const to of paths) {
-        assert.ok(!offered.includes(to), `${role} is shown ${to}`);
-        assert.equal(await post(page, to, { csrf: await csrf(page), to: "closed", kind: "freeze", class: "guard", armed: "yes" }), 403, `${role} ${to}`);
-      }
-      // The right role with a wrong token is refused, too.
-      assert.equal(await post(page, "/account/language", { csrf: "forged", to: "en" }), 403);
-    }
+  async "people of every role are invited, over the console and on the command line"(at) {
+    await open(at.admin, "/people?lang=en");
+    await fill(at.admin, { "new-name": "operator" });
+    await at.admin.select("#new-role", "operator");
+    await submit(at.admin, 'form[action="/people/add"] button');
+    at.operator = await accept("operator", await at.admin.$eval("#shown-once", (it) => it.textContent));
+    for (const name of ["viewer", "clinician"]) at[name] = await accept(name, await ask(`invite ${name}`));
+  },
+  async "the administrator arms what may be done"(at) {
+    for (const kind of ["block_address", "isolate_host", "lock_vault", "start_viewer"]) await arm(at.admin, kind);
+    assert.deepEqual(await ask("tables"), "", "arming alone changes nothing");
+  },
+  async "an attack appears on a page that lies open"(at) {
+    await lieOpen(at.viewer, "/?lang=en");
+    await lieOpen(at.operator, "/incidents?lang=en");
+    await ask("attack");
+    await comes(at.viewer, plan.attacker, "Waits for approval", "critical severity");
+    await comes(at.operator, plan.attacker);
+    await submit(at.operator, 'main a[href="/incidents/1"]');
+  },
+  async "the incident tells its story in the order of an attack, and what is not known"(at) {
+    const page = at.operator;
+    await lieOpen(page, "/incidents/1?lang=en");
+    await comes(page, "External Remote Services", "Remote Desktop Protocol", "Data Encrypted for Impact", "What we do not know", "Lock the vault");
+    const told = await page.$$eval("ol.story li", (all) => all.map((it) => it.innerText));
+    assert.deepEqual(["T1133", "T1021.001", "T1486"].map((id) => told.findIndex((it) => it.includes(id))), [0, 1, 2], told.join("\n"));
+    assert.ok((await page.$eval("#samples-list", (it) => it.textContent)).includes("12 of 12 files no longer decode"));
+    at.block = await measure(page, "Block an address");
+    at.isolate = await measure(page, "Isolate a machine");
+    await comes(page, "Start the read-only chart viewer");
+    at.start = await measure(page, "Start the read-only chart viewer");
+    await page.waitForFunction((id) => document.getElementById(`countermeasure-${id}`).innerText.includes("in force"), {}, at.start);
+    assert.deepEqual([await ask("set ban4"), await ask("set isolate4")], [[], []], "nothing is done before somebody approves");
   },
   async "screenshots"(at) {
     if (!plan.screenshots) return;
-    for (const [lang, ending] of [["en", ""], ["ja", ".ja"]]) for (const [where, name] of [["/", "console"], [`/incidents/${plan.incident}`, "console-incident"]]) {
+    for (const [lang, ending] of [["en", ""], ["ja", ".ja"]]) for (const [where, name] of [["/", "console"], ["/incidents/1", "console-incident"]]) {
       await open(at.admin, `${where}?lang=${lang}&theme=light`);
       await at.admin.screenshot({ path: `${plan.screenshots}/${name}${ending}.png`, fullPage: false });
     }
   },
-  async "approve with the keyboard alone, and see it"(at) {
+  async "what a role may not do is not shown, and refused when forged"(at) {
+    const { block, start } = at;
+    const tries = {
+      viewer: [`/countermeasures/${block}/approve`, `/countermeasures/${block}/reject`, `/countermeasures/${start}/undo`, "/incidents/1/mark", "/protected/run", "/watchers/restart", "/ledger/export", "/settings/arm", "/people/add", "/people/token"],
+      clinician: [`/countermeasures/${block}/approve`, `/countermeasures/${start}/undo`, "/incidents/1/mark", "/protected/run", "/settings/arm", "/ledger/verify", "/people/token"],
+      operator: ["/settings/arm", "/people/add", "/people/change"],
+    };
+    const closed = { viewer: ["/charts", "/people", "/audit"], clinician: ["/people", "/audit", "/incidents/1/report", "/api"], operator: ["/charts", "/audit"] };
+    for (const [role, paths] of Object.entries(tries)) {
+      const page = at[role];
+      await open(page, "/incidents/1?lang=en");
+      const offered = await page.$$eval("a, form", (all) => all.map((it) => it.getAttribute("action") ?? it.getAttribute("href")));
+      for (const to of paths) {
+        assert.ok(!offered.includes(to), `${role} is shown ${to}`);
+        assert.equal(await post(page, to, { csrf: await csrf(page), to: "closed", kind: "freeze", class: "guard", armed: "yes" }), 403, `${role} ${to}`);
+      }
+      for (const to of closed[role]) {
+        assert.ok(!offered.includes(to), `${role} is shown ${to}`);
+        assert.equal((await open(page, to)).status(), 403, `${role} ${to}`);
+      }
+      // The right role with a wrong token is refused, too.
+      assert.equal(await post(page, "/account/language", { csrf: "forged", to: "en" }), 403);
+    }
+    assert.deepEqual([await ask("set ban4"), await ask("set isolate4")], [[], []]);
+  },
+  async "charts are read by those who may, with a code that nobody else is shown"(at) {
+    const page = at.clinician;
+    await open(page, "/charts?lang=en");
+    assert.ok((await text(page)).includes("proven by restoring"), await text(page));
+    const code = await page.$eval("#entrance-code", (it) => it.textContent);
+    for (const [who, where] of [["operator", "/incidents/1"], ["viewer", "/incidents/1"], ["viewer", "/approvals"], ["viewer", "/incidents/1/report"], ["viewer", "/ledger"]]) {
+      await open(at[who], where);
+      assert.ok(!(await at[who].content()).includes(code), `${where} shows the code to ${who}`);
+    }
+    await submit(page, "#entrance");
+    await fill(page, { code, who: "Dr Sato" });
+    await submit(page, "form button");
+    await submit(page, 'a[href*="/chart/"]');
+    assert.ok(/\/chart\//.test(page.url()) && (await page.$eval("body", (it) => it.innerText)).length > 200);
+  },
+  async "approve with the keyboard alone, and it is so"(at) {
     const page = at.operator;
-    await open(page, `/incidents/${plan.incident}?lang=en`);
+    await open(page, "/incidents/1?lang=en");
     await page.keyboard.press("Tab");
     assert.equal(await page.evaluate(() => document.activeElement.className), "skip");
     await page.keyboard.press("Enter");
@@ -161,32 +264,63 @@ const steps = {
       }
       assert.fail(`no way to ${wanted} with the keyboard`);
     };
-    await until('a[href="/countermeasures/1/approve"]');
+    await until(`a[href="/countermeasures/${at.block}/approve"]`);
     await Promise.all([page.waitForNavigation(), page.keyboard.press("Enter")]);
-    assert.ok((await text(page)).includes("loses the network"), "the consequence stands there in words");
+    assert.ok((await text(page)).includes("Nothing comes from or goes to this address"), "the consequence stands there in words");
     await until("#confirm");
     await Promise.all([page.waitForNavigation(), page.keyboard.press("Enter")]);
-    const card = await page.$eval("#countermeasure-1", (it) => it.innerText);
-    assert.ok(card.includes("in force") && card.includes("operator"), card);
+    const told = await card(page, at.block);
+    assert.ok(told.includes("in force") && told.includes("operator"), told);
+    assert.deepEqual([await ask("set ban4"), await ask("set isolate4")], [[plan.attacker], []]);
   },
-  async "undo, and see it"(at) {
-    await submit(at.operator, 'a[href="/countermeasures/1/undo"]');
+  async "undo, and it is so"(at) {
+    await submit(at.operator, `a[href="/countermeasures/${at.block}/undo"]`);
     await submit(at.operator, "#confirm");
-    assert.ok((await at.operator.$eval("#countermeasure-1", (it) => it.innerText)).includes("taken back"));
+    assert.ok((await card(at.operator, at.block)).includes("taken back"));
+    assert.deepEqual(await ask("set ban4"), []);
   },
-  async "a page that lies open is brought up to date"(at) {
+  async "a page that lies open is brought up to date and keeps its place"(at) {
     const page = at.viewer;
-    await open(page, `/incidents/${plan.incident}?lang=en`);
+    await lieOpen(page, "/incidents/1?lang=en");
     await page.focus("#samples-list summary");
     await page.keyboard.press("Enter");
-    await open(at.operator, "/countermeasures/2/approve");
+    await open(at.operator, `/countermeasures/${at.isolate}/approve`);
     await submit(at.operator, "#confirm");
-    await page.waitForFunction(() => document.getElementById("countermeasure-2").innerText.includes("in force"));
-    const kept = await page.evaluate(() => [document.activeElement.localName, document.getElementById("samples-list").open]);
-    assert.deepEqual(kept, ["summary", true], "focus and what was opened are kept");
+    await page.waitForFunction((id) => document.getElementById(`countermeasure-${id}`).innerText.includes("in force"), {}, at.isolate);
+    const kept = await page.evaluate(() => [document.activeElement.localName, document.getElementById("samples-list").open, window.opened]);
+    assert.deepEqual(kept, ["summary", true, "once"], "focus and what was opened are kept");
     await page.waitForFunction(() => document.getElementById("notice").textContent.includes("updated"));
+    assert.deepEqual(await ask("set isolate4"), [plan.attacker]);
+    await open(at.operator, `/countermeasures/${at.isolate}/undo`);
+    await submit(at.operator, "#confirm");
+    assert.deepEqual(await ask("set isolate4"), []);
+  },
+  async "the incident is closed, and its report tells what happened in both languages"(at) {
+    const page = at.operator;
+    await open(page, "/incidents/1/mark?to=closed&lang=en");
+    await submit(page, "main form [type=submit]");
+    await open(page, "/incidents/1?lang=en");
+    assert.ok((await text(page)).includes("nothing. It is closed."), await text(page));
+    await open(page, "/incidents?status=closed");
+    assert.ok(await page.$('main a[href="/incidents/1"]'));
+    const parts = {
+      en: ["INC-0001", plan.attacker, "A log-in over the VPN from a place not seen before", "T1486", "12 of 12 files no longer decode", `Block ${plan.attacker}: done`, "operator", "taken back", "closed", "patients", "what the watcher net"],
+      ja: ["INC-0001", plan.attacker, "これまでにない場所からのVPNログイン", "12件中12件のファイルが解読不能になりました", `${plan.attacker} の遮断`, "operator", "終了", "インシデント報告書"],
+    };
+    for (const lang of ["en", "ja"]) {
+      const answer = await open(page, `/incidents/1/report?lang=${lang}`);
+      const html = await answer.text();
+      for (const part of parts[lang]) assert.ok(html.includes(part), `${lang}: ${part}: ${html}`);
+      // The page forbids every script, axe's as well: its copy is looked at.
+      const copy = await person();
+      await copy.setContent(html);
+      await unblemished(copy, `the report in ${lang}`);
+      await copy.close();
+    }
   },
   async "every page is accessible in both languages, light and dark, and fits a tablet"(at) {
+    const pages = ["/", "/incidents", "/incidents/1", "/incidents/1/mark?to=open", "/approvals", `/countermeasures/${at.start}/undo`, "/protected", "/charts", "/watchers",
+      "/settings", "/settings/arm?kind=lock_vault&class=guard&armed=yes", "/people", "/ledger", "/audit", "/account", "/account/totp", "/api", "/again", "/nowhere"];
     for (const where of pages) await accessible(at.admin, where);
     const stranger = await person();
     for (const where of ["/login", "/invited"]) await accessible(stranger, where);

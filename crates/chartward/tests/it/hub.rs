@@ -2,12 +2,16 @@
 
 mod acts;
 mod alarms;
+mod browser;
 mod clock;
 mod crash;
 mod first;
+mod freeze;
 mod interrupted;
+mod notices;
 mod ordinary;
 mod stage;
 mod storage;
 mod vault;
+mod wall;
 mod watchers;

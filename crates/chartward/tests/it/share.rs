@@ -441,3 +441,46 @@ fn what_cannot_be_watched_is_refused_with_its_reason() {
     assert_eq!(refused.code, 2);
     assert!(!refused.stderr.contains("password=x"));
 }
+
+#[test]
+fn the_watch_answers_how_it_stands_also_while_the_server_is_gone() {
+    let Some(mut server) = Server::start("the_watch_answers_how_it_stands", 3) else { return };
+    let socket = server.dir.path().join("watch").join("control.sock");
+    let _watch = server.watch(&[
+        "--canary-interval",
+        "0.3",
+        "--look-interval",
+        "0.5",
+        "--control",
+        socket.to_str().unwrap(),
+    ]);
+    let ask = |request: &str| -> Value {
+        let mut stream = std::os::unix::net::UnixStream::connect(&socket).unwrap();
+        stream.set_read_timeout(Some(Duration::from_secs(10))).unwrap();
+        writeln!(stream, "{request}").unwrap();
+        let mut line = String::new();
+        BufReader::new(stream).read_line(&mut line).unwrap();
+        serde_json::from_str(&line).unwrap()
+    };
+    let until = |what: &str, is: &dyn Fn(&Value) -> bool| {
+        let end = Instant::now() + Duration::from_secs(20);
+        loop {
+            let health = ask(r#"{"do":"health"}"#);
+            if is(&health) {
+                return health;
+            }
+            assert!(Instant::now() < end, "it is never {what}: {health}");
+            thread::sleep(Duration::from_millis(50));
+        }
+    };
+    let health = until("looked at", &|health| !health["looked_at"].is_null());
+    assert_eq!(
+        (&health["ok"], &health["answers"], &health["mode"]),
+        (&true.into(), &true.into(), &"share".into())
+    );
+    assert!(health["files"].as_u64().unwrap() > 10 && health["complete"] == true, "{health}");
+    // It acts on nobody.
+    assert_eq!(ask(r#"{"do":"release","pid":7}"#)["ok"], false);
+    server.stop();
+    until("without its server", &|health| health["answers"] == false);
+}

@@ -1,6 +1,7 @@
 use jiff::Timestamp;
 use schema::{
-    ActKind, Action, Countermeasure, IncidentId, IncidentStatus, Proof, Severity, SnapshotId, WatcherClass,
+    ActKind, Action, Countermeasure, CountermeasureId, IncidentId, IncidentStatus, Proof, Severity,
+    SnapshotId, WatcherClass,
 };
 use serde::{Deserialize, Serialize};
 
@@ -243,6 +244,19 @@ pub enum Fact {
         by: String,
         /// Until when it is looked at more closely.
         watched_until: Timestamp,
+    },
+    /// What the hub had put into the packet filter was taken out by somebody else.
+    WallChanged {
+        /// Whether more than single addresses: the table, a chain, a rule, what is allowed.
+        rules: bool,
+        /// How many countermeasures were in force no longer.
+        gone: u64,
+        /// The first of them.
+        countermeasures: Vec<CountermeasureId>,
+        /// Whether everything is in force again.
+        put_back: bool,
+        /// What the kernel said, or why it could not be put back.
+        because: String,
     },
     /// A fact of a kind or shape that only another version of Chartward knows.
     #[serde(other, skip_serializing)]

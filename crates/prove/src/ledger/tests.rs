@@ -77,6 +77,7 @@ fn every_fact_reads_back_as_it_was_written() {
         unreadable_records: 1,
         shortfalls: vec![(schema::ShortfallKind::Fewer, 2)],
         method: "restored".into(),
+        not_proven: Vec::new(),
     };
     let action = schema::Action {
         act: schema::Act::Freeze { pid: 7, start_ticks: 9 },
@@ -140,6 +141,13 @@ fn every_fact_reads_back_as_it_was_written() {
             proof: schema::SnapshotId("5e".repeat(32)),
             by: "mori".into(),
             watched_until: now(),
+        },
+        Fact::WallChanged {
+            rules: true,
+            gone: 2,
+            countermeasures: vec![schema::CountermeasureId(3), schema::CountermeasureId(4)],
+            put_back: true,
+            because: "No such file or directory".into(),
         },
     ];
     let dir = tempfile::tempdir().unwrap();

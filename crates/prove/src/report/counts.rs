@@ -22,7 +22,7 @@ pub(super) fn affected_sentence(report: &Report<'_>, lang: Lang) -> String {
             "Records of {affected} of {total} patients were changed, renamed or removed in the incident (counted by patient, not by file)."
         ),
         (_, Lang::Ja) => format!(
-            "この事案で、患者{total}人中{affected}人の記録が変更・改名・削除されました（ファイル数ではなく患者単位で集計）。"
+            "このインシデントで、患者{total}人中{affected}人の記録が変更・改名・削除されました（ファイル数ではなく患者単位で集計）。"
         ),
     }
 }

@@ -6,7 +6,7 @@ use super::{Report, sections, timeline};
 use crate::lang::{count, date_time, duration, zone_name};
 
 const REHEARSAL_EN: &str = "REHEARSAL – not a real incident";
-const REHEARSAL_JA: &str = "訓練の記録（実際の事案ではありません）";
+const REHEARSAL_JA: &str = "訓練の記録（実際のインシデントではありません）";
 const STYLE: &str = include_str!("style.css");
 
 /// Where a page lies beside the other one.
@@ -113,7 +113,7 @@ fn verdict(report: &Report<'_>, lang: Lang) -> Markup {
             strong {
                 (lang.pick(
                     format!("{intact} of {total} patients' records are as they were before."),
-                    format!("患者{total}人中{intact}人の記録が、事案前と同じ状態にあります。"),
+                    format!("患者{total}人中{intact}人の記録が、インシデント前と同じ状態にあります。"),
                 ))
             }
             (affected)

@@ -131,7 +131,7 @@ pub(super) fn impact(report: &Report<'_>, lang: Lang) -> Markup {
             patients(effect.patients_affected),
         ),
         (
-            lang.pick("Patients whose every record is as before", "全記録が事案前と同じ患者"),
+            lang.pick("Patients whose every record is as before", "全記録がインシデント前と同じ患者"),
             patients(effect.patients_intact),
         ),
         (
@@ -210,7 +210,7 @@ pub(super) fn evidence(report: &Report<'_>, lang: Lang) -> Markup {
                 Some(proof) => (proof_table(report, proof, lang)),
                 None => p { (lang.pick(
                     "No backup had been proven by restoring it before this incident.",
-                    "事案前に、復元によって実証されたバックアップはありませんでした。")) },
+                    "インシデント前に、復元によって実証されたバックアップはありませんでした。")) },
             }
         }
     }
@@ -292,6 +292,9 @@ fn shortfall(kind: ShortfallKind, lang: Lang) -> &'static str {
         ShortfallKind::DuplicateCurrent => lang.pick("keys with several current files", "現行ファイルの重複"),
         ShortfallKind::DatabaseDamaged => lang.pick("damaged databases", "破損したデータベース"),
         ShortfallKind::Empty => lang.pick("empty snapshot", "空のスナップショット"),
+        ShortfallKind::NotStarted => {
+            lang.pick("database that could not be started", "起動できなかったデータベース")
+        }
     }
 }
 

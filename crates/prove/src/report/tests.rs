@@ -33,13 +33,14 @@ fn proof() -> Proof {
         shortfalls: Vec::new(),
         method: "restored into an empty folder; every record decoded and compared with what was captured"
             .into(),
+        not_proven: Vec::new(),
     }
 }
 
 /// A rehearsal as the product tells it, with every part filled in.
 fn rehearsal() -> IncidentReport {
     IncidentReport {
-        title: "Rehearsal of Uda 2018 / 宇陀市立病院2018年事案の訓練".into(),
+        title: "Rehearsal of Uda 2018 / 宇陀市立病院2018年インシデントの訓練".into(),
         synthetic: Some(
             "Synthetic patients; the attacker is a harmless imitation confined to one folder.".into(),
         ),
@@ -238,7 +239,7 @@ fn what_is_lost_is_the_first_thing_said() {
     let comparison = comparison();
     for (lang, told) in [
         (Lang::En, "2,702 of 3,835 patients' records are as they were before."),
-        (Lang::Ja, "患者3,835人中2,702人の記録が、事案前と同じ状態にあります。"),
+        (Lang::Ja, "患者3,835人中2,702人の記録が、インシデント前と同じ状態にあります。"),
     ] {
         let page = report(&incident, &comparison).html(lang);
         assert!(page.contains(told));

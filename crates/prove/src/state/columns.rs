@@ -78,3 +78,12 @@ fn unreadable(
 ) -> rusqlite::Error {
     rusqlite::Error::FromSqlConversionFailure(column, kind, Box::new(cause))
 }
+
+/// How SQLite goes about a query, a line a step.
+#[cfg(test)]
+pub(super) fn plan(db: &Connection, sql: &str) -> String {
+    let mut query = db.prepare(&format!("EXPLAIN QUERY PLAN {sql}")).unwrap();
+    let nothing = std::iter::repeat_n(rusqlite::types::Null, query.parameter_count());
+    let rows = query.query_map(rusqlite::params_from_iter(nothing), |row| row.get::<_, String>(3)).unwrap();
+    rows.collect::<Result<Vec<_>, _>>().unwrap().join("\n")
+}

@@ -1,5 +1,7 @@
+use std::collections::BTreeSet;
+
 use jiff::{SignedDuration, Timestamp};
-use rusqlite::{OptionalExtension, params};
+use rusqlite::{OptionalExtension, Row, params};
 use schema::{Countermeasure, CountermeasureId, CountermeasureState, IncidentId};
 
 use super::columns::{count, from_json, from_word, json, list, millis, signed, word};
@@ -14,6 +16,14 @@ pub struct CountermeasureFilter {
     /// Those that stand so; empty for any.
     pub states: Vec<CountermeasureState>,
 }
+
+/// The newest first; each is answered by an index up to the rows that it gives.
+const LIST: &str = "SELECT json FROM countermeasures WHERE (?1 IS NULL OR id < ?1) ORDER BY id DESC LIMIT ?2";
+const LIST_OF_STATE: &str = "SELECT json FROM countermeasures WHERE (?1 IS NULL OR id < ?1) AND state = ?3
+    ORDER BY id DESC LIMIT ?2";
+const LIST_OF_INCIDENT: &str =
+    "SELECT json FROM countermeasures WHERE (?1 IS NULL OR id < ?1) AND incident = ?3
+    AND (?4 = '[]' OR state IN (SELECT value FROM json_each(?4))) ORDER BY id DESC LIMIT ?2";
 
 impl Writer<'_> {
     /// The number that the next countermeasure gets.
@@ -59,14 +69,28 @@ impl State {
         limit: u32,
         before: Option<CountermeasureId>,
     ) -> Result<Vec<Countermeasure>, Error> {
-        self.read(|db| {
-            let sql = "SELECT json FROM countermeasures WHERE (?1 IS NULL OR incident = ?1)
-                AND (?2 = '[]' OR state IN (SELECT value FROM json_each(?2))) AND (?3 IS NULL OR id < ?3)
-                ORDER BY id DESC LIMIT ?4";
-            let incident = filter.incident.map(|id| signed(id.0));
-            let before = before.map(|id| signed(id.0));
-            list(db, sql, params![incident, json(&filter.states)?, before, limit], |row| from_json(row, 0))
-        })
+        let states: BTreeSet<String> =
+            filter.states.iter().map(word).collect::<Result<_, _>>().map_err(Error::state("read"))?;
+        let before = before.map(|id| signed(id.0));
+        let row = |row: &Row<'_>| from_json::<Countermeasure>(row, 0);
+        let mut found = self.read(|db| match (filter.incident, states.is_empty()) {
+            (Some(incident), _) => {
+                let states = json(&filter.states)?;
+                list(db, LIST_OF_INCIDENT, params![before, limit, signed(incident.0), states], row)
+            }
+            (None, true) => list(db, LIST, params![before, limit], row),
+            // One at a time, each from the index: all at once, SQLite walks through every countermeasure instead.
+            (None, false) => {
+                let mut found = Vec::new();
+                for state in &states {
+                    found.extend(list(db, LIST_OF_STATE, params![before, limit, state], row)?);
+                }
+                Ok(found)
+            }
+        })?;
+        found.sort_by_key(|measure| std::cmp::Reverse(measure.id));
+        found.truncate(limit as usize);
+        Ok(found)
     }
 
     /// Those that something has to be done about at `now`: applied ones that have held long enough, and proposed
@@ -93,4 +117,25 @@ impl State {
 fn ends_at(it: &Countermeasure) -> Option<Timestamp> {
     let lasts = SignedDuration::from_secs(i64::try_from(it.lasts_seconds?).ok()?);
     it.applied_at?.checked_add(lasts).ok().filter(|_| it.state == CountermeasureState::Applied)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::state::columns;
+    use crate::state::migrate::MIGRATIONS;
+
+    #[test]
+    fn a_list_of_countermeasures_is_answered_from_an_index_and_sorts_nothing() {
+        let db = rusqlite::Connection::open_in_memory().unwrap();
+        MIGRATIONS.iter().for_each(|sql| db.execute_batch(sql).unwrap());
+        for (sql, begins) in [
+            (LIST, "SCAN countermeasures"),
+            (LIST_OF_STATE, "SEARCH countermeasures USING INDEX countermeasures_by_state_and_id (state=?)"),
+            (LIST_OF_INCIDENT, "SEARCH countermeasures USING INDEX countermeasures_by_incident (incident=?)"),
+        ] {
+            let plan = columns::plan(&db, sql);
+            assert!(plan.starts_with(begins) && !plan.contains("TEMP B-TREE"), "{plan}");
+        }
+    }
 }

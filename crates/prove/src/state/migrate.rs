@@ -3,7 +3,8 @@ use rusqlite::Connection;
 use crate::Error;
 
 /// Each file brings the database from the version before to its own; none is ever changed after it was released.
-pub(super) const MIGRATIONS: &[&str] = &[include_str!("migrations/0001.sql")];
+pub(super) const MIGRATIONS: &[&str] =
+    &[include_str!("migrations/0001.sql"), include_str!("migrations/0002.sql")];
 
 /// The version that a database has; 0 before the first.
 pub(super) fn version(connection: &Connection) -> Result<u32, Error> {

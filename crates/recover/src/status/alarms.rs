@@ -3,6 +3,7 @@
 use schema::{Alarm, Proof, Severity, Shortfall, ShortfallKind, SnapshotId};
 
 use super::{Remembered, Words};
+use crate::vault::Coverage;
 
 /// Says which job an alarm is about; an empty label says nothing.
 pub(super) fn about(alarm: Alarm, label: &str) -> Alarm {
@@ -70,6 +71,31 @@ pub(super) fn damaged(packs: u64, files: u64) -> Option<Alarm> {
             (
                 "Run `chartward vault check --read-data` to see which files are lost, and back up to a second medium now.",
                 "`chartward vault check --read-data` で失われたファイルを確かめ、今すぐ別の媒体にもバックアップしてください。",
+            ),
+        )
+    })
+}
+
+/// Reading a part of the vault at each check no longer reaches all of it in time.
+pub(super) fn unread(coverage: &Coverage) -> Option<Alarm> {
+    let overdue = (u128::from(coverage.bytes_overdue) * 100).div_ceil(u128::from(coverage.bytes.max(1)));
+    (coverage.bytes_overdue > 0).then(|| {
+        alarm(
+            "backup.unread",
+            Severity::Medium,
+            (
+                format!(
+                    "{overdue} % of the vault's bytes were not read and found right in 31 days; {} % were.",
+                    coverage.percent()
+                ),
+                format!(
+                    "保管庫のデータのうち{overdue}％が、31日以内に読み取りで確認されていません（確認済みは{}％）。",
+                    coverage.percent()
+                ),
+            ),
+            (
+                "The check that reads data has stopped or reads too little: run `chartward vault check --read-data`,                  or raise its part.",
+                "データを読む検査が止まっているか、読む量が足りません。`chartward vault check --read-data` を実行するか、1回に読む量を増やしてください。",
             ),
         )
     })

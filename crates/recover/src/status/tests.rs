@@ -13,7 +13,12 @@ fn held(id: &str, hours: i64) -> Held {
 fn census(patients: u64, rows: u64) -> Census {
     let storage = Ssmix2Census { patients, current: patients * 3, ..Ssmix2Census::default() };
     let tables = [("patients".to_owned(), rows)].into();
-    let database = DatabaseCensus { path: "/emr.sqlite".to_owned(), engine: "sqlite".to_owned(), tables };
+    let database = DatabaseCensus {
+        path: "/emr.sqlite".to_owned(),
+        engine: "sqlite".to_owned(),
+        tables,
+        ..DatabaseCensus::default()
+    };
     Census { files: 10, ssmix2: vec![storage], databases: vec![database], ..Census::default() }
 }
 
@@ -37,12 +42,13 @@ fn proof(id: &str, hours: i64) -> Proof {
         database_rows: 5,
         shortfalls: Vec::new(),
         method: String::new(),
+        not_proven: Vec::new(),
     }
 }
 
 fn present(snapshots: Vec<Held>, proofs: Vec<Proof>) -> Medium {
     let jobs = vec![Job { label: "/srv/emr (emr01)".to_owned(), snapshots }];
-    Medium::Present { jobs, proofs, packs_damaged: 0, files_unreadable: 0 }
+    Medium::Present { jobs, proofs, packs_damaged: 0, files_unreadable: 0, coverage: None }
 }
 
 /// Alarm ids at hour 0 for a medium, worst first.
@@ -169,6 +175,7 @@ fn a_job_that_runs_says_nothing_of_another_that_stopped() {
         proofs,
         packs_damaged: 0,
         files_unreadable: 0,
+        coverage: None,
     };
     let status = check(&medium(vec![proof("aa", -30), proof("bb", -1)]), None, &["backup.stale"]);
     assert!(status.alarms[0].title.starts_with("emr: "), "{}", status.alarms[0].title);
@@ -182,4 +189,18 @@ fn a_record_from_the_future_is_an_alarm() {
     let proof = Proof { newest_record: Some(at(1_000)), ..proof("aa", -2) };
     let status = check(&present(vec![held("aa", -2)], vec![proof]), None, &["backup.record_time"]);
     assert_eq!(status.rpo_seconds, Some(2.0 * 3_600.0), "the capture bounds it");
+}
+
+#[test]
+fn bytes_that_nobody_has_read_for_a_month_are_an_alarm() {
+    for (bytes_covered, bytes_overdue, expected) in
+        [(1000, 0, &[][..]), (900, 0, &[]), (999, 1, &["backup.unread"]), (0, 1000, &["backup.unread"])]
+    {
+        let mut medium = present(vec![held("aa", -2)], vec![proof("aa", -2)]);
+        if let Medium::Present { coverage, .. } = &mut medium {
+            let oldest_read = None;
+            *coverage = Some(Coverage { bytes: 1000, bytes_covered, bytes_overdue, oldest_read });
+        }
+        check(&medium, Some("aa"), expected);
+    }
 }

@@ -6,7 +6,7 @@ use std::io;
 use std::os::fd::{AsFd, OwnedFd};
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
-use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
 use jiff::Timestamp;
@@ -14,8 +14,10 @@ use rustix::fs::{AtFlags, RawDir, Stat, readlinkat, statat};
 use rustix::io::Errno;
 use schema::{Exception, ExceptionKind};
 
+use super::cache::{Folders, Half, Known, Print};
 use super::chunker;
 use super::codec::Codec;
+use super::filter::Filter;
 use super::id::{BlobKind, Id};
 use super::meta::{self, Names};
 use super::open_at;
@@ -39,6 +41,13 @@ pub(crate) struct Archive<'v> {
     /// Nodes whose ctime is not before this are read again although they look unchanged: the clock of the file system
     /// ticks too slowly to tell two writes within one tick apart.
     pub(crate) distrust_from: Option<Timestamp>,
+    /// No pass follows, whatever is found.
+    pub(crate) is_last: bool,
+    /// As the pass before, or the last backup, left the folders.
+    pub(crate) known: &'v Folders,
+    /// As this pass leaves them: those in which nothing has changed since this moment.
+    pub(crate) trust_before: Timestamp,
+    pub(crate) fresh: Mutex<Folders>,
     /// Paths that were found unstable before and are not read again.
     pub(crate) given_up: &'v BTreeSet<PathBuf>,
     pub(crate) counts: Counts,
@@ -47,7 +56,10 @@ pub(crate) struct Archive<'v> {
 
 /// A root that exists: its folder or file, and what the parent snapshot has in its place.
 pub(crate) struct Root {
+    /// Its path in the snapshot.
     pub(crate) path: PathBuf,
+    /// Where it lies.
+    pub(crate) at: PathBuf,
     pub(crate) previous: Option<Node>,
 }
 
@@ -55,6 +67,7 @@ pub(crate) struct Root {
 pub(crate) struct Setup<'v> {
     pub(crate) names: Names,
     pub(crate) exclude: BTreeSet<PathBuf>,
+    pub(crate) filter: &'v Filter,
     pub(crate) substitutes: &'v BTreeMap<PathBuf, PathBuf>,
     pub(crate) observer: Option<Observer<'v>>,
     /// Device and inode of the vault's own folder, which is never part of a backup.
@@ -74,8 +87,10 @@ pub(crate) struct Counts {
 #[derive(Default)]
 pub(crate) struct Findings {
     pub(crate) exceptions: Vec<Exception>,
+    /// Attributes that could not be read. They are only asked for where something is new, so no later pass tells of them again.
+    pub(crate) attributes: Vec<Exception>,
     pub(crate) unstable: BTreeSet<PathBuf>,
-    /// Files that were read, for naming what still changed in the last pass.
+    /// Files that the last pass read: they still changed. In other passes that may be millions, and nobody asks.
     pub(crate) read: BTreeSet<PathBuf>,
 }
 
@@ -124,6 +139,20 @@ impl Archive<'_> {
         self.findings.lock().unwrap_or_else(PoisonError::into_inner).exceptions.push(exception);
     }
 
+    /// The attributes that could be read; the others are named.
+    fn attributes(&self, path: &Path, read: meta::Attributes) -> Vec<tree::Attribute> {
+        if !read.unread.is_empty() {
+            let path = path.to_string_lossy().into_owned();
+            let unread = read.unread.iter().map(|(name, error)| Exception {
+                path: path.clone(),
+                kind: ExceptionKind::Unreadable,
+                cause: format!("its extended attribute {name} cannot be read: {error}"),
+            });
+            self.findings.lock().unwrap_or_else(PoisonError::into_inner).attributes.extend(unread);
+        }
+        read.attributes
+    }
+
     fn report_failure(&self, path: &Path, error: &io::Error) {
         let kind = match error.kind() {
             io::ErrorKind::NotFound => ExceptionKind::Vanished,
@@ -138,17 +167,29 @@ impl Archive<'_> {
         } else {
             open_at::dir(job.root.as_fd(), &job.relative).and_then(|fd| {
                 let stat = rustix::fs::fstat(&fd)?;
-                let names = list(&fd)?;
+                let names = self.names(&job, &fd, &stat)?;
                 Ok((fd, stat, names))
             })
         };
         match opened {
-            Ok((fd, stat, names)) => self.list_dir(worker, job, fd, &stat, &names),
+            Ok((fd, stat, names)) => self.list_dir(worker, job, fd, &stat, names),
             Err(error) => {
                 self.report_failure(&job.path, &error);
                 self.deliver(&mut worker.codec, &job.parent, job.slot, None)
             }
         }
+    }
+
+    /// The names in a directory that are not left out as a whole.
+    fn names(&self, job: &DirJob, fd: &OwnedFd, stat: &Stat) -> io::Result<Vec<Vec<u8>>> {
+        let filter = self.setup.filter;
+        let is_mounted = job.depth > 0 && stat.st_dev != job.parent.node.device_id;
+        if filter.one_file_system && is_mounted {
+            return Ok(Vec::new());
+        }
+        let mut names = list(fd)?;
+        filter.thin_out(&mut names, &|name| Ok(open_at::file(fd.as_fd(), name)?.into()));
+        Ok(names)
     }
 
     fn list_dir(
@@ -157,30 +198,32 @@ impl Archive<'_> {
         job: DirJob,
         fd: OwnedFd,
         stat: &Stat,
-        names: &[Vec<u8>],
+        names: Vec<Vec<u8>>,
     ) -> Result<(), Stopped> {
         bump(&self.counts.dirs, 1);
         let mut node = meta::node(&job.name, stat, &self.setup.names);
-        node.extended_attributes = meta::attributes(fd.as_fd());
-        let previous = job.previous.and_then(|id| {
-            // A parent that cannot be read costs time, not the backup.
-            self.vault.load_tree(&mut worker.codec, &id).ok().map(|nodes| (id, nodes))
-        });
+        node.extended_attributes = self.attributes(&job.path, meta::attributes(fd.as_fd()));
+        let listing = self.look_at_all(&job.path, &fd, stat.st_dev, names);
+        let known = self.known.get(&job.path);
+        if let Some(known) = known
+            && self.is_as_known(&listing, &known)
+        {
+            self.take_over(&job, &listing, known);
+            node.subtree = Some(known.tree);
+            return self.deliver(&mut worker.codec, &job.parent, job.slot, Some(node));
+        }
         let fd = Arc::new(fd);
-        let dir = Arc::new(Dir {
-            parent: Some((Arc::clone(&job.parent), job.slot)),
-            node,
-            path: job.path.clone(),
-            slots: Mutex::new(vec![None; names.len()]),
-            left: AtomicUsize::new(1),
-            previous,
-        });
+        let parent = Some((Arc::clone(&job.parent), job.slot));
+        let previous = known.map(|known| known.tree).or(job.previous);
+        let mut dir = Dir::new(parent, node, job.path.clone(), listing.entries.len(), previous);
+        dir.print = listing.print.filter(|_| listing.newest.is_some_and(|newest| newest < self.trust_before));
+        let dir = Arc::new(dir);
         let mut dirs = Vec::new();
         let mut files = Vec::new();
-        for (slot, name) in names.iter().enumerate() {
-            match self.look(&job, &dir, &fd, slot, name) {
+        for (slot, (name, stat)) in listing.entries.into_iter().enumerate() {
+            match self.look(&job, &dir, &fd, slot, name, &stat) {
                 Look::Dir(job) => dirs.push(Job::Dir(job)),
-                Look::MustRead(stat) => files.push((slot, name.clone(), stat)),
+                Look::MustRead(name) => files.push((slot, name, stat)),
                 Look::Known(node) => {
                     dir.slots.lock().unwrap_or_else(PoisonError::into_inner)[slot] = Some(*node)
                 }
@@ -199,35 +242,102 @@ impl Archive<'_> {
         if dir.finish_one() { self.finish_dir(&mut worker.codec, dir) } else { Ok(()) }
     }
 
-    /// What one name of a directory is, and what has to be done for it.
-    fn look(&self, job: &DirJob, dir: &Arc<Dir>, fd: &OwnedFd, slot: usize, name: &[u8]) -> Look {
-        let path = job.path.join(OsStr::from_bytes(name));
-        if self.setup.exclude.contains(&path) {
-            return Look::Nothing;
-        }
-        let stat = match statat(fd, OsStr::from_bytes(name), AtFlags::SYMLINK_NOFOLLOW) {
-            Ok(stat) => stat,
-            Err(error) => {
-                self.report_failure(&path, &error.into());
-                return Look::Nothing;
+    /// The entries of a directory that go into the snapshot, with a digest of them if none of them is a directory.
+    fn look_at_all(&self, folder: &Path, fd: &OwnedFd, device: u64, names: Vec<Vec<u8>>) -> Listing {
+        let mut print = Some(Print::new(&self.setup.names));
+        let mut newest = None;
+        let mut entries = Vec::with_capacity(names.len());
+        for name in names {
+            let path = || folder.join(OsStr::from_bytes(&name));
+            if !self.setup.exclude.is_empty() && self.setup.exclude.contains(&path()) {
+                continue;
             }
-        };
-        if self.setup.vault == Some((stat.st_dev, stat.st_ino)) {
-            return Look::Nothing;
+            let stat = match statat(fd, OsStr::from_bytes(&name), AtFlags::SYMLINK_NOFOLLOW) {
+                Ok(stat) => stat,
+                Err(error) => {
+                    self.report_failure(&path(), &error.into());
+                    print = None;
+                    continue;
+                }
+            };
+            if self.setup.vault == Some((stat.st_dev, stat.st_ino)) || self.leaves_out(device, path, &stat) {
+                continue;
+            }
+            if meta::kind_of(&stat) == Kind::Dir {
+                print = None;
+            }
+            if let Some(print) = &mut print {
+                print.add(&name, &stat);
+                newest = newest.max(Some(meta::ctime(&stat)));
+            }
+            entries.push((name, stat));
         }
-        if meta::kind_of(&stat) != Kind::Dir {
-            return self.without_reading(dir.before(name), fd, name, &path, &stat);
+        Listing { entries, print: print.map(Print::finish), newest }
+    }
+
+    /// Whether all that a directory holds is stored already, as it is now.
+    fn is_as_known(&self, listing: &Listing, known: &Known) -> bool {
+        listing.print == Some(known.print)
+            && self.distrust_from.is_none_or(|from| listing.newest.is_some_and(|newest| newest < from))
+            && self.vault.index().has_whole(BlobKind::Tree, &known.tree)
+    }
+
+    fn take_over(&self, job: &DirJob, listing: &Listing, known: Known) {
+        let files = listing.entries.iter().filter(|(_, stat)| meta::kind_of(stat) == Kind::File);
+        bump(&self.counts.unmodified, files.clone().count() as u64);
+        bump(&self.counts.files_bytes, files.clone().map(|(_, stat)| stat.st_size as u64).sum());
+        if let Some(observer) = self.setup.observer {
+            let seen: Vec<FileSeen<'_>> = files
+                .map(|(name, stat)| FileSeen {
+                    name: OsStr::from_bytes(name),
+                    size: stat.st_size as u64,
+                    mtime: meta::mtime(stat),
+                })
+                .collect();
+            if !seen.is_empty() {
+                (observer.folder)(&job.path, &seen);
+            }
         }
-        Look::Dir(DirJob {
-            parent: Arc::clone(dir),
-            slot,
-            name: name.to_owned(),
-            root: Arc::clone(&job.root),
-            relative: job.relative.join(OsStr::from_bytes(name)),
-            path,
-            previous: dir.before(name).and_then(|node| node.subtree),
-            depth: job.depth + 1,
-        })
+        self.fresh.lock().unwrap_or_else(PoisonError::into_inner).insert(&job.path, known);
+    }
+
+    /// What one name of a directory is, and what has to be done for it.
+    fn look(
+        &self,
+        job: &DirJob,
+        dir: &Arc<Dir>,
+        fd: &OwnedFd,
+        slot: usize,
+        name: Vec<u8>,
+        stat: &Stat,
+    ) -> Look {
+        let path = job.path.join(OsStr::from_bytes(&name));
+        if self.given_up.contains(&path) || self.setup.substitutes.contains_key(&path) {
+            dir.spoil();
+        }
+        match meta::kind_of(stat) {
+            Kind::Dir => Look::Dir(DirJob {
+                parent: Arc::clone(dir),
+                slot,
+                root: Arc::clone(&job.root),
+                relative: job.relative.join(OsStr::from_bytes(&name)),
+                name,
+                path,
+                previous: None,
+                depth: job.depth + 1,
+            }),
+            Kind::File => self.without_reading(dir.before(self.vault, &name), fd, name, &path, stat),
+            _ => self.without_reading(None, fd, name, &path, stat),
+        }
+    }
+
+    /// Whether the rules leave out what is found in a folder on this device.
+    fn leaves_out(&self, device: u64, path: impl FnOnce() -> PathBuf, stat: &Stat) -> bool {
+        let (filter, kind) = (self.setup.filter, meta::kind_of(stat));
+        let size = (kind == Kind::File).then_some(stat.st_size as u64);
+        // A folder on which something is mounted stays, empty, so that it can be mounted there again.
+        let is_elsewhere = kind != Kind::Dir && stat.st_dev != device;
+        filter.one_file_system && is_elsewhere || filter.has_rules() && filter.leaves_out(&path(), size)
     }
 
     /// A root that is no directory.
@@ -235,13 +345,13 @@ impl Archive<'_> {
         let path = &root.path;
         let name = path.file_name().unwrap_or_default().as_bytes().to_owned();
         let before = root.previous.clone().map(|node| Node { name: name.clone(), ..node });
-        match self.without_reading(before.as_ref(), &fd, &name, path, stat) {
+        match self.without_reading(before.as_ref(), &fd, name, path, stat) {
             Look::Known(node) => {
                 top.put(slot, Some(*node));
             }
-            Look::MustRead(stat) => {
+            Look::MustRead(name) => {
                 let base = path.parent().unwrap_or(Path::new("/")).to_owned();
-                let files = vec![(slot, name, stat)];
+                let files = vec![(slot, name, *stat)];
                 self.work.push([Job::Files(FilesJob {
                     dir: Arc::clone(top),
                     fd: Arc::new(fd),
@@ -260,7 +370,7 @@ impl Archive<'_> {
         &self,
         before: Option<&Node>,
         fd: &OwnedFd,
-        name: &[u8],
+        name: Vec<u8>,
         path: &Path,
         stat: &Stat,
     ) -> Look {
@@ -268,7 +378,7 @@ impl Archive<'_> {
         if kind == Kind::File {
             let Some(before) = before else {
                 bump(&self.counts.new, 1);
-                return Look::MustRead(*stat);
+                return Look::MustRead(name);
             };
             if self.is_unchanged(before, path, stat) {
                 bump(&self.counts.unmodified, 1);
@@ -276,11 +386,12 @@ impl Archive<'_> {
                 return Look::Known(Box::new(before.clone()));
             }
             bump(&self.counts.changed, 1);
-            return Look::MustRead(*stat);
+            return Look::MustRead(name);
         }
-        let mut node = meta::node(name, stat, &self.setup.names);
+        let mut node = meta::node(&name, stat, &self.setup.names);
+        node.extended_attributes = self.attributes(path, meta::attributes_at(fd, &name));
         if kind == Kind::Symlink {
-            match readlinkat(fd, OsStr::from_bytes(name), Vec::new()) {
+            match readlinkat(fd, OsStr::from_bytes(&name), Vec::new()) {
                 Ok(target) => node.set_link_target(target.as_bytes()),
                 Err(error) => {
                     self.report_failure(path, &error.into());
@@ -328,6 +439,9 @@ impl Archive<'_> {
             };
             let node = match opened.map_err(Failure::from).and_then(|fd| self.capture_file(worker, fd)) {
                 Ok(captured) => {
+                    if !captured.stable {
+                        job.dir.spoil();
+                    }
                     if let Some(observer) = self.setup.observer
                         && captured.size <= chunker::MIN as u64
                     {
@@ -358,13 +472,13 @@ impl Archive<'_> {
         let mut node = meta::node(name, stat, &self.setup.names);
         node.size = captured.size;
         node.content = Some(captured.content);
-        node.extended_attributes = captured.attributes;
+        node.extended_attributes = self.attributes(&path, captured.attributes);
         bump(&self.counts.files_bytes, node.size);
         let mut findings = self.findings.lock().unwrap_or_else(PoisonError::into_inner);
-        if captured.stable {
-            findings.read.insert(path);
-        } else {
+        if !captured.stable {
             findings.unstable.insert(path);
+        } else if self.is_last {
+            findings.read.insert(path);
         }
         node
     }
@@ -396,7 +510,7 @@ impl Archive<'_> {
         while let Some((parent, slot)) = &dir.parent {
             let nodes = dir.take_nodes();
             self.tell_files(&dir.path, nodes.iter());
-            let tree = match &dir.previous {
+            let tree = match dir.previous() {
                 Some((id, before))
                     if *before == nodes && self.vault.index().has_whole(BlobKind::Tree, id) =>
                 {
@@ -404,6 +518,7 @@ impl Archive<'_> {
                 }
                 _ => self.writer.save(codec, BlobKind::Tree, &tree::write(&nodes))?,
             };
+            self.remember(&dir, nodes.len(), tree);
             let mut node = dir.node.clone();
             node.subtree = Some(tree);
             if !parent.put(*slot, Some(node)) {
@@ -414,6 +529,26 @@ impl Archive<'_> {
         self.work.end();
         Ok(())
     }
+
+    /// Lets the next pass, and the next backup, take a directory over as a whole if all its entries are stored as they were listed.
+    fn remember(&self, dir: &Dir, stored: usize, tree: Id) {
+        if let Some(print) = dir.print
+            && stored == dir.entries
+            && !dir.is_spoiled()
+        {
+            let known = Known { print, tree };
+            self.fresh.lock().unwrap_or_else(PoisonError::into_inner).insert(&dir.path, known);
+        }
+    }
+}
+
+/// What a directory holds.
+struct Listing {
+    entries: Vec<(Vec<u8>, Stat)>,
+    /// `None` if that cannot be compared.
+    print: Option<Half>,
+    /// When the entry that changed last changed.
+    newest: Option<Timestamp>,
 }
 
 /// Lets the other threads go when one panics, so that the backup fails rather than waits.
@@ -430,7 +565,7 @@ impl Drop for EndOnPanic<'_> {
 /// What there is to do for a name.
 enum Look {
     Dir(DirJob),
-    MustRead(Stat),
+    MustRead(Vec<u8>),
     Known(Box<Node>),
     /// It is left out, or gone and named.
     Nothing,

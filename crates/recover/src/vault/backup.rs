@@ -8,7 +8,8 @@ use schema::SnapshotId;
 
 use super::archive::{Root, Setup};
 use super::backend::FileKind;
-use super::capture::capture;
+use super::cache::{self, Folders};
+use super::capture::{Captured, capture};
 use super::id::Id;
 use super::lock::Lock;
 use super::meta::{self, Names};
@@ -33,28 +34,42 @@ impl Vault {
         progress: &dyn Fn(Progress),
     ) -> Result<BackupReport, Error> {
         refuse_reserved(&request.tags)?;
-        let roots = self.roots(&request.roots)?;
+        let roots = self.roots_with_grafts(&request.roots, &request.grafts)?;
         let lock = self.begin_writing()?;
         let parent = self.choose_parent(&request, path_texts(&roots))?;
         let setup = Setup {
             names: Names::of_this_host(),
             exclude: request.exclude.iter().cloned().collect(),
+            filter: request.filter,
             substitutes: &request.substitutes,
             observer: request.observer,
             vault: fs::metadata(self.dir()).ok().map(|meta| (meta.dev(), meta.ino())),
         };
         let roots: Vec<Root> = roots
             .into_iter()
-            .map(|path| Root { previous: parent.as_ref().and_then(|p| self.node_at(p, &path)), path })
+            .map(|path| Root {
+                previous: parent.as_ref().and_then(|p| self.node_at(p, &path)),
+                at: request.grafts.get(&path).unwrap_or(&path).clone(),
+                path,
+            })
             .collect();
         let mut report = BackupReport { parent: parent.map(|p| p.id), ..BackupReport::default() };
         let mut file = snapshot_file(&request);
         file.paths = roots.iter().map(|root| root.path.to_string_lossy().into_owned()).collect();
         file.parent = report.parent.as_ref().and_then(|id| Id::from_hex(&id.0));
         let paths: Vec<PathBuf> = roots.iter().map(|root| root.path.clone()).collect();
+        let cache =
+            request.cache.as_deref().map(|folder| cache::Place::new(folder, self, &request.hostname, &paths));
+        let known = match (&cache, &file.parent) {
+            (Some(place), Some(parent)) => place.load(self, parent),
+            _ => Folders::default(),
+        };
+        let mut folders = Folders::default();
         let extra = request.extra;
         let id = self.with_writer(|writer| {
-            let nodes = capture(self, writer, &setup, roots, &mut report, progress)?;
+            let Captured { nodes, folders: left } =
+                capture(self, writer, &setup, roots, known, &mut report, progress)?;
+            folders = left;
             progress(Progress {
                 phase: Phase::Seal,
                 done: report.files,
@@ -74,6 +89,10 @@ impl Vault {
             self.seal_snapshot(&lock, writer, skeleton, file)
         })?;
         report.bytes_added = id.1;
+        if let (Some(place), Some(snapshot)) = (cache, Id::from_hex(&id.0.0)) {
+            // Without it the next backup takes longer, and nothing else.
+            let _ = place.save(self, &snapshot, &folders);
+        }
         report.snapshot = Some(id.0);
         Ok(report)
     }
@@ -96,7 +115,7 @@ impl Vault {
     }
 
     /// Takes a lock, tidies up after backups that died if nobody else is here, and reads the index as it is now.
-    fn begin_writing(&self) -> Result<Lock, Error> {
+    pub(crate) fn begin_writing(&self) -> Result<Lock, Error> {
         let lock = Lock::take(&self.backend, &self.codecs)?;
         self.load_index()?;
         if lock.alone {
@@ -105,10 +124,14 @@ impl Vault {
         // Packs of a backup that was killed are as good as any; so are those of one that is still running. Those that a prune is to remove
         // are not.
         self.read_headers_except(&self.marked_packs()?)?;
+        self.freeze_index();
         Ok(lock)
     }
 
-    fn with_writer<T>(&self, work: impl FnOnce(&Writer<'_>) -> Result<T, Error>) -> Result<T, Error> {
+    pub(crate) fn with_writer<T>(
+        &self,
+        work: impl FnOnce(&Writer<'_>) -> Result<T, Error>,
+    ) -> Result<T, Error> {
         let writer = Writer::new(self);
         std::thread::scope(|scope| {
             for _ in 0..PACK_WRITERS {
@@ -120,7 +143,7 @@ impl Vault {
         })
     }
 
-    fn seal_snapshot(
+    pub(crate) fn seal_snapshot(
         &self,
         lock: &Lock,
         writer: &Writer<'_>,
@@ -204,7 +227,7 @@ impl Vault {
     }
 }
 
-fn snapshot_file(request: &BackupRequest<'_>) -> SnapshotFile {
+pub(crate) fn snapshot_file(request: &BackupRequest<'_>) -> SnapshotFile {
     let (uid, gid) = meta::own_ids();
     SnapshotFile {
         time: request.time,
@@ -215,7 +238,7 @@ fn snapshot_file(request: &BackupRequest<'_>) -> SnapshotFile {
         username: meta::username(),
         uid,
         gid,
-        excludes: path_texts(&request.exclude),
+        excludes: path_texts(&request.exclude).into_iter().chain(request.filter.texts()).collect(),
         tags: (!request.tags.is_empty()).then(|| request.tags.clone()),
         program_version: Some(concat!("chartward ", env!("CARGO_PKG_VERSION")).to_owned()),
     }

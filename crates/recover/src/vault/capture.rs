@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::ffi::OsStr;
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::Ordering;
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::time::Duration;
 
@@ -12,6 +12,7 @@ use jiff::{SignedDuration, Timestamp};
 use schema::{Exception, ExceptionKind};
 
 use super::archive::{Archive, Counts, Findings, Root, Setup};
+use super::cache::Folders;
 use super::progress::{Phase, Progress};
 use super::repository::Vault;
 use super::request::BackupReport;
@@ -27,17 +28,26 @@ const RECHECKS: usize = 3;
 const CLOCK_TICK: SignedDuration = SignedDuration::from_millis(20);
 const PROGRESS_EVERY: Duration = Duration::from_millis(100);
 
-/// Runs passes until the tree holds still, and returns the roots' nodes in their order. A root that vanished has none.
+/// What a capture ends with.
+pub(crate) struct Captured {
+    /// The roots' nodes in their order. A root that vanished has none.
+    pub(crate) nodes: Vec<Option<Node>>,
+    /// The folders as the last pass left them.
+    pub(crate) folders: Folders,
+}
+
+/// Runs passes until the tree holds still. `known` are the folders as the last backup left them.
 pub(crate) fn capture(
     vault: &Vault,
     writer: &Writer<'_>,
     setup: &Setup<'_>,
     mut roots: Vec<Root>,
+    mut known: Folders,
     report: &mut BackupReport,
     progress: &dyn Fn(Progress),
-) -> Result<Vec<Option<Node>>, Error> {
+) -> Result<Captured, Error> {
     let mut given_up = BTreeSet::new();
-    let mut vanished = Vec::new();
+    let (mut vanished, mut unread) = (Vec::new(), Vec::new());
     let mut seen: Option<Vec<Option<Node>>> = None;
     let mut last_began = None;
     for pass in 0..=RECHECKS {
@@ -49,6 +59,10 @@ pub(crate) fn capture(
             work: Work::default(),
             zeros: OnceLock::new(),
             distrust_from: last_began.map(|began: Timestamp| began - CLOCK_TICK),
+            is_last: pass == RECHECKS,
+            known: &known,
+            trust_before: began - CLOCK_TICK,
+            fresh: Mutex::default(),
             given_up: &given_up,
             counts: Counts::default(),
             findings: Mutex::default(),
@@ -63,13 +77,15 @@ pub(crate) fn capture(
         }
         // The next pass reads back the trees that this one wrote.
         writer.flush().map_err(|Stopped| failure(writer))?;
-        let Findings { exceptions, unstable, read } =
+        let Findings { exceptions, attributes, unstable, read } =
             archive.findings.into_inner().unwrap_or_else(PoisonError::into_inner);
         count(report, &archive.counts, pass == 0);
+        known = archive.fresh.into_inner().unwrap_or_else(PoisonError::into_inner);
         let is_still = seen.as_ref() == Some(&nodes);
         last_began = Some(began);
         vanished.extend(exceptions.iter().filter(|e| e.kind == ExceptionKind::Vanished).cloned());
         report.exceptions = exceptions.into_iter().filter(|e| e.kind != ExceptionKind::Vanished).collect();
+        unread.extend(attributes);
         given_up.extend(unstable);
         for (root, node) in roots.iter_mut().zip(&nodes) {
             root.previous.clone_from(node);
@@ -84,13 +100,15 @@ pub(crate) fn capture(
     }
     vanished.dedup();
     report.exceptions.extend(vanished);
+    report.exceptions.extend(unread);
     report.exceptions.extend(given_up.iter().map(|path| Exception {
         path: path.to_string_lossy().into_owned(),
         kind: ExceptionKind::Unstable,
         cause: "it kept changing while it was read".to_owned(),
     }));
-    report.exceptions.sort_by(|a, b| a.path.cmp(&b.path));
-    Ok(seen.unwrap_or_default())
+    report.exceptions.sort_by(|a, b| (&a.path, &a.cause).cmp(&(&b.path, &b.cause)));
+    report.exceptions.dedup();
+    Ok(Captured { nodes: seen.unwrap_or_default(), folders: known })
 }
 
 fn failure(writer: &Writer<'_>) -> Error {
@@ -117,14 +135,8 @@ fn run_pass(
     phase: Phase,
     progress: &dyn Fn(Progress),
 ) -> Result<Vec<Option<Node>>, Stopped> {
-    let top = Arc::new(Dir {
-        parent: None,
-        node: Node::new(b"", Kind::Dir),
-        path: PathBuf::new(),
-        slots: Mutex::new(vec![None; roots.len()]),
-        left: AtomicUsize::new(roots.len() + 1),
-        previous: None,
-    });
+    let top = Arc::new(Dir::new(None, Node::new(b"", Kind::Dir), PathBuf::new(), roots.len(), None));
+    top.left.fetch_add(roots.len(), Ordering::AcqRel);
     for (slot, root) in roots.iter().enumerate() {
         push_root(archive, &top, slot, root);
     }
@@ -132,6 +144,8 @@ fn run_pass(
         archive.work.end();
     }
     let threads = std::thread::available_parallelism().map_or(2, |n| n.get().clamp(2, 8));
+    // Once at least: a pass over what has not changed may be over before anybody looks.
+    progress(Progress { phase, done: 0, total: None, bytes: 0 });
     std::thread::scope(|scope| {
         let running: Vec<_> = (0..threads).map(|_| scope.spawn(|| archive.run())).collect();
         while running.iter().any(|thread| !thread.is_finished()) {
@@ -162,10 +176,10 @@ fn wait<T>(running: &[std::thread::ScopedJoinHandle<'_, T>]) {
 
 fn push_root(archive: &Archive<'_>, top: &Arc<Dir>, slot: usize, root: &Root) {
     let name = root.path.file_name().unwrap_or(OsStr::new("/")).as_bytes().to_owned();
-    let looked = rustix::fs::statat(rustix::fs::CWD, &root.path, rustix::fs::AtFlags::SYMLINK_NOFOLLOW);
+    let looked = rustix::fs::statat(rustix::fs::CWD, &root.at, rustix::fs::AtFlags::SYMLINK_NOFOLLOW);
     let result = looked.map_err(std::io::Error::from).and_then(|stat| {
         if meta::kind_of(&stat) == Kind::Dir {
-            let fd = open_at::named_dir(&root.path)?;
+            let fd = open_at::named_dir(&root.at)?;
             archive.work.push([Job::Dir(DirJob {
                 parent: Arc::clone(top),
                 slot,

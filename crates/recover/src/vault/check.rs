@@ -7,12 +7,15 @@ use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
+use jiff::{SignedDuration, Timestamp};
+
 use super::backend::FileKind;
 use super::codec::Codec;
 use super::id::{BlobKind, Id};
 use super::lock;
 use super::pack::{self, Entry};
 use super::progress::{Phase, Progress};
+use super::reads::{Coverage, Portion, Reads};
 use super::repository::Vault;
 use super::snapshot::Snapshot;
 use super::tree::{Kind, MAX_DEPTH};
@@ -29,6 +32,29 @@ pub enum CheckLevel {
     /// All of it, and every byte of every pack.
     ReadData,
 }
+
+/// What a check looks at.
+#[derive(Debug, Clone)]
+pub struct CheckRequest {
+    /// How much of the packs is read; `None` for the structure alone.
+    pub data: Option<Portion>,
+    /// A folder outside the vault with the record of what was read when. Without it a portion begins anew each time.
+    pub reads: Option<PathBuf>,
+    /// The moment to note there.
+    pub now: Timestamp,
+    /// How long a pack counts as read.
+    pub within: SignedDuration,
+}
+
+impl CheckRequest {
+    /// A check that reads this much, and leaves no record.
+    pub fn new(data: Option<Portion>) -> CheckRequest {
+        CheckRequest { data, reads: None, now: Timestamp::now(), within: READ_WITHIN }
+    }
+}
+
+/// Every byte is to be read once in a month.
+pub(crate) const READ_WITHIN: SignedDuration = SignedDuration::from_hours(31 * 24);
 
 /// Something that is wrong with the repository.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -64,8 +90,12 @@ impl fmt::Display for Problem {
 pub struct CheckReport {
     /// Packs that were looked at.
     pub packs: u64,
-    /// Their bytes that were read.
+    /// Those of them that were read whole.
+    pub packs_read: u64,
+    /// Their bytes.
     pub bytes_read: u64,
+    /// How much has been read lately, this time included, if a record is kept.
+    pub coverage: Option<Coverage>,
     /// Blobs that the index lists.
     pub blobs: u64,
     /// Snapshots.
@@ -93,23 +123,31 @@ struct Damage {
 impl Vault {
     /// Checks the repository and names every problem and the files it costs.
     pub fn check(&self, level: CheckLevel, progress: &dyn Fn(Progress)) -> Result<CheckReport, Error> {
+        let data = (level == CheckLevel::ReadData).then_some(Portion::All);
+        self.check_as(&CheckRequest::new(data), progress)
+    }
+
+    /// As [`Vault::check`], of a portion, and with a record of what was read when.
+    pub fn check_as(
+        &self,
+        request: &CheckRequest,
+        progress: &dyn Fn(Progress),
+    ) -> Result<CheckReport, Error> {
         let mut report = CheckReport::default();
         if let Some(owner) = lock::exclusive_owner(&self.backend, &self.codecs)? {
             report.notes.push(format!(
                 "the vault is locked exclusively by {owner}: what is being changed may look wrong"
             ));
         }
+        // Before the index: a backup that ends meanwhile writes its snapshot last, which would seem to lack its packs.
+        let (snapshots, damaged) = self.snapshots()?;
         self.load_index()?;
         self.check_index_files(&mut report)?;
         self.check_small_files(&mut report)?;
-        let contents = self.index().by_pack();
-        let mut damage = self.check_packs(&contents);
-        report.packs = contents.len() as u64;
-        report.blobs = contents.iter().map(|entries| entries.len() as u64).sum();
-        if level == CheckLevel::ReadData {
-            report.bytes_read = self.read_packs(&contents, &mut damage, progress)?;
-        }
-        let (snapshots, damaged) = self.snapshots()?;
+        let mut damage = self.check_packs();
+        report.packs = self.index().by_pack().len() as u64;
+        report.blobs = self.index().blobs();
+        self.read_portion(request, &mut damage, &mut report, progress)?;
         report.snapshots = snapshots.len() as u64;
         for error in damaged {
             report.problems.push(problem(
@@ -121,6 +159,36 @@ impl Vault {
         name_damage(damage, walked, &mut report);
         report.notes.extend(self.notes());
         Ok(report)
+    }
+
+    fn read_portion(
+        &self,
+        request: &CheckRequest,
+        damage: &mut Damage,
+        report: &mut CheckReport,
+        progress: &dyn Fn(Progress),
+    ) -> Result<(), Error> {
+        let there = self.packs_there();
+        let mut reads = request.reads.as_deref().map(|folder| Reads::load(folder, self));
+        if let Some(portion) = request.data {
+            let nothing_known = Reads::default();
+            let chosen = reads.as_ref().unwrap_or(&nothing_known).choose(&there, portion);
+            let packs: Vec<Vec<u32>> = {
+                let index = self.index();
+                chosen.iter().map(|at| index.listings(&there[*at].0).collect()).collect()
+            };
+            report.packs_read = packs.len() as u64;
+            report.bytes_read = self.read_packs(&packs, damage, progress)?;
+            if let Some(reads) = &mut reads {
+                reads.note(&there, &chosen, |id| damage.packs.contains_key(id), request.now);
+                if let Err(error) = reads.save(self) {
+                    // What was found still counts; the next check reads the same part again.
+                    report.notes.push(format!("what was read cannot be noted: {}", with_source(&error)));
+                }
+            }
+        }
+        report.coverage = reads.map(|reads| reads.coverage(&there, request.now, request.within));
+        Ok(())
     }
 
     fn check_index_files(&self, report: &mut CheckReport) -> Result<(), Error> {
@@ -140,10 +208,10 @@ impl Vault {
     }
 
     /// Packs that are missing or have the wrong length, and blobs that only they hold.
-    fn check_packs(&self, contents: &[Vec<Entry>]) -> Damage {
+    fn check_packs(&self) -> Damage {
         let mut damage = Damage::default();
         let index = self.index();
-        for (pack, entries) in index.packs().iter().zip(contents) {
+        for (number, pack) in index.packs().iter().enumerate() {
             let cause = match pack.size {
                 None => "it is missing".to_owned(),
                 Some(size) if size != pack.expected => {
@@ -153,7 +221,7 @@ impl Vault {
             };
             damage.packs.insert(pack.id, cause);
             // Of a pack that is there, some blobs may be; reading tells.
-            for entry in entries {
+            for entry in index.entries(number as u32) {
                 let end = u64::from(entry.offset) + u64::from(entry.length);
                 if pack.size.is_none_or(|size| end > size) {
                     damage.blobs.entry((entry.kind, entry.id)).or_default().push(pack.id);
@@ -165,37 +233,32 @@ impl Vault {
 
     fn read_packs(
         &self,
-        contents: &[Vec<Entry>],
+        packs: &[Vec<u32>],
         damage: &mut Damage,
         progress: &dyn Fn(Progress),
     ) -> Result<u64, Error> {
-        let packs: Vec<(Id, Option<u64>)> =
-            self.index().packs().iter().map(|pack| (pack.id, pack.size)).collect();
         let (next, bytes) = (AtomicUsize::new(0), AtomicU64::new(0));
         let found = Mutex::new(std::mem::take(damage));
         let work = || -> Result<(), Error> {
-            let mut codec = self.codecs.take()?;
-            loop {
-                let number = next.fetch_add(1, Ordering::Relaxed);
-                let (Some((id, size)), Some(entries)) = (packs.get(number), contents.get(number)) else {
-                    break;
-                };
-                if size.is_none() {
+            let mut reader = PackReader { codec: self.codecs.take()?, pack: Vec::new(), opened: Vec::new() };
+            while let Some(numbers) = packs.get(next.fetch_add(1, Ordering::Relaxed)) {
+                let (id, listings) = self.listings(numbers);
+                if listings.is_empty() {
                     continue;
                 }
-                let (cause, lost) = self.read_pack(&mut codec, id, entries, &bytes);
+                let (cause, lost) = self.read_pack(&mut reader, &id, &listings, &bytes);
                 let mut found = found.lock().unwrap_or_else(PoisonError::into_inner);
                 if let Some(cause) = cause {
-                    found.packs.entry(*id).or_insert(cause);
+                    found.packs.entry(id).or_insert(cause);
                 }
                 for key in lost {
                     let packs = found.blobs.entry(key).or_default();
-                    if !packs.contains(id) {
-                        packs.push(*id);
+                    if !packs.contains(&id) {
+                        packs.push(id);
                     }
                 }
             }
-            self.codecs.give_back(codec);
+            self.codecs.give_back(reader.codec);
             Ok(())
         };
         let total = Some(packs.len() as u64);
@@ -220,15 +283,25 @@ impl Vault {
         Ok(bytes.into_inner())
     }
 
+    /// A pack that is there, with what index files list in it.
+    fn listings(&self, numbers: &[u32]) -> (Id, Vec<Vec<Entry>>) {
+        let index = self.index();
+        let there = numbers.iter().filter(|number| index.pack(**number).size.is_some());
+        let id = numbers.first().map_or(Id([0; 32]), |number| index.pack(*number).id);
+        (id, there.map(|number| index.entries(*number)).collect())
+    }
+
     /// What is wrong with a pack as a whole, and which of its blobs are lost.
     fn read_pack(
         &self,
-        codec: &mut Codec,
+        reader: &mut PackReader,
         id: &Id,
-        entries: &[Entry],
+        listings: &[Vec<Entry>],
         bytes: &AtomicU64,
     ) -> (Option<String>, Vec<(BlobKind, Id)>) {
-        let all = || entries.iter().map(|entry| (entry.kind, entry.id)).collect();
+        let entries = || listings.iter().flatten();
+        let all = || entries().map(|entry| (entry.kind, entry.id)).collect();
+        let PackReader { codec, pack: content, opened } = reader;
         let file = match self.backend.open_pack(id) {
             Ok(file) => file,
             Err(error) => return (Some(error.to_string()), all()),
@@ -236,29 +309,48 @@ impl Vault {
         if file.size > MAX_PACK {
             return (Some("it is larger than any pack may be".to_owned()), all());
         }
-        let mut content = Vec::new();
-        if let Err(error) = file.read_at(0, file.size as usize, &mut content) {
+        if let Err(error) = file.read_at(0, file.size as usize, content) {
             return (Some(with_source(&error)), all());
         }
         bytes.fetch_add(file.size, Ordering::Relaxed);
         let mut cause = None;
-        if Id::of(&content) != *id {
+        if Id::of(content) != *id {
             cause = Some("its content does not match its name".to_owned());
-        } else if let Err(error) = pack::read_header(codec, id, &file).map(|listed| listed == entries) {
-            cause = Some(error.to_string());
-        }
-        let mut lost = Vec::new();
-        for entry in entries {
-            let range = entry.offset as usize..entry.offset as usize + entry.length as usize;
-            let opened = content.get_mut(range).is_some_and(|sealed| {
-                codec.open_blob(entry.kind, &entry.id, sealed, entry.uncompressed).is_ok()
-            });
-            if !opened {
-                lost.push((entry.kind, entry.id));
+        } else {
+            match pack::read_header(codec, id, &file) {
+                Ok(header) if listings.iter().any(|listed| *listed != header) => {
+                    cause = Some("the index lists other blobs in it than its own header".to_owned());
+                }
+                Ok(_) => {}
+                Err(error) => cause = Some(error.to_string()),
             }
         }
+        let mut lost = Vec::new();
+        let mut whole = HashSet::new();
+        let mut copy = Vec::new();
+        for entry in entries() {
+            let range = entry.offset as usize..(entry.offset as usize).saturating_add(entry.length as usize);
+            let sealed = content.get_mut(range).map(|sealed| {
+                if listings.len() == 1 {
+                    return sealed;
+                }
+                // Opening overwrites, and another listing may need the same bytes.
+                copy.clear();
+                copy.extend_from_slice(sealed);
+                copy.as_mut_slice()
+            });
+            let is_whole = sealed.is_some_and(|sealed| {
+                codec.open_blob(entry.kind, &entry.id, sealed, entry.uncompressed, opened).is_ok()
+            });
+            if !is_whole {
+                lost.push((entry.kind, entry.id));
+            } else if listings.len() > 1 {
+                whole.insert((entry.kind, entry.id));
+            }
+        }
+        lost.retain(|key| !whole.contains(key));
         if cause.is_none() && !lost.is_empty() {
-            cause = Some(format!("{} of its {} blobs are damaged", lost.len(), entries.len()));
+            cause = Some(format!("{} of its {} blobs are damaged", lost.len(), entries().count()));
         }
         (cause, lost)
     }
@@ -334,6 +426,13 @@ impl Vault {
             }
         }
     }
+}
+
+/// What a thread that reads packs keeps between them.
+struct PackReader {
+    codec: Codec,
+    pack: Vec<u8>,
+    opened: Vec<u8>,
 }
 
 /// Largest pack that is read at once; restic writes at most 128 MiB.

@@ -75,32 +75,35 @@ impl Codec {
             .map_err(|source| Error::Engine { op: "compress", source })
     }
 
-    /// The content of a blob, whose hash must be `id`. `sealed` is overwritten. The cause of a failure is put in words.
-    pub(crate) fn open_blob(
+    /// The content of a blob, whose hash must be `id`, in `sealed` or in `opened`; both are overwritten. The cause of a failure is
+    /// put in words.
+    pub(crate) fn open_blob<'b>(
         &mut self,
         kind: BlobKind,
         id: &Id,
-        sealed: &mut [u8],
+        sealed: &'b mut [u8],
         uncompressed: Option<u32>,
-    ) -> Result<Vec<u8>, &'static str> {
+        opened: &'b mut Vec<u8>,
+    ) -> Result<&'b [u8], &'static str> {
         let plain = self.key.open(sealed).ok_or("its authentication fails")?;
-        let content = match uncompressed {
-            None => plain.to_vec(),
+        let content: &[u8] = match uncompressed {
+            None => plain,
             Some(length) if length > limit(kind) => {
                 return Err("it claims to be larger than any blob may be");
             }
             Some(length) => {
-                let mut content = Vec::with_capacity(length as usize);
+                opened.clear();
+                opened.reserve(length as usize);
                 self.decompressor
-                    .decompress_to_buffer(plain, &mut content)
+                    .decompress_to_buffer(plain, opened)
                     .map_err(|_| "it does not decompress")?;
-                if content.len() != length as usize {
+                if opened.len() != length as usize {
                     return Err("it decompresses to another length");
                 }
-                content
+                opened
             }
         };
-        if Id::of(&content) != *id {
+        if Id::of(content) != *id {
             return Err("its content does not match its name");
         }
         Ok(content)

@@ -85,8 +85,17 @@ pub(crate) struct Fetch<'a> {
 
 struct Worker {
     codec: Codec,
+    /// Sealed bytes of a run.
     buffer: Vec<u8>,
+    /// A blob that was compressed.
+    opened: Vec<u8>,
     dirs: OpenDirs,
+}
+
+impl Worker {
+    fn new(codec: Codec) -> Worker {
+        Worker { codec, buffer: Vec::new(), opened: Vec::new(), dirs: OpenDirs::default() }
+    }
 }
 
 impl<'a> Fetch<'a> {
@@ -97,7 +106,7 @@ impl<'a> Fetch<'a> {
     /// Takes runs until there are none left.
     pub(crate) fn run(&self) -> Result<(), Error> {
         let codec = self.restore.vault.codecs.take()?;
-        let mut worker = Worker { codec, buffer: Vec::new(), dirs: OpenDirs::default() };
+        let mut worker = Worker::new(codec);
         while let Some(file) = self.batch.files.get(self.next_file.fetch_add(1, Ordering::Relaxed)) {
             if file.node.content.as_deref().unwrap_or_default().is_empty() {
                 self.use_file(&mut worker, file, |_| Ok(()));
@@ -114,7 +123,7 @@ impl<'a> Fetch<'a> {
     /// Names the files that need blobs which are nowhere.
     pub(crate) fn give_up(&self, lost: &[Id]) {
         let Ok(codec) = self.restore.vault.codecs.take() else { return };
-        let mut worker = Worker { codec, buffer: Vec::new(), dirs: OpenDirs::default() };
+        let mut worker = Worker::new(codec);
         for id in lost {
             let missing = Error::Missing { what: "blob", id: id.to_string() };
             self.deliver(&mut worker, id, Err(&missing));
@@ -125,6 +134,7 @@ impl<'a> Fetch<'a> {
     fn fetch(&self, worker: &mut Worker, run: &Run) {
         let start = run.start();
         let mut buffer = std::mem::take(&mut worker.buffer);
+        let mut opened = std::mem::take(&mut worker.opened);
         let length = (run.end() - start) as usize;
         let read = self
             .restore
@@ -136,15 +146,19 @@ impl<'a> Fetch<'a> {
         for (id, location) in &run.blobs {
             let from = (u64::from(location.offset) - start) as usize;
             let sealed = if read { buffer.get_mut(from..from + location.length as usize) } else { None };
-            let opened = sealed.and_then(|sealed| {
-                worker.codec.open_blob(BlobKind::Data, id, sealed, location.uncompressed).ok()
+            let content = sealed.and_then(|sealed| {
+                worker.codec.open_blob(BlobKind::Data, id, sealed, location.uncompressed, &mut opened).ok()
             });
-            // The slow way looks at one blob alone, finds further copies, and says what is wrong.
-            let content = opened
-                .map_or_else(|| self.restore.vault.load_blob(&mut worker.codec, BlobKind::Data, id), Ok);
-            self.deliver(worker, id, content.as_deref());
+            match content {
+                Some(content) => self.deliver(worker, id, Ok(content)),
+                None => {
+                    // The slow way looks at one blob alone, finds further copies, and says what is wrong.
+                    let content = self.restore.vault.load_blob(&mut worker.codec, BlobKind::Data, id);
+                    self.deliver(worker, id, content.as_deref());
+                }
+            }
         }
-        worker.buffer = buffer;
+        (worker.buffer, worker.opened) = (buffer, opened);
     }
 
     /// Writes a blob wherever it belongs.

@@ -3,7 +3,7 @@
 use std::sync::mpsc::{self, RecvTimeoutError, Sender};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::JoinHandle;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use jiff::{SignedDuration, Timestamp};
 use rustix::process::{Pid, test_kill_process};
@@ -21,6 +21,8 @@ const STALE_AFTER: SignedDuration = SignedDuration::from_mins(30);
 const REFRESH: Duration = Duration::from_secs(300);
 /// A lock that could not be renewed for so long is about to count for nothing.
 const LOST_AFTER_SECONDS: i64 = 20 * 60;
+/// How long somebody who wants to hold the repository waits for a prune to stop.
+const HOLD_PATIENCE: Duration = Duration::from_secs(10);
 
 /// Whether others may work on the repository meanwhile.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -91,6 +93,7 @@ pub(crate) struct Lock {
     /// Whether nobody else held a lock when this one was taken.
     pub(crate) alone: bool,
     backend: Arc<Backend>,
+    codecs: Arc<Codecs>,
     held: Arc<Mutex<Held>>,
 }
 
@@ -125,7 +128,7 @@ impl Lock {
 
     fn take_as(claim: Claim, backend: &Arc<Backend>, codecs: &Arc<Codecs>) -> Result<Lock, Error> {
         refuse_if_taken(claim, backend, codecs, None)?;
-        let id = write(claim, backend, codecs)?;
+        let id = write(FileKind::Lock, claim, backend, codecs)?;
         // Somebody may have come in between the look and the lock: restic looks twice, too.
         let alone = match refuse_if_taken(claim, backend, codecs, Some(id)) {
             Ok(others) => others == 0,
@@ -142,7 +145,7 @@ impl Lock {
                 let current = || held.lock().unwrap_or_else(PoisonError::into_inner);
                 while stopped.recv_timeout(REFRESH) == Err(RecvTimeoutError::Timeout) {
                     // On failure the old lock stays, and the next round tries again well before it is stale.
-                    if let Ok(new) = write(claim, &backend, &codecs) {
+                    if let Ok(new) = write(FileKind::Lock, claim, &backend, &codecs) {
                         let old = std::mem::replace(&mut *current(), Held::now(new));
                         let _ = backend.remove(FileKind::Lock, &old.id);
                     }
@@ -152,16 +155,25 @@ impl Lock {
                 let _ = backend.remove(FileKind::Lock, &id).or_else(|_| backend.remove(FileKind::Lock, &id));
             })
         };
-        Ok(Lock { stop: Some(stop), keeper: Some(keeper), alone, backend: Arc::clone(backend), held })
+        let (backend, codecs) = (Arc::clone(backend), Arc::clone(codecs));
+        Ok(Lock { stop: Some(stop), keeper: Some(keeper), alone, backend, codecs, held })
     }
 
     /// Fails when others may think that nobody is here any more: the lock was removed, or not renewed in time because the process or the
-    /// machine was asleep. To be asked before anything is removed.
+    /// machine was asleep. Fails also when somebody waits to hold the repository. To be asked before anything is removed.
     pub(crate) fn ensure_held(&self) -> Result<(), Error> {
         let held = *self.held.lock().unwrap_or_else(PoisonError::into_inner);
         let is_late = seconds_awake_and_asleep() - held.since > LOST_AFTER_SECONDS;
         if is_late || !self.backend.path(FileKind::Lock, &held.id).exists() {
             return Err(Error::LockLost { dir: self.backend.dir().to_owned() });
+        }
+        for (id, _) in self.backend.list(FileKind::Wish)? {
+            match read(FileKind::Wish, &self.backend, &self.codecs, &id) {
+                Some(wish) if !wish.is_stale() => {
+                    return Err(Error::Locked { dir: self.backend.dir().to_owned(), by: wish.describe() });
+                }
+                _ => self.backend.remove(FileKind::Wish, &id)?,
+            }
         }
         Ok(())
     }
@@ -183,9 +195,27 @@ pub struct Hold {
 }
 
 impl Vault {
-    /// Takes a hold on the repository; fails while somebody prunes.
+    /// Takes a hold on the repository. A prune of ours that is running stops before it removes anything more; somebody else who has the
+    /// repository for themselves, such as a stock restic, is waited for only so long, and then it fails.
     pub fn hold(&self) -> Result<Hold, Error> {
-        Ok(Hold { _lock: Lock::take(&self.backend, &self.codecs)? })
+        let begun = Instant::now();
+        let mut wish = None;
+        let result = loop {
+            match Lock::take(&self.backend, &self.codecs) {
+                Err(Error::Locked { .. }) if begun.elapsed() < HOLD_PATIENCE => {
+                    if wish.is_none() {
+                        // Where nothing can be written, waiting is all that is left.
+                        wish = write(FileKind::Wish, Claim::Shared, &self.backend, &self.codecs).ok();
+                    }
+                    std::thread::sleep(Duration::from_millis(50));
+                }
+                other => break other,
+            }
+        };
+        if let Some(wish) = wish {
+            let _ = self.backend.remove(FileKind::Wish, &wish);
+        }
+        Ok(Hold { _lock: result? })
     }
 }
 
@@ -198,16 +228,16 @@ pub(crate) fn exclusive_owner(backend: &Backend, codecs: &Codecs) -> Result<Opti
     }
 }
 
-fn write(claim: Claim, backend: &Backend, codecs: &Codecs) -> Result<Id, Error> {
+fn write(kind: FileKind, claim: Claim, backend: &Backend, codecs: &Codecs) -> Result<Id, Error> {
     let text = serde_json::to_vec(&LockFile::own(claim))
         .map_err(|e| Error::Engine { op: "serialise a lock", source: e.into() })?;
     let mut codec = codecs.take()?;
     // Uncompressed, so that any version of restic understands it.
     let sealed = codec.seal_file(&text, false)?;
     codecs.give_back(codec);
-    backend.save(FileKind::Lock, &sealed).inspect_err(|_| {
-        // A lock that nobody holds must not bind anybody as long as this process lives.
-        let _ = backend.remove(FileKind::Lock, &Id::of(&sealed));
+    backend.save(kind, &sealed).inspect_err(|_| {
+        // What nobody holds must not bind anybody as long as this process lives.
+        let _ = backend.remove(kind, &Id::of(&sealed));
     })
 }
 
@@ -224,7 +254,7 @@ fn refuse_if_taken(
         if Some(id) == own {
             continue;
         }
-        let Some(lock) = read(backend, codecs, &id) else {
+        let Some(lock) = read(FileKind::Lock, backend, codecs, &id) else {
             // A lock that is gone or cannot be read binds nobody but those who would remove what its owner may need.
             if claim == Claim::Exclusive && is_recent(backend, &id) {
                 let by = format!("somebody whose lock {} cannot be read", id.short());
@@ -244,8 +274,8 @@ fn refuse_if_taken(
     Ok(living)
 }
 
-fn read(backend: &Backend, codecs: &Codecs, id: &Id) -> Option<LockFile> {
-    let mut sealed = backend.read(FileKind::Lock, id).ok()?;
+fn read(kind: FileKind, backend: &Backend, codecs: &Codecs, id: &Id) -> Option<LockFile> {
+    let mut sealed = backend.read(kind, id).ok()?;
     let codec = codecs.take().ok()?;
     let text = codec.open_file(&mut sealed);
     codecs.give_back(codec);
@@ -271,7 +301,7 @@ impl Vault {
     pub fn unlock(&self, which: Unlock) -> Result<Vec<String>, Error> {
         let mut removed = Vec::new();
         for (id, _) in self.backend.list(FileKind::Lock)? {
-            let lock = read(&self.backend, &self.codecs, &id);
+            let lock = read(FileKind::Lock, &self.backend, &self.codecs, &id);
             let is_ours_to_remove = match (&lock, which) {
                 (Some(lock), Unlock::Stale) => lock.is_stale(),
                 (None, Unlock::Stale) => !is_recent(&self.backend, &id),

@@ -1,6 +1,6 @@
-use std::collections::HashSet;
+use std::collections::{BTreeSet, HashSet};
 use std::path::Path;
-use std::sync::{Arc, Mutex, PoisonError, RwLock, RwLockReadGuard};
+use std::sync::{Arc, Mutex, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 use std::time::{Duration, Instant};
 
 use serde::{Deserialize, Serialize};
@@ -9,11 +9,12 @@ use super::backend::{Backend, FileKind};
 use super::chunker::{Chunker, Polynomial};
 use super::codec::{Codec, Codecs};
 use super::crypto::{Key, KeyBytes, random};
-use super::disk::{Disk, LocalDisk};
+use super::disk::Disk;
 use super::id::{BlobKind, Id};
-use super::index::{Index, IndexFile, IndexedPack, Location};
+use super::index::{Index, IndexFile, IndexedPack, Location, Pack};
 use super::key::{self, KeyCost};
 use super::password::Password;
+use super::rest::VaultAt;
 use super::tree::{self, Node};
 use super::{meta, pack};
 use crate::Error;
@@ -28,12 +29,25 @@ pub struct Vault {
     version: u64,
     pub(crate) index: RwLock<Index>,
     notes: Mutex<Vec<String>>,
-    headers_read: Mutex<bool>,
+    headers: Mutex<Headers>,
+    /// Index files that `index` was made from, if all of them could be read and nothing else was added.
+    indexed: Mutex<Option<BTreeSet<Id>>>,
     /// Packs that no index lists; the next backup puts them into its own.
     pub(crate) unindexed: Mutex<Vec<IndexedPack>>,
     opened_in: Duration,
     /// The key file that the passphrase opened.
     pub(crate) opened_with: Option<Id>,
+}
+
+/// Which packs' own headers have been read since the index was loaded.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord)]
+enum Headers {
+    #[default]
+    None,
+    /// Of packs that no index lists, or that it lists with another length than they have.
+    Doubtful,
+    /// Of all.
+    All,
 }
 
 #[derive(Serialize, Deserialize)]
@@ -44,14 +58,18 @@ struct Config {
 }
 
 impl Vault {
-    /// Creates a repository in a folder that is missing or empty.
-    pub fn init(dir: &Path, password: &Password) -> Result<Vault, Error> {
-        Vault::init_with_cost(dir, password, KeyCost::RESTIC)
+    /// Creates a repository in a folder that is missing or empty, or on a server.
+    pub fn init(at: impl Into<VaultAt>, password: &Password) -> Result<Vault, Error> {
+        Vault::init_with_cost(at, password, KeyCost::RESTIC)
     }
 
     /// As [`Vault::init`], with another cost of trying a passphrase.
-    pub fn init_with_cost(dir: &Path, password: &Password, cost: KeyCost) -> Result<Vault, Error> {
-        Vault::init_on(Arc::new(LocalDisk), dir, password, cost)
+    pub fn init_with_cost(
+        at: impl Into<VaultAt>,
+        password: &Password,
+        cost: KeyCost,
+    ) -> Result<Vault, Error> {
+        Vault::create(Backend::new(&at.into())?, password, cost)
     }
 
     /// As [`Vault::init_with_cost`], with something between the vault and the file system.
@@ -61,9 +79,12 @@ impl Vault {
         password: &Password,
         cost: KeyCost,
     ) -> Result<Vault, Error> {
-        let backend = Backend::on(dir, disk);
+        Vault::create(Backend::on(dir, disk), password, cost)
+    }
+
+    fn create(backend: Backend, password: &Password, cost: KeyCost) -> Result<Vault, Error> {
         if backend.probe().is_ok() {
-            return Err(Error::NotEmpty { dir: dir.to_owned() });
+            return Err(Error::NotEmpty { dir: backend.dir().to_owned() });
         }
         backend.create_layout()?;
         let (key, key_file) = key::create(password, cost, &meta::hostname(), &meta::username())?;
@@ -85,14 +106,16 @@ impl Vault {
     }
 
     /// Opens a repository. A lost or damaged index is made up for from the packs' headers; [`Vault::notes`] tells.
-    pub fn open(dir: &Path, password: &Password) -> Result<Vault, Error> {
-        Vault::open_on(Arc::new(LocalDisk), dir, password)
+    pub fn open(at: impl Into<VaultAt>, password: &Password) -> Result<Vault, Error> {
+        Vault::enter(Instant::now(), Backend::new(&at.into())?, password)
     }
 
     /// As [`Vault::open`], with something between the vault and the file system.
     pub fn open_on(disk: Arc<dyn Disk>, dir: &Path, password: &Password) -> Result<Vault, Error> {
-        let started = Instant::now();
-        let backend = Backend::on(dir, disk);
+        Vault::enter(Instant::now(), Backend::on(dir, disk), password)
+    }
+
+    fn enter(started: Instant, backend: Backend, password: &Password) -> Result<Vault, Error> {
         backend.probe()?;
         let (id, bytes) = find_key(&backend, password)?;
         let key = Key::new(&bytes);
@@ -106,8 +129,8 @@ impl Vault {
 
     /// Whether there is a repository, looked at without a passphrase: [`Error::MediumAbsent`],
     /// [`Error::NoRepository`] or [`Error::ConfigLost`] if not.
-    pub fn probe(dir: &Path) -> Result<(), Error> {
-        Backend::new(dir).probe()
+    pub fn probe(at: impl Into<VaultAt>) -> Result<(), Error> {
+        Backend::new(&at.into())?.probe()
     }
 
     /// How many packs that the index lists are missing, or have another length than they should.
@@ -125,7 +148,7 @@ impl Vault {
         self.opened_in
     }
 
-    /// The folder.
+    /// The folder, or the server's address as `rest:https://…`.
     pub fn dir(&self) -> &Path {
         self.backend.dir()
     }
@@ -158,7 +181,8 @@ impl Vault {
             version: config.version,
             index: RwLock::default(),
             notes: Mutex::default(),
-            headers_read: Mutex::default(),
+            headers: Mutex::default(),
+            indexed: Mutex::default(),
             unindexed: Mutex::default(),
             opened_in: Duration::ZERO,
             opened_with: None,
@@ -182,19 +206,27 @@ impl Vault {
         text
     }
 
-    /// Reads the index anew.
+    /// Reads the index as it is now; files that were read before are not read again, unless one of them is gone.
     pub(crate) fn load_index(&self) -> Result<(), Error> {
-        *self.headers_read.lock().unwrap_or_else(PoisonError::into_inner) = false;
-        self.unindexed.lock().unwrap_or_else(PoisonError::into_inner).clear();
+        let mut headers = self.headers.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut indexed = self.indexed.lock().unwrap_or_else(PoisonError::into_inner);
+        // In this order: a backup that runs meanwhile writes its packs before the index that names them.
+        let files: BTreeSet<Id> = self.backend.list(FileKind::Index)?.into_iter().map(|(id, _)| id).collect();
         let sizes = self.backend.list(FileKind::Pack)?;
         let size_of = |id: &Id| sizes.binary_search_by_key(id, |(id, _)| *id).ok().map(|at| sizes[at].1);
-        let files = self.backend.list(FileKind::Index)?;
-        let mut index = Index::default();
+        *headers = Headers::None;
+        self.unindexed.lock().unwrap_or_else(PoisonError::into_inner).clear();
+        let known = indexed.take().filter(|known| known.is_subset(&files)).unwrap_or_default();
+        let mut index =
+            if known.is_empty() { Index::default() } else { std::mem::take(&mut *self.index_mut()) };
+        index.set_sizes(size_of);
         let mut whole = !files.is_empty();
-        for (id, _) in &files {
+        for id in files.difference(&known) {
             match self.load_index_file(id) {
                 Ok(file) => {
-                    file.packs.iter().for_each(|pack| index.add(pack.id, &pack.entries(), size_of(&pack.id)))
+                    for pack in &file.packs {
+                        index.add(pack.id, &pack.entries(), size_of(&pack.id));
+                    }
                 }
                 Err(error) => {
                     whole = false;
@@ -202,14 +234,28 @@ impl Vault {
                 }
             }
         }
-        *self.index.write().unwrap_or_else(PoisonError::into_inner) = index;
-        if !whole && !sizes.is_empty() {
+        if index.contradictions() > 0 {
+            self.note(format!(
+                "index files contradict each other about packs ({} times): some are forged or damaged; every place that any of them names is tried",
+                index.contradictions()
+            ));
+        }
+        *self.index_mut() = index;
+        drop(headers);
+        if whole {
+            *indexed = Some(files);
+        } else if !sizes.is_empty() {
+            drop(indexed);
             if files.is_empty() {
                 self.note("the index is lost; the packs' headers are read instead".to_owned());
             }
             self.read_headers()?;
         }
         Ok(())
+    }
+
+    fn index_mut(&self) -> RwLockWriteGuard<'_, Index> {
+        self.index.write().unwrap_or_else(PoisonError::into_inner)
     }
 
     pub(crate) fn load_index_file(&self, id: &Id) -> Result<IndexFile, Error> {
@@ -221,64 +267,108 @@ impl Vault {
         })
     }
 
-    /// Adds the packs that no index lists, from their headers; once. Returns how many.
+    /// Adds the packs that no index lists as they are, from their headers; once. Returns how many.
     pub(crate) fn read_headers(&self) -> Result<usize, Error> {
-        self.read_headers_except(&HashSet::new())
+        self.read_headers_of(Headers::Doubtful, &HashSet::new())
     }
 
     /// As [`Vault::read_headers`], without packs that are to be removed: nothing new must come to need them.
     pub(crate) fn read_headers_except(&self, left_out: &HashSet<Id>) -> Result<usize, Error> {
-        let mut done = self.headers_read.lock().unwrap_or_else(PoisonError::into_inner);
-        if std::mem::replace(&mut *done, true) {
+        self.read_headers_of(Headers::Doubtful, left_out)
+    }
+
+    /// Lets no more packs come into the index but those that this process writes: a snapshot in the making must not come to need
+    /// what somebody has taken out of the index on purpose.
+    pub(crate) fn freeze_index(&self) {
+        *self.headers.lock().unwrap_or_else(PoisonError::into_inner) = Headers::All;
+    }
+
+    fn read_headers_of(&self, wanted: Headers, left_out: &HashSet<Id>) -> Result<usize, Error> {
+        let mut done = self.headers.lock().unwrap_or_else(PoisonError::into_inner);
+        if *done >= wanted {
             return Ok(0);
         }
-        let unknown: Vec<(Id, u64)> = {
+        *done = wanted;
+        let doubtful: Vec<(Id, u64)> = {
             let index = self.index();
-            self.backend
-                .list(FileKind::Pack)?
-                .into_iter()
-                .filter(|(id, _)| !index.knows_pack(id) && !left_out.contains(id))
-                .collect()
+            let is_doubtful =
+                |id: &Id| wanted == Headers::All || !index.pack_named(id).is_some_and(Pack::is_whole);
+            let packs = self.backend.list(FileKind::Pack)?.into_iter();
+            packs.filter(|(id, _)| is_doubtful(id) && !left_out.contains(id)).collect()
         };
         let mut added = Vec::new();
         let codec = self.codecs.take()?;
-        for (id, size) in unknown {
+        for (id, size) in doubtful {
             match self.backend.open_pack(&id).and_then(|file| pack::read_header(&codec, &id, &file)) {
                 Ok(entries) => {
-                    self.index.write().unwrap_or_else(PoisonError::into_inner).add(id, &entries, Some(size));
-                    added.push(IndexedPack::new(id, &entries));
+                    let mut index = self.index_mut();
+                    let is_listed = index.knows_pack(&id);
+                    if index.add(id, &entries, Some(size)) {
+                        added.push(IndexedPack::new(id, &entries));
+                        if is_listed {
+                            drop(index);
+                            self.note(format!(
+                                "the index lists other blobs in pack {id} than the pack itself"
+                            ));
+                        }
+                    }
                 }
-                Err(error) => self.note(format!("a pack that no index lists cannot be used: {error}")),
+                Err(error) if !self.index().knows_pack(&id) => {
+                    self.note(format!("a pack that no index lists cannot be used: {error}"));
+                }
+                // What is wrong with it shows where it is needed.
+                Err(_) => {}
             }
         }
         self.codecs.give_back(codec);
         let count = added.len();
+        if count > 0 {
+            // What is in memory is more than the index files say.
+            *self.indexed.lock().unwrap_or_else(PoisonError::into_inner) = None;
+        }
         self.unindexed.lock().unwrap_or_else(PoisonError::into_inner).extend(added);
         Ok(count)
     }
 
-    /// All places of a blob. If the index has none, packs that it does not list are searched.
+    /// All places of a blob. If the index has none, packs that it does not list are searched, then all: an index can lie.
     pub(crate) fn locate(&self, kind: BlobKind, id: &Id) -> Result<Vec<Location>, Error> {
-        let found = self.index().locations(kind, id);
-        if !found.is_empty() || self.read_headers()? == 0 {
-            return Ok(found);
+        for wanted in [Headers::Doubtful, Headers::All] {
+            let found = self.index().locations(kind, id);
+            if !found.is_empty() {
+                return Ok(found);
+            }
+            if self.read_headers_of(wanted, &HashSet::new())? > 0 {
+                self.note(
+                    "the index does not list all that the packs hold; their headers are read as well"
+                        .to_owned(),
+                );
+            }
         }
-        self.note("the index does not list all packs; their headers are read as well".to_owned());
         Ok(self.index().locations(kind, id))
     }
 
     /// The content of a blob, from the first of its places that is undamaged.
     pub(crate) fn load_blob(&self, codec: &mut Codec, kind: BlobKind, id: &Id) -> Result<Vec<u8>, Error> {
         let mut failure = Error::Missing { what: kind.name(), id: id.to_string() };
-        let mut buffer = Vec::new();
-        for location in self.locate(kind, id)? {
+        let (mut buffer, mut opened) = (Vec::new(), Vec::new());
+        for (tried, location) in self.locate(kind, id)?.into_iter().enumerate() {
             let pack = self.index().pack(location.pack).id;
             let read = self.backend.open_pack(&pack).and_then(|file| {
                 file.read_at(u64::from(location.offset), location.length as usize, &mut buffer)
             });
             match read {
-                Ok(()) => match codec.open_blob(kind, id, &mut buffer, location.uncompressed) {
-                    Ok(content) => return Ok(content),
+                Ok(()) => match codec.open_blob(kind, id, &mut buffer, location.uncompressed, &mut opened) {
+                    Ok(content) => {
+                        if tried > 0 {
+                            self.note(format!(
+                                "{failure}; it was read from another place that the index names"
+                            ));
+                        }
+                        if location.uncompressed.is_none() {
+                            return Ok(content.to_vec());
+                        }
+                        return Ok(opened);
+                    }
                     Err(cause) => {
                         failure = Error::Damaged {
                             what: kind.name(),
@@ -321,7 +411,7 @@ pub(crate) fn find_key(backend: &Backend, password: &Password) -> Result<(Id, Ke
 fn read_config(backend: &Backend, key: &Key) -> Result<(Config, Polynomial), Error> {
     let damaged =
         |cause: &str| Error::Damaged { what: "config", id: "file".to_owned(), cause: cause.to_owned() };
-    let mut sealed = backend.read_path(&backend.config_path())?;
+    let mut sealed = backend.read_config()?;
     let text = key.open(&mut sealed).ok_or_else(|| damaged("its authentication fails"))?;
     let config: Config = serde_json::from_slice(text).map_err(|e| damaged(&e.to_string()))?;
     if !matches!(config.version, 1 | 2) {

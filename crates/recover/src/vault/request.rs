@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 use jiff::Timestamp;
 use schema::{Exception, SnapshotId};
 
+use super::filter::{Filter, NO_FILTER};
 use super::meta;
 use crate::Error;
 
@@ -62,10 +63,16 @@ pub struct BackupRequest<'a> {
     pub time: Timestamp,
     /// Absolute paths that are left out with all that is below them.
     pub exclude: Vec<PathBuf>,
+    /// What else is left out, by rules.
+    pub filter: &'a Filter,
+    /// Folders from elsewhere, by the absolute path that they get in the snapshot: where an adapter has put what it captured.
+    pub grafts: BTreeMap<PathBuf, PathBuf>,
     /// Files to read in place of others, by the path that they have in the snapshot.
     pub substitutes: BTreeMap<PathBuf, PathBuf>,
     /// Where unchanged files come from.
     pub parent: ParentChoice,
+    /// A folder outside the vault for what speeds the next backup up. It may be removed at any time.
+    pub cache: Option<PathBuf>,
     /// Who looks on.
     pub observer: Option<Observer<'a>>,
     /// What else goes in.
@@ -81,8 +88,11 @@ impl BackupRequest<'_> {
             hostname: meta::hostname(),
             time: Timestamp::now(),
             exclude: Vec::new(),
+            filter: &NO_FILTER,
+            grafts: BTreeMap::new(),
             substitutes: BTreeMap::new(),
             parent: ParentChoice::Newest,
+            cache: None,
             observer: None,
             extra: None,
         }

@@ -187,20 +187,19 @@ impl Reason {
     /// For people.
     pub fn text(&self, lang: Lang) -> String {
         let named = |period: &Period| match period {
-            Period::Each => lang.pick("snapshot", "スナップショット"),
-            Period::Hour => lang.pick("hour", "時間ごと"),
-            Period::Day => lang.pick("day", "日ごと"),
-            Period::Week => lang.pick("week", "週ごと"),
-            Period::Month => lang.pick("month", "月ごと"),
-            Period::Year => lang.pick("year", "年ごと"),
+            Period::Each => "最新",
+            Period::Hour => "時間ごと",
+            Period::Day => "日ごと",
+            Period::Week => "週ごと",
+            Period::Month => "月ごと",
+            Period::Year => "年ごと",
         };
         match self {
-            Reason::Newest { period, number } => lang.pick(
-                format!("newest of {} {number}", named(period)),
-                format!("{}の保存 {number}", named(period)),
-            ),
+            Reason::Newest { period, number } => {
+                lang.pick(format!("{} {number}", period.name()), format!("{}の保存 {number}", named(period)))
+            }
             Reason::Within { period, within } => lang.pick(
-                format!("newest of its {} within {within}", named(period)),
+                format!("{} within {within}", period.name()),
                 format!("{within}以内の{}の保存", named(period)),
             ),
             Reason::Tag(tags) => {

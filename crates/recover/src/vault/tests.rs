@@ -146,11 +146,66 @@ fn a_blob_that_claims_another_length_or_decompresses_without_end_is_refused() {
         (Some(u32::MAX), false),
         (None, false),
     ] {
-        let opened = codec.open_blob(BlobKind::Data, &id, &mut sealed.bytes.clone(), claim);
-        assert_eq!(opened.is_ok(), expected, "{claim:?}");
+        let (mut bytes, mut opened) = (sealed.bytes.clone(), Vec::new());
+        let result = codec.open_blob(BlobKind::Data, &id, &mut bytes, claim, &mut opened);
+        assert_eq!(result.is_ok(), expected, "{claim:?}");
     }
     // 300 MB in a few kilobytes: more than any file but a pack may have.
     let bomb = codec.seal_file(&vec![b'{'; 300 << 20], true).unwrap();
     assert!(bomb.len() < 100_000);
     assert!(codec.open_file(&mut bomb.clone()).is_err());
+}
+
+#[test]
+fn a_forged_index_hides_nothing() {
+    use super::backend::FileKind;
+    use super::index::{IndexFile, IndexedPack};
+    use super::pack::Entry;
+
+    // With the true index beside it, and with that one gone: the pack's own header tells then.
+    for is_true_index_there in [true, false] {
+        let dir = tempfile::tempdir().unwrap();
+        let (made, wanted) = {
+            let vault = vault(dir.path());
+            let mut wanted = None;
+            let snapshot = snapshot(&vault, |writer, codec| {
+                let content = writer.save(codec, BlobKind::Data, b"a patient's record")?;
+                wanted = Some(content);
+                writer.save(codec, BlobKind::Tree, &tree::write(&[file(b"record", content)]))
+            });
+            let forged: Vec<IndexedPack> = {
+                let index = vault.index();
+                index
+                    .packs()
+                    .iter()
+                    .enumerate()
+                    .map(|(number, pack)| {
+                        // As long as the true entries, so that the lengths raise no doubt.
+                        let lie = |e: &Entry| Entry { id: Id::of(&e.id.0), ..*e };
+                        let entries: Vec<Entry> = index.entries(number as u32).iter().map(lie).collect();
+                        IndexedPack::new(pack.id, &entries)
+                    })
+                    .collect()
+            };
+            if !is_true_index_there {
+                for (id, _) in vault.backend.list(FileKind::Index).unwrap() {
+                    fs::remove_file(vault.backend.path(FileKind::Index, &id)).unwrap();
+                }
+            }
+            let mut codec = vault.codecs.take().unwrap();
+            let text = serde_json::to_vec(&IndexFile { packs: forged }).unwrap();
+            vault.backend.save(FileKind::Index, &codec.seal_file(&text, true).unwrap()).unwrap();
+            (snapshot, wanted.unwrap())
+        };
+        let vault = Vault::open(&dir.path().join("vault"), &Password::new("x")).unwrap();
+        let target = dir.path().join("back");
+        let report = vault.restore(&made, &target, &[], &|_| ()).unwrap();
+        assert_eq!(report.not_restored, []);
+        assert_eq!(fs::read(target.join("record")).unwrap(), b"a patient's record");
+        // It is said in either case.
+        assert!(!report.notes.is_empty());
+        assert!(!vault.locate(BlobKind::Data, &wanted).unwrap().is_empty());
+        let checked = vault.check(CheckLevel::ReadData, &|_| ()).unwrap();
+        assert!(checked.problems.iter().any(|p| p.what.contains("other blobs")), "{:?}", checked.problems);
+    }
 }

@@ -4,12 +4,14 @@
 use std::collections::VecDeque;
 use std::os::fd::OwnedFd;
 use std::path::PathBuf;
-use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, OnceLock, PoisonError};
 
 use rustix::fs::Stat;
 
+use super::cache::Half;
 use super::id::Id;
+use super::repository::Vault;
 use super::tree::Node;
 
 /// Chunks that wait at most; whoever reads a file then stores its chunks itself.
@@ -30,6 +32,7 @@ pub(crate) struct DirJob {
     pub(crate) relative: PathBuf,
     /// In the snapshot.
     pub(crate) path: PathBuf,
+    /// The tree that it had, where that is known without asking the parent's.
     pub(crate) previous: Option<Id>,
     pub(crate) depth: usize,
 }
@@ -51,16 +54,86 @@ pub(crate) struct Dir {
     /// As it is on the protected host.
     pub(crate) path: PathBuf,
     pub(crate) slots: Mutex<Vec<Option<Node>>>,
+    /// What its entries looked like when they were listed, if it holds no directories.
+    pub(crate) print: Option<Half>,
     /// Entries that are still missing, and one for whoever makes the list.
     pub(crate) left: AtomicUsize,
-    pub(crate) previous: Option<(Id, Vec<Node>)>,
+    pub(crate) entries: usize,
+    previous: Previous,
+    /// Its entries are not all in the snapshot as they were listed.
+    is_spoiled: AtomicBool,
+}
+
+/// The entries that a directory had before; fetched when somebody asks, since mostly nobody does.
+struct Previous {
+    tree: Option<Id>,
+    found: OnceLock<Option<(Id, Vec<Node>)>>,
 }
 
 impl Dir {
-    /// The node that had this name before.
-    pub(crate) fn before(&self, name: &[u8]) -> Option<&Node> {
-        let (_, nodes) = self.previous.as_ref()?;
-        nodes.binary_search_by(|node| node.name.as_slice().cmp(name)).ok().map(|at| &nodes[at])
+    /// A directory of so many entries; `previous` is the tree that it had, where that is known without asking the parent's.
+    pub(crate) fn new(
+        parent: Option<(Arc<Dir>, usize)>,
+        node: Node,
+        path: PathBuf,
+        entries: usize,
+        previous: Option<Id>,
+    ) -> Dir {
+        Dir {
+            parent,
+            node,
+            path,
+            slots: Mutex::new(vec![None; entries]),
+            print: None,
+            left: AtomicUsize::new(1),
+            entries,
+            previous: Previous { tree: previous, found: OnceLock::new() },
+            is_spoiled: AtomicBool::new(false),
+        }
+    }
+
+    /// The node that had this name before. A tree that cannot be read costs time, not the backup.
+    pub(crate) fn before(&self, vault: &Vault, name: &[u8]) -> Option<&Node> {
+        // Not by recursion: directories may be nested two thousand deep.
+        let mut unknown = Vec::new();
+        let mut here = self;
+        while here.previous.found.get().is_none() {
+            unknown.push(here);
+            match &here.parent {
+                Some((parent, _)) if here.previous.tree.is_none() => here = parent,
+                _ => break,
+            }
+        }
+        for dir in unknown.into_iter().rev() {
+            dir.previous.found.get_or_init(|| dir.fetch_previous(vault));
+        }
+        let (_, nodes) = self.previous()?;
+        find(nodes, name)
+    }
+
+    /// The tree before and its entries, if they were asked for.
+    pub(crate) fn previous(&self) -> Option<&(Id, Vec<Node>)> {
+        self.previous.found.get()?.as_ref()
+    }
+
+    fn fetch_previous(&self, vault: &Vault) -> Option<(Id, Vec<Node>)> {
+        let tree = self.previous.tree.or_else(|| {
+            let (parent, _) = self.parent.as_ref()?;
+            find(&parent.previous()?.1, &self.node.name)?.subtree
+        })?;
+        let mut codec = vault.codecs.take().ok()?;
+        let nodes = vault.load_tree(&mut codec, &tree);
+        vault.codecs.give_back(codec);
+        Some((tree, nodes.ok()?))
+    }
+
+    /// Notes that what is stored of an entry is not what was listed.
+    pub(crate) fn spoil(&self) {
+        self.is_spoiled.store(true, Ordering::Relaxed);
+    }
+
+    pub(crate) fn is_spoiled(&self) -> bool {
+        self.is_spoiled.load(Ordering::Relaxed)
     }
 
     /// Puts an entry, or its absence, in its place; true if that was the last one.
@@ -77,6 +150,10 @@ impl Dir {
         let mut slots = self.slots.lock().unwrap_or_else(PoisonError::into_inner);
         std::mem::take(&mut *slots).into_iter().flatten().collect()
     }
+}
+
+fn find<'n>(nodes: &'n [Node], name: &[u8]) -> Option<&'n Node> {
+    nodes.binary_search_by(|node| node.name.as_slice().cmp(name)).ok().map(|at| &nodes[at])
 }
 
 /// Part of a large file that is to be stored.

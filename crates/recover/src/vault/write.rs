@@ -25,6 +25,7 @@ const SHARDS: usize = 16;
 /// Where a backup's blobs go.
 pub(crate) struct Writer<'v> {
     vault: &'v Vault,
+    /// Blobs that are on their way into a pack and not in the index yet.
     fresh: [Mutex<HashSet<(BlobKind, Id)>>; SHARDS],
     filling: [Mutex<Builder>; 2],
     full: Sender<Builder>,
@@ -89,9 +90,12 @@ impl<'v> Writer<'v> {
             return Err(Stopped);
         }
         let id = Id::of(content);
-        if self.vault.index().has_whole(kind, &id)
-            || !lock(&self.fresh[usize::from(id.0[31]) % SHARDS]).insert((kind, id))
-        {
+        if !lock(self.shard(&id)).insert((kind, id)) {
+            return Ok(id);
+        }
+        // Only now: a blob leaves the fresh ones when it is in the index, so it is always in one of both.
+        if self.vault.index().has_whole(kind, &id) {
+            lock(self.shard(&id)).remove(&(kind, id));
             return Ok(id);
         }
         if content.len() as u64 > u64::from(limit(kind)) {
@@ -110,6 +114,10 @@ impl<'v> Writer<'v> {
         };
         full.map_or(Ok(()), |pack| self.send(pack))?;
         Ok(id)
+    }
+
+    fn shard(&self, id: &Id) -> &Mutex<HashSet<(BlobKind, Id)>> {
+        &self.fresh[usize::from(id.0[31]) % SHARDS]
     }
 
     fn send(&self, pack: Builder) -> Result<(), Stopped> {
@@ -149,6 +157,9 @@ impl<'v> Writer<'v> {
         let mut index = self.vault.index.write().unwrap_or_else(PoisonError::into_inner);
         index.add(id, &entries, Some(bytes.len() as u64));
         drop(index);
+        for entry in &entries {
+            lock(self.shard(&entry.id)).remove(&(entry.kind, entry.id));
+        }
         let mut unindexed = lock(&self.unindexed);
         unindexed.push(IndexedPack::new(id, &entries));
         let blobs: usize = unindexed.iter().map(IndexedPack::blobs).sum();

@@ -3,8 +3,19 @@
 #![allow(clippy::unwrap_used)]
 
 mod durable;
+mod servers;
+mod source_gnumed;
+mod source_group;
+mod source_mariadb;
+mod source_orthanc;
+mod source_postgresql;
+mod source_ssh;
 mod support;
+mod vault_cache;
 mod vault_damage;
+mod vault_look;
+mod vault_meta;
 mod vault_prune;
 mod vault_restic;
+mod vault_retain;
 mod vault_source;

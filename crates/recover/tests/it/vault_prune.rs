@@ -9,47 +9,57 @@ use jiff::tz::TimeZone;
 use jiff::{SignedDuration, Timestamp};
 use recover::Error;
 use recover::vault::{
-    CheckLevel, Fate, ForgetRequest, KeyCost, MaxUnused, Moment, Override, Password, Period, Phase,
-    PruneRequest, Reason, Rules, Snapshot, Unlock, Vault,
+    CheckLevel, Fate, ForgetRequest, KeyCost, MaxUnused, Moment, Override, Period, Phase, PruneRequest,
+    Rules, Snapshot, Unlock, Vault,
 };
 
 use crate::support::{PASSWORD, Place, below, census, noise, password};
-
-const HOUR: SignedDuration = SignedDuration::from_hours(1);
 
 /// A moment so many hours before or after the present, without an uptime: as another machine would see it.
 fn at_hour(hours: i64) -> Moment {
     Moment { at: Timestamp::now() + SignedDuration::from_hours(hours), uptime: None }
 }
 
-fn prune_at(hours: i64) -> PruneRequest {
+pub(crate) fn prune_at(hours: i64) -> PruneRequest {
     PruneRequest { max_unused: MaxUnused::Bytes(0), now: at_hour(hours), ..PruneRequest::now() }
 }
 
 /// Backs up as if it were so many hours ago.
-fn backup_ago(place: &Place, hours: i64) -> String {
+pub(crate) fn backup_ago(place: &Place, hours: i64) -> String {
     let mut request = place.request();
     request.time = Timestamp::now() - SignedDuration::from_hours(hours);
     place.vault.backup(request, &|_| ()).unwrap().snapshot.unwrap().0
 }
 
 /// Ten snapshots, a day apart: each file changes now and then, one stays.
-fn ten_days(place: &Place) -> Vec<String> {
+pub(crate) fn ten_days(place: &Place) -> Vec<String> {
+    days(place, 10)
+}
+
+fn days(place: &Place, count: u64) -> Vec<String> {
     place.write("stays", noise(1, 300_000));
     let mut ids = Vec::new();
-    for day in 0..10_u64 {
+    for day in 0..count {
         place.write(&format!("day-{day}"), noise(100 + day, 200_000));
         place.write("changes", noise(200 + day, 150_000));
         place.write("text", format!("day {day}\n").repeat(3000));
         if day >= 3 {
             fs::remove_file(place.source().join(format!("day-{}", day - 3))).unwrap();
         }
-        ids.push(backup_ago(place, (10 - day as i64) * 24));
+        ids.push(backup_ago(place, (count - day) as i64 * 24));
     }
     ids
 }
 
-fn keep(period: Period, count: u32) -> ForgetRequest {
+/// A place on a file system in memory, where there is one: tests that write thousands of files do not wait for the disk.
+pub(crate) fn in_memory() -> Place {
+    let Ok(dir) = tempfile::tempdir_in("/dev/shm") else { return Place::new() };
+    let vault = Vault::init_with_cost(&dir.path().join("vault"), &password(), KeyCost::TEST).unwrap();
+    fs::create_dir(dir.path().join("source")).unwrap();
+    Place { dir, vault }
+}
+
+pub(crate) fn keep(period: Period, count: u32) -> ForgetRequest {
     let rules = Rules { keep: [(period, count)].into(), ..Rules::default() };
     let mut request = ForgetRequest::by_rules(rules);
     request.generations.keep = 0;
@@ -57,12 +67,15 @@ fn keep(period: Period, count: u32) -> ForgetRequest {
     request
 }
 
-fn ids(vault: &Vault) -> BTreeSet<String> {
+pub(crate) fn ids(vault: &Vault) -> BTreeSet<String> {
     vault.snapshots().unwrap().0.into_iter().map(|snapshot| snapshot.id.0).collect()
 }
 
+/// A snapshot and what it restores to.
+type Restored = (Snapshot, Vec<(Vec<u8>, String)>);
+
 /// Every snapshot restores byte for byte as it did before; returns nothing, fails loudly.
-fn restores_as(place: &Place, expected: &[(Snapshot, Vec<(Vec<u8>, String)>)]) {
+fn restores_as(place: &Place, expected: &[Restored]) {
     let vault = place.reopen();
     for (snapshot, before) in expected {
         let target = place.dir.path().join("again");
@@ -78,7 +91,7 @@ fn contents(target: &Path, source: &Path) -> Vec<(Vec<u8>, String)> {
 }
 
 /// What each of these snapshots restores to now.
-fn restored(place: &Place, wanted: &BTreeSet<String>) -> Vec<(Snapshot, Vec<(Vec<u8>, String)>)> {
+fn restored(place: &Place, wanted: &BTreeSet<String>) -> Vec<Restored> {
     let vault = place.reopen();
     let mut all = Vec::new();
     for id in wanted {
@@ -91,7 +104,7 @@ fn restored(place: &Place, wanted: &BTreeSet<String>) -> Vec<(Snapshot, Vec<(Vec
     all
 }
 
-fn is_whole(place: &Place) {
+pub(crate) fn is_whole(place: &Place) {
     let report = place.reopen().check(CheckLevel::ReadData, &|_| ()).unwrap();
     assert!(report.is_whole(), "{report:?}");
 }
@@ -104,7 +117,7 @@ fn size(place: &Place) -> u64 {
 fn a_prune_plans_marks_waits_and_removes_and_a_stock_restic_agrees_at_each_step() {
     let test = "a_prune_plans_marks_waits_and_removes_and_a_stock_restic_agrees_at_each_step";
     let Some(restic) = testkit::tool(test, "restic") else { return };
-    let place = Place::new();
+    let place = in_memory();
     ten_days(&place);
     let plan = place.vault.forget(&keep(Period::Each, 3)).unwrap();
     assert_eq!(plan.with(Fate::Forgotten).len(), 7);
@@ -155,7 +168,7 @@ fn a_prune_plans_marks_waits_and_removes_and_a_stock_restic_agrees_at_each_step(
 fn until_it_is_carried_out_a_prune_and_a_forget_can_be_taken_back() {
     let test = "until_it_is_carried_out_a_prune_and_a_forget_can_be_taken_back";
     let Some(restic) = testkit::tool(test, "restic") else { return };
-    let place = Place::new();
+    let place = in_memory();
     let all = ten_days(&place);
     let expected = restored(&place, &all.iter().cloned().collect());
     place.vault.forget(&keep(Period::Each, 2)).unwrap();
@@ -189,147 +202,6 @@ fn until_it_is_carried_out_a_prune_and_a_forget_can_be_taken_back() {
     assert!(matches!(place.vault.unforget(&all[0]), Err(Error::SnapshotNotFound { .. })));
 }
 
-#[test]
-fn our_calendar_rules_keep_what_restic_keeps() {
-    let Some(restic) = testkit::tool("our_calendar_rules_keep_what_restic_keeps", "restic") else { return };
-    let place = Place::new();
-    place.write("record", "MSH|^~\\&|");
-    let mut hours = 2;
-    for number in 0..60_i64 {
-        let mut request = place.request();
-        request.time = Timestamp::now() - SignedDuration::from_hours(hours);
-        request.tags = [vec![], vec!["monthly".to_owned()], vec!["a".to_owned(), "b".to_owned()]]
-            [number as usize % 3]
-            .clone();
-        place.vault.backup(request, &|_| ()).unwrap();
-        hours += 1 + number * number / 4 % 97 + number * 3;
-    }
-    let oldest = place.vault.snapshots().unwrap().0[0].id.0.clone();
-    let within =
-        |period, text: &str| Rules { within: [(period, text.parse().unwrap())].into(), ..Rules::default() };
-    let count = |rules: &[(Period, u32)]| Rules { keep: rules.iter().copied().collect(), ..Rules::default() };
-    let tag = |tags: &[&str]| Rules {
-        tags: vec![tags.iter().map(|tag| (*tag).to_owned()).collect()],
-        ..Rules::default()
-    };
-    let cases = [
-        (vec!["--keep-last", "3"], count(&[(Period::Each, 3)])),
-        (vec!["--keep-hourly", "5"], count(&[(Period::Hour, 5)])),
-        (vec!["--keep-daily", "7"], count(&[(Period::Day, 7)])),
-        (vec!["--keep-weekly", "6"], count(&[(Period::Week, 6)])),
-        (vec!["--keep-monthly", "4"], count(&[(Period::Month, 4)])),
-        (vec!["--keep-yearly", "10"], count(&[(Period::Year, 10)])),
-        (
-            vec!["--keep-daily", "5", "--keep-weekly", "4", "--keep-monthly", "99", "--keep-yearly", "3"],
-            count(&[(Period::Day, 5), (Period::Week, 4), (Period::Month, 99), (Period::Year, 3)]),
-        ),
-        (vec!["--keep-within", "10d"], within(Period::Each, "10d")),
-        (vec!["--keep-within-daily", "40d5h"], within(Period::Day, "40d5h")),
-        (vec!["--keep-within-weekly", "2m"], within(Period::Week, "2m")),
-        (vec!["--keep-within-monthly", "1y"], within(Period::Month, "1y")),
-        (vec!["--keep-tag", "monthly"], tag(&["monthly"])),
-        (vec!["--keep-tag", "a,b"], tag(&["a", "b"])),
-    ];
-    for (options, rules) in cases {
-        let mut args = vec!["forget", "--dry-run", "--json"];
-        args.extend(&options);
-        let said = Command::new(&restic)
-            .args(["--no-cache", "-q", "-r"])
-            .arg(place.vault_dir())
-            .args(args)
-            .env("RESTIC_PASSWORD", PASSWORD)
-            .env("TZ", "UTC")
-            .output()
-            .unwrap();
-        assert!(said.status.success(), "{}", String::from_utf8_lossy(&said.stderr));
-        let groups: serde_json::Value = serde_json::from_slice(&said.stdout).unwrap();
-        let theirs: BTreeSet<String> = groups
-            .as_array()
-            .unwrap()
-            .iter()
-            .flat_map(|group| group["keep"].as_array().unwrap())
-            .map(|snapshot| snapshot["id"].as_str().unwrap().to_owned())
-            .collect();
-        let mut request = ForgetRequest::by_rules(rules);
-        request.zone = TimeZone::UTC;
-        request.generations.keep = 0;
-        let plan = place.vault.plan_forget(&request).unwrap();
-        let ours: BTreeSet<String> =
-            plan.with(Fate::Kept).into_iter().map(|verdict| verdict.snapshot.id.0.clone()).collect();
-        // Since 0.16, restic lets the oldest one fill what a rule still has room for, as we do.
-        let with_oldest = theirs.iter().chain([&oldest]).cloned().collect();
-        assert!(ours == theirs || ours == with_oldest, "{options:?}: {ours:?} {theirs:?}");
-        assert!(!ours.is_empty());
-    }
-}
-
-#[test]
-fn generations_go_only_on_somebodys_word_which_is_noted() {
-    let place = Place::new();
-    let all = ten_days(&place);
-    let mut request = keep(Period::Each, 1);
-    request.generations = recover::vault::Generations::default();
-    let plan = place.vault.plan_forget(&request).unwrap();
-    let kept: BTreeSet<&str> = plan.with(Fate::Kept).iter().map(|v| v.snapshot.id.0.as_str()).collect();
-    assert_eq!(
-        kept,
-        all[5..].iter().map(String::as_str).collect(),
-        "five days stay although one was asked for"
-    );
-    assert_eq!(ids(&place.vault).len(), 10, "a plan changes nothing");
-
-    let mut by_id = ForgetRequest::by_ids(vec![all[7].clone(), all[0].clone()]);
-    by_id.zone = TimeZone::UTC;
-    let refused = place.vault.forget(&by_id).unwrap_err();
-    assert!(refused.to_string().contains("generation 3, write-protected"), "{refused}");
-    assert!(refused.next_step().is_some());
-    // Forgetting the newest ones would move the protected ones up, until they are none.
-    let newest = ForgetRequest { snapshots: vec![all[9].clone()], ..by_id.clone() };
-    assert!(matches!(place.vault.forget(&newest), Err(Error::Protected { .. })));
-    assert_eq!(ids(&place.vault).len(), 10, "all or nothing");
-
-    let word = Override { by: "Dr. Sato".to_owned(), reason: "entered for the wrong hospital".to_owned() };
-    by_id.overriding = Some(word.clone());
-    place.vault.forget(&by_id).unwrap();
-    assert_eq!(ids(&place.vault).len(), 8);
-    let notes = place.vault.forget_notes().unwrap();
-    assert_eq!((notes.len(), notes[0].overriding.as_ref()), (1, Some(&word)));
-    assert_eq!(notes[0].protected.len(), 1, "{notes:?}");
-}
-
-#[test]
-fn a_snapshot_from_the_future_evicts_nothing() {
-    let place = Place::new();
-    let all = ten_days(&place);
-    let future: Vec<String> = (1..=5).map(|day| backup_ago(&place, -24 * (day + 1))).collect();
-    // A week later their dates have come; the file system still knows when they came in.
-    for days in [0, 8] {
-        let mut request = keep(Period::Day, 4);
-        request.now = Timestamp::now() + SignedDuration::from_hours(24 * days);
-        let plan = place.vault.plan_forget(&request).unwrap();
-        let kept: BTreeSet<&str> = plan
-            .with(Fate::Kept)
-            .iter()
-            .filter(|v| !v.reasons.contains(&Reason::FutureDated))
-            .map(|v| v.snapshot.id.0.as_str())
-            .collect();
-        assert_eq!(kept, all[6..].iter().map(String::as_str).collect());
-        let named = plan.verdicts().filter(|v| v.reasons == [Reason::FutureDated]).count();
-        assert_eq!(named, future.len());
-    }
-    // Where a vault host noted when a snapshot came in, that is what counts.
-    let mut request = keep(Period::Day, 1);
-    let received = Timestamp::now() - HOUR;
-    request.receipts = [(recover_id(&all[0]), received)].into();
-    let plan = place.vault.plan_forget(&request).unwrap();
-    let newest = plan.with(Fate::Kept).into_iter().find(|v| v.snapshot.id.0 == all[0]).map(|v| v.at);
-    assert_eq!(newest, Some(received));
-}
-
-fn recover_id(id: &str) -> schema::SnapshotId {
-    schema::SnapshotId(id.to_owned())
-}
-
 /// The files that a killed prune may leave behind are told from what it must not touch by a copy of the vault.
 fn copy(from: &Path, to: &Path) {
     assert!(Command::new("cp").arg("-a").arg(from).arg(to).status().unwrap().success());
@@ -346,9 +218,9 @@ fn a_prune_that_is_killed_at_any_moment_leaves_a_vault_that_restores_everything(
         vault.prune(&prune_at(25), &|_| ()).unwrap();
         return;
     }
-    let place = Place::new();
-    ten_days(&place);
-    place.vault.forget(&keep(Period::Each, 3)).unwrap();
+    let place = in_memory();
+    days(&place, 5);
+    place.vault.forget(&keep(Period::Each, 2)).unwrap();
     let expected = restored(&place, &ids(&place.vault));
     let whole = place.dir.path().join("whole");
     copy(&place.vault_dir(), &whole);
@@ -382,12 +254,12 @@ fn a_prune_that_is_killed_at_any_moment_leaves_a_vault_that_restores_everything(
         seen.insert(state);
         is_whole(&place);
         restores_as(&place, &expected);
-        if let (Some(restic), 0) = (&restic, round % 8) {
+        if let (Some(restic), 0) = (&restic, round % 10) {
             place.restic(restic, &["unlock"]);
             place.restic(restic, &["check", "--read-data"]);
         }
         // The next one ends what this one began.
-        if round % 4 == 0 {
+        if round % 5 == 0 {
             let vault = place.reopen();
             vault.prune(&prune_at(50), &|_| ()).unwrap();
             vault.prune(&prune_at(75), &|_| ()).unwrap();
@@ -399,51 +271,8 @@ fn a_prune_that_is_killed_at_any_moment_leaves_a_vault_that_restores_everything(
     assert!(seen.len() > 3, "the kills hit the same moment: {seen:?}");
 }
 
-#[test]
-fn passphrases_are_added_changed_and_removed_and_one_always_remains() {
-    let Some(restic) =
-        testkit::tool("passphrases_are_added_changed_and_removed_and_one_always_remains", "restic")
-    else {
-        return;
-    };
-    let mut place = Place::new();
-    place.write("record", "MSH|^~\\&|");
-    place.backup();
-    let opens = |place: &Place, text: &str| {
-        let ours = Vault::open(&place.vault_dir(), &Password::new(text)).is_ok();
-        let said = Command::new(&restic)
-            .args(["--no-cache", "-q", "snapshots", "-r"])
-            .arg(place.vault_dir())
-            .env("RESTIC_PASSWORD", text)
-            .output()
-            .unwrap();
-        assert_eq!(ours, said.status.success(), "{text}");
-        ours
-    };
-    let second = Password::new("在庫の鍵 2");
-    let wrong = place.vault.add_key(&Password::new("wrong"), &second, KeyCost::TEST);
-    assert!(matches!(wrong, Err(Error::WrongPassphrase { .. })));
-    let id = place.vault.add_key(&password(), &second, KeyCost::TEST).unwrap();
-    assert!(opens(&place, "在庫の鍵 2") && opens(&place, PASSWORD));
-    let (keys, damaged) = place.vault.keys().unwrap();
-    let current: Vec<bool> = keys.iter().map(|key| key.is_current).collect();
-    assert_eq!((current, damaged.len(), keys[1].id), (vec![true, false], 0, id));
-
-    let first = keys[0].id.to_string();
-    assert!(matches!(place.vault.remove_key(&first[..8]), Err(Error::KeyInUse { .. })));
-    assert!(matches!(place.vault.remove_key("zz"), Err(Error::KeyNotFound { .. })));
-    assert!(matches!(place.vault.remove_key(""), Err(Error::KeyNotFound { .. })));
-    place.vault.change_password(&password(), &Password::new("third"), KeyCost::TEST).unwrap();
-    assert!(opens(&place, "third") && !opens(&place, PASSWORD));
-    place.vault.remove_key(&id.to_string()).unwrap();
-    assert!(!opens(&place, "在庫の鍵 2"));
-    let last = place.vault.keys().unwrap().0[0].id.to_string();
-    assert!(matches!(place.vault.remove_key(&last), Err(Error::KeyInUse { .. })));
-    assert!(opens(&place, "third"));
-}
-
 /// Processes that a test started are ended by it, also when it fails.
-struct Running(std::process::Child);
+pub(crate) struct Running(pub(crate) std::process::Child);
 
 impl Drop for Running {
     fn drop(&mut self) {
@@ -456,7 +285,7 @@ impl Drop for Running {
 fn while_a_stock_restic_backs_up_nobody_prunes_and_the_other_way_round() {
     let test = "while_a_stock_restic_backs_up_nobody_prunes_and_the_other_way_round";
     let Some(restic) = testkit::tool(test, "restic") else { return };
-    let place = Place::new();
+    let place = in_memory();
     ten_days(&place);
     // A backup that reads from a pipe goes on until the pipe ends.
     let mut running = Running(
@@ -492,7 +321,6 @@ fn while_a_stock_restic_backs_up_nobody_prunes_and_the_other_way_round() {
             let said = place.restic_unchecked(&restic, &["backup", place.source().to_str().unwrap()]);
             assert!(String::from_utf8_lossy(&said.stderr).contains("exclusively"), "{said:?}");
             assert!(matches!(place.reopen().backup(place.request(), &|_| ()), Err(Error::Locked { .. })));
-            assert!(matches!(place.reopen().hold(), Err(Error::Locked { .. })));
             assert!(matches!(place.reopen().prune(&prune_at(0), &|_| ()), Err(Error::Locked { .. })));
         }
     });
@@ -504,7 +332,7 @@ fn while_a_stock_restic_backs_up_nobody_prunes_and_the_other_way_round() {
 
 #[test]
 fn a_lock_that_was_removed_under_a_prune_ends_it_before_anything_is_removed() {
-    let place = Place::new();
+    let place = in_memory();
     ten_days(&place);
     place.vault.forget(&keep(Period::Each, 2)).unwrap();
     let before = place.packs();
@@ -529,54 +357,12 @@ fn a_lock_that_was_removed_under_a_prune_ends_it_before_anything_is_removed() {
 }
 
 #[test]
-fn locks_of_the_dead_are_removed_and_those_of_other_hosts_on_demand() {
-    let Some(restic) =
-        testkit::tool("locks_of_the_dead_are_removed_and_those_of_other_hosts_on_demand", "restic")
-    else {
-        return;
-    };
-    let place = Place::new();
-    place.write("record", "MSH|^~\\&|");
-    place.backup();
-    // A lock of restic on another host, as far as anybody can tell.
-    let mut running = Running(
-        Command::new("unshare")
-            .args(["--uts", "sh", "-c", "hostname another-host && exec \"$@\"", "sh"])
-            .arg(&restic)
-            .args(["--no-cache", "-q", "backup", "--stdin", "-r"])
-            .arg(place.vault_dir())
-            .env("RESTIC_PASSWORD", PASSWORD)
-            .stdin(std::process::Stdio::piped())
-            .stderr(std::process::Stdio::null())
-            .spawn()
-            .unwrap(),
-    );
-    let locks = || fs::read_dir(place.vault_dir().join("locks")).unwrap().count();
-    for _ in 0..2000 {
-        if locks() == 0 && running.0.try_wait().unwrap().is_none() {
-            std::thread::sleep(std::time::Duration::from_millis(5));
-        }
-    }
-    if locks() == 0 {
-        eprintln!("skipped: no name of its own can be given to a process here");
-        return;
-    }
-    running.0.kill().unwrap();
-    running.0.wait().unwrap();
-    assert!(matches!(place.vault.prune(&prune_at(0), &|_| ()), Err(Error::Locked { .. })));
-    assert_eq!(place.vault.unlock(Unlock::Stale).unwrap().len(), 0, "it is young");
-    let removed = place.vault.unlock(Unlock::All).unwrap();
-    assert!(removed.len() == 1 && removed[0].contains("another-host"), "{removed:?}");
-    place.vault.prune(&prune_at(0), &|_| ()).unwrap();
-}
-
-#[test]
 fn what_a_stock_restic_wrote_is_pruned_by_us_and_what_it_prunes_is_read_by_us() {
     let test = "what_a_stock_restic_wrote_is_pruned_by_us_and_what_it_prunes_is_read_by_us";
     let Some(restic) = testkit::tool(test, "restic") else { return };
     // Version 1, version 2, and version 2 with what version 1 had stored uncompressed.
     for (version, upgrade) in [("1", false), ("2", false), ("1", true)] {
-        let place = Place::new();
+        let place = in_memory();
         fs::remove_dir_all(place.vault_dir()).unwrap();
         place.restic(&restic, &["init", "--repository-version", version]);
         let source = place.source();
@@ -627,13 +413,13 @@ fn what_a_stock_restic_wrote_is_pruned_by_us_and_what_it_prunes_is_read_by_us() 
     }
 }
 
-fn word() -> Option<Override> {
+pub(crate) fn word() -> Option<Override> {
     Some(Override { by: "Dr. Sato".to_owned(), reason: "a test".to_owned() })
 }
 
 #[test]
 fn a_damaged_pack_is_named_and_stays() {
-    let place = Place::new();
+    let place = in_memory();
     ten_days(&place);
     place.vault.forget(&keep(Period::Each, 3)).unwrap();
     let plan = place.vault.plan_prune(&prune_at(0)).unwrap();
@@ -671,7 +457,7 @@ fn a_damaged_pack_is_named_and_stays() {
 
 #[test]
 fn nothing_is_removed_when_nobody_can_tell_what_is_needed() {
-    let place = Place::new();
+    let place = in_memory();
     let all = ten_days(&place);
     place.vault.forget(&keep(Period::Each, 3)).unwrap();
     let before = place.packs();
@@ -702,7 +488,7 @@ fn nothing_is_removed_when_nobody_can_tell_what_is_needed() {
 
 #[test]
 fn what_nobody_lists_is_taken_back_when_it_is_needed_and_marked_when_not() {
-    let place = Place::new();
+    let place = in_memory();
     ten_days(&place);
     let expected = restored(&place, &ids(&place.vault));
     // A damaged index and one that is gone: their packs' headers tell.
@@ -734,4 +520,35 @@ fn what_nobody_lists_is_taken_back_when_it_is_needed_and_marked_when_not() {
     place.vault.prune(&prune_at(50), &|_| ()).unwrap();
     is_whole(&place);
     restores_as(&place, &expected);
+}
+
+#[test]
+fn an_incident_that_begins_while_a_prune_runs_stops_it() {
+    let place = in_memory();
+    ten_days(&place);
+    place.vault.forget(&keep(Period::Each, 2)).unwrap();
+    let before = place.packs();
+    let holding = place.reopen();
+    let wishes = || fs::read_dir(place.vault_dir().join("chartward/holds")).map_or(0, Iterator::count);
+    std::thread::scope(|scope| {
+        let asked = std::cell::Cell::new(false);
+        let hold = std::cell::RefCell::new(None);
+        let result = place.vault.prune(&prune_at(0), &|progress| {
+            if progress.phase == Phase::Repack && !asked.replace(true) {
+                hold.replace(Some(scope.spawn(|| holding.hold())));
+                while wishes() == 0 {
+                    std::thread::sleep(std::time::Duration::from_millis(5));
+                }
+            }
+        });
+        assert!(matches!(result, Err(Error::Locked { .. })), "{result:?}");
+        let hold = hold.into_inner().unwrap().join().unwrap().unwrap();
+        assert!(matches!(place.vault.prune(&prune_at(0), &|_| ()), Err(Error::Locked { .. })));
+        drop(hold);
+    });
+    assert_eq!(wishes(), 0);
+    assert!(before.iter().all(|pack| pack.exists()));
+    is_whole(&place);
+    assert!(place.vault.prune(&prune_at(0), &|_| ()).unwrap().marked.packs > 0);
+    is_whole(&place);
 }

@@ -124,6 +124,13 @@ pub(super) static WALL: Shape = Shape {
             "Addresses that an isolated host still reaches, besides the vault and the console.",
             "隔離した機械から、保管庫とコンソールのほかに届くアドレス。",
         ),
+        default(
+            "look_every",
+            Kind::Period { min: 1, max: 3_600 },
+            r#""1m""#,
+            "How often the hub looks whether what it put in force still is. What somebody took out is put back and told.",
+            "有効にした遮断や隔離が残っているかを確かめる間隔。外されていれば元に戻し、知らせます。",
+        ),
     ],
     one_of: &[],
 };

@@ -197,6 +197,7 @@ fn ask(visit: &Visit<'_>, command: Command) -> Result<Reply, Trouble> {
         Answer::Countermeasure { countermeasure } => Reply::json(&countermeasure),
         Answer::Incident { incident } => Reply::json(&incident),
         Answer::Done { en, ja } => Reply::json(&json!({"en": en, "ja": ja})),
+        Answer::Alarms { alarms } => list("alarms", &alarms),
     }
 }
 

@@ -14,8 +14,8 @@ use crate::console::visit::Visit;
 use crate::console::words::{self, Both};
 use crate::hub::Command;
 
-const APPROVE: Both = ("Approve", "対策の承認");
-const UNDO: Both = ("Take back", "対策の取り消し");
+const APPROVE: Both = ("Approve", "対処の承認");
+const UNDO: Both = ("Take back", "対処の取り消し");
 
 pub(super) const ROUTES: &[Route] = &[
     Route::page("/approvals", ("Approvals", "承認"), Needs::May(Permission::See), show).in_nav(),
@@ -23,7 +23,7 @@ pub(super) const ROUTES: &[Route] = &[
     Route::form("/countermeasures/{id}/approve", APPROVE, Needs::May(Permission::Approve), approve),
     Route::form(
         "/countermeasures/{id}/reject",
-        ("Reject", "対策の却下"),
+        ("Reject", "対処の却下"),
         Needs::May(Permission::Approve),
         reject,
     ),
@@ -43,8 +43,8 @@ fn show(visit: &Visit<'_>) -> Result<Reply, Trouble> {
     let in_force = of(&[CountermeasureState::Applied, CountermeasureState::Approved])?;
     let observed = of(&[CountermeasureState::ObserveOnly])?;
     let lead = match waiting.len() {
-        0 => lang.pick("Nothing waits for approval.".to_owned(), "承認待ちの対策はありません。".to_owned()),
-        n => lang.pick(format!("{n} wait for a decision."), format!("{n}件の対策が承認を待っています。")),
+        0 => lang.pick("Nothing waits for approval.".to_owned(), "承認待ちの対処はありません。".to_owned()),
+        n => lang.pick(format!("{n} wait for a decision."), format!("{n}件の対処が承認を待っています。")),
     };
     let list = |id: &str, title: Both, all: &[Countermeasure], none: Both| {
         html! {
@@ -58,9 +58,9 @@ fn show(visit: &Visit<'_>) -> Result<Reply, Trouble> {
     let content = html! {
         (layout::opening(visit.pick(visit.route.title), &lead, None, lang))
         @if !waiting.is_empty() { (list("waits", ("Waits for you", "承認待ち"), &waiting, ("", ""))) }
-        (list("force", ("In force", "実施中の対策"), &in_force, ("Nothing is in force.", "実施中の対策はありません。")))
-        (list("observed", ("What would have been done", "設定により実施しなかった対策"), &observed,
-            ("Nothing was held back.", "該当する対策はありません。")))
+        (list("force", ("In force", "実施中の対処"), &in_force, ("Nothing is in force.", "実施中の対処はありません。")))
+        (list("observed", ("What would have been done", "設定により実施しなかった対処"), &observed,
+            ("Nothing was held back.", "該当する対処はありません。")))
     };
     Ok(visit.show(content))
 }

@@ -122,7 +122,7 @@ fn next(visit: &Visit<'_>, view: &View) -> Markup {
         p.next {
             strong { (lang.pick("Next: ", "次にすること：")) }
             @if let Some(it) = view.waiting.first() {
-                a href="/approvals" { (lang.pick("decide on what waits for approval", "承認待ちの対策を確認する")) }
+                a href="/approvals" { (lang.pick("decide on what waits for approval", "承認待ちの対処を確認する")) }
                 (lang.pick(" – ", "（")) (words::act(&it.act, lang)) (lang.pick(", ", "、期限："))  (words::from_now(it.deadline, visit.now, lang)) (lang.pick("", "）"))
             } @else if let Some(incident) = open {
                 a href={ "/incidents/" (incident.id.0) } { (lang.pick("look at the open incident", "進行中のインシデントを確認する")) }

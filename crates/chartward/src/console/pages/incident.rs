@@ -71,8 +71,8 @@ fn page(visit: &Visit<'_>, view: &View) -> Markup {
             dt { (lang.pick("Seen by", "検知した監視")) } dd { @for (name, class) in &incident.watchers { (name) " – " (visit.pick(words::class(*class))) br; } }
         }
         section aria-labelledby="countermeasures" {
-            h2 #countermeasures { (lang.pick("What is done against it", "対策")) }
-            @if view.countermeasures.is_empty() { p { (lang.pick("Nothing was proposed.", "提案された対策はありません。")) } }
+            h2 #countermeasures { (lang.pick("What is done against it", "対処")) }
+            @if view.countermeasures.is_empty() { p { (lang.pick("Nothing was proposed.", "提案された対処はありません。")) } }
             @for it in &view.countermeasures { (parts::countermeasure(visit, it, 3)) }
         }
         (story(visit, incident))
@@ -95,7 +95,7 @@ fn next(visit: &Visit<'_>, incident: &Incident, waits: Option<&Countermeasure>) 
             strong { (lang.pick("Next: ", "次にすること：")) }
             @match (waits, incident.status) {
                 (Some(it), _) => {
-                    a href={ "#countermeasure-" (it.id.0) } { (lang.pick("decide on: ", "次の対策を承認するか判断する：")) (words::act(&it.act, lang)) }
+                    a href={ "#countermeasure-" (it.id.0) } { (lang.pick("decide on: ", "次の対処を承認するか判断する：")) (words::act(&it.act, lang)) }
                     (lang.pick(" (", "（")) (words::from_now(it.deadline, visit.now, lang)) (lang.pick(")", "）"))
                 }
                 (None, IncidentStatus::Open) => { (lang.pick("call the people who work at the machines named below, then read on.", "下に記載された端末の利用者に連絡し、続きをご確認ください。")) }
@@ -237,7 +237,7 @@ fn closing(visit: &Visit<'_>, view: &View) -> Markup {
                 div.actions {
                     @if is_going_on {
                         a.button.second href={ "/incidents/" (id) "/mark?to=closed" } { (lang.pick("Close it…", "終了にする…")) }
-                        a.button.second href={ "/incidents/" (id) "/mark?to=false_alarm" } { (lang.pick("It was a false alarm…", "誤報とする…")) }
+                        a.button.second href={ "/incidents/" (id) "/mark?to=false_alarm" } { (lang.pick("It was a false alarm…", "誤検知とする…")) }
                     } @else { a.button.second href={ "/incidents/" (id) "/mark?to=open" } { (lang.pick("Open it again…", "再び進行中にする…")) } }
                 }
             }
@@ -261,16 +261,16 @@ fn ask_mark(visit: &Visit<'_>) -> Result<Reply, Trouble> {
         IncidentStatus::Closed => (
             (
                 "The incident ends. Countermeasures that are in force stay so until they are taken back. New findings of the same kind begin a new incident.",
-                "インシデントを終了します。有効な対策は、取り消すまで続きます。同じ種類の検知があれば、新しいインシデントになります。",
+                "インシデントを終了します。有効な対処は、取り消すまで続きます。同じ種類の検知があれば、新しいインシデントになります。",
             ),
             ("Close it", "終了にする"),
         ),
         IncidentStatus::FalseAlarm => (
             (
                 "You say that this was no attack. That is written into the ledger with your name. Countermeasures that are in force stay so until they are taken back.",
-                "攻撃ではなかったと判断します。この判断はお名前とともに台帳へ記録されます。有効な対策は、取り消すまで続きます。",
+                "攻撃ではなかったと判断します。この判断はお名前とともに台帳へ記録されます。有効な対処は、取り消すまで続きます。",
             ),
-            ("It was a false alarm", "誤報とする"),
+            ("It was a false alarm", "誤検知とする"),
         ),
         _ => (
             ("The incident counts as going on again.", "インシデントを再び進行中に戻します。"),

@@ -11,6 +11,7 @@ use crate::console::reply::{Reply, Trouble};
 use crate::console::route::{Needs, Route};
 use crate::console::visit::Visit;
 use crate::console::words;
+use crate::hub;
 
 pub(super) const ROUTES: &[Route] =
     &[Route::page("/incidents", ("Incidents", "インシデント"), Needs::May(Permission::See), show)
@@ -107,7 +108,7 @@ fn choose(visit: &Visit<'_>) -> Markup {
             ul.tabs {
                 li { a href="/incidents" aria-current=[chosen.is_empty().then_some("true")] { (lang.pick("all", "すべて")) } }
                 @for (id, status) in statuses {
-                    li { a href={ "/incidents?status=" (id) } aria-current=[(chosen == id).then_some("true")] { (visit.pick(words::incident_status(status))) } }
+                    li { a href={ "/incidents?status=" (id) } aria-current=[(chosen == id).then_some("true")] { (hub::status_in_words(status, lang)) } }
                 }
             }
         }

@@ -6,7 +6,9 @@ use std::path::Path;
 
 use jiff::Timestamp;
 use maud::{Markup, html};
+use prove::Fact;
 use prove::ledger::{self, Expect};
+use schema::Lang;
 use serde::Deserialize;
 use serde_json::{Map, Value};
 
@@ -17,6 +19,7 @@ use crate::console::reply::{Reply, Trouble};
 use crate::console::route::{Needs, Route};
 use crate::console::visit::Visit;
 use crate::console::words::{self, Both};
+use crate::hub;
 
 const LEDGER: Both = ("Ledger", "台帳");
 const AUDIT: Both = ("Who did what", "操作履歴");
@@ -40,8 +43,24 @@ struct Line {
 }
 
 impl Line {
-    fn kind(&self) -> &str {
-        self.fact.get("kind").and_then(Value::as_str).unwrap_or_default()
+    fn is_access(&self) -> bool {
+        self.fact.get("kind").is_some_and(|kind| kind == "access")
+    }
+
+    /// What the entry states; [`Fact::Unknown`] where another version of Chartward wrote it.
+    fn fact(&self) -> Fact {
+        Fact::deserialize(Value::Object(self.fact.clone())).unwrap_or(Fact::Unknown)
+    }
+
+    fn details(&self, lang: Lang) -> Markup {
+        match self.fact() {
+            Fact::CountermeasureChanged { countermeasure: it } => {
+                let by = it.approved_by.map(|by| format!(" · {by}")).unwrap_or_default();
+                let (what, state) = (hub::in_words(&it.act, lang), hub::state_in_words(it.state, lang));
+                html! { "#" (it.id.0) " " (what) " – " (state) (by) }
+            }
+            _ => html! { span.mono { (details(&self.fact)) } },
+        }
     }
 }
 
@@ -66,7 +85,7 @@ fn show(visit: &Visit<'_>) -> Result<Reply, Trouble> {
 fn page(visit: &Visit<'_>, verified: Option<Markup>) -> Result<Markup, Trouble> {
     let lang = visit.lang;
     let mut lines = newest(visit.console.ledger.path())?;
-    lines.retain(|line| line.kind() != "access");
+    lines.retain(|line| !line.is_access());
     lines.truncate(SHOWN_MAX);
     let lead = lang.pick(
         "Everything that was done is written here, signed, each line bound to the one before.",
@@ -90,7 +109,7 @@ fn page(visit: &Visit<'_>, verified: Option<Markup>) -> Result<Markup, Trouble> 
 fn audit(visit: &Visit<'_>) -> Result<Reply, Trouble> {
     let lang = visit.lang;
     let mut lines = newest(visit.console.ledger.path())?;
-    lines.retain(|line| line.kind() == "access");
+    lines.retain(Line::is_access);
     lines.truncate(SHOWN_MAX);
     let lead = lang.pick(
         "Who logged in, looked and changed something, and who was not let.",
@@ -115,8 +134,8 @@ fn table(visit: &Visit<'_>, lines: &[Line], caption: &str) -> Markup {
             html! {
                 th scope="row" { (line.seq) }
                 td { (visit.time(line.at)) }
-                td { (visit.lang.pick(line.kind().replace('_', " "), kind_ja(line.kind()).to_owned())) }
-                td { span.mono { (details(&line.fact)) } }
+                td { (visit.pick(kind(&line.fact()))) }
+                td { (line.details(visit.lang)) }
             }
         })
         .collect();
@@ -126,22 +145,41 @@ fn table(visit: &Visit<'_>, lines: &[Line], caption: &str) -> Markup {
     parts::table(caption, &heads, &rows)
 }
 
-fn kind_ja(kind: &str) -> &str {
-    match kind {
-        "genesis" => "台帳の開始",
-        "vault_initialised" => "保管庫の作成",
-        "vault_opened" => "保管庫の使用",
-        "snapshot_sealed" => "バックアップ完了",
-        "drill_passed" => "復元訓練 合格",
-        "drill_failed" => "復元訓練 不合格",
-        "action_taken" => "対策の実施",
-        "incident_declared" => "インシデント開始",
-        "incident_closed" => "インシデント終了",
-        "report_written" => "報告書の作成",
-        "ledger_exported" => "台帳の書き出し",
-        "torn_tail" => "書きかけの行を退避",
-        "access" => "操作",
-        other => other,
+/// What sort of thing was written down.
+fn kind(fact: &Fact) -> Both {
+    match fact {
+        Fact::Genesis { .. } => ("ledger begun", "台帳の開始"),
+        Fact::VaultInitialised { .. } => ("vault made", "保管庫の作成"),
+        Fact::VaultOpened { .. } => ("vault opened", "保管庫の使用"),
+        Fact::SnapshotSealed { .. } => ("backup complete", "バックアップ完了"),
+        Fact::DrillPassed { .. } => ("drill passed", "復元訓練 合格"),
+        Fact::DrillFailed { .. } => ("drill failed", "復元訓練 不合格"),
+        Fact::ActionTaken { .. } => ("act carried out", "対処の実施"),
+        Fact::IncidentDeclared { .. } => ("incident declared", "インシデントの宣言"),
+        Fact::IncidentClosed { .. } => ("incident over", "インシデントの終結"),
+        Fact::ReportWritten { .. } => ("report written", "報告書の作成"),
+        Fact::LedgerExported { .. } => ("ledger exported", "台帳の書き出し"),
+        Fact::TornTail { .. } => ("unfinished line moved aside", "書きかけの行を退避"),
+        Fact::CountermeasureChanged { .. } => ("countermeasure", "対処の状態変更"),
+        Fact::Access { .. } => ("access", "操作"),
+        Fact::Armed { armed: true, .. } => ("armed", "自動対処の有効化"),
+        Fact::Armed { armed: false, .. } => ("disarmed", "自動対処の無効化"),
+        Fact::HubStarted { .. } => ("hub started", "ハブの起動"),
+        Fact::HubStopped { .. } => ("hub stopped", "ハブの停止"),
+        Fact::IncidentOpened { .. } => ("incident opened", "インシデントの発生"),
+        Fact::IncidentMarked { .. } => ("incident marked", "インシデントの状態変更"),
+        Fact::NoticeDelivered { .. } => ("notice delivered", "通知の送達"),
+        Fact::StateRecovered { .. } => ("state recovered", "状態データベースの復旧"),
+        Fact::JobFinished { .. } => ("job ended", "ジョブの終了"),
+        Fact::JobMissed { .. } => ("job missed", "ジョブの未実施"),
+        Fact::ClockJumped { .. } => ("clock jumped", "時計のずれ"),
+        Fact::SnapshotsForgotten { .. } => ("snapshots forgotten", "スナップショットの整理"),
+        Fact::SnapshotsTakenBack { .. } => ("forgotten snapshots taken back", "整理の取り消し"),
+        Fact::VaultPruned { .. } => ("vault pruned", "不要データの削除"),
+        Fact::VaultKeyChanged { .. } => ("passphrases changed", "パスフレーズの変更"),
+        Fact::WallChanged { .. } => ("packet filter changed", "パケットフィルターの変化"),
+        Fact::HostReconnected { .. } => ("host reconnected", "ホストの再接続"),
+        Fact::Unknown => ("of another version", "別の版による記録"),
     }
 }
 

@@ -3,6 +3,7 @@
 mod account;
 mod approvals;
 mod assets;
+mod charts;
 mod home;
 mod incident;
 mod incidents;
@@ -24,6 +25,7 @@ const PAGES: &[&[Route]] = &[
     incident::ROUTES,
     approvals::ROUTES,
     protected::ROUTES,
+    charts::ROUTES,
     watchers::ROUTES,
     ledger::ROUTES,
     settings::ROUTES,

@@ -20,8 +20,8 @@ const SETTINGS: Both = ("Settings", "設定");
 
 pub(super) const ROUTES: &[Route] = &[
     Route::page("/settings", SETTINGS, Needs::May(Permission::See), show).in_nav(),
-    Route::page("/settings/arm", ("Arm", "自動対策の設定"), Needs::May(Permission::Arm), ask_arm),
-    Route::form("/settings/arm", ("Arm", "自動対策の設定"), Needs::May(Permission::Arm), arm),
+    Route::page("/settings/arm", ("Arm", "自動対処の設定"), Needs::May(Permission::Arm), ask_arm),
+    Route::form("/settings/arm", ("Arm", "自動対処の設定"), Needs::May(Permission::Arm), arm),
 ];
 
 const NOTICES_LOOKED_AT: u32 = 500;
@@ -33,26 +33,26 @@ fn show(visit: &Visit<'_>) -> Result<Reply, Trouble> {
     let lead = match armed.len() {
         0 => lang.pick(
             "Chartward only observes: it proposes and a person decides.".to_owned(),
-            "現在は観察のみの設定です。対策は提案だけを行い、実施は人が判断します。".to_owned(),
+            "現在は観察のみの設定です。対処は提案だけを行い、実施は人が判断します。".to_owned(),
         ),
         n => lang.pick(
             format!("{n} actions are armed: those Chartward may take by itself."),
-            format!("{n}件の自動対策が有効です。該当する対策は自動で実施されることがあります。"),
+            format!("{n}件の自動対処が有効です。該当する対処は自動で実施されることがあります。"),
         ),
     };
     let shows = &visit.console.settings.shows;
     Ok(visit.show(html! {
         (layout::opening(visit.pick(SETTINGS), &lead, None, lang))
         section aria-labelledby="arming" {
-            h2 #arming { (lang.pick("What may be done, caused by what", "自動対策：どの監視が、何をしてよいか")) }
+            h2 #arming { (lang.pick("What may be done, caused by what", "自動対処：どの監視が、何をしてよいか")) }
             p { (lang.pick(
                 "Each watcher can be fooled in its own way; so each action is armed for each class by itself. What is not armed is written down and not done.",
-                "監視の種類ごとに誤検知の起こり方が異なるため、対策は種類ごとに有効にします。有効でない対策は、記録だけを行い実施しません。")) }
+                "監視の種類ごとに誤検知の起こり方が異なるため、対処は種類ごとに有効にします。有効でない対処は、記録だけを行い実施しません。")) }
             (matrix(visit, &armed))
         }
         section aria-labelledby="never" {
-            h2 #never { (lang.pick("Never touched", "対策の対象外リスト")) }
-            p { (lang.pick("Whatever happens, nothing is done to these. They stand in the configuration.", "どのような場合でも、以下には対策を実施しません（設定ファイルに記載）。")) }
+            h2 #never { (lang.pick("Never touched", "対処の対象外リスト")) }
+            p { (lang.pick("Whatever happens, nothing is done to these. They stand in the configuration.", "どのような場合でも、以下には対処を実施しません（設定ファイルに記載）。")) }
             @if shows.never_touch.is_empty() { p { (icon::WARN) " " (lang.pick("The list is empty. Put the EMR's servers and medical devices on it.", "リストが空です。電子カルテのサーバーや医療機器を登録してください。")) } }
             ul { @for name in &shows.never_touch { li { code { (name) } } } }
         }
@@ -75,7 +75,7 @@ fn show(visit: &Visit<'_>) -> Result<Reply, Trouble> {
 
 fn matrix(visit: &Visit<'_>, armed: &[Arming]) -> Markup {
     let class_name = |class: WatcherClass| visit.pick(words::class(class));
-    let mut heads = vec![visit.pick(("Action", "対策"))];
+    let mut heads = vec![visit.pick(("Action", "対処"))];
     heads.extend(WatcherClass::ALL.map(class_name));
     let cell = |kind: ActKind, class: WatcherClass| {
         let is_armed = armed.iter().any(|it| it.kind == kind && it.class == class);
@@ -106,7 +106,7 @@ fn matrix(visit: &Visit<'_>, armed: &[Arming]) -> Markup {
             }
         })
         .collect();
-    parts::table(visit.pick(("Actions by class of watcher", "監視の種類ごとの自動対策")), &heads, &rows)
+    parts::table(visit.pick(("Actions by class of watcher", "監視の種類ごとの自動対処")), &heads, &rows)
 }
 
 fn channels(visit: &Visit<'_>, notices: &[QueuedNotice]) -> Markup {
@@ -144,7 +144,7 @@ fn channels(visit: &Visit<'_>, notices: &[QueuedNotice]) -> Markup {
 }
 
 const NO_SUCH: Trouble =
-    Trouble::Bad("There is no such action or class of watcher.", "その対策または監視の種類はありません。");
+    Trouble::Bad("There is no such action or class of watcher.", "その対処または監視の種類はありません。");
 
 fn ask_arm(visit: &Visit<'_>) -> Result<Reply, Trouble> {
     let kind = ActKind::from_id(visit.query.get("kind")).ok_or(NO_SUCH)?;
@@ -153,9 +153,9 @@ fn ask_arm(visit: &Visit<'_>) -> Result<Reply, Trouble> {
     let title = format!("{} – {}", visit.pick(words::act_kind(kind)), visit.pick(words::class(class)));
     let lead = visit.pick(if armed {
         ("From now on Chartward may do this by itself, or propose it, when this class of watcher sees an attack. What it does:",
-         "以後、この監視が攻撃を検知したとき、次の対策を自動で実施または提案します。実施内容：")
+         "以後、この監視が攻撃を検知したとき、次の対処を自動で実施または提案します。実施内容：")
     } else {
-        ("From now on this is only written down and not done.", "以後、この対策は記録だけを行い、実施しません。")
+        ("From now on this is only written down and not done.", "以後、この対処は記録だけを行い、実施しません。")
     });
     Ok(visit.show(html! {
         (layout::opening(&title, lead, None, visit.lang))

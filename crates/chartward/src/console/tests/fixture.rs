@@ -14,7 +14,7 @@ use prove::{Fact, Ledger, State};
 use schema::*;
 use tempfile::TempDir;
 
-use crate::access::{Access, Audit, Auditor, Cost, Sealed, Who};
+use crate::access::{Access, Audit, Auditor, Cost, Sealed};
 use crate::console::{Protect, Serving, Settings, Shows, serve};
 use crate::hub::{Answer, Command, Hub, Live, Refusal, Request};
 
@@ -24,7 +24,6 @@ pub(super) struct Fixture {
     pub(super) hub: Option<Hub>,
     pub(super) access: Access,
     pub(super) state: State,
-    pub(super) set_up_code: String,
     ending: Arc<AtomicBool>,
     core: Option<JoinHandle<()>>,
     pub(super) dir: TempDir,
@@ -49,27 +48,12 @@ impl Fixture {
             zone: TimeZone::get("Asia/Tokyo").unwrap(),
             shows: shows(),
         };
-        let set_up_code = access.set_up_code(now).unwrap().unwrap().code.text().to_owned();
         let serving = serve(settings, hub.clone(), access.clone(), ledger).unwrap();
-        Self {
-            serving: Some(serving),
-            hub: Some(hub),
-            access,
-            state,
-            set_up_code,
-            ending,
-            core: Some(core),
-            dir,
-        }
+        Self { serving: Some(serving), hub: Some(hub), access, state, ending, core: Some(core), dir }
     }
 
     pub(super) fn url(&self) -> String {
         format!("https://localhost:{}", self.serving.as_ref().unwrap().addr.port())
-    }
-
-    pub(super) fn invite(&self, name: &str, role: crate::access::Role) -> String {
-        let code = self.access.add_user(&Who::local(), name, role, Lang::En, Timestamp::now()).unwrap();
-        code.code.text().to_owned()
     }
 
     /// The head of an answer and its body, as curl sees them.
@@ -334,7 +318,7 @@ pub(super) fn attacked(fixture: &Fixture) {
         title: "An incident is open: 192.0.2.77 encrypts the record store".into(),
         title_ja: "インシデント進行中：192.0.2.77が記録の保存先を暗号化しています".into(),
         next_step: "Open the incident and decide on what is proposed.".into(),
-        next_step_ja: "インシデントを開き、提案された対策を判断してください。".into(),
+        next_step_ja: "インシデントを開き、提案された対処を判断してください。".into(),
     };
     let promise = Status {
         at: now,

@@ -1,7 +1,8 @@
 //! A hub on a state folder of its own, with watchers that the test speaks through and a packet filter that harms nobody.
 
 use std::fs::{self, OpenOptions};
-use std::io::{BufRead, BufReader, Write};
+use std::io::{BufRead, BufReader, Read, Write};
+use std::net::TcpStream;
 use std::os::unix::fs::PermissionsExt;
 use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
@@ -141,6 +142,36 @@ impl Stage {
 
     pub(super) fn measure(&self, kind: &str) -> Option<Value> {
         self.measures().into_iter().rfind(|measure| measure["act"]["act"] == kind)
+    }
+
+    /// Alarms of that sort that the running hub adds to `status`; the vault that it names is not there, which is no matter here.
+    pub(super) fn alarms(&self, id: &str) -> Vec<Value> {
+        let vault = self.path("no-vault").display().to_string();
+        let status = self.ask(&["status", "--vault", &vault]);
+        let mut alarms = status.lines[0]["alarms"].as_array().unwrap().clone();
+        alarms.retain(|alarm| alarm["id"] == id);
+        alarms
+    }
+
+    /// What the API of the running hub answers, which has no TLS here.
+    pub(super) fn api(&self, up: &Up, path: &str) -> Value {
+        let kept = self.path("token");
+        if !kept.exists() {
+            let made = self.done(&["token", "add", "test", "--role", "viewer"]);
+            fs::write(&kept, made["token"].as_str().unwrap()).unwrap();
+        }
+        let token = fs::read_to_string(&kept).unwrap();
+        let host = up.ready["console"].as_str().unwrap().trim_start_matches("http://").trim_end_matches('/');
+        let mut stream = TcpStream::connect(host).unwrap();
+        let request = format!(
+            "GET {path} HTTP/1.1\r\nHost: {host}\r\nAuthorization: Bearer {token}\r\nConnection: close\r\n\r\n"
+        );
+        stream.write_all(request.as_bytes()).unwrap();
+        let mut answer = String::new();
+        stream.read_to_string(&mut answer).unwrap();
+        let (head, body) = answer.split_once("\r\n\r\n").unwrap();
+        assert!(head.starts_with("HTTP/1.1 200"), "{path}: {answer}");
+        serde_json::from_str(body).unwrap_or_else(|_| panic!("{path}: {answer}"))
     }
 
     /// English sentences of an incident's timeline.

@@ -83,6 +83,11 @@ fn incidents_are_listed_latest_first_and_page_by_page() {
     assert_eq!(ids(&all, 4, Some(3)), [2, 1]);
     let open = IncidentFilter { statuses: vec![IncidentStatus::Open], ..all.clone() };
     assert_eq!(ids(&open, 9, None), [10, 8, 6, 4, 2]);
+    let both = IncidentFilter {
+        statuses: vec![IncidentStatus::Open, IncidentStatus::Closed, IncidentStatus::Open],
+        ..all.clone()
+    };
+    assert_eq!((ids(&both, 4, None), ids(&both, 4, Some(7))), (ids(&all, 4, None), ids(&all, 4, Some(7))));
     let worst = IncidentFilter { severity_at_least: Some(Severity::High), ..all };
     assert_eq!(ids(&worst, 9, None), [10, 9]);
     assert_eq!(state.incident_counts().unwrap(), [(IncidentStatus::Closed, 5), (IncidentStatus::Open, 5)]);
@@ -241,6 +246,7 @@ fn proofs_and_promises_make_the_history_of_the_sentence() {
         database_rows: 0,
         shortfalls: vec![],
         method: "restored".into(),
+        not_proven: Vec::new(),
     };
     let promise = |second| Promise {
         at: at(second),

@@ -95,11 +95,11 @@ impl Vault {
     /// Whether all that a snapshot with this root needs is in packs that are there.
     pub(crate) fn ensure_restorable(&self, tree: Id) -> Result<(), Error> {
         let mut blobs = Blobs::new(Vec::new());
-        for (pack, entries) in self.index().packs().iter().zip(self.index().by_pack()) {
-            if pack.is_whole() {
-                blobs.extend(entries.iter().map(|entry| (entry.kind, entry.id)));
-            }
+        let index = self.index();
+        for (number, _) in (0u32..).zip(index.packs()).filter(|(_, pack)| pack.is_whole()) {
+            blobs.extend(index.entries(number).iter().map(|entry| (entry.kind, entry.id)));
         }
+        drop(index);
         blobs.order();
         let used = self.find_used_by(&blobs, tree)?;
         match used.missing.first() {

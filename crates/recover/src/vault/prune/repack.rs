@@ -51,10 +51,17 @@ impl<'v> Copies<'v> {
                 return Ok(outcome);
             }
         };
+        let mut opened = Vec::new();
         for entry in wanted {
             let start = entry.offset as usize;
             let sealed = content.get(start..start + entry.length as usize).unwrap_or_default();
-            match self.codec.open_blob(entry.kind, &entry.id, &mut sealed.to_vec(), entry.uncompressed) {
+            match self.codec.open_blob(
+                entry.kind,
+                &entry.id,
+                &mut sealed.to_vec(),
+                entry.uncompressed,
+                &mut opened,
+            ) {
                 Ok(_) => {
                     self.push(entry, sealed)?;
                     outcome.copied.push((entry.kind, entry.id));
@@ -120,7 +127,7 @@ impl Vault {
         stays: &dyn Fn(&Id) -> bool,
     ) -> Result<bool, Error> {
         let mut codec = self.codecs.take()?;
-        let mut buffer = Vec::new();
+        let (mut buffer, mut opened) = (Vec::new(), Vec::new());
         let mut is_good = false;
         for place in self.index().locations(kind, id) {
             let pack = self.index().pack(place.pack).id;
@@ -128,7 +135,7 @@ impl Vault {
                 || stays(&pack)
                     && self.backend.open_pack(&pack).is_ok_and(|file| {
                         file.read_at(place.offset.into(), place.length as usize, &mut buffer).is_ok()
-                            && codec.open_blob(kind, id, &mut buffer, place.uncompressed).is_ok()
+                            && codec.open_blob(kind, id, &mut buffer, place.uncompressed, &mut opened).is_ok()
                     });
         }
         self.codecs.give_back(codec);

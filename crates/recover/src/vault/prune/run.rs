@@ -49,11 +49,19 @@ struct Run<'v> {
     report: PruneReport,
 }
 
+/// Looks at a pack and its entries.
+type See<'s> = dyn FnMut(&PackInfo, &[Entry]) -> Result<(), Error> + 's;
+/// The same, and may change what becomes of it.
+type Change<'s> = dyn FnMut(&mut Run<'_>, &PackInfo, &[Entry]) -> Result<(), Error> + 's;
+
 impl Run<'_> {
     fn carry_out(&mut self, progress: &dyn Fn(Progress)) -> Result<(), Error> {
+        // What is due goes first: on a full medium, nothing can be written before.
+        self.verify_what_stays(&self.survey.blobs.bits(), &[Fate::Due])?;
+        self.remove(&[Fate::Due], progress)?;
         let mut copies = Copies::new(self.vault)?;
         let copied = self.copy(&mut copies, progress)?;
-        self.verify_what_stays(&copied)?;
+        self.verify_what_stays(&copied, &[Fate::Remove, Fate::Repack])?;
         if self.needs_new_index() {
             self.write_index(copies.packs)?;
             self.mark()?;
@@ -61,7 +69,9 @@ impl Run<'_> {
             self.vault.remove_all(FileKind::Index, &self.survey.index_files)?;
         }
         self.report.written = copies.written;
-        self.remove_due(progress)?;
+        if !self.request.delay.is_positive() {
+            self.remove(&[Fate::Remove, Fate::Repack], progress)?;
+        }
         self.tidy_marks()?;
         self.let_go_of_forgotten()
     }
@@ -94,6 +104,7 @@ impl Run<'_> {
                 })
             };
             let wanted: Vec<Entry> = entries.iter().filter(is_wanted).copied().collect();
+            run.lock.ensure_held()?;
             let outcome = copies.copy(&info.id, &wanted)?;
             let position = |(kind, id): &_| blobs.position(*kind, id);
             outcome.copied.iter().filter_map(position).for_each(|position| {
@@ -123,11 +134,13 @@ impl Run<'_> {
     }
 
     /// Reads what stays of each blob of which a copy goes. Where no good one stays, the copy does not go.
-    fn verify_what_stays(&mut self, copied: &Bits) -> Result<(), Error> {
+    fn verify_what_stays(&mut self, copied: &Bits, going: &[Fate]) -> Result<(), Error> {
         let mut verified = self.survey.blobs.bits();
         self.each_pack(&mut |run, info, entries| {
-            let goes = matches!(run.fate(&info.id), Fate::Remove | Fate::Repack | Fate::Due);
-            if !goes || info.size.is_none() || !(info.has_copies || info.known == Known::Marked) {
+            if !going.contains(&run.fate(&info.id))
+                || info.size.is_none()
+                || !(info.has_copies || info.known == Known::Marked)
+            {
                 return Ok(());
             }
             for entry in entries.iter().filter(|entry| is_used(&run.survey, entry.kind, &entry.id)) {
@@ -193,23 +206,12 @@ impl Run<'_> {
         self.vault.save_sealed(FileKind::Mark, &MarkFile::new(&self.request.now, packs)).map(|_| ())
     }
 
-    /// The second phase. Without a delay, what was just marked goes, too.
-    fn remove_due(&mut self, progress: &dyn Fn(Progress)) -> Result<(), Error> {
-        let at_once = !self.request.delay.is_positive();
-        let is_due = |fate: &Fate| match fate {
-            Fate::Due => true,
-            Fate::Remove | Fate::Repack => at_once,
-            Fate::Keep | Fate::Wait => false,
-        };
-        let due: Vec<&PackInfo> = self
-            .survey
-            .packs
-            .iter()
-            .zip(&self.fates)
-            .filter(|(pack, fate)| is_due(fate) && pack.size.is_some())
-            .map(|(pack, _)| pack)
-            .collect();
-        let mut removed = Packs::default();
+    /// The second phase; without a delay, also for what was just marked.
+    fn remove(&mut self, fates: &[Fate], progress: &dyn Fn(Progress)) -> Result<(), Error> {
+        let all = self.survey.packs.iter().zip(&self.fates);
+        let goes = all.filter(|(pack, fate)| fates.contains(fate) && pack.size.is_some());
+        let due: Vec<&PackInfo> = goes.map(|(pack, _)| pack).collect();
+        let mut removed = self.report.removed;
         for batch in due.chunks(BATCH) {
             self.lock.ensure_held()?;
             for pack in batch {
@@ -247,7 +249,12 @@ impl Run<'_> {
             }
             self.vault.remove_all(FileKind::Mark, &[id])?;
         }
-        Ok(())
+        // A list that cannot be read marks nothing, and its packs were judged anew.
+        let readable: HashSet<Id> = self.vault.marks()?.into_iter().map(|(id, _)| id).collect();
+        let mut left: Vec<Id> =
+            self.vault.backend.list(FileKind::Mark)?.into_iter().map(|(id, _)| id).collect();
+        left.retain(|id| !readable.contains(id));
+        self.vault.remove_all(FileKind::Mark, &left)
     }
 
     /// Removes the files of snapshots whose content may be gone now.
@@ -276,10 +283,7 @@ impl Run<'_> {
         }
     }
 
-    fn each_pack_of(
-        &self,
-        see: &mut dyn FnMut(&PackInfo, &[Entry]) -> Result<(), Error>,
-    ) -> Result<(), Error> {
+    fn each_pack_of(&self, see: &mut See<'_>) -> Result<(), Error> {
         let mut seen = HashSet::new();
         self.vault.each_indexed(&self.survey.index_files, &mut |id, entries| match self
             .survey
@@ -298,19 +302,20 @@ impl Run<'_> {
     }
 
     /// Shows each pack once, with the entries that it was judged by, to something that may change its fate.
-    fn each_pack(
-        &mut self,
-        see: &mut dyn FnMut(&mut Run<'_>, &PackInfo, &[Entry]) -> Result<(), Error>,
-    ) -> Result<(), Error> {
+    fn each_pack(&mut self, see: &mut Change<'_>) -> Result<(), Error> {
         let files = self.survey.index_files.clone();
-        let unlisted = self.survey.unlisted.clone();
+        let unlisted = std::mem::take(&mut self.survey.unlisted);
         let mut seen = HashSet::new();
         let vault = self.vault;
         let mut show = |id: Id, entries: &[Entry]| match self.survey.pack(&id).cloned() {
             Some(info) if seen.insert(id) => see(self, &info, entries),
             _ => Ok(()),
         };
-        vault.each_indexed(&files, &mut show)?;
-        unlisted.into_iter().try_for_each(|(id, entries)| show(id, &entries))
+        let mut shown = vault.each_indexed(&files, &mut show).map(|_| ());
+        for (id, entries) in &unlisted {
+            shown = shown.and_then(|()| show(*id, entries));
+        }
+        self.survey.unlisted = unlisted;
+        shown
     }
 }

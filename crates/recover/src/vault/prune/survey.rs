@@ -51,6 +51,9 @@ pub(crate) struct Survey {
     numbers: HashMap<Id, usize>,
 }
 
+/// Looks at a pack as an index lists it.
+pub(crate) type SeeListed<'s> = dyn FnMut(Id, &[Entry]) -> Result<(), Error> + 's;
+
 /// Bytes that a blob takes in its pack, its line in the header among them.
 pub(crate) fn cost(entry: &Entry) -> u64 {
     u64::from(entry.length) + if entry.uncompressed.is_some() { 41 } else { 37 }
@@ -159,11 +162,7 @@ impl Vault {
 
     /// Reads index files one after the other and shows each pack, once for each time it is listed. Returns what is wrong with the files that
     /// cannot be read.
-    pub(crate) fn each_indexed(
-        &self,
-        files: &[Id],
-        see: &mut dyn FnMut(Id, &[Entry]) -> Result<(), Error>,
-    ) -> Result<Vec<String>, Error> {
+    pub(crate) fn each_indexed(&self, files: &[Id], see: &mut SeeListed<'_>) -> Result<Vec<String>, Error> {
         let mut damaged = Vec::new();
         for id in files {
             match self.load_index_file(id) {

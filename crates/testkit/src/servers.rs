@@ -1,4 +1,5 @@
-//! Real servers on loopback that end with the test.
+//! Real servers on loopback that end with the test: those that take notices.
+#![allow(clippy::unwrap_used, reason = "only tests call it, and what fails here fails them")]
 
 use std::fs;
 use std::io::{BufRead, BufReader};
@@ -12,7 +13,8 @@ use std::time::{Duration, Instant};
 const PATIENCE: Duration = Duration::from_secs(20);
 
 /// A process that is killed with the test.
-pub(crate) struct Running(Child);
+#[derive(Debug)]
+pub struct Running(Child);
 
 impl Drop for Running {
     fn drop(&mut self) {
@@ -21,21 +23,30 @@ impl Drop for Running {
     }
 }
 
-/// Python's own web server; gives its port.
-pub(crate) fn web() -> (Running, u16) {
-    let mut child =
-        Command::new("python3").args(["-c", include_str!("web.py")]).stdout(Stdio::piped()).spawn().unwrap();
+/// Python's own web server on a port of its own, which it gives.
+pub fn web() -> (Running, u16) {
+    web_at(0)
+}
+
+/// The same on a port that is known before.
+pub fn web_at(port: u16) -> (Running, u16) {
+    let mut child = Command::new("python3")
+        .args(["-c", include_str!("web.py"), &port.to_string()])
+        .stdout(Stdio::piped())
+        .spawn()
+        .unwrap();
     let mut line = String::new();
     BufReader::new(child.stdout.take().unwrap()).read_line(&mut line).unwrap();
     (Running(child), line.trim().parse().unwrap())
 }
 
-pub(crate) fn free_port() -> u16 {
+/// A port on which nobody listens now.
+pub fn free_port() -> u16 {
     TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap().local_addr().unwrap().port()
 }
 
 /// Waits until `look` finds something.
-pub(crate) fn until<T>(what: &str, mut look: impl FnMut() -> Option<T>) -> T {
+pub fn until<T>(what: &str, mut look: impl FnMut() -> Option<T>) -> T {
     let end = Instant::now() + PATIENCE;
     loop {
         if let Some(found) = look() {
@@ -51,15 +62,23 @@ fn listens(port: u16) {
 }
 
 /// rsyslog that writes the fields it understood, parted by `|`.
-pub(crate) struct Rsyslog {
+#[derive(Debug)]
+pub struct Rsyslog {
     _running: Running,
     dir: tempfile::TempDir,
-    pub(crate) port: u16,
+    /// Takes lines over TCP and UDP.
+    pub port: u16,
 }
 
 impl Rsyslog {
-    pub(crate) fn start() -> Self {
-        let (dir, port) = (tempfile::tempdir().unwrap(), free_port());
+    /// On a port of its own.
+    pub fn start() -> Self {
+        Self::start_at(free_port())
+    }
+
+    /// On a port that is known before.
+    pub fn start_at(port: u16) -> Self {
+        let dir = tempfile::tempdir().unwrap();
         let path = dir.path().display();
         let fields = "%protocol-version%|%syslogfacility-text%|%syslogseverity-text%|%timereported:::date-rfc3339%|%app-name%|%procid%|%msgid%|%structured-data%|%msg%";
         let input =
@@ -72,7 +91,7 @@ impl Rsyslog {
             input("imtcp"),
         );
         fs::write(dir.path().join("conf"), conf).unwrap();
-        let child = Command::new(testkit::tool("rsyslog", "rsyslogd").unwrap())
+        let child = Command::new(crate::tool("rsyslog", "rsyslogd").unwrap())
             .args(["-n", "-f"])
             .arg(dir.path().join("conf"))
             .arg("-i")
@@ -85,7 +104,7 @@ impl Rsyslog {
     }
 
     /// The first line that holds `word`, in fields.
-    pub(crate) fn fields(&self, word: &str) -> Vec<String> {
+    pub fn fields(&self, word: &str) -> Vec<String> {
         let line = until("a line of syslog", || {
             let text = fs::read_to_string(self.dir.path().join("out")).ok()?;
             text.lines().find(|line| line.contains(word)).map(str::to_owned)
@@ -95,19 +114,26 @@ impl Rsyslog {
 }
 
 /// Postfix with a queue, a mailbox and a certificate of its own.
-pub(crate) struct Postfix {
+#[derive(Debug)]
+pub struct Postfix {
     dir: tempfile::TempDir,
     /// Takes mail in the clear and after STARTTLS.
-    pub(crate) port: u16,
+    pub port: u16,
     /// Encrypted from the first byte.
-    pub(crate) tls_port: u16,
+    pub tls_port: u16,
 }
 
 impl Postfix {
-    pub(crate) fn start() -> Self {
+    /// On ports of its own.
+    pub fn start() -> Self {
+        Self::start_at(free_port())
+    }
+
+    /// On a port that is known before.
+    pub fn start_at(port: u16) -> Self {
         let dir = tempfile::tempdir().unwrap();
         fs::set_permissions(dir.path(), PermissionsExt::from_mode(0o755)).unwrap();
-        let started = Self { dir, port: free_port(), tls_port: free_port() };
+        let started = Self { dir, port, tls_port: free_port() };
         for folder in ["etc", "queue", "data", "mail"] {
             fs::create_dir(started.path(folder)).unwrap();
         }
@@ -126,7 +152,7 @@ impl Postfix {
     }
 
     fn postfix(&self, word: &str) -> bool {
-        let postfix = testkit::tool("postfix", "postfix").unwrap();
+        let postfix = crate::tool("postfix", "postfix").unwrap();
         let config = self.path("etc");
         let quiet = || Stdio::null();
         Command::new(postfix)
@@ -138,12 +164,13 @@ impl Postfix {
             .is_ok_and(|s| s.success())
     }
 
-    pub(crate) fn log(&self) -> String {
+    /// What it wrote into its log.
+    pub fn log(&self) -> String {
         fs::read_to_string(self.path("maillog")).unwrap_or_default()
     }
 
     /// The hospital's own authority, which no system knows.
-    pub(crate) fn ca(&self) -> PathBuf {
+    pub fn ca(&self) -> PathBuf {
         self.path("etc/ca.pem")
     }
 
@@ -195,7 +222,7 @@ impl Postfix {
     }
 
     /// Every mail that lies in the mailbox, once one holds `word`.
-    pub(crate) fn mail(&self, word: &str) -> String {
+    pub fn mail(&self, word: &str) -> String {
         until("the mail", || {
             let read = |path: &Path| fs::read_to_string(path).ok().filter(|mail| mail.contains(word));
             let entries = fs::read_dir(self.path("mail/oncall/new")).ok()?;

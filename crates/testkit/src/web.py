@@ -1,5 +1,5 @@
 # A web server that answers as its path says; /hook verifies the signature, /lamp tells what it was set to.
-import hashlib, hmac, json, os, sys, time
+import hashlib, hmac, json, sys, time
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 KEY = b"a secret of the hospital"
@@ -31,7 +31,7 @@ class Handler(BaseHTTPRequestHandler):
             right = "sha256=" + hmac.new(KEY, body, hashlib.sha256).hexdigest()
             if hmac.compare_digest(right, self.headers.get("X-Chartward-Signature", "")):
                 told = json.loads(body)
-                self.answer(202, f"taken {told['incident']} {told['severity_id']} {self.headers.get('X-Team')} {told['text']}")
+                self.answer(202, f"taken {told.get('incident')} {told.get('severity_id')} {self.headers.get('X-Team')} {told['text']}")
             else:
                 self.answer(401, "bad signature")
         elif self.path == "/endless":
@@ -49,7 +49,7 @@ class Handler(BaseHTTPRequestHandler):
         else:
             self.answer(500, "out of\r\norder")
 
-server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+server = ThreadingHTTPServer(("127.0.0.1", int(sys.argv[1])), Handler)
 server.daemon_threads = True
 print(server.server_address[1], flush=True)
 server.serve_forever()
