@@ -9,13 +9,17 @@ use jiff::Timestamp;
 use jiff::tz::TimeZone;
 use schema::{DatabaseCensus, Exception, ExceptionKind, Manifest, SnapshotId};
 
-use crate::adapter::sqlite;
 use crate::adapter::ssmix2::Tally;
+use crate::adapter::{Source, sqlite};
 use crate::error::Error;
 use crate::examine::{Condition, condition};
 use crate::vault::{BackupReport, BackupRequest, FileSeen, Observer, Progress, Snapshot, Vault};
 use crate::vault::{distinct_texts, path_texts, refuse_reserved};
 use crate::{manifest, proof};
+
+pub(crate) mod sources;
+
+use sources::Sources;
 
 /// Folders deeper than this are not searched for databases.
 const DEPTH_MAX: usize = 128;
@@ -24,6 +28,8 @@ const DEPTH_MAX: usize = 128;
 pub struct CaptureRequest {
     /// Folders and files, absolute and without symbolic links: a root that is a link is captured as one.
     pub roots: Vec<PathBuf>,
+    /// What is captured by means of its own, in this order and before the files.
+    pub sources: Vec<Source>,
     /// Absolute paths that are left out.
     pub exclude: Vec<PathBuf>,
     /// Tags of the snapshot.
@@ -57,15 +63,28 @@ pub fn capture(
 ) -> Result<Captured, Error> {
     let started_at = now();
     refuse_reserved(&request.tags)?;
-    let roots = vault.roots(&request.roots)?;
-    let databases = Databases::capture(&roots, request)?;
+    let named = match request.roots.as_slice() {
+        [] if !request.sources.is_empty() => Vec::new(),
+        roots => vault.roots(roots)?,
+    };
+    // Before the files: a row that refers to a file is then never older than the file.
+    let mut sources = Sources::capture(&request.sources, &request.staging, now)?;
+    let databases = Databases::capture(&named, request)?;
+    let roots = vault.roots_with_grafts(&named, &sources.grafts)?;
     let known = known_broken(vault, &request.hostname, &roots)?;
     let notes = Mutex::new(Notes::new(request.zone.clone(), known, &roots));
     let look = || notes.lock().unwrap_or_else(PoisonError::into_inner);
     let mut sealed = None;
     let report = vault.backup(
         BackupRequest {
-            exclude: request.exclude.iter().chain(&databases.left_out).cloned().collect(),
+            exclude: request
+                .exclude
+                .iter()
+                .chain(&databases.left_out)
+                .chain(&sources.left_out)
+                .cloned()
+                .collect(),
+            grafts: std::mem::take(&mut sources.grafts),
             substitutes: databases.copies,
             tags: request.tags.clone(),
             hostname: request.hostname.clone(),
@@ -87,6 +106,7 @@ pub fn capture(
                 let mut exceptions = notes.exceptions();
                 exceptions.extend(notes.empty_roots(&report.exceptions));
                 exceptions.extend(report.exceptions.iter().cloned().chain(databases.failed));
+                exceptions.append(&mut sources.exceptions);
                 exceptions.sort_by(|a, b| a.path.cmp(&b.path));
                 let manifest = Manifest {
                     version: manifest::VERSION,
@@ -94,14 +114,15 @@ pub fn capture(
                     finished_at: now(),
                     hostname: request.hostname.clone(),
                     roots: path_texts(&roots),
-                    census: notes.tally.finish(databases.counted),
+                    census: sources.complete(notes.tally.finish(databases.counted)),
                     exceptions,
+                    sources: sources.captured,
                 };
                 let bytes = manifest::write(&manifest)?;
                 sealed = Some(manifest);
                 Ok(vec![(manifest::PATH.to_owned(), bytes)])
             })),
-            ..BackupRequest::new(roots.clone())
+            ..BackupRequest::new(named)
         },
         progress,
     )?;

@@ -16,6 +16,10 @@ use crate::manifest;
 use crate::proof::Earlier;
 use crate::vault::{Progress, RestoreReport, Snapshot, Vault};
 
+mod sources;
+
+use sources::SourcesFound;
+
 /// Less than this is a full disk.
 const SANDBOX_BYTES_FREE: u64 = 64 << 10;
 /// So many broken records may be in any store.
@@ -29,6 +33,9 @@ pub struct DrillRequest<'r> {
     pub snapshot: &'r Snapshot,
     /// An empty folder with room for all of it.
     pub sandbox: &'r Path,
+    /// An empty folder with as much room, in which servers are started on restored databases; `None` where the snapshot
+    /// holds none.
+    pub engines: Option<&'r Path>,
     /// The last proven snapshot before this one: records do not become fewer by themselves. Without it nothing is
     /// compared with the past.
     pub previous: Option<&'r Earlier>,
@@ -76,12 +83,17 @@ pub fn drill(
     let restored = vault
         .restore(request.snapshot, request.sandbox, &roots, &|step| progress(DrillStep::Restoring(step)))?;
     refuse_full_sandbox(request.sandbox, &restored)?;
-    let found = examine(request.sandbox, Path::new("/"), &request.zone, &|files, total| {
+    let mut found = examine(request.sandbox, Path::new("/"), &request.zone, &|files, total| {
         progress(DrillStep::Reading { files, total });
     })?;
+    let sources = SourcesFound::of(manifest.as_ref(), request.sandbox, request.engines)?;
+    found.census = sources.complete(found.census, manifest.as_ref());
     let rto_full_seconds = since_start();
     let comparison = Comparison { manifest: manifest.as_ref(), previous: request.previous, found: &found };
-    let (shortfalls, remarks) = comparison.run(&restored);
+    let (mut shortfalls, mut remarks) = comparison.run(&restored);
+    // The cause before its effects: a server that did not start explains every count that is missing.
+    shortfalls.splice(0..0, sources.shortfalls);
+    remarks.extend(sources.remarks);
     let expected = manifest.map(|manifest| manifest.census).unwrap_or_default();
     Ok(Drill {
         snapshot: request.snapshot.id.clone(),
@@ -99,6 +111,7 @@ pub fn drill(
         expected,
         shortfalls,
         remarks,
+        not_proven: sources.not_proven,
     })
 }
 
@@ -219,6 +232,32 @@ fn against_manifest(expected: &Census, found: &Census, shortfalls: &mut Vec<Shor
         let restored = found.databases.iter().find(|other| other.path == database.path);
         rows(database, restored, &mut fewer);
     }
+    for database in &expected.databases {
+        let restored = found.databases.iter().find(|other| other.path == database.path);
+        shortfalls.extend(contents_of(database, restored));
+    }
+}
+
+/// What counts cannot see: sampled contents that are no longer the same, and a newest record that is gone.
+fn contents_of(expected: &DatabaseCensus, found: Option<&DatabaseCensus>) -> Vec<Shortfall> {
+    let Some(found) = found else { return Vec::new() };
+    let wrong = expected.digests.iter().filter(|(name, digest)| found.digests.get(*name) != Some(digest));
+    let mut shortfalls: Vec<Shortfall> = wrong
+        .map(|(name, _)| {
+            let what = format!("{name} in {}", expected.path);
+            shortfall(ShortfallKind::DatabaseDamaged, what, "its content is not what was captured")
+        })
+        .collect();
+    if found.newest_record < expected.newest_record {
+        let shown = |time: Option<Timestamp>| time.map_or_else(|| "none".to_owned(), |time| time.to_string());
+        let detail = format!("{}, captured {}", shown(found.newest_record), shown(expected.newest_record));
+        shortfalls.push(shortfall(
+            ShortfallKind::Fewer,
+            format!("newest record of {}", expected.path),
+            detail,
+        ));
+    }
+    shortfalls
 }
 
 fn rows(expected: &DatabaseCensus, found: Option<&DatabaseCensus>, fewer: &mut impl FnMut(&str, u64, u64)) {

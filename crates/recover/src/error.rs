@@ -186,6 +186,40 @@ pub enum Error {
         #[source]
         source: rusqlite::Error,
     },
+    /// The text that describes a source cannot be used.
+    #[error("cannot use the source {text}: {reason}")]
+    SourceText {
+        /// As it was written.
+        text: String,
+        /// Why.
+        reason: String,
+    },
+    /// A program that captures or starts a database is not on this machine.
+    #[error("{program} is not on this machine (package {package})")]
+    ProgramMissing {
+        /// Its name.
+        program: String,
+        /// Where it comes from.
+        package: &'static str,
+    },
+    /// A program that captures or starts a database failed.
+    #[error("{program} failed ({status}): {said}")]
+    ProgramFailed {
+        /// Its name.
+        program: String,
+        /// How it ended.
+        status: String,
+        /// The end of what it said.
+        said: String,
+    },
+    /// A database said something that makes no sense.
+    #[error("{program} gave an answer that is not understood: {answer}")]
+    Answer {
+        /// Who answered.
+        program: &'static str,
+        /// The beginning of what it said.
+        answer: String,
+    },
     /// Compression or the source of randomness failed.
     #[error("cannot {op}")]
     Engine {
@@ -237,6 +271,7 @@ impl Error {
                 "run `chartward drill`; when there is no time for one, name a snapshot with `--snapshot ID` (`--snapshot latest`) and read it unproven"
             }
             Error::SandboxFull { .. } => "name a folder with more room with --sandbox",
+            Error::ProgramMissing { .. } => "install that package on this machine, then try again",
             Error::RootMissing { .. } => "check the path, and that its file system is mounted",
             _ => return None,
         })

@@ -96,6 +96,7 @@ pub fn of_drill(drill: &Drill, vault_id: &str, restored_to: RestoredTo) -> Proof
         database_rows: rows,
         shortfalls: counts.into_iter().collect(),
         method: restored_to.method(Lang::En),
+        not_proven: drill.not_proven.clone(),
     }
 }
 

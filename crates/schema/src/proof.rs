@@ -30,6 +30,9 @@ pub struct Drill {
     pub shortfalls: Vec<Shortfall>,
     /// What is wrong and was so when it was captured: restored byte for byte, named, not held against the vault.
     pub remarks: Vec<Shortfall>,
+    /// What was restored and not looked into, since nothing can yet, in words.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub not_proven: Vec<String>,
 }
 
 impl Drill {
@@ -68,6 +71,8 @@ pub enum ShortfallKind {
     DatabaseDamaged,
     /// The snapshot holds nothing.
     Empty,
+    /// A restored server could not be started, so nothing in it was read.
+    NotStarted,
 }
 
 /// The signed statement that a drill took place; what `status` speaks from.
@@ -111,4 +116,7 @@ pub struct Proof {
     pub shortfalls: Vec<(ShortfallKind, u64)>,
     /// How it was measured, in one sentence.
     pub method: String,
+    /// What was restored and not looked into, in words.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub not_proven: Vec<String>,
 }

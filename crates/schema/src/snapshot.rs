@@ -20,6 +20,30 @@ pub struct Manifest {
     pub census: Census,
     /// What could not be captured as it should have been. Empty in a whole snapshot.
     pub exceptions: Vec<Exception>,
+    /// What was captured by means of its own, in the order of its capture.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub sources: Vec<SourceCapture>,
+}
+
+/// A store that was captured by means of its own, such as a database server, and what a drill needs to start it again.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct SourceCapture {
+    /// Its name; unique in the snapshot.
+    pub name: String,
+    /// Kind of adapter, such as `postgresql`.
+    pub kind: String,
+    /// The folder in the snapshot that holds it.
+    pub folder: String,
+    /// Version of the server, as it says it.
+    pub version: String,
+    /// The moment that the capture shows.
+    pub instant: Timestamp,
+    /// What the adapter noted for its drill.
+    #[serde(default)]
+    pub details: BTreeMap<String, String>,
+    /// What no drill looks at, in words.
+    #[serde(default)]
+    pub not_proven: Vec<String>,
 }
 
 /// A count of records, taken by names and row counts at capture, by reading everything in a drill.
@@ -75,10 +99,16 @@ pub struct Ssmix2Census {
 pub struct DatabaseCensus {
     /// Where it lives on the protected host.
     pub path: String,
-    /// `sqlite`.
+    /// `sqlite`, `postgresql`, `mariadb`, `orthanc`.
     pub engine: String,
     /// Rows by table.
     pub tables: BTreeMap<String, u64>,
+    /// Newest time stamp in any row that was not in the future when it was captured.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub newest_record: Option<Timestamp>,
+    /// SHA-256 of sampled contents that are no rows (large objects, images), by their name.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub digests: BTreeMap<String, String>,
 }
 
 /// One thing that a snapshot does not hold as it should.

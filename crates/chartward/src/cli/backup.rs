@@ -2,7 +2,7 @@
 
 mod sources;
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use anyhow::Context;
@@ -10,8 +10,10 @@ use jiff::Timestamp;
 use jiff::tz::TimeZone;
 use prove::{Fact, Ledger};
 use recover::Error;
+use recover::adapter::{self, Source};
 use recover::capture::{CaptureRequest, Captured, capture};
 use recover::vault::Vault;
+use schema::Manifest;
 use serde_json::json;
 
 use self::sources::Sources;
@@ -27,8 +29,12 @@ const NAMED_MAX: usize = 50;
 #[derive(clap::Args)]
 pub(crate) struct Args {
     /// Folders or files to back up
-    #[arg(required = true)]
+    #[arg(required_unless_present = "source", value_name = "SRC")]
     sources: Vec<PathBuf>,
+    /// A database or another store that is captured by means of its own, before the files: KIND:KEY=VALUE,… (`chartward
+    /// config sources` lists them). In one backup with files it is one group
+    #[arg(long, value_name = "KIND:…")]
+    source: Vec<String>,
     #[command(flatten)]
     vault: VaultArgs,
     /// Label of the snapshot
@@ -51,6 +57,8 @@ pub(crate) struct Args {
 /// What a backup needs besides the open vault.
 pub(crate) struct Backup {
     pub(crate) sources: Vec<PathBuf>,
+    /// Texts of stores that are captured by means of their own.
+    pub(crate) stores: Vec<String>,
     pub(crate) exclude: Vec<PathBuf>,
     pub(crate) tags: Vec<String>,
     pub(crate) sandbox: Option<PathBuf>,
@@ -58,8 +66,13 @@ pub(crate) struct Backup {
 
 pub(crate) fn run(args: Args) -> anyhow::Result<ExitCode> {
     let output = Output::new(args.json);
-    let backup =
-        Backup { sources: args.sources, exclude: args.exclude, tags: args.tag, sandbox: args.sandbox };
+    let backup = Backup {
+        sources: args.sources,
+        stores: args.source,
+        exclude: args.exclude,
+        tags: args.tag,
+        sandbox: args.sandbox,
+    };
     // Before anybody is asked for a passphrase.
     let prepared = backup.prepare()?;
     let vault = args.vault.open()?;
@@ -91,14 +104,16 @@ fn names_the_wrong_thing(error: &Error) -> bool {
 impl Backup {
     fn prepare(self) -> anyhow::Result<Prepared> {
         let sources = Sources::resolve(&self.sources, &self.exclude)?;
+        let stores = self.stores.iter().map(|text| Source::parse(text)).collect::<Result<_, _>>()?;
         let staging = Sandbox::on_disk("capture", self.sandbox.as_deref())?;
-        Ok(Prepared { sources, staging, tags: self.tags })
+        Ok(Prepared { sources, stores, staging, tags: self.tags })
     }
 }
 
 /// A backup whose sources are there.
 struct Prepared {
     sources: Sources,
+    stores: Vec<Source>,
     staging: Sandbox,
     tags: Vec<String>,
 }
@@ -112,6 +127,7 @@ impl Prepared {
     fn capture(self, vault: &Vault, output: Output) -> Result<Captured, Error> {
         let request = CaptureRequest {
             roots: self.sources.roots,
+            sources: self.stores,
             exclude: self.sources.exclude,
             tags: self.tags,
             hostname: hostname(),
@@ -172,6 +188,8 @@ fn summary(captured: &Captured, output: Output) -> anyhow::Result<()> {
         "patients": census.patients(),
         "records": census.records(),
         "databases": census.databases,
+        "sources": manifest.sources,
+        "spread_seconds": spread_seconds(manifest),
         "exceptions": manifest.exceptions.len(),
         "seconds": manifest.finished_at.duration_since(manifest.started_at).as_secs_f64(),
     }))?;
@@ -186,9 +204,28 @@ fn summary(captured: &Captured, output: Output) -> anyhow::Result<()> {
             census.records(),
             census.databases.len()
         ));
+        for source in &manifest.sources {
+            let (name, at) = (printable(&source.name), source.instant);
+            output.say(format_args!("{} {name}: as it was at {at}.", source.kind));
+        }
+        if let Some(seconds) = spread_seconds(manifest) {
+            output.say(format_args!(
+                "What is in it was captured within {seconds:.1} s: databases first, then files, which were read until they held still."
+            ));
+        }
         output.say("It is not proven yet: run `chartward drill`.");
     }
     Ok(())
+}
+
+/// How far apart the moments lie that a group of stores shows; a single store has no spread.
+fn spread_seconds(manifest: &Manifest) -> Option<f64> {
+    let instants = manifest.sources.iter().map(|source| source.instant);
+    // A source's own folders are grafts: whatever else there is was read as files, at the end.
+    let has_files = manifest.roots.iter().any(|root| !Path::new(root).starts_with(adapter::FOLDER));
+    let all: Vec<Timestamp> = instants.chain(has_files.then_some(manifest.finished_at)).collect();
+    let (first, last) = (all.iter().min()?, all.iter().max()?);
+    (all.len() > 1).then(|| last.duration_since(*first).as_secs_f64())
 }
 
 fn hostname() -> String {

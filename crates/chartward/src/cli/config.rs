@@ -26,6 +26,8 @@ enum What {
     Reference(PrintArgs),
     /// Print a commented configuration to start from
     Example(PrintArgs),
+    /// Print which databases and other stores are captured by means of their own, and how to write them, as Markdown
+    Sources(PrintArgs),
 }
 
 #[derive(Debug, clap::Args)]
@@ -51,6 +53,7 @@ pub(crate) fn run(args: Args) -> anyhow::Result<ExitCode> {
         What::Check(args) => check(&args),
         What::Reference(args) => print(&config::reference(args.lang.lang())),
         What::Example(args) => print(&config::example(args.lang.lang())),
+        What::Sources(args) => print(&config::sources(args.lang.lang())),
     }
 }
 

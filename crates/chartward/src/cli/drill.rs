@@ -86,12 +86,14 @@ pub(crate) fn run(args: Args) -> anyhow::Result<ExitCode> {
     let snapshots = select(&vault, args.snapshot.as_deref())?;
     let mut kept = args.from_bare.map(empty_folder).transpose()?;
     for snapshot in snapshots {
+        let engines = engines_for(&vault, &snapshot, args.sandbox.as_deref())?;
         let place = match kept.take() {
             Some(folder) => Place::Kept(folder),
             None => Place::Sandbox(sandbox_for(&vault, &snapshot, args.sandbox.as_deref())?),
         };
         let previous = if args.accept_fewer { None } else { proof::newest_proven_before(&vault, &snapshot)? };
-        let drilled = perform(&vault, &ledger, &snapshot, previous.as_ref(), &place, output)?;
+        let drilled =
+            perform(&vault, &ledger, &snapshot, previous.as_ref(), &place, engines.as_ref(), output)?;
         tell(&drilled, output)?;
         nothing_found &= drilled.drill.passed() && drilled.drill.remarks.is_empty();
         // One failure outweighs every success.
@@ -123,6 +125,14 @@ fn sandbox_for(vault: &Vault, snapshot: &Snapshot, below: Option<&Path>) -> anyh
     Sandbox::for_files(files, bytes, below)
 }
 
+/// Where servers run on what was restored, apart from all that was: they may not look at the rest.
+fn engines_for(vault: &Vault, snapshot: &Snapshot, below: Option<&Path>) -> anyhow::Result<Option<Sandbox>> {
+    let manifest = manifest::read(vault, snapshot)?.filter(|manifest| !manifest.sources.is_empty());
+    let census = manifest.map(|manifest| manifest.census);
+    // A database takes more room than its dump: indexes and logs come on top.
+    census.map(|census| Sandbox::for_files(census.files, census.bytes.saturating_mul(4), below)).transpose()
+}
+
 fn empty_folder(folder: PathBuf) -> anyhow::Result<PathBuf> {
     std::fs::create_dir_all(&folder).with_context(|| format!("cannot make {}", folder.display()))?;
     ensure!(std::fs::read_dir(&folder)?.next().is_none(), "{} is not empty", folder.display());
@@ -136,12 +146,14 @@ pub(crate) fn perform(
     snapshot: &Snapshot,
     previous: Option<&Earlier>,
     place: &Place,
+    engines: Option<&Sandbox>,
     output: Output,
 ) -> anyhow::Result<Drilled> {
     let bar = Bar::new(output, "restoring");
     let request = DrillRequest {
         snapshot,
         sandbox: place.path(),
+        engines: engines.map(Sandbox::path),
         previous,
         zone: TimeZone::system(),
         now: &Timestamp::now,
@@ -180,6 +192,9 @@ fn tell(drilled: &Drilled, output: Output) -> anyhow::Result<()> {
     let Drilled { drill, proof } = drilled;
     name("", &drill.shortfalls);
     name("was so when it was captured: ", &drill.remarks);
+    for what in &drill.not_proven {
+        eprintln!("chartward: NOT PROVEN: {}", printable(what));
+    }
     output.line(&json!({ "type": "drill", "passed": proof.passed, "drill": drill, "proof": proof }))?;
     if output == Output::People {
         let verdict = if proof.passed { "PASSED" } else { "FAILED" };

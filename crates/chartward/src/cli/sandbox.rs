@@ -135,9 +135,10 @@ fn sweep(below: &Path) {
 
 fn sweep_one(path: &PathBuf) {
     let Ok(folder) = open(path) else { return };
-    let is_ours = folder
-        .metadata()
-        .is_ok_and(|meta| meta.uid() == rustix::process::geteuid().as_raw() && meta.mode() & 0o7777 == 0o700);
+    // The second mode is that of folders in which servers ran as another user.
+    let is_ours = folder.metadata().is_ok_and(|meta| {
+        meta.uid() == rustix::process::geteuid().as_raw() && matches!(meta.mode() & 0o7777, 0o700 | 0o711)
+    });
     if is_ours && rustix::fs::flock(&folder, FlockOperation::NonBlockingLockExclusive).is_ok() {
         // Links inside are removed and not followed.
         let _ = fs::remove_dir_all(path);

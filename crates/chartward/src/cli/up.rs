@@ -210,7 +210,10 @@ fn shown(config: &Config, folder: &Path) -> console::Settings {
     let jobs = crate::schedule::jobs(config);
     let protects = config.protect.iter().map(|protect| console::Protect {
         name: protect.name.clone(),
-        what: protect.source.paths().iter().map(|path| path.display().to_string()).collect(),
+        what: {
+            let paths = protect.source.paths().into_iter().map(|path| path.display().to_string());
+            protect.source.stores().iter().cloned().chain(paths).collect()
+        },
         jobs: jobs
             .iter()
             .filter(|job| job.protect.as_ref() == Some(&protect.name))

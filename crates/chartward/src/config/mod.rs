@@ -10,6 +10,7 @@ mod problem;
 mod raw;
 mod reference;
 mod shape;
+mod sources;
 #[cfg(test)]
 mod tests;
 mod types;
@@ -19,5 +20,6 @@ mod words;
 pub(crate) use load::{Checked, check, find};
 pub(crate) use problem::Gravity;
 pub(crate) use reference::{example, reference};
+pub(crate) use sources::sources;
 pub(crate) use types::*;
 pub(crate) use value::{Period, Secret};

@@ -8,7 +8,9 @@ use serde::Deserialize;
 
 use super::defaults;
 use super::types;
-use super::types::{Channel, Guard, Lamp, Program, Share, Smtp, Source, Syslog, WatchedShare, Webhook, When};
+use super::types::{
+    Channel, Guard, Lamp, Program, Share, Smtp, Source, Stores, Syslog, WatchedShare, Webhook, When,
+};
 use super::value::{Level, Period, TimeOfDay};
 
 #[derive(Deserialize)]
@@ -19,6 +21,9 @@ pub(crate) struct Protect {
     address: Option<IpAddr>,
     paths: Option<Vec<PathBuf>>,
     share: Option<Share>,
+    sources: Option<Vec<String>>,
+    #[serde(default)]
+    files: Vec<PathBuf>,
     #[serde(default)]
     exclude: Vec<PathBuf>,
     #[serde(default = "defaults::backup")]
@@ -32,10 +37,11 @@ impl TryFrom<Protect> for types::Protect {
     type Error = &'static str;
 
     fn try_from(raw: Protect) -> Result<Self, Self::Error> {
-        let source = match (raw.paths, raw.share) {
-            (Some(paths), None) => Source::Paths(paths),
-            (None, Some(share)) => Source::Share(share),
-            _ => return Err("a protect names exactly one of paths and share"),
+        let source = match (raw.paths, raw.share, raw.sources) {
+            (Some(paths), None, None) => Source::Paths(paths),
+            (None, Some(share), None) => Source::Share(share),
+            (None, None, Some(sources)) => Source::Stores(Stores { sources, files: raw.files }),
+            _ => return Err("a protect names exactly one of paths, share and sources"),
         };
         let Protect { name, host, address, exclude, backup, drill, sandbox, .. } = raw;
         Ok(types::Protect { name, host, address, source, exclude, backup, drill, sandbox })

@@ -105,6 +105,17 @@ pub(crate) enum Source {
     Paths(Vec<PathBuf>),
     /// On a server where nothing of ours runs.
     Share(Share),
+    /// In stores that are captured by means of their own, and in files of the same group.
+    Stores(Stores),
+}
+
+/// Stores that are captured by means of their own, such as a database server.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) struct Stores {
+    /// As `backup --source` takes them.
+    pub(crate) sources: Vec<String>,
+    /// Folders and files of this machine, captured right after them.
+    pub(crate) files: Vec<PathBuf>,
 }
 
 impl Source {
@@ -113,6 +124,15 @@ impl Source {
         match self {
             Source::Paths(paths) => paths.clone(),
             Source::Share(share) => vec![share.mirror.clone()],
+            Source::Stores(stores) => stores.files.clone(),
+        }
+    }
+
+    /// The stores that are captured by means of their own.
+    pub(crate) fn stores(&self) -> &[String] {
+        match self {
+            Source::Paths(_) | Source::Share(_) => &[],
+            Source::Stores(stores) => &stores.sources,
         }
     }
 }

@@ -28,6 +28,7 @@ enum Work {
     Backup {
         /// The share that is copied first.
         share: Option<Share>,
+        stores: Vec<String>,
         paths: Vec<PathBuf>,
         exclude: Vec<PathBuf>,
         sandbox: Option<PathBuf>,
@@ -78,8 +79,9 @@ fn backup(config: &Config, protect: &Protect) -> Job {
     let work = Work::Backup {
         share: match &protect.source {
             Source::Share(share) => Some(share.clone()),
-            Source::Paths(_) => None,
+            Source::Paths(_) | Source::Stores(_) => None,
         },
+        stores: protect.source.stores().to_vec(),
         paths: protect.source.paths(),
         exclude: protect.exclude.clone(),
         sandbox: protect.sandbox.clone(),
@@ -124,13 +126,14 @@ impl Job {
         let mut args: Vec<OsString> = Vec::new();
         let mut add = |flag: &str, value: &Path| args.extend([flag.into(), value.into()]);
         match &self.work {
-            Work::Backup { paths, exclude, sandbox, .. } => {
+            Work::Backup { stores, paths, exclude, sandbox, .. } => {
                 add("--vault", known.vault);
                 add("--state", known.state);
                 exclude.iter().for_each(|path| add("--exclude", path));
                 sandbox.iter().for_each(|path| add("--sandbox", path));
                 let tag = self.protect.iter().flat_map(|name| ["--tag".into(), name.into()]);
                 args.extend(tag);
+                args.extend(stores.iter().flat_map(|store| ["--source".into(), store.into()]));
                 args.push("--json".into());
                 args.push("--".into());
                 args.extend(paths.iter().map(Into::into));

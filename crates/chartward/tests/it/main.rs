@@ -14,6 +14,7 @@ mod real_input;
 mod rehearse;
 mod sample;
 mod share;
+mod source;
 mod supervise;
 mod support;
 mod uda_failures;

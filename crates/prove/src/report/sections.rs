@@ -292,6 +292,9 @@ fn shortfall(kind: ShortfallKind, lang: Lang) -> &'static str {
         ShortfallKind::DuplicateCurrent => lang.pick("keys with several current files", "現行ファイルの重複"),
         ShortfallKind::DatabaseDamaged => lang.pick("damaged databases", "破損したデータベース"),
         ShortfallKind::Empty => lang.pick("empty snapshot", "空のスナップショット"),
+        ShortfallKind::NotStarted => {
+            lang.pick("database that could not be started", "起動できなかったデータベース")
+        }
     }
 }
 

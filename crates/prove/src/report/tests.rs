@@ -33,6 +33,7 @@ fn proof() -> Proof {
         shortfalls: Vec::new(),
         method: "restored into an empty folder; every record decoded and compared with what was captured"
             .into(),
+        not_proven: Vec::new(),
     }
 }
 

@@ -7,7 +7,7 @@ use std::ffi::OsString;
 use std::fs::File;
 use std::io::Read;
 use std::path::{Path, PathBuf};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use rusqlite::backup::{Backup, StepResult};
 use rusqlite::{Connection, OpenFlags};
@@ -63,8 +63,14 @@ pub fn capture(source: &Path, copy: &Path) -> Result<DatabaseCensus, Error> {
     let mut target = Connection::open(copy).map_err(fail("copy"))?;
     {
         let backup = Backup::new(&live, &mut target).map_err(fail("copy"))?;
+        let began = Instant::now();
         // All pages in one step: smaller steps start over whenever the EMR writes and may never end.
         while backup.step(-1).map_err(fail("copy"))? != StepResult::Done {
+            // A server may hold its database for itself as long as it runs.
+            if began.elapsed() > BUSY_TIMEOUT {
+                let busy = rusqlite::ffi::Error::new(rusqlite::ffi::SQLITE_BUSY);
+                return Err(fail("copy")(rusqlite::Error::SqliteFailure(busy, None)));
+            }
             std::thread::sleep(Duration::from_millis(50));
         }
     }
@@ -93,7 +99,8 @@ pub fn examine(file: &Path, path: &str) -> Result<Examined, Error> {
     Ok(Examined { census, complaints })
 }
 
-fn open(path: &Path) -> rusqlite::Result<Connection> {
+/// Opens a database to read it and nothing else.
+pub(super) fn open(path: &Path) -> rusqlite::Result<Connection> {
     let access = if is_closed_wal_database(path) {
         OpenFlags::SQLITE_OPEN_READ_WRITE
     } else {

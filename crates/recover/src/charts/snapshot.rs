@@ -133,6 +133,7 @@ mod tests {
             expected: schema::Census::default(),
             shortfalls: vec![shortfall; shortfalls],
             remarks: Vec::new(),
+            not_proven: Vec::new(),
         };
         proof::store(vault, &proof::of_drill(&drill, vault.id(), proof::RestoredTo::Memory), b"{}").unwrap();
     }

@@ -13,7 +13,12 @@ fn held(id: &str, hours: i64) -> Held {
 fn census(patients: u64, rows: u64) -> Census {
     let storage = Ssmix2Census { patients, current: patients * 3, ..Ssmix2Census::default() };
     let tables = [("patients".to_owned(), rows)].into();
-    let database = DatabaseCensus { path: "/emr.sqlite".to_owned(), engine: "sqlite".to_owned(), tables };
+    let database = DatabaseCensus {
+        path: "/emr.sqlite".to_owned(),
+        engine: "sqlite".to_owned(),
+        tables,
+        ..DatabaseCensus::default()
+    };
     Census { files: 10, ssmix2: vec![storage], databases: vec![database], ..Census::default() }
 }
 
@@ -37,6 +42,7 @@ fn proof(id: &str, hours: i64) -> Proof {
         database_rows: 5,
         shortfalls: Vec::new(),
         method: String::new(),
+        not_proven: Vec::new(),
     }
 }
 

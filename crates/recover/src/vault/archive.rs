@@ -47,7 +47,10 @@ pub(crate) struct Archive<'v> {
 
 /// A root that exists: its folder or file, and what the parent snapshot has in its place.
 pub(crate) struct Root {
+    /// Its path in the snapshot.
     pub(crate) path: PathBuf,
+    /// Where it lies.
+    pub(crate) at: PathBuf,
     pub(crate) previous: Option<Node>,
 }
 

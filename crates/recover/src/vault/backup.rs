@@ -33,7 +33,7 @@ impl Vault {
         progress: &dyn Fn(Progress),
     ) -> Result<BackupReport, Error> {
         refuse_reserved(&request.tags)?;
-        let roots = self.roots(&request.roots)?;
+        let roots = self.roots_with_grafts(&request.roots, &request.grafts)?;
         let _lock = self.begin_writing()?;
         let parent = self.choose_parent(&request, path_texts(&roots))?;
         let setup = Setup {
@@ -45,7 +45,11 @@ impl Vault {
         };
         let roots: Vec<Root> = roots
             .into_iter()
-            .map(|path| Root { previous: parent.as_ref().and_then(|p| self.node_at(p, &path)), path })
+            .map(|path| Root {
+                previous: parent.as_ref().and_then(|p| self.node_at(p, &path)),
+                at: request.grafts.get(&path).unwrap_or(&path).clone(),
+                path,
+            })
             .collect();
         let mut report = BackupReport { parent: parent.map(|p| p.id), ..BackupReport::default() };
         let mut file = snapshot_file(&request);

@@ -162,10 +162,10 @@ fn wait<T>(running: &[std::thread::ScopedJoinHandle<'_, T>]) {
 
 fn push_root(archive: &Archive<'_>, top: &Arc<Dir>, slot: usize, root: &Root) {
     let name = root.path.file_name().unwrap_or(OsStr::new("/")).as_bytes().to_owned();
-    let looked = rustix::fs::statat(rustix::fs::CWD, &root.path, rustix::fs::AtFlags::SYMLINK_NOFOLLOW);
+    let looked = rustix::fs::statat(rustix::fs::CWD, &root.at, rustix::fs::AtFlags::SYMLINK_NOFOLLOW);
     let result = looked.map_err(std::io::Error::from).and_then(|stat| {
         if meta::kind_of(&stat) == Kind::Dir {
-            let fd = open_at::named_dir(&root.path)?;
+            let fd = open_at::named_dir(&root.at)?;
             archive.work.push([Job::Dir(DirJob {
                 parent: Arc::clone(top),
                 slot,

@@ -62,6 +62,8 @@ pub struct BackupRequest<'a> {
     pub time: Timestamp,
     /// Absolute paths that are left out with all that is below them.
     pub exclude: Vec<PathBuf>,
+    /// Folders from elsewhere, by the absolute path that they get in the snapshot: where an adapter has put what it captured.
+    pub grafts: BTreeMap<PathBuf, PathBuf>,
     /// Files to read in place of others, by the path that they have in the snapshot.
     pub substitutes: BTreeMap<PathBuf, PathBuf>,
     /// Where unchanged files come from.
@@ -81,6 +83,7 @@ impl BackupRequest<'_> {
             hostname: meta::hostname(),
             time: Timestamp::now(),
             exclude: Vec::new(),
+            grafts: BTreeMap::new(),
             substitutes: BTreeMap::new(),
             parent: ParentChoice::Newest,
             observer: None,

@@ -1,5 +1,6 @@
 //! Which folders a backup reads: each once, none within another, and never the vault.
 
+use std::collections::BTreeMap;
 use std::fs;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Component, Path, PathBuf};
@@ -45,6 +46,29 @@ impl Vault {
             }
         }
         Ok(distinct(asked.iter().cloned()))
+    }
+
+    /// All paths of a snapshot: the roots as [`Vault::roots`] gives them, and the grafts, which must be folders and lie apart.
+    pub(crate) fn roots_with_grafts(
+        &self,
+        asked: &[PathBuf],
+        grafts: &BTreeMap<PathBuf, PathBuf>,
+    ) -> Result<Vec<PathBuf>, Error> {
+        let unusable = |path: &Path, reason| Err(Error::UnusablePath { path: path.to_owned(), reason });
+        let roots = if asked.is_empty() && !grafts.is_empty() { Vec::new() } else { self.roots(asked)? };
+        for at in grafts.values() {
+            if !fs::metadata(at).is_ok_and(|meta| meta.is_dir()) {
+                return unusable(at, "it is no folder");
+            }
+            if self.holds(at) {
+                return unusable(at, "it is the vault, or lies in it");
+            }
+        }
+        let all = distinct(roots.iter().chain(grafts.keys()).cloned());
+        if let Some(lost) = grafts.keys().find(|path| !all.contains(path)) {
+            return unusable(lost, "a folder that is backed up has the same place in the snapshot");
+        }
+        Ok(all)
     }
 
     /// Whether a path is the vault's folder or lies in it, by whatever names.

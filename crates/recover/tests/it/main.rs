@@ -2,6 +2,13 @@
 // Helpers of tests may fail as tests do.
 #![allow(clippy::unwrap_used)]
 
+mod servers;
+mod source_gnumed;
+mod source_group;
+mod source_mariadb;
+mod source_orthanc;
+mod source_postgresql;
+mod source_ssh;
 mod support;
 mod vault_damage;
 mod vault_restic;

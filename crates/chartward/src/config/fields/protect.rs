@@ -2,7 +2,7 @@
 
 use super::{DAY, Field, Kind, Need, PATHS, SOME_PATHS, Shape, TEXT, default, jobs, optional, required};
 
-pub(super) static SHAPE: Shape = Shape { fields: FIELDS, one_of: &["paths", "share"] };
+pub(super) static SHAPE: Shape = Shape { fields: FIELDS, one_of: &["paths", "share", "sources"] };
 /// A share under `protect`.
 static SHARE: Shape = Shape { fields: SHARED, one_of: &[] };
 /// A share under `watch`.
@@ -43,6 +43,21 @@ const FIELDS: &[Field] = &[
         r#"{ path = "//192.0.2.10/karte", mirror = "/var/lib/chartward/mirror/karte" }"#,
         "A share of a server on which nothing of ours runs.",
         "こちらのプログラムを入れられないサーバーの共有フォルダー。",
+    ),
+    optional(
+        "sources",
+        Kind::List { of: &Kind::Text { max: 4_000 }, min: 1, max: 64 },
+        r#"["postgresql:name=emr,run-as=postgres"]"#,
+        "Databases and other stores that are captured by means of their own, as `backup --source` takes them; see \
+         docs/sources.md.",
+        "データベースなど、専用の方法で取り込むもの。書き方は `backup --source` と同じです(docs/sources.ja.md)。",
+    ),
+    default(
+        "files",
+        PATHS,
+        "[]",
+        "Folders and files of this machine that belong to `sources`: captured right after them, in the same snapshot.",
+        "`sources` と組になる、この機械のフォルダーとファイル。直後に取り込み、同じスナップショットに入れます。",
     ),
     default("exclude", PATHS, "[]", "Paths that are left out.", "除外するパス。"),
     Field {

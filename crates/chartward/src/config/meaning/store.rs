@@ -32,10 +32,14 @@ pub(super) fn check(file: &Node<'_, '_>, found: &mut Findings<'_>) {
     let vault_dir = vault.as_ref().and_then(|vault| vault.text("dir"));
     for protect in &protects {
         let mut paths = protect.texts("paths");
+        paths.extend(protect.texts("files"));
         paths.extend(protect.table("share").and_then(|share| share.text("mirror")));
         for path in &paths {
             apart(path, vault_dir.as_ref(), found);
             present(path, found);
+        }
+        for source in &protect.texts("sources") {
+            store(source, found);
         }
     }
     if let Some(dir) = &vault_dir {
@@ -53,6 +57,17 @@ pub(super) fn check(file: &Node<'_, '_>, found: &mut Findings<'_>) {
     }
     guards(file, vault_dir.as_ref(), found);
     secrets(file, found);
+}
+
+/// A store whose text no adapter understands, or whose password others may read.
+fn store(source: &At<'_>, found: &mut Findings<'_>) {
+    let Err(error) = recover::adapter::Source::parse(source.text) else { return };
+    let what = Words::new(error.to_string(), format!("この sources は使えません: {error}"));
+    let remedy = Words::new(
+        "write KIND:KEY=VALUE,…; `chartward config sources` lists what there is",
+        "種類:キー=値,… の形で書いてください。`chartward config sources` で一覧を表示できます",
+    );
+    source.add(found, Gravity::Error, what, remedy);
 }
 
 /// The vault and what it protects must not hold each other.

@@ -246,6 +246,7 @@ fn proofs_and_promises_make_the_history_of_the_sentence() {
         database_rows: 0,
         shortfalls: vec![],
         method: "restored".into(),
+        not_proven: Vec::new(),
     };
     let promise = |second| Promise {
         at: at(second),
