@@ -165,8 +165,7 @@ pub fn assess(medium: &Medium, remembered: Option<&Remembered>, limits: &Limits,
 
 /// The newest snapshot's proof that passed and was not found wanting by a later drill.
 fn newest_passed<'p>(snapshots: &[Held], proofs: &'p [Proof]) -> Option<&'p Proof> {
-    let last_of = |held: &Held| proofs.iter().rev().find(|proof| proof.snapshot == held.id);
-    let standing = snapshots.iter().filter_map(last_of).filter(|proof| proof.passed);
+    let standing = snapshots.iter().filter_map(|held| proof::standing(&held.id, proofs));
     standing.max_by_key(|proof| (proof.captured_at, proof.proven_at))
 }
 

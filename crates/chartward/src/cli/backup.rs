@@ -13,7 +13,7 @@ use recover::Error;
 use recover::adapter::{self, Source};
 use recover::capture::{CaptureRequest, Captured, capture};
 use recover::vault::Vault;
-use schema::Manifest;
+use schema::{Manifest, RecoveryStep};
 use serde_json::json;
 
 use self::sources::Sources;
@@ -21,6 +21,7 @@ use super::progress::Bar;
 use super::sandbox::Sandbox;
 use super::state_dir;
 use super::vault_args::VaultArgs;
+use crate::config::Config;
 use crate::output::{Output, printable};
 
 /// Exceptions printed one by one; all of them stand in the snapshot's manifest.
@@ -43,6 +44,12 @@ pub(crate) struct Args {
     /// Leave this path out
     #[arg(long, value_name = "PATH")]
     exclude: Vec<PathBuf>,
+    /// Seal the recovery plan of this configuration, its [[recovery]] tables, with the snapshot
+    #[arg(long, value_name = "F")]
+    config: Option<PathBuf>,
+    /// A step of the recovery plan, as JSON
+    #[arg(long, hide = true, conflicts_with = "config")]
+    recovery_step: Vec<String>,
     /// Where copies of databases lie while they are read; on an encrypted disk if you can
     #[arg(long, value_name = "DIR")]
     sandbox: Option<PathBuf>,
@@ -62,11 +69,24 @@ pub(crate) struct Backup {
     pub(crate) exclude: Vec<PathBuf>,
     pub(crate) tags: Vec<String>,
     pub(crate) sandbox: Option<PathBuf>,
+    /// How everything is started again.
+    pub(crate) recovery: Vec<RecoveryStep>,
+}
+
+/// The plan that is sealed with a snapshot.
+fn recovery(args: &Args) -> anyhow::Result<Vec<RecoveryStep>> {
+    if let Some(file) = &args.config {
+        return Ok(Config::load(file)?.recovery);
+    }
+    let steps = args.recovery_step.iter().map(|text| serde_json::from_str(text));
+    steps.collect::<Result<_, _>>().context("a step of the recovery plan is not understood")
 }
 
 pub(crate) fn run(args: Args) -> anyhow::Result<ExitCode> {
     let output = Output::new(args.json);
+    let recovery = recovery(&args)?;
     let backup = Backup {
+        recovery,
         sources: args.sources,
         stores: args.source,
         exclude: args.exclude,
@@ -106,7 +126,7 @@ impl Backup {
         let sources = Sources::resolve(&self.sources, &self.exclude)?;
         let stores = self.stores.iter().map(|text| Source::parse(text)).collect::<Result<_, _>>()?;
         let staging = Sandbox::on_disk("capture", self.sandbox.as_deref())?;
-        Ok(Prepared { sources, stores, staging, tags: self.tags })
+        Ok(Prepared { sources, stores, staging, tags: self.tags, recovery: self.recovery })
     }
 }
 
@@ -116,6 +136,7 @@ struct Prepared {
     stores: Vec<Source>,
     staging: Sandbox,
     tags: Vec<String>,
+    recovery: Vec<RecoveryStep>,
 }
 
 impl Prepared {
@@ -133,6 +154,7 @@ impl Prepared {
             hostname: hostname(),
             zone: TimeZone::system(),
             staging: self.staging.path().to_path_buf(),
+            recovery: self.recovery,
         };
         let bar = Bar::new(output, "backing up");
         let captured = capture(vault, &request, &Timestamp::now, &|progress| bar.engine(&progress))?;

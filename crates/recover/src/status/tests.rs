@@ -43,6 +43,7 @@ fn proof(id: &str, hours: i64) -> Proof {
         shortfalls: Vec::new(),
         method: String::new(),
         not_proven: Vec::new(),
+        evidence: schema::Evidence::default(),
     }
 }
 

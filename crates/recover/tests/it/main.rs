@@ -2,6 +2,8 @@
 // Helpers of tests may fail as tests do.
 #![allow(clippy::unwrap_used)]
 
+mod drill;
+mod jail;
 mod servers;
 mod source_gnumed;
 mod source_group;
