@@ -1,5 +1,7 @@
 //! `chartward drill --vault DIR`: restore, read everything, sign the outcome.
 
+mod bare;
+
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
@@ -32,9 +34,13 @@ pub(crate) struct Args {
     /// Folder for the sandbox, which is removed at the end (default: in memory where it fits, else the temporary folder)
     #[arg(long, value_name = "DIR")]
     sandbox: Option<PathBuf>,
-    /// As on a bare machine: restore into this empty folder, with nothing but the vault, and leave it there
+    /// As on a bare machine: restore into this empty folder with nothing but the vault, the passphrase and a copy of this program, and
+    /// leave it there
     #[arg(long, value_name = "DIR", conflicts_with = "sandbox")]
     from_bare: Option<PathBuf>,
+    /// Restore into this new folder and leave it there
+    #[arg(long, value_name = "DIR", hide = true, conflicts_with_all = ["sandbox", "from_bare", "sample"])]
+    kept: Option<PathBuf>,
     /// Restore and read a part only, such as 5% or 200 (patients, and files of none); it proves that part and no more
     #[arg(long, value_name = "5%|N", conflicts_with = "from_bare")]
     sample: Option<SampleSize>,
@@ -56,7 +62,7 @@ pub(crate) struct Args {
 }
 
 /// Where a drill restores to.
-pub(crate) enum Place {
+enum Place {
     /// Removed at the end.
     Sandbox(Sandbox),
     /// Left where it is.
@@ -88,12 +94,15 @@ struct Chosen<'c> {
 }
 
 /// A drill with its signed outcome.
-pub(crate) struct Drilled {
-    pub(crate) drill: Drill,
-    pub(crate) proof: Proof,
+struct Drilled {
+    drill: Drill,
+    proof: Proof,
 }
 
-pub(crate) fn run(args: Args) -> anyhow::Result<ExitCode> {
+pub(crate) fn run(mut args: Args) -> anyhow::Result<ExitCode> {
+    if let Some(folder) = args.from_bare.take() {
+        return bare::run(args, folder);
+    }
     let output = Output::new(args.json);
     let vault = args.vault.open()?;
     let all_read = name_unreadable_snapshots(&vault)?;
@@ -101,7 +110,7 @@ pub(crate) fn run(args: Args) -> anyhow::Result<ExitCode> {
     let mut nothing_found = all_read;
     let mut decisive: Option<Proof> = None;
     let snapshots = select(&vault, args.snapshot.as_deref())?;
-    let mut kept = args.from_bare.map(empty_folder).transpose()?;
+    let mut kept = args.kept.map(empty_folder).transpose()?;
     let seed = args.seed.map_or_else(drawn, Ok)?;
     let sample = args.sample.map(|size| SampleRequest { size, seed });
     let scanner =
@@ -176,7 +185,7 @@ fn empty_folder(folder: PathBuf) -> anyhow::Result<PathBuf> {
 }
 
 /// Drills, signs the outcome into the ledger and writes both into the vault.
-pub(crate) fn perform(
+fn perform(
     vault: &Vault,
     ledger: &Ledger,
     chosen: &Chosen<'_>,
@@ -204,6 +213,12 @@ pub(crate) fn perform(
     })?;
     bar.finish();
     let proof = proof::of_drill(&drill, vault.id(), place.medium());
+    record(vault, ledger, &proof)?;
+    Ok(Drilled { drill, proof })
+}
+
+/// Signs a proof into the ledger and writes both into the vault.
+fn record(vault: &Vault, ledger: &Ledger, proof: &Proof) -> anyhow::Result<()> {
     let fact = if proof.passed {
         Fact::DrillPassed { proof: proof.clone() }
     } else {
@@ -212,7 +227,7 @@ pub(crate) fn perform(
     let entry = ledger.append(fact, Timestamp::now())?;
     let head = ledger.head()?;
     let signed = serde_json::to_vec_pretty(&json!({ "entry": entry, "head": head }))?;
-    match proof::store(vault, &proof, &signed) {
+    match proof::store(vault, proof, &signed) {
         Ok(_) => {}
         // On a bare machine the medium is attached read-only: the drill counts, and only this machine knows of it.
         Err(Error::ReadOnly { .. }) => {
@@ -222,7 +237,7 @@ pub(crate) fn perform(
         }
         Err(error) => return Err(error.into()),
     }
-    Ok(Drilled { drill, proof })
+    Ok(())
 }
 
 fn tell(drilled: &Drilled, output: Output) -> anyhow::Result<()> {

@@ -23,6 +23,11 @@ impl VaultArgs {
         &self.vault
     }
 
+    /// The passphrase as it was typed, for a copy of this program.
+    pub(crate) fn passphrase(&self) -> anyhow::Result<Vec<u8>> {
+        self.password.read_bytes()
+    }
+
     /// Opens the vault. A medium that is absent or empty is found before anybody is asked for a passphrase.
     pub(crate) fn open(&self) -> anyhow::Result<Vault> {
         Vault::probe(&self.vault)?;

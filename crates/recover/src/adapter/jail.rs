@@ -29,12 +29,13 @@ show() { mkdir -p "$root$1"; mount --rbind "$1" "$root$1"; mount -o remount,bind
 for dir in $SYSTEM; do
   if [ -h "$dir" ]; then cp -P "$dir" "$root$dir"; elif [ -d "$dir" ]; then show "$dir"; fi
 done
-while [ "$more" -gt 0 ]; do show "$1"; shift; more=$((more - 1)); done
-mkdir -p "$root$own" "$root/proc" "$root/dev/shm" "$root/tmp"
-mount --bind "$own" "$root$own"
+mkdir -p "$root/proc" "$root/dev/shm" "$root/tmp"
 mount --bind "$own/.tmp" "$root/tmp"
 mount -t tmpfs -o size=1g,mode=1777 chartward "$root/dev/shm"
 mount -t proc proc "$root/proc"
+while [ "$more" -gt 0 ]; do show "$1"; shift; more=$((more - 1)); done
+mkdir -p "$root$own"
+mount --bind "$own" "$root$own"
 for name in null zero full random urandom; do : >"$root/dev/$name"; mount --bind "/dev/$name" "$root/dev/$name"; done
 if [ "$loopback" = up ]; then ip link set lo up; fi
 mount -o remount,ro "$root"
@@ -132,6 +133,12 @@ impl Jail {
     /// With other limits.
     pub fn limited(mut self, limits: Limits) -> Jail {
         self.limits = limits;
+        self
+    }
+
+    /// For a program of our own, which makes jails itself.
+    pub fn keeping_rights(mut self) -> Jail {
+        self.bounding = "+all";
         self
     }
 

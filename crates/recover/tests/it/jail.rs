@@ -85,8 +85,6 @@ fn nothing_outside_the_sandbox_is_seen_reached_or_changed() {
     assert_eq!(census(&production), before);
     assert!(port.accept().is_err(), "somebody came from the jail");
     assert!(dir.path().join("own/mine").exists());
-    let seen = said(&jail, "ls /proc | grep -c '^[0-9]'; cat /proc/net/route | wc -l; id -u; grep CapBnd /proc/self/status");
-    assert!(!seen.contains("CapBnd:\t000001ff"), "{seen}");
     let tells = said(&jail, "grep -E '^Cap(Prm|Bnd|Eff)|NoNewPrivs' /proc/self/status; touch /etc/x /usr/x; ls /root /home /run");
     assert_eq!(tells.matches("0000000000000000").count(), 3, "{tells}");
     assert!(tells.contains("NoNewPrivs:\t1"), "{tells}");
@@ -105,7 +103,7 @@ fn limits_hold() {
     let began = Instant::now();
     for (script, expected) in [
         (format!("dd if=/dev/zero of={}/big bs=64k count=64 2>/dev/null; echo status $?", own.display()), "status 153"),
-        ("tail -c 2G /dev/zero > /dev/null || echo refused".to_owned(), "refused"),
+        ("python3 -c 'bytearray(2 << 30)' 2>&1".to_owned(), "MemoryError"),
         ("sh -c 'while :; do :; done'; echo status $?".to_owned(), "status 137"),
     ] {
         let told = said(&jail, &script);

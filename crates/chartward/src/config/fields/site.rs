@@ -2,7 +2,7 @@
 
 use super::{
     ENTRIES_MAX, Field, Kind, LANGUAGE, Shape, TEXT, TEXTS, default, jobs, notify, optional, protect,
-    required, respond, watch,
+    recovery, required, respond, watch,
 };
 
 pub(super) const ROOT: &[Field] = &[
