@@ -26,8 +26,8 @@ mod sample;
 mod sources;
 mod verify;
 
-pub(crate) use compare::against_previous;
 use compare::Comparison;
+pub(crate) use compare::against_previous;
 pub use malware::Scanner;
 pub use sample::{SampleRequest, SampleSize};
 use sources::SourcesFound;
@@ -82,7 +82,9 @@ pub fn drill(
     let started_at = (request.now)();
     match carry_out(vault, request, started_at, progress) {
         // What cannot be opened can be told like everything else that is wrong, and counts as a drill that failed.
-        Err(error @ (Error::Damaged { .. } | Error::Missing { .. })) => Ok(not_opened(request, started_at, &error)),
+        Err(error @ (Error::Damaged { .. } | Error::Missing { .. })) => {
+            Ok(not_opened(request, started_at, &error))
+        }
         outcome => outcome,
     }
 }
@@ -266,4 +268,3 @@ fn refuse_full_sandbox(sandbox: &Path, restored: &RestoreReport) -> Result<(), E
     let full = free.f_bavail.saturating_mul(free.f_frsize) < SANDBOX_BYTES_FREE || free.f_favail == 0;
     if full { Err(Error::SandboxFull { dir: sandbox.to_path_buf() }) } else { Ok(()) }
 }
-

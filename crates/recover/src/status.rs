@@ -5,6 +5,8 @@
 
 mod alarms;
 
+use std::path::Path;
+
 use jiff::{SignedDuration, Timestamp};
 use schema::{Alarm, Census, Proof, SnapshotId, Status};
 
@@ -13,6 +15,12 @@ use crate::{Error, drill, manifest, proof};
 
 /// What unsynchronised hosts may differ by before a date counts as the future. A wrong clock hides staleness.
 const CLOCK_SLACK: SignedDuration = SignedDuration::from_mins(10);
+
+/// Less free than this of a medium, and the next backups will not fit.
+const FREE_PERMILLE_MIN: u64 = 50;
+/// A store in which something is written every day, and how long it may be silent: holidays are shorter.
+const USUAL_MAX: SignedDuration = SignedDuration::from_hours(24);
+const SILENCE_MAX: SignedDuration = SignedDuration::from_hours(10 * 24);
 
 /// When silence becomes an alarm.
 #[derive(Debug, Clone, Copy)]
@@ -52,7 +60,30 @@ pub enum Medium {
         packs_damaged: u64,
         /// Snapshot or index files that could not be read.
         files_unreadable: u64,
+        /// How much of it is free; `None` where the file system does not say.
+        room: Option<Room>,
     },
+}
+
+/// What is left of a medium.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Room {
+    /// Of a thousand bytes, or of a thousand files that it can hold, whichever is less.
+    pub free_permille: u64,
+    /// Bytes that are free.
+    pub free_bytes: u64,
+}
+
+impl Room {
+    fn of(dir: &Path) -> Option<Room> {
+        let found = rustix::fs::statvfs(dir).ok()?;
+        let permille = |free: u64, all: u64| free.saturating_mul(1000).checked_div(all);
+        let bytes = permille(found.f_bavail, found.f_blocks)?;
+        // Some file systems count no files.
+        let files = permille(found.f_favail, found.f_files).unwrap_or(1000);
+        let free_bytes = found.f_bavail.saturating_mul(found.f_frsize);
+        Some(Room { free_permille: bytes.min(files), free_bytes })
+    }
 }
 
 /// The same folders of the same host, captured again and again: each job must be fresh and proven by itself, since
@@ -120,6 +151,7 @@ pub fn look(vault: &Vault) -> Result<Medium, Error> {
         proofs,
         packs_damaged: vault.damaged_packs(),
         files_unreadable: unreadable.len() as u64,
+        room: Room::of(vault.dir()),
     })
 }
 
@@ -139,13 +171,15 @@ pub fn assess(medium: &Medium, remembered: Option<&Remembered>, limits: &Limits,
         Medium::Absent => status.alarms.push(alarms::medium_absent(remembered)),
         Medium::Empty => status.alarms.push(alarms::medium_empty(remembered)),
         Medium::ConfigLost => status.alarms.push(alarms::config_lost()),
-        Medium::Present { jobs, proofs, packs_damaged, files_unreadable } => {
+        Medium::Present { jobs, proofs, packs_damaged, files_unreadable, room } => {
             // A proof from the future proves nothing yet: the clock was wrong then or is wrong now.
             let latest = now.saturating_add(CLOCK_SLACK).unwrap_or(now);
             let believed: Vec<Proof> =
                 proofs.iter().filter(|proof| proof.captured_at <= latest).cloned().collect();
             promise(&mut status, jobs, &believed, now);
             status.alarms.extend(alarms::damaged(*packs_damaged, *files_unreadable));
+            let full = room.filter(|room| room.free_permille < FREE_PERMILLE_MIN);
+            status.alarms.extend(full.map(|room| alarms::medium_full(room.free_bytes)));
             status.alarms.extend(missing(jobs, remembered));
             if jobs.is_empty() {
                 status.alarms.push(alarms::no_snapshot());
@@ -201,7 +235,8 @@ fn of_job(job: &Job, proofs: &[Proof], limits: &Limits, now: Timestamp) -> Vec<A
         found.extend(age_of(newest, limits, now));
         found.extend(incomplete(newest));
         let before = proven.and_then(|proof| job.snapshots.iter().find(|held| held.id == proof.snapshot));
-        found.extend(before.and_then(|before| shrunk(before, newest)));
+        found
+            .extend(before.and_then(|before| shrunk(before, newest).or_else(|| implausible(before, newest))));
     }
     let of_this_job = |proof: &&Proof| job.snapshots.iter().any(|held| held.id == proof.snapshot);
     found.extend(proofs.iter().rfind(of_this_job).filter(|proof| !proof.passed).map(alarms::drill_failed));
@@ -237,6 +272,26 @@ fn shrunk(before: &Held, newest: &Held) -> Option<Alarm> {
     let (before, now) = (before.census.as_ref()?, newest.census.as_ref()?);
     let lost = drill::against_previous(before, now);
     (!lost.is_empty()).then(|| alarms::shrunk(&newest.id, &lost))
+}
+
+/// A job that says success about a store that has become a fraction of itself, or has stopped growing.
+fn implausible(before: &Held, newest: &Held) -> Option<Alarm> {
+    let (was, is) = (before.census.as_ref()?, newest.census.as_ref()?);
+    let has_dumps = was.databases.iter().chain(&is.databases).any(|database| database.engine != "sqlite");
+    if is.files.saturating_mul(2) < was.files {
+        return Some(alarms::fraction(&newest.id, was.files, is.files, ("files", "個のファイル")));
+    }
+    // The files of a server come and go with its log.
+    if !has_dumps && is.bytes.saturating_mul(2) < was.bytes {
+        return Some(alarms::fraction(&newest.id, was.bytes, is.bytes, ("bytes", "バイト")));
+    }
+    let (then, now) = (was.newest_record?, is.newest_record?);
+    if now < then {
+        return Some(alarms::went_back(&newest.id, Words(then.duration_since(now))));
+    }
+    let gap = |at: Timestamp, record| at.duration_since(record);
+    let (usual, silence) = (gap(before.time, then), gap(newest.time, now));
+    (usual < USUAL_MAX && silence > SILENCE_MAX).then(|| alarms::silent(&newest.id, Words(silence)))
 }
 
 fn record_from_the_future(proof: &Proof) -> Option<Alarm> {

@@ -225,7 +225,9 @@ impl ShortfallKind {
             ShortfallKind::DuplicateCurrent => {
                 ("keys have several current files", "現行ファイルが重複しています")
             }
-            ShortfallKind::Chart => ("charts could not be read as they should", "正しく読めないカルテがあります"),
+            ShortfallKind::Chart => {
+                ("charts could not be read as they should", "正しく読めないカルテがあります")
+            }
             ShortfallKind::Malware => ("malware was found", "マルウェアが見つかりました"),
             ShortfallKind::Activity => {
                 ("far more files changed than usual", "変更されたファイルが普段よりはるかに多くなっています")

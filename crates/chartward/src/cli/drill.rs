@@ -113,8 +113,7 @@ pub(crate) fn run(mut args: Args) -> anyhow::Result<ExitCode> {
     let mut kept = args.kept.map(empty_folder).transpose()?;
     let seed = args.seed.map_or_else(drawn, Ok)?;
     let sample = args.sample.map(|size| SampleRequest { size, seed });
-    let scanner =
-        if args.no_scan { Scanner::None("--no-scan".to_owned()) } else { Scanner::find() };
+    let scanner = if args.no_scan { Scanner::None("--no-scan".to_owned()) } else { Scanner::find() };
     for snapshot in snapshots {
         let engines = engines_for(&vault, &snapshot, args.sandbox.as_deref())?;
         let place = match kept.take() {
@@ -122,8 +121,19 @@ pub(crate) fn run(mut args: Args) -> anyhow::Result<ExitCode> {
             None => Place::Sandbox(sandbox_for(&vault, &snapshot, args.sandbox.as_deref())?),
         };
         let previous = if args.accept_fewer { None } else { proof::newest_proven_before(&vault, &snapshot)? };
-        let drilled =
-            perform(&vault, &ledger, &Chosen { snapshot: &snapshot, previous: previous.as_ref(), sample: sample.as_ref(), scanner: &scanner }, &place, &engines, output)?;
+        let drilled = perform(
+            &vault,
+            &ledger,
+            &Chosen {
+                snapshot: &snapshot,
+                previous: previous.as_ref(),
+                sample: sample.as_ref(),
+                scanner: &scanner,
+            },
+            &place,
+            &engines,
+            output,
+        )?;
         tell(&drilled, output)?;
         nothing_found &= drilled.drill.passed() && drilled.drill.remarks.is_empty();
         // One failure outweighs every success.
@@ -297,9 +307,11 @@ fn people(drill: &Drill, proof: &Proof, output: Output) {
         || "there is no chart in it".to_owned(),
         |seconds| format!("first chart after {seconds:.2} s"),
     );
-    output.say(format_args!("{first_chart}; everything back and read after {:.1} s.", proof.rto_full_seconds));
+    output
+        .say(format_args!("{first_chart}; everything back and read after {:.1} s.", proof.rto_full_seconds));
     for group in &evidence.groups {
-        let age = group.rpo_seconds.map_or_else(|| "unknown".to_owned(), |seconds| format!("{seconds:.0} s old"));
+        let age =
+            group.rpo_seconds.map_or_else(|| "unknown".to_owned(), |seconds| format!("{seconds:.0} s old"));
         let (name, seconds) = (printable(&group.name), group.rto_seconds);
         output.say(format_args!("  {name}: back after {seconds:.1} s; newest record {age}."));
     }

@@ -6,8 +6,8 @@ use std::process::ExitCode;
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
 use prove::Ledger;
-use recover::{manifest, proof};
 use recover::vault::Vault;
+use recover::{manifest, proof};
 use schema::{Lang, RecoveryStep, SnapshotId};
 use serde::Serialize;
 

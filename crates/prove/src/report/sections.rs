@@ -239,7 +239,9 @@ fn proof_table(report: &Report<'_>, proof: &Proof, lang: Lang) -> Markup {
         ),
     };
     let result = match (proof.passed, proof.is_full()) {
-        (true, true) => lang.pick("passed: everything was there and could be read", "合格：すべて揃い、読み出せた"),
+        (true, true) => {
+            lang.pick("passed: everything was there and could be read", "合格：すべて揃い、読み出せた")
+        }
         (true, false) => lang.pick(
             "a sample passed; the whole is not proven by it",
             "抽出した範囲のみ合格（全体は実証されていません）",

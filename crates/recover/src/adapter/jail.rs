@@ -241,7 +241,11 @@ impl Jail {
         if self.walls != Walls::None && !getuid().is_root() {
             // A server refuses to run as root, also as a root who is none.
             command.arg(program::find("unshare", "util-linux")?).args(["--user", "--map-user"]);
-            command.arg(getuid().as_raw().to_string()).arg("--map-group").arg(getgid().as_raw().to_string()).arg("--");
+            command
+                .arg(getuid().as_raw().to_string())
+                .arg("--map-group")
+                .arg(getgid().as_raw().to_string())
+                .arg("--");
         }
         command.arg(program::find("prlimit", "util-linux")?).args(self.limits.arguments()).arg("--");
         command.arg(&setpriv).args(["--no-new-privs", "--pdeathsig", "KILL"]);

@@ -314,12 +314,8 @@ impl Archive {
         if !id.bytes().all(|byte| byte.is_ascii_hexdigit() || byte == b'-') {
             return Err(not_understood(id));
         }
-        let image = get(
-            self.address,
-            &self.credentials,
-            &format!("/instances/{id}/file"),
-            self.network.as_ref(),
-        )?;
+        let image =
+            get(self.address, &self.credentials, &format!("/instances/{id}/file"), self.network.as_ref())?;
         // PS3.10 §7.1: 128 bytes of anything, then DICM.
         if image.get(128..132) != Some(b"DICM") {
             return Err(not_understood("an image without the mark of DICOM"));

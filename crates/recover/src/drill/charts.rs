@@ -47,12 +47,14 @@ fn wrong(
     sandbox: &Path,
     known: &BTreeMap<PathBuf, String>,
 ) -> Option<Shortfall> {
-    let fail = |detail: String| shortfall(ShortfallKind::Chart, format!("chart of patient {}", patient.0), detail);
+    let fail =
+        |detail: String| shortfall(ShortfallKind::Chart, format!("chart of patient {}", patient.0), detail);
     let Some(chart) = charts.chart(patient, None) else {
         return Some(fail("it does not open, although records of the patient are there".to_owned()));
     };
     let is_known = |path: &str| {
-        let path = Path::new(path).strip_prefix(sandbox).map_or_else(|_| path.into(), |it| Path::new("/").join(it));
+        let path =
+            Path::new(path).strip_prefix(sandbox).map_or_else(|_| path.into(), |it| Path::new("/").join(it));
         known.contains_key(&path)
     };
     let unread = chart.unread.iter().filter(|unread| !is_known(&unread.path));

@@ -55,7 +55,9 @@ impl Comparison<'_> {
         self.duplicates(&mut shortfalls, &mut remarks);
         // Paths are what was captured, or a hash would have told: whoever wrote the record put it there.
         if let Some((count, example)) = &self.found.misfiled {
-            let detail = format!("{count} records lie in folders of another patient, day or type than their names say");
+            let detail = format!(
+                "{count} records lie in folders of another patient, day or type than their names say"
+            );
             remarks.push(shortfall(ShortfallKind::Misfiled, example.display(), detail));
         }
         (shortfalls, remarks)

@@ -70,7 +70,8 @@ pub(super) fn choose(
         SampleSize::Percent(share) => share_of(share),
         SampleSize::Count(count) => nth_smallest(files, roots, request, count)?,
     };
-    let coverage = Coverage { seed: request.seed.clone(), files: 0, files_total: 0, bytes: 0, bytes_total: 0 };
+    let coverage =
+        Coverage { seed: request.seed.clone(), files: 0, files_total: 0, bytes: 0, bytes_total: 0 };
     let mut chosen = Chosen { paths: Vec::new(), coverage };
     each(files, roots, &mut |path, size| {
         chosen.coverage.files_total += 1;
@@ -89,11 +90,7 @@ pub(super) fn choose(
     Ok(chosen)
 }
 
-fn each(
-    files: &SnapshotFiles<'_>,
-    roots: &[PathBuf],
-    look: &mut dyn FnMut(&Path, u64),
-) -> Result<(), Error> {
+fn each(files: &SnapshotFiles<'_>, roots: &[PathBuf], look: &mut dyn FnMut(&Path, u64)) -> Result<(), Error> {
     for root in roots {
         for entry in files.walk(root)? {
             let entry = entry?;
@@ -131,7 +128,10 @@ fn nth_smallest(
 /// A patient's folder, so that whole charts are read; else the file itself; of a source, all of it.
 fn unit(path: &Path) -> PathBuf {
     if let Ok(below) = path.strip_prefix(adapter::FOLDER) {
-        return below.iter().next().map_or_else(|| path.to_path_buf(), |name| Path::new(adapter::FOLDER).join(name));
+        return below
+            .iter()
+            .next()
+            .map_or_else(|| path.to_path_buf(), |name| Path::new(adapter::FOLDER).join(name));
     }
     let of_patient = locate(path)
         .map(|record| record.root.join(patient_folder(&record.name.patient)))
@@ -189,9 +189,8 @@ mod tests {
 
     #[test]
     fn the_share_is_what_was_asked_for() {
-        let chosen = (0..10_000)
-            .filter(|n| number("seed", Path::new(&format!("/f/{n}"))) <= share_of(5.0))
-            .count();
+        let chosen =
+            (0..10_000).filter(|n| number("seed", Path::new(&format!("/f/{n}"))) <= share_of(5.0)).count();
         assert!((400..600).contains(&chosen), "{chosen}");
     }
 }

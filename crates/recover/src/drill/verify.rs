@@ -149,3 +149,49 @@ pub fn promised(files: &SnapshotFiles<'_>, roots: &[PathBuf]) -> Result<String, 
     }
     Ok(hex::encode(digest.finalize()))
 }
+
+#[cfg(test)]
+mod tests {
+    use std::fs;
+
+    use super::*;
+    use crate::vault::{BackupRequest, KeyCost, Password, Vault};
+
+    #[test]
+    fn one_byte_that_is_not_what_was_sealed_is_found() {
+        let dir = tempfile::tempdir().unwrap();
+        let vault =
+            Vault::init_with_cost(&dir.path().join("vault"), &Password::new("x"), KeyCost::TEST).unwrap();
+        let source = dir.path().join("source");
+        fs::create_dir(&source).unwrap();
+        for (name, content) in [("large", vec![7; 3 << 20]), ("small", vec![1, 2, 3]), ("empty", Vec::new())]
+        {
+            fs::write(source.join(name), content).unwrap();
+        }
+        vault.backup(BackupRequest::new(vec![source.clone()]), &|_| ()).unwrap();
+        let snapshot = vault.find("latest").unwrap();
+        let target = dir.path().join("target");
+        vault.restore(&snapshot, &target, &[], &|_| ()).unwrap();
+        let files = vault.files(&snapshot);
+        let roots = [source.clone()];
+        let look = || verify(&files, &roots, &target, &HashSet::new());
+        let sound = look();
+        assert_eq!((sound.files, sound.shortfalls.as_slice()), (3, &[][..]));
+        assert_eq!(sound.digest, promised(&files, &roots).unwrap());
+        let restored = target.join(source.strip_prefix("/").unwrap());
+        for (name, content, cause) in [
+            ("small", &[1, 2, 4][..], "not those that were sealed"),
+            ("small", &[1, 2, 3, 4], "longer than what was sealed"),
+            ("small", &[1, 2], "cannot be read back"),
+            ("empty", &[1], "longer than what was sealed"),
+        ] {
+            let was = fs::read(restored.join(name)).unwrap();
+            fs::write(restored.join(name), content).unwrap();
+            let found = look();
+            assert_eq!((found.files, found.shortfalls.len()), (2, 1), "{content:?}");
+            assert!(found.shortfalls[0].detail.contains(cause), "{:?}", found.shortfalls);
+            assert_ne!(found.digest, sound.digest);
+            fs::write(restored.join(name), was).unwrap();
+        }
+    }
+}

@@ -218,9 +218,15 @@ fn a_sample_states_its_coverage_and_never_proves_the_whole() {
     assert_eq!((drill.census.files, drill.evidence.files_verified), (30, 30));
     assert!(coverage.bytes > 0 && coverage.bytes < coverage.bytes_total);
     // The same seed chooses the same files, another one others.
-    assert_eq!(store.drill(&snapshot, Some(&request), &nobody()).evidence.files_digest, drill.evidence.files_digest);
+    assert_eq!(
+        store.drill(&snapshot, Some(&request), &nobody()).evidence.files_digest,
+        drill.evidence.files_digest
+    );
     let other = SampleRequest { seed: "2027".to_owned(), ..request };
-    assert_ne!(store.drill(&snapshot, Some(&other), &nobody()).evidence.files_digest, drill.evidence.files_digest);
+    assert_ne!(
+        store.drill(&snapshot, Some(&other), &nobody()).evidence.files_digest,
+        drill.evidence.files_digest
+    );
     let vault = store.place.reopen();
     assert_eq!(proof::newest_proven(&vault).unwrap(), None, "three samples and no proof");
     let full = store.drill(&snapshot, None, &nobody());
@@ -241,7 +247,9 @@ fn signature(folder: &Path) -> (PathBuf, String) {
 #[test]
 fn malware_that_clamav_knows_is_found_by_program_and_by_daemon() {
     let test = "malware_that_clamav_knows_is_found_by_program_and_by_daemon";
-    let (Some(_), Some(clamd)) = (testkit::tool(test, "clamscan"), testkit::tool(test, "clamd")) else { return };
+    let (Some(_), Some(clamd)) = (testkit::tool(test, "clamscan"), testkit::tool(test, "clamd")) else {
+        return;
+    };
     let folder = tempfile::tempdir().unwrap();
     let (signatures, pattern) = signature(folder.path());
     let daemon = crate::servers::Clamd::start(&clamd, folder.path());
@@ -252,7 +260,11 @@ fn malware_that_clamav_knows_is_found_by_program_and_by_daemon() {
     for scanner in [Scanner::Clamscan { signatures }, Scanner::Clamd(daemon.socket.clone())] {
         let drill = store.drill(&clean, None, &scanner);
         assert_eq!(drill.shortfalls, [], "{scanner:?}");
-        assert!(drill.evidence.malware_scan.starts_with("100 files scanned by ClamAV"), "{}", drill.evidence.malware_scan);
+        assert!(
+            drill.evidence.malware_scan.starts_with("100 files scanned by ClamAV"),
+            "{}",
+            drill.evidence.malware_scan
+        );
         let drill = store.drill(&infected, None, &scanner);
         assert_eq!(kinds(&drill), [ShortfallKind::Malware], "{scanner:?}: {:?}", drill.shortfalls);
         let found = &drill.shortfalls[0];

@@ -33,7 +33,8 @@ fn jail(dir: &Path) -> Jail {
 /// What a script in the jail says.
 fn said(jail: &Jail, script: &str) -> String {
     let mut command = jail.command(Path::new("/bin/sh")).unwrap();
-    let output = command.arg("-c").arg(script).stderr(Stdio::piped()).stdout(Stdio::piped()).output().unwrap();
+    let output =
+        command.arg("-c").arg(script).stderr(Stdio::piped()).stdout(Stdio::piped()).output().unwrap();
     let text = [output.stdout, output.stderr].concat();
     String::from_utf8_lossy(&text).into_owned()
 }
@@ -61,7 +62,17 @@ fn nothing_outside_the_sandbox_is_seen_reached_or_changed() {
     let port = TcpListener::bind("127.0.0.1:0").unwrap();
     port.set_nonblocking(true).unwrap();
     let mut victim = Command::new("setpriv")
-        .args(["--pdeathsig", "KILL", "--reuid", "65534", "--regid", "65534", "--clear-groups", "sleep", "600"])
+        .args([
+            "--pdeathsig",
+            "KILL",
+            "--reuid",
+            "65534",
+            "--regid",
+            "65534",
+            "--clear-groups",
+            "sleep",
+            "600",
+        ])
         .spawn()
         .unwrap();
     let before = census(&production);
@@ -85,7 +96,10 @@ fn nothing_outside_the_sandbox_is_seen_reached_or_changed() {
     assert_eq!(census(&production), before);
     assert!(port.accept().is_err(), "somebody came from the jail");
     assert!(dir.path().join("own/mine").exists());
-    let tells = said(&jail, "grep -E '^Cap(Prm|Bnd|Eff)|NoNewPrivs' /proc/self/status; touch /etc/x /usr/x; ls /root /home /run");
+    let tells = said(
+        &jail,
+        "grep -E '^Cap(Prm|Bnd|Eff)|NoNewPrivs' /proc/self/status; touch /etc/x /usr/x; ls /root /home /run",
+    );
     assert_eq!(tells.matches("0000000000000000").count(), 3, "{tells}");
     assert!(tells.contains("NoNewPrivs:\t1"), "{tells}");
     assert!(!Path::new("/etc/x").exists());
@@ -102,7 +116,10 @@ fn limits_hold() {
     let own = dir.path().join("own");
     let began = Instant::now();
     for (script, expected) in [
-        (format!("dd if=/dev/zero of={}/big bs=64k count=64 2>/dev/null; echo status $?", own.display()), "status 153"),
+        (
+            format!("dd if=/dev/zero of={}/big bs=64k count=64 2>/dev/null; echo status $?", own.display()),
+            "status 153",
+        ),
         ("python3 -c 'bytearray(2 << 30)' 2>&1".to_owned(), "MemoryError"),
         ("sh -c 'while :; do :; done'; echo status $?".to_owned(), "status 137"),
     ] {
@@ -160,5 +177,7 @@ fn everything_ends_with_a_drill_that_is_killed() {
 fn sleeping(mark: &str) -> usize {
     let entries = fs::read_dir("/proc").unwrap().flatten();
     let lines = entries.filter_map(|entry| fs::read(entry.path().join("cmdline")).ok());
-    lines.filter(|line| line.starts_with(b"sleep\0") && line.ends_with(format!("{mark}\0").as_bytes())).count()
+    lines
+        .filter(|line| line.starts_with(b"sleep\0") && line.ends_with(format!("{mark}\0").as_bytes()))
+        .count()
 }

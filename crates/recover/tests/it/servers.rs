@@ -122,8 +122,8 @@ impl Yard {
             sandbox: sandbox.path(),
             engines: Some(engines.path()),
             previous: None,
-        sample: None,
-        scanner: &recover::drill::Scanner::None("a test".to_owned()),
+            sample: None,
+            scanner: &recover::drill::Scanner::None("a test".to_owned()),
             zone: TimeZone::UTC,
             now: &Timestamp::now,
         };

@@ -5,13 +5,7 @@ use super::{Field, Kind, Shape, TEXTS, default, required};
 pub(super) static SHAPE: Shape = Shape { fields: FIELDS, one_of: &[] };
 
 const FIELDS: &[Field] = &[
-    required(
-        "name",
-        Kind::Text { max: 200 },
-        r#""EMR database""#,
-        "What people call it.",
-        "名前。",
-    ),
+    required("name", Kind::Text { max: 200 }, r#""EMR database""#, "What people call it.", "名前。"),
     required(
         "role",
         Kind::OneOf(&["directory", "dns", "licence", "database", "application", "department"]),
