@@ -138,7 +138,12 @@ pub fn look(vault: &Vault) -> Result<Medium, Error> {
             .and_then(|proof| held.iter().position(|held| held.id == proof.snapshot));
         // Only these two decide about alarms; the others' manifests are not read for it.
         for number in [newest, proven].into_iter().flatten() {
-            if let Some(manifest) = manifest::read(vault, &job.snapshots[number])? {
+            let manifest = match manifest::read(vault, &job.snapshots[number]) {
+                // Damage is an alarm of its own, and no reason to keep silent about the rest.
+                Err(Error::Damaged { .. } | Error::Missing { .. }) => None,
+                read => read?,
+            };
+            if let Some(manifest) = manifest {
                 held[number].exceptions = manifest.exceptions.len() as u64;
                 held[number].census = Some(manifest.census);
             }
