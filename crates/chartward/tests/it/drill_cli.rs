@@ -1,7 +1,7 @@
 //! Drills as the command tells them: from a bare machine, of a sample, with a plan, and why one failed.
 
 use std::fs;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use crate::support::{PASSPHRASE, Site, files};
 
@@ -55,9 +55,9 @@ fn from_bare_has_the_vault_and_the_sheet_and_nothing_else() {
     let hospital = site.hospital_dir();
     let restored = bare.join("restored").join(hospital.strip_prefix("/").unwrap());
     // The database is captured by its own means, so its header counts otherwise.
-    let without = |dir| {
+    let without = |dir: &Path| {
         let mut found = files(dir);
-        found.remove(std::path::Path::new("emr/emr.sqlite"));
+        found.remove(Path::new("emr/emr.sqlite"));
         found
     };
     assert!(without(&restored) == without(&hospital));
