@@ -8,7 +8,7 @@ use std::sync::{Mutex, PoisonError};
 
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
-use schema::{DatabaseCensus, Exception, ExceptionKind, Manifest, SnapshotId};
+use schema::{DatabaseCensus, Exception, ExceptionKind, Manifest, RecoveryStep, SnapshotId};
 
 use crate::adapter::ssmix2::Tally;
 use crate::adapter::{Source, sqlite};
@@ -51,6 +51,8 @@ pub struct CaptureRequest {
     pub parent: ParentChoice,
     /// An empty folder of mode 0700 with room for every database; the caller removes it.
     pub staging: PathBuf,
+    /// How everything is started again; sealed with the rest, so that whoever has the vault has the plan.
+    pub recovery: Vec<RecoveryStep>,
 }
 
 /// What a capture came to.
@@ -131,6 +133,7 @@ pub fn capture(
                     census: sources.complete(notes.tally.finish(databases.counted)),
                     exceptions,
                     sources: sources.captured,
+                    recovery: request.recovery.clone(),
                 };
                 let bytes = manifest::write(&manifest)?;
                 sealed = Some(manifest);

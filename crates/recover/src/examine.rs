@@ -53,6 +53,8 @@ pub struct Examination {
     pub database_complaints: BTreeMap<PathBuf, Vec<String>>,
     /// Signs that the store was encrypted when it was captured.
     pub signs: Signs,
+    /// SS-MIX2 records in folders that are not those of their names: how many, and one of them.
+    pub misfiled: Option<(u64, PathBuf)>,
 }
 
 /// How one record reads.
@@ -77,18 +79,20 @@ pub fn condition(bytes: &[u8]) -> Condition {
 
 /// Whether the start of a document, whose whole length is `len`, is noise where its name promises a structure.
 fn document_is_noise(path: &Path, head: Vec<u8>, len: u64) -> bool {
-    let promised = path
-        .extension()
-        .and_then(|extension| extension.to_str())
-        .is_some_and(|extension| STRUCTURED.iter().any(|known| extension.eq_ignore_ascii_case(known)));
-    promised && is_noise(&head) && {
+    is_structured(path) && is_noise(&head) && {
         let sample = Sample { len, chunks: vec![Chunk { offset: 0, bytes: head }] };
         Kind::of(&sample) == Kind::Unknown
     }
 }
 
+/// Whether a file's name promises a structure.
+pub(crate) fn is_structured(path: &Path) -> bool {
+    let extension = path.extension().and_then(|extension| extension.to_str());
+    extension.is_some_and(|extension| STRUCTURED.iter().any(|known| extension.eq_ignore_ascii_case(known)))
+}
+
 /// Bytes that cannot be told from noise: chi-square per degree of freedom of 1 ± 0.09 for noise, above 5 for any text.
-fn is_noise(bytes: &[u8]) -> bool {
+pub(crate) fn is_noise(bytes: &[u8]) -> bool {
     let mut histogram = Histogram::default();
     histogram.add(bytes.iter().copied());
     bytes.len() >= NOISE_BYTES_MIN && histogram.chi2() < NOISE_CHI2_MAX
@@ -117,9 +121,13 @@ pub fn examine(
     list(dir, prefix, 0, &mut files)?;
     let mut tally = Tally::new(zone.clone());
     let mut signs = Signs::default();
+    let mut misfiled: Option<(u64, PathBuf)> = None;
     for file in &files {
         tally.file(&file.path, file.bytes, file.modified);
         signs.name(&file.path);
+        if locate(&file.path).is_some_and(|located| located.misplaced) {
+            misfiled.get_or_insert_with(|| (0, file.path.clone())).0 += 1;
+        }
     }
     let read = read_all(&files, progress);
     let mut undecodable = BTreeMap::new();
@@ -154,7 +162,7 @@ pub fn examine(
     let patients = tally.patients();
     let census = tally.finish(databases);
     let records_decoded = read.records_decoded;
-    Ok(Examination { census, patients, records_decoded, undecodable, database_complaints, signs })
+    Ok(Examination { census, patients, records_decoded, undecodable, database_complaints, signs, misfiled })
 }
 
 fn list(dir: &Path, prefix: &Path, depth: usize, files: &mut Vec<Regular>) -> Result<(), Error> {

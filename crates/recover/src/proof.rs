@@ -6,7 +6,7 @@ use std::path::Path;
 
 use std::collections::BTreeMap;
 
-use schema::{Census, Drill, Lang, Proof, ShortfallKind, SnapshotId};
+use schema::{Activity, Census, Drill, Lang, Proof, ShortfallKind, SnapshotId};
 
 use crate::error::Error;
 use crate::manifest;
@@ -17,6 +17,9 @@ pub const PATH: &str = "/.chartward/proof.json";
 
 /// What the ledger signed about it, beside it.
 pub const LEDGER_ENTRY_PATH: &str = "/.chartward/ledger-entry.json";
+
+/// Version of the proof that this program writes; 2 adds the evidence.
+pub const VERSION: u32 = 2;
 
 /// Where a drill restored to, which the times it measured depend on.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -78,7 +81,7 @@ pub fn of_drill(drill: &Drill, vault_id: &str, restored_to: RestoredTo) -> Proof
     let unreadable = drill.remarks.iter().filter(|remark| remark.kind == ShortfallKind::Undecodable).count();
     let rows = drill.census.databases.iter().flat_map(|database| database.tables.values()).sum();
     Proof {
-        version: 1,
+        version: VERSION,
         vault_id: vault_id.to_owned(),
         snapshot: drill.snapshot.clone(),
         captured_at: drill.captured_at,
@@ -97,6 +100,7 @@ pub fn of_drill(drill: &Drill, vault_id: &str, restored_to: RestoredTo) -> Proof
         shortfalls: counts.into_iter().collect(),
         method: restored_to.method(Lang::En),
         not_proven: drill.not_proven.clone(),
+        evidence: drill.evidence.clone(),
     }
 }
 
@@ -163,10 +167,14 @@ pub fn newest_proven(vault: &Vault) -> Result<Option<Proof>, Error> {
 
 /// What an earlier snapshot held, by its own manifest and by the drill that proved it.
 pub struct Earlier {
+    /// Which it was.
+    pub snapshot: Snapshot,
     /// Counted at capture.
     pub census: Census,
     /// Measured by its drill.
     pub proof: Proof,
+    /// What changed from one drill of the same job to the next, oldest first.
+    pub activity: Vec<Activity>,
 }
 
 /// The newest proven snapshot of the same job before this one: records do not become fewer by themselves.
@@ -175,7 +183,16 @@ pub fn newest_proven_before(vault: &Vault, snapshot: &Snapshot) -> Result<Option
         other.time < snapshot.time && other.paths == snapshot.paths && other.hostname == snapshot.hostname
     })?;
     let Some((earlier, proof)) = before else { return Ok(None) };
-    Ok(manifest::read(vault, &earlier)?.map(|manifest| Earlier { census: manifest.census, proof }))
+    let Some(manifest) = manifest::read(vault, &earlier)? else { return Ok(None) };
+    let same_job = |other: &Snapshot| {
+        other.time < snapshot.time && other.paths == snapshot.paths && other.hostname == snapshot.hostname
+    };
+    let held = data_snapshots(vault)?;
+    let of_job = |proof: &&Proof| held.iter().any(|other| other.id == proof.snapshot && same_job(other));
+    let proofs = proofs(vault)?;
+    let passed = proofs.iter().filter(|proof| proof.passed).filter(of_job);
+    let activity = passed.filter_map(|proof| proof.evidence.activity).collect();
+    Ok(Some(Earlier { snapshot: earlier, census: manifest.census, proof, activity }))
 }
 
 fn newest_proven_of(
@@ -183,10 +200,16 @@ fn newest_proven_of(
     wanted: impl Fn(&Snapshot, &Proof) -> bool,
 ) -> Result<Option<(Snapshot, Proof)>, Error> {
     let proofs = proofs(vault)?;
-    let last_of = |snapshot: &Snapshot| proofs.iter().rev().find(|proof| proof.snapshot == snapshot.id);
     let proven = data_snapshots(vault)?.into_iter().rev().find_map(|snapshot| {
-        let proof = last_of(&snapshot).filter(|proof| proof.passed && wanted(&snapshot, proof))?.clone();
+        let proof = standing(&snapshot.id, &proofs).filter(|proof| wanted(&snapshot, proof))?.clone();
         Some((snapshot, proof))
     });
     Ok(proven)
+}
+
+/// The proof that stands for the whole of a snapshot: of the last full drill, if that and every later one passed. A sample can only
+/// take a proof away, never give one.
+pub fn standing<'p>(snapshot: &SnapshotId, proofs: &'p [Proof]) -> Option<&'p Proof> {
+    let of_it = proofs.iter().rev().filter(|proof| proof.snapshot == *snapshot);
+    of_it.take_while(|proof| proof.passed).find(|proof| proof.is_full())
 }

@@ -16,6 +16,12 @@ use crate::{Error, drill, manifest, proof};
 /// What unsynchronised hosts may differ by before a date counts as the future. A wrong clock hides staleness.
 const CLOCK_SLACK: SignedDuration = SignedDuration::from_mins(10);
 
+/// Less free than this of a medium, and the next backups will not fit.
+const FREE_PERMILLE_MIN: u64 = 50;
+/// A store in which something is written every day, and how long it may be silent: holidays are shorter.
+const USUAL_MAX: SignedDuration = SignedDuration::from_hours(24);
+const SILENCE_MAX: SignedDuration = SignedDuration::from_hours(10 * 24);
+
 /// When silence becomes an alarm.
 #[derive(Debug, Clone, Copy)]
 pub struct Limits {
@@ -56,6 +62,8 @@ pub enum Medium {
         files_unreadable: u64,
         /// How much of its bytes has been read lately, where a record of that is kept.
         coverage: Option<Coverage>,
+        /// How much of it is free; `None` where the file system does not say.
+        room: Option<Room>,
     },
 }
 
@@ -66,6 +74,27 @@ impl Medium {
             *coverage = vault.coverage(folder, now, READ_WITHIN);
         }
         self
+    }
+}
+
+/// What is left of a medium.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Room {
+    /// Of a thousand bytes, or of a thousand files that it can hold, whichever is less.
+    pub free_permille: u64,
+    /// Bytes that are free.
+    pub free_bytes: u64,
+}
+
+impl Room {
+    fn of(dir: &Path) -> Option<Room> {
+        let found = rustix::fs::statvfs(dir).ok()?;
+        let permille = |free: u64, all: u64| free.saturating_mul(1000).checked_div(all);
+        let bytes = permille(found.f_bavail, found.f_blocks)?;
+        // Some file systems count no files.
+        let files = permille(found.f_favail, found.f_files).unwrap_or(1000);
+        let free_bytes = found.f_bavail.saturating_mul(found.f_frsize);
+        Some(Room { free_permille: bytes.min(files), free_bytes })
     }
 }
 
@@ -121,7 +150,12 @@ pub fn look(vault: &Vault) -> Result<Medium, Error> {
             .and_then(|proof| held.iter().position(|held| held.id == proof.snapshot));
         // Only these two decide about alarms; the others' manifests are not read for it.
         for number in [newest, proven].into_iter().flatten() {
-            if let Some(manifest) = manifest::read(vault, &job.snapshots[number])? {
+            let manifest = match manifest::read(vault, &job.snapshots[number]) {
+                // Damage is an alarm of its own, and no reason to keep silent about the rest.
+                Err(Error::Damaged { .. } | Error::Missing { .. }) => None,
+                read => read?,
+            };
+            if let Some(manifest) = manifest {
                 held[number].exceptions = manifest.exceptions.len() as u64;
                 held[number].census = Some(manifest.census);
             }
@@ -135,6 +169,7 @@ pub fn look(vault: &Vault) -> Result<Medium, Error> {
         packs_damaged: vault.damaged_packs(),
         files_unreadable: unreadable.len() as u64,
         coverage: None,
+        room: Room::of(vault.dir()),
     })
 }
 
@@ -154,7 +189,7 @@ pub fn assess(medium: &Medium, remembered: Option<&Remembered>, limits: &Limits,
         Medium::Absent => status.alarms.push(alarms::medium_absent(remembered)),
         Medium::Empty => status.alarms.push(alarms::medium_empty(remembered)),
         Medium::ConfigLost => status.alarms.push(alarms::config_lost()),
-        Medium::Present { jobs, proofs, packs_damaged, files_unreadable, coverage } => {
+        Medium::Present { jobs, proofs, packs_damaged, files_unreadable, coverage, room } => {
             // A proof from the future proves nothing yet: the clock was wrong then or is wrong now.
             let latest = now.saturating_add(CLOCK_SLACK).unwrap_or(now);
             let believed: Vec<Proof> =
@@ -162,6 +197,8 @@ pub fn assess(medium: &Medium, remembered: Option<&Remembered>, limits: &Limits,
             promise(&mut status, jobs, &believed, now);
             status.alarms.extend(alarms::damaged(*packs_damaged, *files_unreadable));
             status.alarms.extend(coverage.as_ref().and_then(alarms::unread));
+            let full = room.filter(|room| room.free_permille < FREE_PERMILLE_MIN);
+            status.alarms.extend(full.map(|room| alarms::medium_full(room.free_bytes)));
             status.alarms.extend(missing(jobs, remembered));
             if jobs.is_empty() {
                 status.alarms.push(alarms::no_snapshot());
@@ -181,8 +218,7 @@ pub fn assess(medium: &Medium, remembered: Option<&Remembered>, limits: &Limits,
 
 /// The newest snapshot's proof that passed and was not found wanting by a later drill.
 fn newest_passed<'p>(snapshots: &[Held], proofs: &'p [Proof]) -> Option<&'p Proof> {
-    let last_of = |held: &Held| proofs.iter().rev().find(|proof| proof.snapshot == held.id);
-    let standing = snapshots.iter().filter_map(last_of).filter(|proof| proof.passed);
+    let standing = snapshots.iter().filter_map(|held| proof::standing(&held.id, proofs));
     standing.max_by_key(|proof| (proof.captured_at, proof.proven_at))
 }
 
@@ -218,7 +254,8 @@ fn of_job(job: &Job, proofs: &[Proof], limits: &Limits, now: Timestamp) -> Vec<A
         found.extend(age_of(newest, limits, now));
         found.extend(incomplete(newest));
         let before = proven.and_then(|proof| job.snapshots.iter().find(|held| held.id == proof.snapshot));
-        found.extend(before.and_then(|before| shrunk(before, newest)));
+        found
+            .extend(before.and_then(|before| shrunk(before, newest).or_else(|| implausible(before, newest))));
     }
     let of_this_job = |proof: &&Proof| job.snapshots.iter().any(|held| held.id == proof.snapshot);
     found.extend(proofs.iter().rfind(of_this_job).filter(|proof| !proof.passed).map(alarms::drill_failed));
@@ -254,6 +291,26 @@ fn shrunk(before: &Held, newest: &Held) -> Option<Alarm> {
     let (before, now) = (before.census.as_ref()?, newest.census.as_ref()?);
     let lost = drill::against_previous(before, now);
     (!lost.is_empty()).then(|| alarms::shrunk(&newest.id, &lost))
+}
+
+/// A job that says success about a store that has become a fraction of itself, or has stopped growing.
+fn implausible(before: &Held, newest: &Held) -> Option<Alarm> {
+    let (was, is) = (before.census.as_ref()?, newest.census.as_ref()?);
+    let has_dumps = was.databases.iter().chain(&is.databases).any(|database| database.engine != "sqlite");
+    if is.files.saturating_mul(2) < was.files {
+        return Some(alarms::fraction(&newest.id, was.files, is.files, ("files", "個のファイル")));
+    }
+    // The files of a server come and go with its log.
+    if !has_dumps && is.bytes.saturating_mul(2) < was.bytes {
+        return Some(alarms::fraction(&newest.id, was.bytes, is.bytes, ("bytes", "バイト")));
+    }
+    let (then, now) = (was.newest_record?, is.newest_record?);
+    if now < then {
+        return Some(alarms::went_back(&newest.id, Words(then.duration_since(now))));
+    }
+    let gap = |at: Timestamp, record| at.duration_since(record);
+    let (usual, silence) = (gap(before.time, then), gap(newest.time, now));
+    (usual < USUAL_MAX && silence > SILENCE_MAX).then(|| alarms::silent(&newest.id, Words(silence)))
 }
 
 fn record_from_the_future(proof: &Proof) -> Option<Alarm> {

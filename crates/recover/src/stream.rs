@@ -61,6 +61,7 @@ pub fn capture_stream(
                 roots: vec![path.clone()],
                 census: tally.finish(Vec::new()),
                 sources: Vec::new(),
+                recovery: Vec::new(),
                 exceptions: if report.bytes == 0 { vec![nothing] } else { Vec::new() },
             };
             let bytes = manifest::write(&manifest)?;

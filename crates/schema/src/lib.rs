@@ -29,7 +29,10 @@ pub use incident::{
     Chapter, Effect, Incident, IncidentId, IncidentReport, IncidentStatus, Moment, Stage, Unknown,
 };
 pub use lang::Lang;
-pub use proof::{Drill, Proof, Shortfall, ShortfallKind};
+pub use proof::{Activity, Coverage, Drill, Evidence, GroupTimes, Proof, Shortfall, ShortfallKind};
 pub use share::ShareLook;
-pub use snapshot::{Census, DatabaseCensus, Exception, ExceptionKind, Manifest, SourceCapture, Ssmix2Census};
+pub use snapshot::{
+    Census, DatabaseCensus, Exception, ExceptionKind, Manifest, RecoveryRole, RecoveryStep, SourceCapture,
+    Ssmix2Census, in_order,
+};
 pub use watcher::{WatcherClass, WatcherHealth, WatcherState};

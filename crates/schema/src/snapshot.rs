@@ -23,6 +23,67 @@ pub struct Manifest {
     /// What was captured by means of its own, in the order of its capture.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub sources: Vec<SourceCapture>,
+    /// In which order everything is started again, as it was written down when the snapshot was made.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub recovery: Vec<RecoveryStep>,
+}
+
+/// One group of what a hospital runs, and how it is brought back.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct RecoveryStep {
+    /// Its name.
+    pub name: String,
+    /// What it is to the others; steps are carried out in the order of these, then in the order in which they are written.
+    pub role: RecoveryRole,
+    /// What has to be typed to start it, one command after the other.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub start: Vec<String>,
+    /// What shows that it works: commands, or sentences for people.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub probe: Vec<String>,
+    /// What else must be known: where it runs, whom to call.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub note: String,
+}
+
+/// What a group is to the others. Nothing works before what stands above it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum RecoveryRole {
+    /// Directory service, such as Active Directory: who may log in.
+    Directory,
+    /// Names and addresses: DNS, DHCP, time.
+    Dns,
+    /// Licence servers, without which applications refuse to start.
+    Licence,
+    /// Databases.
+    Database,
+    /// Applications.
+    Application,
+    /// Systems of single departments.
+    Department,
+}
+
+impl RecoveryRole {
+    /// What it is called, in English and Japanese.
+    pub fn words(self) -> (&'static str, &'static str) {
+        match self {
+            RecoveryRole::Directory => ("directory service", "ディレクトリサービス（認証）"),
+            RecoveryRole::Dns => ("names and addresses (DNS)", "名前解決（DNS）"),
+            RecoveryRole::Licence => ("licence server", "ライセンスサーバー"),
+            RecoveryRole::Database => ("database", "データベース"),
+            RecoveryRole::Application => ("application", "アプリケーション"),
+            RecoveryRole::Department => ("department", "部門システム"),
+        }
+    }
+}
+
+/// Steps in the order in which they are carried out.
+pub fn in_order(steps: &[RecoveryStep]) -> Vec<&RecoveryStep> {
+    let mut ordered: Vec<&RecoveryStep> = steps.iter().collect();
+    ordered.sort_by_key(|step| step.role);
+    ordered
 }
 
 /// A store that was captured by means of its own, such as a database server, and what a drill needs to start it again.

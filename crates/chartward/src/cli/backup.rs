@@ -15,7 +15,7 @@ use recover::Error;
 use recover::adapter::{self, Source};
 use recover::capture::{CaptureRequest, Captured, capture};
 use recover::vault::{Filter, ParentChoice, Vault};
-use schema::Manifest;
+use schema::{Manifest, RecoveryStep};
 use serde_json::json;
 
 use self::leave_out::LeaveOutArgs;
@@ -26,6 +26,7 @@ use super::progress::Bar;
 use super::sandbox::Sandbox;
 use super::state_dir;
 use super::vault_args::VaultArgs;
+use crate::config::Config;
 use crate::output::{Output, printable};
 
 /// Exceptions printed one by one; all of them stand in the snapshot's manifest.
@@ -57,6 +58,12 @@ pub(crate) struct Args {
     /// The moment to note in the snapshot, if not now, such as `2018-10-16 05:40:00`
     #[arg(long, value_name = "TIME", value_parser = moment)]
     time: Option<Timestamp>,
+    /// Seal the recovery plan of this configuration, its [[recovery]] tables, with the snapshot
+    #[arg(long, value_name = "F")]
+    config: Option<PathBuf>,
+    /// A step of the recovery plan, as JSON
+    #[arg(long, hide = true, conflicts_with = "config")]
+    recovery_step: Vec<String>,
     /// Where copies of databases lie while they are read; on an encrypted disk if you can
     #[arg(long, value_name = "DIR")]
     sandbox: Option<PathBuf>,
@@ -71,8 +78,18 @@ pub(crate) struct Args {
     json: bool,
 }
 
+/// The plan that is sealed with a snapshot.
+fn recovery(args: &Args) -> anyhow::Result<Vec<RecoveryStep>> {
+    if let Some(file) = &args.config {
+        return Ok(Config::load(file)?.recovery);
+    }
+    let steps = args.recovery_step.iter().map(|text| serde_json::from_str(text));
+    steps.collect::<Result<_, _>>().context("a step of the recovery plan is not understood")
+}
+
 pub(crate) fn run(args: Args) -> anyhow::Result<ExitCode> {
     let output = Output::new(args.json);
+    let recovery = recovery(&args)?;
     let note = Note { tags: args.tag, host: args.host.unwrap_or_else(hostname), time: args.time };
     // Before anybody is asked for a passphrase.
     let work = match args.stream.read(&args.sources)? {
@@ -84,7 +101,7 @@ pub(crate) fn run(args: Args) -> anyhow::Result<ExitCode> {
             let sources = Sources::resolve(&sources, &leave_out)?;
             let stores = args.source.iter().map(|text| Source::parse(text)).collect::<Result<_, _>>()?;
             let staging = Sandbox::on_disk("capture", args.sandbox.as_deref())?;
-            Work::Files(Files { sources, stores, filter: leave_out.filter, staging })
+            Work::Files(Files { sources, stores, filter: leave_out.filter, staging, recovery })
         }
     };
     let vault = args.vault.open()?;
@@ -144,6 +161,8 @@ struct Files {
     stores: Vec<Source>,
     filter: Filter,
     staging: Sandbox,
+    /// How everything is started again.
+    recovery: Vec<RecoveryStep>,
 }
 
 impl Files {
@@ -169,6 +188,7 @@ impl Files {
             cache: Some(state.join("cache")),
             parent,
             staging: self.staging.path().to_path_buf(),
+            recovery: self.recovery,
         };
         let bar = Bar::new(output, "backing up");
         let captured = capture(vault, &request, &Timestamp::now, &|progress| bar.engine(&progress))?;

@@ -23,16 +23,21 @@ pub(crate) struct PasswordArgs {
 impl PasswordArgs {
     /// The passphrase of a vault that exists.
     pub(crate) fn read(&self) -> anyhow::Result<Password> {
+        self.read_bytes().map(Password::new)
+    }
+
+    /// The same as bytes.
+    pub(crate) fn read_bytes(&self) -> anyhow::Result<Vec<u8>> {
         match self.without_prompt()? {
             Some(password) => Ok(password),
-            None => prompt("Passphrase of the vault: "),
+            None => not_empty(typed("Passphrase of the vault: ")?.into_bytes()),
         }
     }
 
     /// The passphrase for a new vault: typed twice at a prompt, and never empty.
     pub(crate) fn read_new(&self) -> anyhow::Result<Password> {
         match self.without_prompt()? {
-            Some(password) => Ok(password),
+            Some(password) => Ok(Password::new(password)),
             None => PasswordArgs::typed_twice(),
         }
     }
@@ -40,7 +45,7 @@ impl PasswordArgs {
     /// A further passphrase: from a file of its own, else typed twice. Never from the variables that hold the present one.
     pub(crate) fn read_further(file: Option<&Path>) -> anyhow::Result<Password> {
         match file {
-            Some(path) => from_file(path),
+            Some(path) => from_file(path).map(Password::new),
             None => PasswordArgs::typed_twice(),
         }
     }
@@ -51,30 +56,26 @@ impl PasswordArgs {
             first == typed("The same passphrase again: ")?,
             "the two passphrases differ; nothing was made"
         );
-        password_of(first.into_bytes())
+        not_empty(first.into_bytes()).map(Password::new)
     }
 
-    fn without_prompt(&self) -> anyhow::Result<Option<Password>> {
+    fn without_prompt(&self) -> anyhow::Result<Option<Vec<u8>>> {
         if let Some(path) = &self.password_file {
             return from_file(path).map(Some);
         }
-        env::var_os("CHARTWARD_PASSWORD").map(|text| password_of(text.into_encoded_bytes())).transpose()
+        env::var_os("CHARTWARD_PASSWORD").map(|text| not_empty(text.into_encoded_bytes())).transpose()
     }
 }
 
-fn from_file(path: &Path) -> anyhow::Result<Password> {
+fn from_file(path: &Path) -> anyhow::Result<Vec<u8>> {
     let mut bytes = Vec::new();
     File::open(path)
         .and_then(|file| file.take(BYTES_MAX + 1).read_to_end(&mut bytes))
         .with_context(|| format!("cannot read the password file {}", path.display()))?;
     ensure!(bytes.len() as u64 <= BYTES_MAX, "the password file {} is larger than 64 KiB", path.display());
     // As restic does, so that the same file opens the vault with either.
-    password_of(bytes.trim_ascii().to_vec())
+    not_empty(bytes.trim_ascii().to_vec())
         .with_context(|| format!("the password file {} cannot be used", path.display()))
-}
-
-fn prompt(text: &str) -> anyhow::Result<Password> {
-    password_of(typed(text)?.into_bytes())
 }
 
 fn typed(text: &str) -> anyhow::Result<String> {
@@ -86,7 +87,7 @@ fn typed(text: &str) -> anyhow::Result<String> {
     rpassword::prompt_password(text).context("cannot read the passphrase from the terminal")
 }
 
-fn password_of(bytes: Vec<u8>) -> anyhow::Result<Password> {
+fn not_empty(bytes: Vec<u8>) -> anyhow::Result<Vec<u8>> {
     ensure!(!bytes.is_empty(), "the passphrase is empty");
-    Ok(Password::new(bytes))
+    Ok(bytes)
 }

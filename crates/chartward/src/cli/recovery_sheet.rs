@@ -6,9 +6,9 @@ use std::process::ExitCode;
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
 use prove::Ledger;
-use recover::proof;
 use recover::vault::{RestAccess, Vault};
-use schema::{Lang, SnapshotId};
+use recover::{manifest, proof};
+use schema::{Lang, RecoveryStep, SnapshotId};
 use serde::Serialize;
 
 use super::lang::LangArgs;
@@ -64,6 +64,8 @@ struct Sheet {
     restore: String,
     drill: String,
     restic: [String; 4],
+    /// In order, from the snapshot named above.
+    plan: Vec<RecoveryStep>,
 }
 
 impl Sheet {
@@ -73,6 +75,12 @@ impl Sheet {
             Some(proof) => Some(vault.find(&proof.snapshot.0)?),
             None => proof::data_snapshots(vault)?.pop(),
         };
+        // From the vault itself: the machine whose configuration said it is gone.
+        let manifest = match &snapshot {
+            Some(snapshot) => manifest::read(vault, snapshot).ok().flatten(),
+            None => None,
+        };
+        let plan = manifest.map(|manifest| manifest.recovery).unwrap_or_default();
         let is_address = vault.dir().to_str().is_some_and(RestAccess::is_address);
         let dir = if is_address { vault.dir().to_owned() } else { std::path::absolute(vault.dir())? };
         let at = shell_quoted(&dir);
@@ -103,6 +111,7 @@ impl Sheet {
             vault_id: vault.id().to_owned(),
             vault: dir,
             public_key,
+            plan: schema::in_order(&plan).into_iter().cloned().collect(),
         })
     }
 
@@ -141,6 +150,7 @@ impl Sheet {
         };
         let key = self.public_key.as_deref().unwrap_or("(this machine has no ledger)");
         let paths = self.paths(", ");
+        let plan = self.plan(Lang::En);
         format!(
             "\
 RECOVERY SHEET                                             printed {printed}
@@ -178,7 +188,7 @@ WITHOUT CHARTWARD: the vault is a restic repository, format version 2. On any ma
    {restic_restore}
    {last_proof}      (the last proof)
    /srv/restored/.chartward/manifest.json then says what should be there, by count.
-"
+{plan}"
         )
     }
 
@@ -193,6 +203,7 @@ WITHOUT CHARTWARD: the vault is a restic repository, format version 2. On any ma
         };
         let key = self.public_key.as_deref().unwrap_or("（この機械に台帳がありません）");
         let paths = self.paths("、");
+        let plan = self.plan(Lang::Ja);
         format!(
             "\
 復旧手順書                                                 印刷 {printed}
@@ -230,7 +241,37 @@ Chartward が無いとき: 保管庫は restic リポジトリ（形式2）で�
    {restic_restore}
    {last_proof}      （最後の証明）
    /srv/restored/.chartward/manifest.json に、あるべき件数が書かれています。
-"
+{plan}"
         )
+    }
+
+    /// What is started in which order; nothing where nobody wrote it down.
+    fn plan(&self, lang: Lang) -> String {
+        let none = lang.pick(
+            "\nTHE PLAN: none is written down. Describe it as [[recovery]] in the configuration; it is then sealed with every snapshot.\n",
+            "\n復旧計画: まだありません。設定の [[recovery]] に書くと、各スナップショットに封入されます。\n",
+        );
+        if self.plan.is_empty() {
+            return none.to_owned();
+        }
+        let mut text = lang
+            .pick(
+                "\nTHE PLAN (sealed in the snapshot; in this order, and no step before the one above it works)\n",
+                "\n復旧計画（スナップショットに封入済み。この順に。上が動いてから次へ進みます）\n",
+            )
+            .to_owned();
+        for (number, step) in self.plan.iter().enumerate() {
+            let (en, ja) = step.role.words();
+            text += &format!("   [ ] {}. {} ({})\n", number + 1, printable(&step.name), lang.pick(en, ja));
+            let mut lines = |head: &str, lines: &[String]| {
+                lines.iter().for_each(|line| text += &format!("       {head} {}\n", printable(line)));
+            };
+            lines(lang.pick("start:", "起動:"), &step.start);
+            lines(lang.pick("check:", "確認:"), &step.probe);
+            if !step.note.is_empty() {
+                lines(lang.pick("note: ", "注意:"), std::slice::from_ref(&step.note));
+            }
+        }
+        text
     }
 }

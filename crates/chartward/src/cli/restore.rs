@@ -160,7 +160,8 @@ fn without_a_name(vault: &Vault) -> anyhow::Result<Snapshot> {
 
 fn newest_not_failed(vault: &Vault, snapshots: &[Snapshot]) -> anyhow::Result<Snapshot> {
     let proofs = proof::proofs(vault)?;
-    let failed = |snapshot: &&Snapshot| proofs.iter().any(|proof| proof.snapshot == snapshot.id);
+    let failed =
+        |snapshot: &&Snapshot| proofs.iter().any(|proof| proof.snapshot == snapshot.id && !proof.passed);
     let chosen = snapshots.iter().rev().find(|snapshot| !failed(snapshot));
     chosen
         .cloned()
@@ -168,8 +169,16 @@ fn newest_not_failed(vault: &Vault, snapshots: &[Snapshot]) -> anyhow::Result<Sn
 }
 
 fn say_how_proven(vault: &Vault, snapshot: &Snapshot) -> anyhow::Result<()> {
-    let proven = proof::proofs(vault)?.into_iter().rev().find(|proof| proof.snapshot == snapshot.id);
-    match proven {
+    let proofs = proof::proofs(vault)?;
+    let last = proofs.iter().rev().find(|proof| proof.snapshot == snapshot.id);
+    match proof::standing(&snapshot.id, &proofs).or(last) {
+        Some(proof) if proof.passed && !proof.is_full() => {
+            eprintln!(
+                "chartward: snapshot {} was never proven as a whole; a sample of it was restored at {}",
+                snapshot.id.short(),
+                proof.proven_at
+            );
+        }
         Some(proof) if proof.passed => {
             eprintln!(
                 "chartward: snapshot {} was proven by restoring it at {}",

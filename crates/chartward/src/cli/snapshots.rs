@@ -55,7 +55,8 @@ struct Row<'s> {
 
 impl<'s> Row<'s> {
     fn read(vault: &Vault, snapshot: &'s Snapshot, proofs: &'s [Proof]) -> anyhow::Result<Row<'s>> {
-        let proof = proofs.iter().rev().find(|proof| proof.snapshot == snapshot.id);
+        let last = proofs.iter().rev().find(|proof| proof.snapshot == snapshot.id);
+        let proof = proof::standing(&snapshot.id, proofs).or(last);
         Ok(Row { snapshot, manifest: manifest::read(vault, snapshot)?, proof })
     }
 
@@ -64,7 +65,8 @@ impl<'s> Row<'s> {
             self.manifest.as_ref().map_or_else(|| "?".to_owned(), |manifest| count(manifest).to_string())
         };
         let proven = match self.proof {
-            Some(proof) if proof.passed => proof.proven_at.to_string(),
+            Some(proof) if proof.proves_all() => proof.proven_at.to_string(),
+            Some(proof) if proof.passed => "sample".to_owned(),
             Some(_) => "FAILED".to_owned(),
             None => "no".to_owned(),
         };
@@ -93,7 +95,8 @@ impl<'s> Row<'s> {
             "census": self.manifest.as_ref().map(|manifest| &manifest.census),
             "exceptions": exceptions.map(Vec::len),
             "passed": self.proof.map(|proof| proof.passed),
-            "proven_at": self.proof.filter(|proof| proof.passed).map(|proof| proof.proven_at),
+            "coverage": self.proof.and_then(|proof| proof.evidence.coverage.as_ref()),
+            "proven_at": self.proof.filter(|proof| proof.proves_all()).map(|proof| proof.proven_at),
         });
         if with_exceptions {
             line["named"] = json!(exceptions);

@@ -28,6 +28,11 @@ impl VaultArgs {
         &self.vault
     }
 
+    /// The passphrase as it was typed, for a copy of this program.
+    pub(crate) fn passphrase(&self) -> anyhow::Result<Vec<u8>> {
+        self.password.read_bytes()
+    }
+
     /// The same, with what it takes to get at it.
     pub(crate) fn at(&self) -> anyhow::Result<VaultAt> {
         self.rest.at(&self.vault)

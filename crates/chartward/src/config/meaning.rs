@@ -19,7 +19,7 @@ use super::words::{Fault, Words};
 /// Checks the whole file.
 pub(super) fn check(root: &DeTable<'_>, found: &mut Findings<'_>) {
     let file = Node { table: root, span: 0..0, path: String::new() };
-    for list in ["protect", "watch", "playbook", "notify"] {
+    for list in ["protect", "watch", "playbook", "notify", "recovery"] {
         unique_names(&file.tables(list), found);
     }
     store::check(&file, found);

@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use act::notify::Method;
 use act::playbook::Template;
 use jiff::tz::TimeZone;
-use schema::{Lang, WatcherClass};
+use schema::{Lang, RecoveryStep, WatcherClass};
 use serde::Deserialize;
 
 use super::defaults;
@@ -48,6 +48,9 @@ pub(crate) struct Config {
     pub(crate) schedule: Schedule,
     #[serde(default)]
     pub(crate) viewer: Viewer,
+    /// How everything is started again, sealed with every snapshot.
+    #[serde(default)]
+    pub(crate) recovery: Vec<RecoveryStep>,
 }
 
 impl Config {

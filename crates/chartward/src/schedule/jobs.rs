@@ -3,7 +3,7 @@ use std::path::{Path, PathBuf};
 
 use jiff::{SignedDuration, Timestamp};
 use prove::state::JobKind;
-use schema::SnapshotId;
+use schema::{RecoveryStep, SnapshotId};
 
 use super::due::{Plan, Retry};
 use crate::config::{Config, Protect, Share, Source, Timing, When};
@@ -32,6 +32,7 @@ enum Work {
         paths: Vec<PathBuf>,
         exclude: Vec<PathBuf>,
         sandbox: Option<PathBuf>,
+        recovery: Vec<RecoveryStep>,
     },
     /// `alone`: nothing else is in the vault, so its newest snapshot is the one to drill.
     Drill {
@@ -85,6 +86,7 @@ fn backup(config: &Config, protect: &Protect) -> Job {
         paths: protect.source.paths(),
         exclude: protect.exclude.clone(),
         sandbox: protect.sandbox.clone(),
+        recovery: config.recovery.clone(),
     };
     job(config, format!("backup:{}", protect.name), JobKind::Backup, Some(protect), &protect.backup, work)
 }
@@ -126,13 +128,15 @@ impl Job {
         let mut args: Vec<OsString> = Vec::new();
         let mut add = |flag: &str, value: &Path| args.extend([flag.into(), value.into()]);
         match &self.work {
-            Work::Backup { stores, paths, exclude, sandbox, .. } => {
+            Work::Backup { stores, paths, exclude, sandbox, recovery, .. } => {
                 add("--vault", known.vault);
                 add("--state", known.state);
                 exclude.iter().for_each(|path| add("--exclude", path));
                 sandbox.iter().for_each(|path| add("--sandbox", path));
                 let tag = self.protect.iter().flat_map(|name| ["--tag".into(), name.into()]);
                 args.extend(tag);
+                let steps = recovery.iter().filter_map(|step| serde_json::to_string(step).ok());
+                args.extend(steps.flat_map(|step| ["--recovery-step".into(), step.into()]));
                 args.extend(stores.iter().flat_map(|store| ["--source".into(), store.into()]));
                 args.push("--json".into());
                 args.push("--".into());

@@ -5,6 +5,7 @@ mod access;
 mod backup_cli;
 mod cli;
 mod config;
+mod drill_cli;
 mod guard;
 mod hub;
 mod kill;

@@ -78,6 +78,7 @@ fn every_fact_reads_back_as_it_was_written() {
         shortfalls: vec![(schema::ShortfallKind::Fewer, 2)],
         method: "restored".into(),
         not_proven: Vec::new(),
+        evidence: schema::Evidence::default(),
     };
     let action = schema::Action {
         act: schema::Act::Freeze { pid: 7, start_ticks: 9 },

@@ -238,10 +238,15 @@ fn proof_table(report: &Report<'_>, proof: &Proof, lang: Lang) -> Markup {
             count(proof.database_rows)
         ),
     };
-    let result = if proof.passed {
-        lang.pick("passed: everything was there and could be read", "合格：すべて揃い、読み出せた")
-    } else {
-        lang.pick("FAILED", "不合格")
+    let result = match (proof.passed, proof.is_full()) {
+        (true, true) => {
+            lang.pick("passed: everything was there and could be read", "合格：すべて揃い、読み出せた")
+        }
+        (true, false) => lang.pick(
+            "a sample passed; the whole is not proven by it",
+            "抽出した範囲のみ合格（全体は実証されていません）",
+        ),
+        (false, _) => lang.pick("FAILED", "不合格"),
     };
     let rows = [
         (lang.pick("Result of the drill", "復元訓練の結果"), result.to_owned()),
@@ -284,18 +289,8 @@ fn proof_table(report: &Report<'_>, proof: &Proof, lang: Lang) -> Markup {
 }
 
 fn shortfall(kind: ShortfallKind, lang: Lang) -> &'static str {
-    match kind {
-        ShortfallKind::NotRestored => lang.pick("could not be restored", "復元できない"),
-        ShortfallKind::Undecodable => lang.pick("records that do not decode", "解読できない記録"),
-        ShortfallKind::Encrypted => lang.pick("records that look encrypted", "暗号化の疑いがある記録"),
-        ShortfallKind::Fewer => lang.pick("counts lower than captured", "取得時より少ない件数"),
-        ShortfallKind::DuplicateCurrent => lang.pick("keys with several current files", "現行ファイルの重複"),
-        ShortfallKind::DatabaseDamaged => lang.pick("damaged databases", "破損したデータベース"),
-        ShortfallKind::Empty => lang.pick("empty snapshot", "空のスナップショット"),
-        ShortfallKind::NotStarted => {
-            lang.pick("database that could not be started", "起動できなかったデータベース")
-        }
-    }
+    let (en, ja) = kind.words();
+    lang.pick(en, ja)
 }
 
 /// 今後: what the data cannot answer, left for the hospital to answer.

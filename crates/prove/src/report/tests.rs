@@ -34,6 +34,7 @@ fn proof() -> Proof {
         method: "restored into an empty folder; every record decoded and compared with what was captured"
             .into(),
         not_proven: Vec::new(),
+        evidence: schema::Evidence::default(),
     }
 }
 

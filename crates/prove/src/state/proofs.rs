@@ -73,11 +73,14 @@ impl Writer<'_> {
         self.execute("DELETE FROM snapshots WHERE id = ?1", params![id.0]).map(|_| ())
     }
 
-    /// Adds what a drill measured, passed or not.
+    /// Adds what a drill measured, passed or not. A sample that was well proves nothing of the whole, so it is not marked as passed.
     pub fn add_drill(&self, proof: &Proof) -> rusqlite::Result<()> {
         let sql = "INSERT INTO drills (snapshot, proven_at, passed, json) VALUES (?1, ?2, ?3, ?4)";
-        self.execute(sql, params![proof.snapshot.0, millis(proof.proven_at), proof.passed, json(proof)?])
-            .map(|_| ())
+        self.execute(
+            sql,
+            params![proof.snapshot.0, millis(proof.proven_at), proof.proves_all(), json(proof)?],
+        )
+        .map(|_| ())
     }
 
     /// Writes down how the promise stands.

@@ -322,7 +322,7 @@ impl<'e> Private<'e> {
         command.arg(format!("--pid-file={}", folder.join("pid").display()));
         command.arg(format!("--secure-file-priv={}", folder.join("nothing").display()));
         program::folder(&folder.join("nothing"))?;
-        let mut server = Server::start(&mut command, &folder.join("log"), Signal::TERM)?;
+        let mut server = Server::start(engines, &mut command, &folder.join("log"), Signal::TERM)?;
         let private = |socket: &Path| -> Result<Command, Error> { client(engines, socket) };
         server.wait_until(START, || private(&socket).is_ok_and(|client| ask(client, "SELECT 1").is_ok()))?;
         Ok(Private { engines, socket, _server: server })

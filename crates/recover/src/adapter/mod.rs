@@ -6,11 +6,12 @@
 //! drill needs no settings, only what the snapshot's manifest says: it starts a server of its own on what was
 //! restored and counts again.
 
+mod jail;
 pub mod mariadb;
 pub mod opaque;
 pub mod orthanc;
 pub mod postgresql;
-mod program;
+pub(crate) mod program;
 mod server;
 mod settings;
 pub mod sqlite;
@@ -22,6 +23,7 @@ use std::path::{Path, PathBuf};
 use jiff::Timestamp;
 use schema::{DatabaseCensus, Exception, Shortfall, ShortfallKind, SourceCapture};
 
+pub use self::jail::{Jail, Limits};
 pub use self::server::Engines;
 pub use self::settings::{Setting, Settings};
 use crate::error::Error;
@@ -126,6 +128,8 @@ pub struct Findings {
     pub remarks: Vec<Shortfall>,
     /// What was restored and not looked into.
     pub not_proven: Vec<String>,
+    /// Where it was kept apart less than the other servers.
+    pub sandbox: Vec<String>,
 }
 
 /// A store that is captured by means of its own.

@@ -11,6 +11,7 @@ use std::collections::BTreeMap;
 use std::fs::{self, Permissions};
 use std::io::{Read, Write};
 use std::net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream};
+use std::os::fd::AsFd;
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -20,6 +21,7 @@ use jiff::civil::DateTime;
 use jiff::tz::TimeZone;
 use rusqlite::Connection;
 use rustix::process::Signal;
+use rustix::thread::{LinkNameSpaceType, move_into_link_name_space};
 use schema::{DatabaseCensus, Shortfall, ShortfallKind};
 use serde_json::{Value, json};
 
@@ -243,13 +245,16 @@ fn drill(restored: &Restored<'_>) -> Result<Findings, Error> {
         }
     }
     findings.databases.push(found);
+    findings.sandbox.extend(engines.loopback_said());
     Ok(findings)
 }
 
-/// A private Orthanc. It knows no sockets of files, so it listens on the loopback with a password that only this drill has.
+/// A private Orthanc. It knows no sockets of files, so it listens on a loopback with a password that only this drill has.
 struct Archive {
     address: SocketAddr,
     credentials: String,
+    /// Where the address is; `None`: on this machine's own loopback.
+    network: Option<fs::File>,
     _server: Server,
 }
 
@@ -282,16 +287,25 @@ impl Archive {
         fs::set_permissions(&path, Permissions::from_mode(0o600)).map_err(io)?;
         program::write(&path, settings.to_string())?;
         restored.engines.hand_over(&path)?;
-        let mut command = restored.engines.command(&program::find("Orthanc", "orthanc")?)?;
-        let mut server = Server::start(command.arg(&path), &folder.join("log"), Signal::INT)?;
+        let engines = restored.engines;
+        let mut command = engines.command_with_loopback(&program::find("Orthanc", "orthanc")?)?;
+        let mut server = Server::start(engines, command.arg(&path), &folder.join("log"), Signal::INT)?;
         let credentials = base64::engine::general_purpose::STANDARD.encode(format!("drill:{password}"));
-        let probe = |address| get(address, &credentials, "/system").is_ok();
-        server.wait_until(START, || probe(address))?;
-        Ok(Archive { address, credentials, _server: server })
+        let own = engines.loopback_said().is_none();
+        let mut network = None;
+        // Its network is there before it listens, and is asked for anew until the process in it is its own.
+        server.network_until(START, own, |net| {
+            let answers = get(address, &credentials, "/system", net).is_ok();
+            if answers {
+                network = net.and_then(|net| net.try_clone().ok());
+            }
+            answers
+        })?;
+        Ok(Archive { address, credentials, network, _server: server })
     }
 
     fn get_json(&self, path: &str) -> Result<Value, Error> {
-        let body = get(self.address, &self.credentials, path)?;
+        let body = get(self.address, &self.credentials, path, self.network.as_ref())?;
         serde_json::from_slice(&body).map_err(|_| not_understood(&String::from_utf8_lossy(&body)))
     }
 
@@ -300,7 +314,8 @@ impl Archive {
         if !id.bytes().all(|byte| byte.is_ascii_hexdigit() || byte == b'-') {
             return Err(not_understood(id));
         }
-        let image = get(self.address, &self.credentials, &format!("/instances/{id}/file"))?;
+        let image =
+            get(self.address, &self.credentials, &format!("/instances/{id}/file"), self.network.as_ref())?;
         // PS3.10 §7.1: 128 bytes of anything, then DICM.
         if image.get(128..132) != Some(b"DICM") {
             return Err(not_understood("an image without the mark of DICOM"));
@@ -309,8 +324,26 @@ impl Archive {
     }
 }
 
-/// One answer with status 200. The connection ends with it, so no length has to be understood.
-fn get(address: SocketAddr, credentials: &str, path: &str) -> Result<Vec<u8>, Error> {
+/// One answer with status 200, asked for from within the server's own network: a thread enters it and ends with the answer.
+fn get(
+    address: SocketAddr,
+    credentials: &str,
+    path: &str,
+    network: Option<&fs::File>,
+) -> Result<Vec<u8>, Error> {
+    let Some(network) = network else { return exchange(address, credentials, path) };
+    let fail = |source| Error::Io { op: "ask Orthanc for", path: PathBuf::from(path), source };
+    let ask = || {
+        move_into_link_name_space(network.as_fd(), Some(LinkNameSpaceType::Network))
+            .map_err(|cause| fail(cause.into()))?;
+        exchange(address, credentials, path)
+    };
+    std::thread::scope(|scope| scope.spawn(ask).join())
+        .unwrap_or_else(|_| Err(fail(std::io::Error::other("the thread that asked ended"))))
+}
+
+/// The connection ends with the answer, so no length has to be understood.
+fn exchange(address: SocketAddr, credentials: &str, path: &str) -> Result<Vec<u8>, Error> {
     let fail = |source| Error::Io { op: "ask Orthanc for", path: PathBuf::from(path), source };
     let mut stream = TcpStream::connect_timeout(&address, Duration::from_secs(5)).map_err(fail)?;
     stream.set_read_timeout(Some(Duration::from_secs(60))).map_err(fail)?;

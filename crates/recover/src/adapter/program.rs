@@ -20,7 +20,7 @@ const SAID_BYTES_MAX: usize = 2048;
 const SYSTEM: [&str; 5] = ["/usr/sbin", "/sbin", "/usr/local/sbin", "/usr/bin", "/bin"];
 
 /// A program of that name, and the package that brings it for whoever lacks it.
-pub(super) fn find(name: &str, package: &'static str) -> Result<PathBuf, Error> {
+pub(crate) fn find(name: &str, package: &'static str) -> Result<PathBuf, Error> {
     let path = env::var_os("PATH").unwrap_or_default();
     env::split_paths(&path)
         .chain(SYSTEM.iter().map(PathBuf::from))
@@ -93,7 +93,7 @@ pub(super) fn run(command: &mut Command) -> Result<(), Error> {
 }
 
 /// Runs to the end, and ends it when that takes longer than `patience`.
-pub(super) fn run_within(command: &mut Command, patience: Duration) -> Result<(), Error> {
+pub(crate) fn run_within(command: &mut Command, patience: Duration) -> Result<(), Error> {
     quietly(command, Some(patience))
 }
 
@@ -136,12 +136,15 @@ pub(super) fn failed(command: &Command, status: ExitStatus, said: String) -> Err
     Error::ProgramFailed { program: name_of(command), status: status.to_string(), said }
 }
 
-/// The program's own name, also behind the one that changes the user.
+/// The program's own name, also behind those that change user and surroundings: the last of these is always `setpriv`.
 pub(super) fn name_of(command: &Command) -> String {
-    let mut arguments = command.get_args();
-    let behind = arguments.by_ref().find(|argument| *argument == "--").and_then(|_| arguments.next());
-    let is_setpriv = Path::new(command.get_program()).file_name() == Some(OsStr::new("setpriv"));
-    let program = behind.filter(|_| is_setpriv).unwrap_or(command.get_program());
+    let words: Vec<&OsStr> = std::iter::once(command.get_program()).chain(command.get_args()).collect();
+    let is_setpriv = |word: &&OsStr| Path::new(word).file_name() == Some(OsStr::new("setpriv"));
+    let behind = words.iter().rposition(is_setpriv).and_then(|at| {
+        let words = words.get(at..)?;
+        words.get(words.iter().position(|word| *word == "--")? + 1)
+    });
+    let program = behind.copied().unwrap_or(command.get_program());
     Path::new(program).file_name().unwrap_or(program).to_string_lossy().into_owned()
 }
 
@@ -182,7 +185,7 @@ pub(super) fn on_one_line(bytes: &[u8]) -> String {
 }
 
 /// Makes a folder of mode 0700.
-pub(super) fn folder(path: &Path) -> Result<(), Error> {
+pub(crate) fn folder(path: &Path) -> Result<(), Error> {
     use std::os::unix::fs::DirBuilderExt;
     let made = fs::DirBuilder::new().mode(0o700).recursive(true).create(path);
     made.map_err(|source| Error::Io { op: "make", path: path.to_path_buf(), source })

@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 
 use rustix::process::{Pid, Signal, geteuid, kill_process};
 
-use super::program;
+use super::{Jail, program};
 use crate::error::Error;
 
 /// How long a server may take to end by itself before it is killed.
@@ -17,11 +17,12 @@ const FAREWELL: Duration = Duration::from_secs(15);
 /// Where the servers of a drill run, and as whom.
 ///
 /// Restored data is hostile until shown otherwise: a dump can hold functions that run programs. So servers and the programs that feed
-/// them run as `nobody` where we are root, and never as a user to whom a production server of this machine belongs.
+/// them run in a [`Jail`], as `nobody` where we are root, and never as a user to whom a production server of this machine belongs.
 pub struct Engines {
     dir: PathBuf,
     /// User and group id; `None`: who runs this is unprivileged already.
     user: Option<(u32, u32)>,
+    jail: Jail,
 }
 
 impl Engines {
@@ -36,7 +37,13 @@ impl Engines {
                 source,
             })?;
         }
-        Ok(Engines { dir: dir.to_path_buf(), user })
+        let jail = Jail::new(dir, user, &[])?;
+        Ok(Engines { dir: dir.to_path_buf(), user, jail })
+    }
+
+    /// How servers are kept apart, and what could not be enforced.
+    pub fn said(&self) -> Vec<String> {
+        self.jail.said()
     }
 
     /// A new folder that belongs to whom servers run as.
@@ -59,13 +66,25 @@ impl Engines {
 
     /// A program that handles restored data. It ends when this process ends, however that ends.
     pub(super) fn command(&self, program: &Path) -> Result<Command, Error> {
-        let mut command = program::command(&program::find("setpriv", "util-linux")?);
-        command.env("HOME", &self.dir).args(["--no-new-privs", "--pdeathsig", "KILL"]);
-        if let Some((user, group)) = self.user {
-            command.args(["--reuid", &user.to_string(), "--regid", &group.to_string(), "--clear-groups"]);
+        self.jail.command(program)
+    }
+
+    /// A server that knows no sockets of files. It gets a loopback that nobody else has, where this machine allows it.
+    pub(super) fn command_with_loopback(&self, program: &Path) -> Result<Command, Error> {
+        if self.jail.offers_loopback() {
+            self.jail.command_with_loopback(program)
+        } else {
+            self.jail.command_with_network(program)
         }
-        command.arg("--").arg(program);
-        Ok(command)
+    }
+
+    /// What a server on the loopback leaves to say.
+    pub(super) fn loopback_said(&self) -> Option<String> {
+        (!self.jail.offers_loopback()).then(|| {
+            "NOT ENFORCED: it listened on this machine's own loopback, behind a password of this drill alone, since a network of its \
+             own takes root, namespaces and the program `ip`"
+                .to_owned()
+        })
     }
 }
 
@@ -92,16 +111,28 @@ pub(super) struct Server {
     log: PathBuf,
     /// What asks it to end quickly and in order.
     farewell: Signal,
+    /// Whether another process stands in front of it.
+    jail: Jail,
 }
 
 impl Server {
     /// Starts it with everything that it says in `log`.
-    pub(super) fn start(command: &mut Command, log: &Path, farewell: Signal) -> Result<Server, Error> {
+    pub(super) fn start(
+        engines: &Engines,
+        command: &mut Command,
+        log: &Path,
+        farewell: Signal,
+    ) -> Result<Server, Error> {
         let fail = |source| Error::Io { op: "create", path: log.to_path_buf(), source };
         let file = File::options().create(true).append(true).open(log).map_err(fail)?;
         let errors = file.try_clone().map_err(fail)?;
         let child = program::spawn(command.stdin(Stdio::null()).stdout(file).stderr(errors))?;
-        Ok(Server { child, name: program::name_of(command), log: log.to_path_buf(), farewell })
+        let jail = engines.jail.clone();
+        Ok(Server { child, name: program::name_of(command), log: log.to_path_buf(), farewell, jail })
+    }
+
+    fn pid(&self) -> Option<Pid> {
+        i32::try_from(self.child.id()).ok().and_then(Pid::from_raw)
     }
 
     /// Waits until it answers. One that ends before, or takes longer than `patience`, is an error with its last words.
@@ -125,11 +156,26 @@ impl Server {
         }
     }
 
+    /// The same for a server that is asked in its own network, if it has one.
+    pub(super) fn network_until(
+        &mut self,
+        patience: Duration,
+        own: bool,
+        mut answers: impl FnMut(Option<&File>) -> bool,
+    ) -> Result<(), Error> {
+        let (jail, pid) = (self.jail.clone(), self.pid());
+        self.wait_until(patience, || {
+            let network = pid.filter(|_| own).and_then(|pid| network(&jail, pid));
+            // Without the network that it should have, somebody else would be asked.
+            own == network.is_some() && answers(network.as_ref())
+        })
+    }
+
     /// Asks it to end, and waits until it has.
     pub(super) fn end(&mut self) {
-        let pid = i32::try_from(self.child.id()).ok().and_then(Pid::from_raw);
-        if let (Ok(None), Some(pid)) = (self.child.try_wait(), pid) {
-            let _ = kill_process(pid, self.farewell);
+        if let (Ok(None), Some(pid)) = (self.child.try_wait(), self.pid()) {
+            let inside = self.jail.inside(pid).unwrap_or(pid);
+            let _ = kill_process(inside, self.farewell);
             let began = Instant::now();
             while began.elapsed() < FAREWELL {
                 if let Ok(Some(_)) = self.child.try_wait() {
@@ -151,6 +197,12 @@ impl Server {
         let said = program::on_one_line(self.log().as_bytes());
         Error::ProgramFailed { program: self.name.clone(), status, said }
     }
+}
+
+/// The network of a server: a file to enter it with.
+fn network(jail: &Jail, started: Pid) -> Option<File> {
+    let inside = jail.inside(started)?;
+    File::open(format!("/proc/{}/ns/net", inside.as_raw_nonzero())).ok()
 }
 
 impl Drop for Server {

@@ -39,9 +39,8 @@ pub fn basis(vault: &Vault, wanted: Option<&str>, zone: &TimeZone) -> Result<(Sn
         }
         Some(id) => {
             let snapshot = vault.find(id)?;
-            let mut proofs = proof::proofs(vault)?;
-            proofs.retain(|proof| proof.snapshot == snapshot.id);
-            (snapshot, proofs.pop().filter(|proof| proof.passed))
+            let proof = proof::standing(&snapshot.id, &proof::proofs(vault)?).cloned();
+            (snapshot, proof)
         }
     };
     let newest_record = match &proof {
@@ -134,6 +133,7 @@ mod tests {
             shortfalls: vec![shortfall; shortfalls],
             remarks: Vec::new(),
             not_proven: Vec::new(),
+            evidence: schema::Evidence::default(),
         };
         proof::store(vault, &proof::of_drill(&drill, vault.id(), proof::RestoredTo::Memory), b"{}").unwrap();
     }

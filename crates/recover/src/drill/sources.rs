@@ -17,6 +17,10 @@ pub(super) struct SourcesFound {
     pub(super) shortfalls: Vec<Shortfall>,
     pub(super) remarks: Vec<Shortfall>,
     pub(super) not_proven: Vec<String>,
+    /// How servers were kept apart.
+    pub(super) sandbox: Vec<String>,
+    /// Of each source: its name, its newest record, and when it was back.
+    pub(super) times: Vec<(String, Option<Timestamp>, f64)>,
 }
 
 impl SourcesFound {
@@ -25,6 +29,7 @@ impl SourcesFound {
         manifest: Option<&Manifest>,
         restored: &Path,
         engines: Option<&Path>,
+        since_start: &dyn Fn() -> f64,
     ) -> Result<SourcesFound, Error> {
         let mut all = SourcesFound::default();
         let Some(manifest) = manifest.filter(|manifest| !manifest.sources.is_empty()) else { return Ok(all) };
@@ -39,6 +44,7 @@ impl SourcesFound {
             return Ok(all);
         };
         let engines = Engines::new(engines)?;
+        all.sandbox = engines.said();
         for source in &manifest.sources {
             let prefix = format!("{}:{}", source.kind, source.name);
             let of_it = |database: &&DatabaseCensus| {
@@ -51,6 +57,8 @@ impl SourcesFound {
             let folder = restored.join(source.folder.trim_start_matches('/'));
             let found =
                 adapter::drill(&Restored { source, expected: &expected, folder: &folder, engines: &engines });
+            let name = format!("{} {}", source.kind, source.name);
+            all.times.push((name, newest(&found.databases), since_start()));
             all.add(found);
         }
         Ok(all)
@@ -62,6 +70,7 @@ impl SourcesFound {
         self.shortfalls.extend(found.shortfalls);
         self.remarks.extend(found.remarks);
         self.not_proven.extend(found.not_proven);
+        self.sandbox.extend(found.sandbox);
     }
 
     /// See [`complete`].

@@ -278,6 +278,68 @@ pub(super) fn shrunk(id: &SnapshotId, lost: &[Shortfall]) -> Alarm {
     )
 }
 
+pub(super) fn fraction(id: &SnapshotId, was: u64, is: u64, (what, what_ja): (&str, &str)) -> Alarm {
+    let id = id.short();
+    implausible(
+        format!(
+            "The newest snapshot {id} says success and holds {is} {what}; the last proven one held {was}."
+        ),
+        format!(
+            "最新のスナップショット {id} は成功していますが {is}{what_ja}です。最後に証明されたものは {was}{what_ja}でした。"
+        ),
+    )
+}
+
+pub(super) fn went_back(id: &SnapshotId, by: Words) -> Alarm {
+    let id = id.short();
+    implausible(
+        format!(
+            "The newest record in snapshot {id} is {} older than the one in the last proven snapshot.",
+            by.en()
+        ),
+        format!(
+            "スナップショット {id} の最新の記録が、最後に証明されたものより{}古くなっています。",
+            by.ja()
+        ),
+    )
+}
+
+pub(super) fn silent(id: &SnapshotId, silence: Words) -> Alarm {
+    let id = id.short();
+    implausible(
+        format!("Snapshot {id} says success, and nothing was recorded in it for {}.", silence.en()),
+        format!("スナップショット {id} は成功していますが、{}の間、新しい記録がありません。", silence.ja()),
+    )
+}
+
+fn implausible(title: String, title_ja: String) -> Alarm {
+    alarm(
+        "backup.implausible",
+        Severity::High,
+        (title, title_ja),
+        (
+            "Look whether the folders that are read are still the ones in use, and whether all of it is mounted.",
+            "読み取っているフォルダが現在使われているものか、すべてマウントされているかを確かめてください。",
+        ),
+    )
+}
+
+pub(super) fn medium_full(free: u64) -> Alarm {
+    let free = free >> 20;
+    alarm(
+        "backup.medium_full",
+        Severity::High,
+        (
+            format!("The backup medium is nearly full: {free} MiB are free."),
+            format!("バックアップ媒体の空きが残りわずかです（{free} MiB）。"),
+        ),
+        (
+            "Use a larger medium, or remove old snapshots with `chartward forget` and `chartward prune`.",
+            "より大きな媒体に替えるか、`chartward forget` と `chartward prune` で古いスナップショットを整理してください。",
+        ),
+    )
+}
+
 pub(super) fn record_from_the_future(ahead: Words) -> Alarm {
     alarm(
         "backup.record_time",

@@ -43,12 +43,13 @@ fn proof(id: &str, hours: i64) -> Proof {
         shortfalls: Vec::new(),
         method: String::new(),
         not_proven: Vec::new(),
+        evidence: schema::Evidence::default(),
     }
 }
 
 fn present(snapshots: Vec<Held>, proofs: Vec<Proof>) -> Medium {
     let jobs = vec![Job { label: "/srv/emr (emr01)".to_owned(), snapshots }];
-    Medium::Present { jobs, proofs, packs_damaged: 0, files_unreadable: 0, coverage: None }
+    Medium::Present { jobs, proofs, packs_damaged: 0, files_unreadable: 0, coverage: None, room: None }
 }
 
 /// Alarm ids at hour 0 for a medium, worst first.
@@ -176,6 +177,7 @@ fn a_job_that_runs_says_nothing_of_another_that_stopped() {
         packs_damaged: 0,
         files_unreadable: 0,
         coverage: None,
+        room: None,
     };
     let status = check(&medium(vec![proof("aa", -30), proof("bb", -1)]), None, &["backup.stale"]);
     assert!(status.alarms[0].title.starts_with("emr: "), "{}", status.alarms[0].title);
@@ -203,4 +205,95 @@ fn bytes_that_nobody_has_read_for_a_month_are_an_alarm() {
         }
         check(&medium, Some("aa"), expected);
     }
+}
+
+#[test]
+fn a_job_that_is_green_and_implausible_is_an_alarm() {
+    let with = |change: &dyn Fn(&mut Census)| {
+        let mut newest = held("bb", -1);
+        if let Some(census) = &mut newest.census {
+            change(census);
+        }
+        newest
+    };
+    let days = |count: i64| SignedDuration::from_hours(24 * count);
+    let fresh = at(-31);
+    let mut proven = held("aa", -30);
+    if let Some(census) = &mut proven.census {
+        *census = Census { files: 1_000, bytes: 1 << 30, newest_record: Some(fresh), ..census.clone() };
+    }
+    let like = |census: &mut Census| {
+        *census = Census { files: 1_000, bytes: 1 << 30, newest_record: Some(at(-2)), ..census.clone() };
+    };
+    for (newest, expected) in [
+        (with(&like), &[][..]),
+        (
+            with(&|census| {
+                like(census);
+                census.files = 400
+            }),
+            &["backup.implausible"],
+        ),
+        (
+            with(&|census| {
+                like(census);
+                census.bytes = 1 << 28
+            }),
+            &["backup.implausible"],
+        ),
+        (
+            with(&|census| {
+                like(census);
+                census.newest_record = Some(fresh - days(1))
+            }),
+            &["backup.implausible"],
+        ),
+    ] {
+        check(&present(vec![proven.clone(), newest], vec![proof("aa", -30)]), None, expected);
+    }
+    // A store in which something was written every hour has been silent for eleven days.
+    let old = Held { time: at(-24 * 12), ..proven.clone() };
+    let mut early = old.clone();
+    early.census.as_mut().unwrap().newest_record = Some(at(-24 * 12 - 1));
+    let mut newest = with(&like);
+    newest.census.as_mut().unwrap().newest_record = Some(at(-24 * 12));
+    let status = assess(
+        &present(vec![early, newest], vec![proof("aa", -24 * 12)]),
+        None,
+        &Limits { proof_age_max: days(30), ..Limits::default() },
+        at(0),
+    );
+    assert_eq!(
+        status.alarms.iter().map(|alarm| alarm.id.as_str()).collect::<Vec<_>>(),
+        ["backup.implausible"]
+    );
+}
+
+#[test]
+fn a_medium_that_is_nearly_full_is_an_alarm_before_it_is_full() {
+    for (free_permille, expected) in [(60, &[][..]), (40, &["backup.medium_full"])] {
+        let mut medium = present(vec![held("aa", -2)], vec![proof("aa", -2)]);
+        if let Medium::Present { room, .. } = &mut medium {
+            *room = Some(Room { free_permille, free_bytes: 1 << 30 });
+        }
+        check(&medium, None, expected);
+    }
+}
+
+#[test]
+fn a_sample_keeps_no_promise_alive() {
+    let sampled = |hours| {
+        let mut proof = proof("aa", hours);
+        proof.evidence.coverage =
+            Some(schema::Coverage { seed: "s".into(), files: 1, files_total: 10, bytes: 1, bytes_total: 10 });
+        proof
+    };
+    check(&present(vec![held("aa", -2)], vec![sampled(-1)]), None, &["backup.unproven"]);
+    check(&present(vec![held("aa", -2)], vec![proof("aa", -2), sampled(-1)]), None, &[]);
+    let failed = Proof { passed: false, shortfalls: vec![(ShortfallKind::Fewer, 1)], ..sampled(-1) };
+    check(
+        &present(vec![held("aa", -2)], vec![proof("aa", -2), failed]),
+        None,
+        &["backup.drill_failed", "backup.unproven"],
+    );
 }

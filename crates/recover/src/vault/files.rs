@@ -66,6 +66,20 @@ impl Entry {
     }
 }
 
+impl Entry {
+    /// Hashes of the pieces that the content was cut into.
+    pub(crate) fn pieces(&self) -> &[Id] {
+        self.node.content.as_deref().unwrap_or_default()
+    }
+
+    /// Whether both hold the same; of directories, whether everything below is the same.
+    pub(crate) fn holds_the_same(&self, other: &Entry) -> bool {
+        self.node.kind == other.node.kind
+            && self.node.content == other.node.content
+            && self.node.subtree == other.node.subtree
+    }
+}
+
 impl Vault {
     /// A read-only view of a snapshot.
     pub fn files(&self, snapshot: &Snapshot) -> SnapshotFiles<'_> {
@@ -157,6 +171,22 @@ impl SnapshotFiles<'_> {
     /// The content of the file at an absolute path, of at most `limit` bytes.
     pub fn read_path(&self, path: impl AsRef<Path>, limit: u64) -> Result<Vec<u8>, Error> {
         self.read(&self.entry(path.as_ref())?, limit)
+    }
+
+    /// How long each piece of a file is; `None` where the index does not know one.
+    pub(crate) fn piece_lengths(&self, file: &Entry) -> Option<Vec<u64>> {
+        let index = self.vault.index();
+        let length = |id| index.location(BlobKind::Data, id).map(|found| found.content_length());
+        file.pieces().iter().map(length).collect()
+    }
+
+    /// The first piece of a file.
+    pub(crate) fn head(&self, file: &Entry) -> Result<Vec<u8>, Error> {
+        let Some(first) = file.pieces().first() else { return Ok(Vec::new()) };
+        let mut codec = self.vault.codecs.take()?;
+        let blob = self.vault.load_blob(&mut codec, BlobKind::Data, first)?;
+        self.vault.codecs.give_back(codec);
+        Ok(blob)
     }
 
     fn top(&self) -> Entry {

@@ -1,4 +1,4 @@
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::ffi::OsStr;
 use std::io;
 use std::os::fd::{AsFd, OwnedFd};
@@ -365,29 +365,31 @@ impl Restore<'_> {
 /// What of a snapshot is wanted.
 struct Selection {
     everything: bool,
-    /// What was asked for, or the snapshot's roots.
-    paths: Vec<PathBuf>,
+    /// What was asked for, or the snapshot's roots. A sampled drill asks for thousands.
+    wanted: HashSet<PathBuf>,
+    /// The folders on the way there.
+    ways: HashSet<PathBuf>,
 }
 
 impl Selection {
     fn new(snapshot: &Snapshot, only: &[PathBuf]) -> Selection {
         let clean = |path: &Path| path.components().filter(|c| !matches!(c, Component::CurDir)).collect();
-        let paths = match only {
+        let wanted: HashSet<PathBuf> = match only {
             [] => snapshot.paths.iter().map(|path| clean(Path::new(path))).collect(),
             only => only.iter().map(|path| clean(path)).collect(),
         };
-        Selection { everything: only.is_empty(), paths }
+        let ways = wanted.iter().flat_map(|path| path.ancestors().skip(1)).map(Path::to_path_buf).collect();
+        Selection { everything: only.is_empty(), wanted, ways }
     }
 
     /// Whether it lies at or below what was asked for, and not merely on the way there.
     fn is_wanted(&self, path: &Path) -> bool {
-        self.paths.iter().any(|wanted| path.starts_with(wanted))
+        path.ancestors().any(|above| self.wanted.contains(above))
     }
 
     /// Whether there is nothing wanted at it or below it.
     fn skips(&self, path: &Path) -> bool {
-        !self.everything
-            && !self.paths.iter().any(|wanted| path.starts_with(wanted) || wanted.starts_with(path))
+        !self.everything && !self.ways.contains(path) && !self.is_wanted(path)
     }
 }
 

@@ -2,7 +2,9 @@
 // Helpers of tests may fail as tests do.
 #![allow(clippy::unwrap_used)]
 
+mod drill;
 mod durable;
+mod jail;
 mod servers;
 mod source_gnumed;
 mod source_group;

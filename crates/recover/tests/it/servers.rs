@@ -111,6 +111,7 @@ impl Yard {
             hostname: "emr".to_owned(),
             zone: TimeZone::UTC,
             staging: staging.path().to_path_buf(),
+            recovery: Vec::new(),
         };
         capture(&self.vault, &request, &Timestamp::now, &|_| ())
     }
@@ -125,6 +126,8 @@ impl Yard {
             sandbox: sandbox.path(),
             engines: Some(engines.path()),
             previous: None,
+            sample: None,
+            scanner: &recover::drill::Scanner::None("a test".to_owned()),
             zone: TimeZone::UTC,
             now: &Timestamp::now,
         };
@@ -196,4 +199,28 @@ pub(crate) fn postgres_programs() -> Option<PathBuf> {
         versions.map(|it| it.path().join("bin")).filter(|bin| bin.join("initdb").is_file()).collect();
     found.sort();
     found.pop()
+}
+
+/// A clamd with the signatures in its folder, which ends with the test.
+pub(crate) struct Clamd {
+    _server: Running,
+    pub(crate) socket: PathBuf,
+}
+
+impl Clamd {
+    pub(crate) fn start(program: &Path, folder: &Path) -> Clamd {
+        let socket = folder.join("clamd.socket");
+        let settings = folder.join("clamd.conf");
+        let text = format!(
+            "Foreground yes\nLocalSocket {}\nDatabaseDirectory {}\nBytecode no\n",
+            socket.display(),
+            folder.display()
+        );
+        fs::write(&settings, text).unwrap();
+        let mut command = Command::new("setpriv");
+        command.args(["--pdeathsig", "KILL", "--"]).arg(program).arg("--config-file").arg(&settings);
+        let server = Running(command.stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap());
+        wait_until("clamd", || std::os::unix::net::UnixStream::connect(&socket).is_ok());
+        Clamd { _server: server, socket }
+    }
 }

@@ -98,6 +98,8 @@ fn a_server_that_cannot_be_started_here_is_a_shortfall_and_no_success() {
         sandbox: sandbox.path(),
         engines: None,
         previous: None,
+        sample: None,
+        scanner: &recover::drill::Scanner::None("a test".to_owned()),
         zone: jiff::tz::TimeZone::UTC,
         now: &jiff::Timestamp::now,
     };

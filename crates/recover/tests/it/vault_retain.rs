@@ -203,6 +203,7 @@ fn the_newest_proven_snapshot_and_the_proofs_outlive_every_rule() {
     let proof = |nr: usize, passed: bool, day: i64| {
         let proof = schema::Proof {
             not_proven: Vec::new(),
+            evidence: schema::Evidence::default(),
             version: 1,
             vault_id: place.vault.id().to_owned(),
             snapshot: recover_id(&all[nr]),

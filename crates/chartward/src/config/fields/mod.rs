@@ -4,6 +4,7 @@
 mod jobs;
 mod notify;
 mod protect;
+mod recovery;
 mod respond;
 mod site;
 mod watch;

@@ -2,7 +2,7 @@
 
 use super::{
     ENTRIES_MAX, Field, Kind, LANGUAGE, Shape, TEXT, TEXTS, default, jobs, notify, optional, protect,
-    required, respond, watch,
+    recovery, required, respond, watch,
 };
 
 pub(super) const ROOT: &[Field] = &[
@@ -106,6 +106,14 @@ pub(super) const ROOT: &[Field] = &[
         "",
         "Jobs that belong to no single thing that is protected.",
         "個々の保護対象に属さない定期作業。",
+    ),
+    optional(
+        "recovery",
+        Kind::Tables { shape: &recovery::SHAPE, max: ENTRIES_MAX },
+        "",
+        "The recovery plan: what is started again after a loss, and in which order. It is sealed with every snapshot, and \
+         `recovery-sheet` prints it from the vault.",
+        "復旧計画:被害の後に起動するものとその順序。各スナップショットに封入され、`recovery-sheet` が保管庫から印刷します。",
     ),
     optional(
         "viewer",

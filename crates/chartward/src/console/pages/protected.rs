@@ -160,7 +160,11 @@ fn drilled(visit: &Visit<'_>, drills: &[Proof]) -> Markup {
     };
     let rows: Vec<Markup> = drills.iter().map(|proof| {
         let sign = if proof.passed { (icon::CHECK, Tone::Good) } else { (icon::CROSS, Tone::Bad) };
-        let word = if proof.passed { lang.pick("passed", "合格") } else { lang.pick("failed", "不合格") };
+        let word = match (proof.passed, proof.is_full()) {
+            (true, true) => lang.pick("passed", "合格"),
+            (true, false) => lang.pick("sample only, passed", "抽出のみ合格"),
+            (false, _) => lang.pick("failed", "不合格"),
+        };
         html! {
             th scope="row" { (visit.time(proof.proven_at)) } td { (parts::badge(sign, word)) } td { (visit.time(proof.captured_at)) }
             td.number { (words::count(proof.patients)) } td { (told(proof.rpo_seconds)) } td { (told(proof.rto_first_chart_seconds)) } td { (told(Some(proof.rto_full_seconds))) }

@@ -247,6 +247,7 @@ fn proofs_and_promises_make_the_history_of_the_sentence() {
         shortfalls: vec![],
         method: "restored".into(),
         not_proven: Vec::new(),
+        evidence: schema::Evidence::default(),
     };
     let promise = |second| Promise {
         at: at(second),

@@ -63,7 +63,7 @@ impl<'e> Cluster<'e> {
         let mut command = engines.command(&programs.path("postgres"))?;
         command.arg("-D").arg(data).arg("-k").arg(folder).args(["-h", ""]).args(options);
         // A fast shutdown: sessions are ended, none is waited for.
-        let mut server = Server::start(&mut command, &folder.join("log"), Signal::INT)?;
+        let mut server = Server::start(engines, &mut command, &folder.join("log"), Signal::INT)?;
         let ready = programs.path("pg_isready");
         server.wait_until(patience, || {
             let probe = private(engines, &ready, folder, superuser, "postgres");
