@@ -10,6 +10,7 @@ pub mod drill;
 mod error;
 pub mod examine;
 pub mod manifest;
+pub mod media;
 pub mod proof;
 mod signs;
 pub mod status;

@@ -26,6 +26,7 @@ mod capture;
 mod check;
 mod chunker;
 mod codec;
+mod copy;
 mod crypto;
 mod fetch;
 mod files;
@@ -59,6 +60,7 @@ mod work;
 mod write;
 
 pub use check::{CheckLevel, CheckReport, Problem};
+pub use copy::{CopyReport, CopyRequest, ReadBack, folder_on};
 pub use files::{Entry, SnapshotFiles};
 pub use forget::{
     Fate, Filter, ForgetGroup, ForgetNote, ForgetPlan, ForgetRequest, Generations, GroupBy, Override, Verdict,
@@ -76,5 +78,6 @@ pub use retention::{Period, Reason, Rules, Within};
 pub use snapshot::Snapshot;
 pub use tree::Kind;
 
+pub(crate) use crypto::random;
 pub(crate) use roots::{distinct_texts, path_texts};
 pub(crate) use snapshot::refuse_reserved;

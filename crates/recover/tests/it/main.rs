@@ -4,6 +4,7 @@
 
 mod support;
 mod vault_damage;
+mod vault_media;
 mod vault_prune;
 mod vault_restic;
 mod vault_retain;
