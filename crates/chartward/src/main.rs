@@ -12,6 +12,7 @@ mod rehearse;
 mod sample;
 mod schedule;
 mod supervise;
+mod vault_host;
 mod wiring;
 
 use std::process::ExitCode;

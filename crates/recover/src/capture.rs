@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::fs;
+use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, PoisonError};
 
@@ -13,7 +14,7 @@ use crate::adapter::sqlite;
 use crate::adapter::ssmix2::Tally;
 use crate::error::Error;
 use crate::examine::{Condition, condition};
-use crate::vault::{BackupReport, BackupRequest, FileSeen, Observer, Progress, Snapshot, Vault};
+use crate::vault::{BackupReport, BackupRequest, FileSeen, Filter, Observer, Progress, Snapshot, Vault};
 use crate::vault::{distinct_texts, path_texts, refuse_reserved};
 use crate::{manifest, proof};
 
@@ -26,12 +27,16 @@ pub struct CaptureRequest {
     pub roots: Vec<PathBuf>,
     /// Absolute paths that are left out.
     pub exclude: Vec<PathBuf>,
+    /// What else is left out, by rules.
+    pub filter: Filter,
     /// Tags of the snapshot.
     pub tags: Vec<String>,
     /// This host's name.
     pub hostname: String,
     /// The hospital's time zone.
     pub zone: TimeZone,
+    /// The moment to note in the snapshot, if not the one at which the capture begins.
+    pub time: Option<Timestamp>,
     /// An empty folder of mode 0700 with room for every database; the caller removes it.
     pub staging: PathBuf,
 }
@@ -69,7 +74,8 @@ pub fn capture(
             substitutes: databases.copies,
             tags: request.tags.clone(),
             hostname: request.hostname.clone(),
-            time: started_at,
+            time: request.time.unwrap_or(started_at),
+            filter: &request.filter,
             observer: Some(Observer {
                 pass: &|| look().pass(),
                 content: &|path, content| {
@@ -234,7 +240,7 @@ impl Databases {
     fn capture(roots: &[PathBuf], request: &CaptureRequest) -> Result<Databases, Error> {
         let mut found = Vec::new();
         for root in roots {
-            find(root, &request.exclude, 0, &mut found);
+            find(root, request, None, &mut found, 0);
         }
         let mut databases = Databases::default();
         for (number, path) in found.into_iter().enumerate() {
@@ -258,16 +264,23 @@ impl Databases {
 }
 
 /// Databases below `path`. What cannot be listed is named by the archiver, which comes the same way.
-fn find(path: &Path, exclude: &[PathBuf], depth: usize, found: &mut Vec<PathBuf>) {
-    if depth > DEPTH_MAX || exclude.iter().any(|excluded| excluded == path) {
+fn find(path: &Path, request: &CaptureRequest, device: Option<u64>, found: &mut Vec<PathBuf>, depth: usize) {
+    let filter = &request.filter;
+    if depth > DEPTH_MAX || request.exclude.iter().any(|excluded| excluded == path) {
         return;
     }
     let Ok(metadata) = fs::symlink_metadata(path) else { return };
+    let is_elsewhere = filter.one_file_system && device.is_some_and(|device| device != metadata.dev());
+    if is_elsewhere || filter.leaves_out(path, metadata.is_file().then_some(metadata.len())) {
+        return;
+    }
     if metadata.is_file() && sqlite::is_database(path, metadata.len()) {
         found.push(path.to_path_buf());
     } else if metadata.is_dir()
+        && !filter.is_marked(path)
         && let Ok(entries) = fs::read_dir(path)
     {
-        entries.flatten().for_each(|entry| find(&entry.path(), exclude, depth + 1, found));
+        let device = Some(metadata.dev());
+        entries.flatten().for_each(|entry| find(&entry.path(), request, device, found, depth + 1));
     }
 }

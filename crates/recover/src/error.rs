@@ -205,6 +205,40 @@ pub enum Error {
         /// Why.
         reason: &'static str,
     },
+    /// A program whose output should be backed up could not be run.
+    #[error("cannot run the source command {command}")]
+    SourceNotStarted {
+        /// Its name, without arguments: they may hold a passphrase.
+        command: String,
+        /// As the operating system said it.
+        #[source]
+        source: io::Error,
+    },
+    /// A program whose output should be backed up failed, so that its output may be half of what it should be.
+    #[error("the source command {command} failed ({status}){}{words}", if words.is_empty() { "" } else { ": " })]
+    SourceFailed {
+        /// Its name.
+        command: String,
+        /// How it ended.
+        status: String,
+        /// The end of what it said.
+        words: String,
+    },
+    /// A stream that should be backed up broke off.
+    #[error("cannot read the stream that should be backed up")]
+    Stream {
+        /// As the operating system said it.
+        #[source]
+        source: io::Error,
+    },
+    /// A pattern of paths that cannot be read.
+    #[error("{pattern:?} is not a pattern: {reason}")]
+    Pattern {
+        /// As it was given.
+        pattern: String,
+        /// What is wrong with it.
+        reason: &'static str,
+    },
     /// The operating system refused something.
     #[error("cannot {op} {}", path.display())]
     Io {
@@ -215,6 +249,61 @@ pub enum Error {
         /// As the operating system said it.
         #[source]
         source: io::Error,
+    },
+    /// A vault host could not be reached, or did not do what was asked.
+    #[error("cannot {op} {url}")]
+    Remote {
+        /// A verb, such as `read`.
+        op: &'static str,
+        /// What it was about, without the key.
+        url: String,
+        /// What the host said, or the network.
+        #[source]
+        source: io::Error,
+    },
+    /// The key does not open the repository of the vault host.
+    #[error("the vault host does not accept the name or the key for {url}")]
+    RemoteKey {
+        /// The repository.
+        url: String,
+    },
+    /// The address, the key or the certificate of a vault host cannot be used.
+    #[error("cannot use the vault host {url}: {reason}")]
+    RemoteUnusable {
+        /// The address as it was given, without a key.
+        url: String,
+        /// Why.
+        reason: String,
+    },
+    /// A client of the vault host is not what it would have to be.
+    #[error("the client {name} {problem}")]
+    HostClient {
+        /// Its name.
+        name: String,
+        /// The verb and the rest.
+        problem: &'static str,
+    },
+    /// Another process serves from this folder.
+    #[error("the vault host in {} is served by another process already", dir.display())]
+    HostServed {
+        /// The folder.
+        dir: PathBuf,
+    },
+    /// Files made by this user could not be used by the one who serves.
+    #[error("the vault host's folder {} belongs to another user (uid {owner})", dir.display())]
+    HostOwner {
+        /// The folder.
+        dir: PathBuf,
+        /// Whose it is.
+        owner: u32,
+    },
+    /// Somebody changed the receipts of a repository.
+    #[error("the receipts of the repository {repository} do not follow from each other at line {line}")]
+    ReceiptsBroken {
+        /// Whose.
+        repository: String,
+        /// From 1.
+        line: u64,
     },
     /// The folder of a drill ran full.
     #[error("there is no room left in the sandbox {}, so the drill could not be carried out", dir.display())]
@@ -298,7 +387,22 @@ impl Error {
             Error::NotProven { .. } => {
                 "run `chartward drill`; when there is no time for one, name a snapshot with `--snapshot ID` (`--snapshot latest`) and read it unproven"
             }
+            Error::SourceFailed { .. } => {
+                "no snapshot was made of it; run the command by itself to see what is wrong, then back up again"
+            }
             Error::SandboxFull { .. } => "name a folder with more room with --sandbox",
+            Error::Remote { .. } => {
+                "check that the vault host runs and can be reached; what it holds is untouched"
+            }
+            Error::RemoteKey { .. } => {
+                "check the name in the address and the key (CHARTWARD_REST_KEY or --rest-key-file); `chartward vault client list` on the host says whether it was revoked"
+            }
+            Error::HostOwner { .. } => {
+                "run it as the user who owns the folder: `runuser -u chartward-vault -- chartward vault …`, or with setpriv where files have the immutable flag (docs/vault-host.md)"
+            }
+            Error::ReceiptsBroken { .. } => {
+                "nothing is removed until this is understood: compare the file in `receipts` with a copy of it; the repository itself can be checked and read"
+            }
             Error::RootMissing { .. } => "check the path, and that its file system is mounted",
             _ => return None,
         })

@@ -9,11 +9,13 @@ pub mod charts;
 pub mod drill;
 mod error;
 pub mod examine;
+pub mod host;
 pub mod manifest;
 pub mod media;
 pub mod proof;
 mod signs;
 pub mod status;
+pub mod stream;
 pub mod vault;
 
 pub use error::Error;

@@ -1,6 +1,8 @@
 //! `chartward backup SRC… --vault DIR`.
 
+mod leave_out;
 mod sources;
+mod stream;
 
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -11,10 +13,13 @@ use jiff::tz::TimeZone;
 use prove::{Fact, Ledger};
 use recover::Error;
 use recover::capture::{CaptureRequest, Captured, capture};
-use recover::vault::Vault;
+use recover::vault::{Filter, Vault};
 use serde_json::json;
 
-use self::sources::Sources;
+use self::leave_out::LeaveOutArgs;
+use self::sources::{FilesFromArgs, Sources};
+use self::stream::{Stream, StreamArgs};
+use super::look::moment;
 use super::progress::Bar;
 use super::sandbox::Sandbox;
 use super::state_dir;
@@ -26,17 +31,26 @@ const NAMED_MAX: usize = 50;
 
 #[derive(clap::Args)]
 pub(crate) struct Args {
-    /// Folders or files to back up
-    #[arg(required = true)]
+    /// Folders or files to back up; after `--stdin-from-command --`, the command
+    #[arg(required_unless_present_any = ["stdin", "files_from", "files_from_verbatim", "files_from_raw"])]
     sources: Vec<PathBuf>,
+    #[command(flatten)]
+    files_from: FilesFromArgs,
+    #[command(flatten)]
+    stream: StreamArgs,
     #[command(flatten)]
     vault: VaultArgs,
     /// Label of the snapshot
     #[arg(long, value_name = "T")]
     tag: Vec<String>,
-    /// Leave this path out
-    #[arg(long, value_name = "PATH")]
-    exclude: Vec<PathBuf>,
+    #[command(flatten)]
+    leave_out: LeaveOutArgs,
+    /// The host to note in the snapshot, if not this one
+    #[arg(long, value_name = "HOST")]
+    host: Option<String>,
+    /// The moment to note in the snapshot, if not now, such as `2018-10-16 05:40:00`
+    #[arg(long, value_name = "TIME", value_parser = moment)]
+    time: Option<Timestamp>,
     /// Where copies of databases lie while they are read; on an encrypted disk if you can
     #[arg(long, value_name = "DIR")]
     sandbox: Option<PathBuf>,
@@ -48,24 +62,28 @@ pub(crate) struct Args {
     json: bool,
 }
 
-/// What a backup needs besides the open vault.
-pub(crate) struct Backup {
-    pub(crate) sources: Vec<PathBuf>,
-    pub(crate) exclude: Vec<PathBuf>,
-    pub(crate) tags: Vec<String>,
-    pub(crate) sandbox: Option<PathBuf>,
-}
-
 pub(crate) fn run(args: Args) -> anyhow::Result<ExitCode> {
     let output = Output::new(args.json);
-    let backup =
-        Backup { sources: args.sources, exclude: args.exclude, tags: args.tag, sandbox: args.sandbox };
+    let note = Note { tags: args.tag, host: args.host.unwrap_or_else(hostname), time: args.time };
     // Before anybody is asked for a passphrase.
-    let prepared = backup.prepare()?;
+    let work = match args.stream.read(&args.sources)? {
+        Some(stream) => Work::Stream(stream),
+        None => {
+            let mut sources = args.sources;
+            sources.extend(args.files_from.read()?);
+            let leave_out = args.leave_out.read()?;
+            let sources = Sources::resolve(&sources, &leave_out)?;
+            let staging = Sandbox::on_disk("capture", args.sandbox.as_deref())?;
+            Work::Files(Files { sources, filter: leave_out.filter, staging })
+        }
+    };
     let vault = args.vault.open()?;
     let ledger = Ledger::open(&state_dir(args.state)?, Timestamp::now())?;
-    prepared.tell(output);
-    let captured = match prepared.capture(&vault, output) {
+    let captured = match work {
+        Work::Stream(stream) => stream.capture(&vault, note.tags, note.host, note.time, output),
+        Work::Files(files) => files.capture(&vault, note, output),
+    };
+    let captured = match captured {
         Ok(captured) => captured,
         Err(error) if names_the_wrong_thing(&error) => return Err(error.into()),
         Err(error) => {
@@ -85,42 +103,58 @@ pub(crate) fn run(args: Args) -> anyhow::Result<ExitCode> {
 
 /// Whether the command line asked for what cannot be: nothing was begun then.
 fn names_the_wrong_thing(error: &Error) -> bool {
-    matches!(error, Error::RootMissing { .. } | Error::UnusablePath { .. } | Error::ReservedTag { .. })
+    matches!(
+        error,
+        Error::RootMissing { .. }
+            | Error::UnusablePath { .. }
+            | Error::ReservedTag { .. }
+            | Error::SourceNotStarted { .. }
+    )
 }
 
-impl Backup {
-    fn prepare(self) -> anyhow::Result<Prepared> {
-        let sources = Sources::resolve(&self.sources, &self.exclude)?;
-        let staging = Sandbox::on_disk("capture", self.sandbox.as_deref())?;
-        Ok(Prepared { sources, staging, tags: self.tags })
-    }
-}
-
-/// A backup whose sources are there.
-struct Prepared {
-    sources: Sources,
-    staging: Sandbox,
+/// What the snapshot says of itself.
+struct Note {
     tags: Vec<String>,
+    host: String,
+    time: Option<Timestamp>,
 }
 
-impl Prepared {
-    fn tell(&self, output: Output) {
+/// What is stored.
+enum Work {
+    Stream(Stream),
+    Files(Files),
+}
+
+/// Sources that are there.
+struct Files {
+    sources: Sources,
+    filter: Filter,
+    staging: Sandbox,
+}
+
+impl Files {
+    fn capture(self, vault: &Vault, note: Note, output: Output) -> Result<Captured, Error> {
         self.sources.resolved.iter().for_each(|line| output.say(line));
         self.sources.warnings.iter().for_each(|warning| eprintln!("chartward: {warning}"));
-    }
-
-    fn capture(self, vault: &Vault, output: Output) -> Result<Captured, Error> {
         let request = CaptureRequest {
             roots: self.sources.roots,
             exclude: self.sources.exclude,
-            tags: self.tags,
-            hostname: hostname(),
+            filter: self.filter,
+            tags: note.tags,
+            hostname: note.host,
             zone: TimeZone::system(),
+            time: note.time,
             staging: self.staging.path().to_path_buf(),
         };
         let bar = Bar::new(output, "backing up");
         let captured = capture(vault, &request, &Timestamp::now, &|progress| bar.engine(&progress))?;
         bar.finish();
+        for pattern in request.filter.patterns.iter().filter(|pattern| !pattern.was_of_use()) {
+            eprintln!(
+                "chartward: --exclude {} leaves nothing out: nothing matches it",
+                printable(pattern.text())
+            );
+        }
         Ok(captured)
     }
 }

@@ -16,6 +16,7 @@ use serde::Serialize;
 
 use super::lang::LangArgs;
 use super::password::PasswordArgs;
+use super::vault_args::RestArgs;
 use crate::output::{Output, printable};
 
 /// Reads patients' charts from the newest snapshot that a drill proved, or from a folder
@@ -62,6 +63,8 @@ struct FromArgs {
     #[command(flatten)]
     password: PasswordArgs,
     #[command(flatten)]
+    rest: RestArgs,
+    #[command(flatten)]
     lang: LangArgs,
     /// Print JSON lines
     #[arg(long)]
@@ -102,8 +105,9 @@ fn with_records(
     let Some(dir) = args.vault else {
         bail!("name what to read: --vault DIR (or CHARTWARD_VAULT), or --from DIR for a folder of records");
     };
-    Vault::probe(&dir)?;
-    let vault = Vault::open(&dir, &args.password.read()?)?;
+    let at = args.rest.at(&dir)?;
+    Vault::probe(&at)?;
+    let vault = Vault::open(&at, &args.password.read()?)?;
     let (snapshot, basis) = basis(&vault, args.snapshot.as_deref(), &TimeZone::system())?;
     let charts = Charts::open(Source::snapshot(&vault, &snapshot))?;
     command(Reading { charts, basis, lang, output }.checked()?)

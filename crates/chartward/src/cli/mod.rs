@@ -8,11 +8,16 @@ pub(crate) mod backup;
 mod charts;
 mod config;
 mod confine;
+mod diff;
 pub(crate) mod drill;
+mod dump;
+mod find;
 mod guard;
 mod incident;
 mod lang;
 mod media;
+mod look;
+mod ls;
 mod password;
 mod progress;
 mod prove;
@@ -32,6 +37,7 @@ pub(crate) mod up;
 mod user;
 mod vault;
 mod vault_args;
+mod vault_host;
 
 use std::env;
 use std::ffi::OsString;
@@ -86,6 +92,14 @@ enum Command {
     Charts(charts::ChartsArgs),
     /// List what the vault holds
     Snapshots(snapshots::Args),
+    /// List what a snapshot holds
+    Ls(ls::Args),
+    /// Search the snapshots for files by name
+    Find(find::Args),
+    /// Say what differs between two snapshots
+    Diff(diff::Args),
+    /// Write a file of a snapshot to the standard output, or a folder as a tar archive
+    Dump(dump::Args),
     /// Get files back from the vault
     Restore(restore::Args),
     /// Watch a folder and stop what encrypts it
@@ -133,6 +147,10 @@ fn run(command: Command) -> anyhow::Result<ExitCode> {
         Command::Media(args) => media::run(args),
         Command::Backup(args) => backup::run(args),
         Command::Snapshots(args) => snapshots::run(args),
+        Command::Ls(args) => ls::run(args),
+        Command::Find(args) => find::run(args),
+        Command::Diff(args) => diff::run(args),
+        Command::Dump(args) => dump::run(args),
         Command::Restore(args) => restore::run(args),
         Command::Drill(args) => drill::run(args),
         Command::Status(args) => status::run(args),

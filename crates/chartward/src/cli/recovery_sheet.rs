@@ -7,7 +7,7 @@ use jiff::Timestamp;
 use jiff::tz::TimeZone;
 use prove::Ledger;
 use recover::proof;
-use recover::vault::Vault;
+use recover::vault::{RestAccess, Vault};
 use schema::{Lang, SnapshotId};
 use serde::Serialize;
 
@@ -73,7 +73,8 @@ impl Sheet {
             Some(proof) => Some(vault.find(&proof.snapshot.0)?),
             None => proof::data_snapshots(vault)?.pop(),
         };
-        let dir = std::path::absolute(vault.dir())?;
+        let is_address = vault.dir().to_str().is_some_and(RestAccess::is_address);
+        let dir = if is_address { vault.dir().to_owned() } else { std::path::absolute(vault.dir())? };
         let at = shell_quoted(&dir);
         // By its id: a stock restic would take a proof for the latest snapshot.
         let id = snapshot.as_ref().map_or("latest", |snapshot| snapshot.id.short());

@@ -5,9 +5,11 @@ use std::process::ExitCode;
 
 use anyhow::{Context, ensure};
 use recover::proof;
-use recover::vault::{Snapshot, Vault};
+use recover::vault::{Facet, Snapshot, Vault};
+use schema::Lang;
 use serde_json::json;
 
+use super::lang::LangArgs;
 use super::progress::Bar;
 use super::vault_args::{VaultArgs, name_unreadable_snapshots};
 use crate::output::{Output, printable};
@@ -26,6 +28,8 @@ pub(crate) struct Args {
     /// Folder to restore into; files that are there and differ are replaced, others are left alone
     #[arg(long, value_name = "DIR")]
     target: PathBuf,
+    #[command(flatten)]
+    lang: LangArgs,
     /// Print JSON lines
     #[arg(long)]
     json: bool,
@@ -33,10 +37,12 @@ pub(crate) struct Args {
 
 pub(crate) fn run(args: Args) -> anyhow::Result<ExitCode> {
     let output = Output::new(args.json);
+    let lang = args.lang.lang();
     let vault = args.vault.open()?;
     let (snapshot, paths) = select(&vault, args.snapshot, args.paths)?;
     say_how_proven(&vault, &snapshot)?;
     let bar = Bar::new(output, "restoring");
+    let said = vault.notes().len();
     let report = vault.restore(&snapshot, &args.target, &paths, &|progress| bar.engine(&progress))?;
     bar.finish();
     for (number, lost) in report.not_restored.iter().enumerate() {
@@ -47,12 +53,34 @@ pub(crate) fn run(args: Args) -> anyhow::Result<ExitCode> {
             &json!({ "type": "not_restored", "path": lost.path.to_string_lossy(), "cause": lost.cause }),
         )?;
     }
+    for not_set in &report.metadata {
+        let (what, first) = (facet(not_set.facet, lang), printable(&not_set.first.to_string_lossy()));
+        let (paths, cause) = (not_set.paths, printable(&not_set.cause));
+        eprintln!(
+            "chartward: {}",
+            lang.pick(
+                format!("restored without {what}: {paths} paths, the first {first}: {cause}"),
+                format!("{what}は戻せませんでした: {paths} 件(最初は {first}): {cause}"),
+            )
+        );
+        output.line(&json!({
+            "type": "not_set", "what": facet(not_set.facet, Lang::En), "paths": paths, "first": not_set.first.to_string_lossy(),
+            "cause": not_set.cause,
+        }))?;
+    }
+    // What was wrong on the way and made up for, such as an index that led to the wrong place.
+    let notes = vault.notes().split_off(said);
+    for note in notes.iter().take(NAMED_MAX) {
+        eprintln!("chartward: {}", printable(note));
+    }
     output.line(&json!({
         "type": "summary",
         "snapshot": snapshot.id,
+        "made_up_for": notes.len(),
         "files": report.files,
         "bytes": report.bytes,
         "not_restored": report.not_restored.len(),
+        "not_set": report.metadata.iter().map(|not_set| not_set.paths).sum::<u64>(),
         "target": args.target,
     }))?;
     if output == Output::People {
@@ -68,7 +96,21 @@ pub(crate) fn run(args: Args) -> anyhow::Result<ExitCode> {
         eprintln!("chartward: and {} more; --json names them all", report.not_restored.len() - NAMED_MAX);
     }
     let all_read = name_unreadable_snapshots(&vault)?;
-    Ok(if report.not_restored.is_empty() && all_read { ExitCode::SUCCESS } else { ExitCode::from(1) })
+    let whole = report.not_restored.is_empty() && report.metadata.is_empty();
+    Ok(if whole && all_read { ExitCode::SUCCESS } else { ExitCode::from(1) })
+}
+
+/// What could not be set, in words.
+fn facet(facet: Facet, lang: Lang) -> &'static str {
+    match facet {
+        Facet::Owner => lang.pick("owner", "所有者"),
+        Facet::Mode => lang.pick("permissions", "アクセス権"),
+        Facet::AccessList => lang.pick("access lists", "アクセス制御リスト"),
+        Facet::SystemAttribute => lang.pick("attributes of the system", "システムの拡張属性"),
+        Facet::UserAttribute => lang.pick("attributes of users", "ユーザーの拡張属性"),
+        Facet::Times => lang.pick("times", "日時"),
+        Facet::Everything => lang.pick("owner, permissions and times", "所有者・アクセス権・日時"),
+    }
 }
 
 /// The snapshot that was asked for. A first word that is a path and no id is the first of the paths.

@@ -39,7 +39,7 @@ pub(crate) struct Args {
 pub(crate) fn run(args: Args) -> anyhow::Result<ExitCode> {
     let output = Output::new(args.json);
     let now = Timestamp::now();
-    let medium = hub::medium(args.vault.dir(), || args.vault.open())?;
+    let medium = hub::medium(&args.vault.at()?, || args.vault.open())?;
     let folder = state_dir(args.state)?;
     let (remembered, ledger_fault) = match remembered(&folder) {
         Ok(remembered) => (remembered, None),

@@ -19,6 +19,7 @@ use serde_json::json;
 use super::password::PasswordArgs;
 use super::progress::Bar;
 use super::state_dir;
+use super::vault_args::RestArgs;
 use crate::output::{Output, printable};
 
 #[derive(clap::Args)]
@@ -43,14 +44,18 @@ enum Command {
     Key(key::Args),
     /// Remove locks that count for nothing any more
     Unlock(prune::UnlockArgs),
+    #[command(flatten)]
+    Host(super::vault_host::Command),
 }
 
 #[derive(clap::Args)]
 struct Init {
-    /// An empty or new folder on the backup medium
+    /// An empty or new folder on the backup medium, or rest:https://HOST:PORT/NAME/ for a vault host
     dir: PathBuf,
     #[command(flatten)]
     password: PasswordArgs,
+    #[command(flatten)]
+    rest: RestArgs,
     /// State folder (default: /var/lib/chartward for root, else ~/.local/state/chartward)
     #[arg(long, value_name = "DIR")]
     state: Option<PathBuf>,
@@ -68,6 +73,8 @@ struct Check {
     vault: Option<PathBuf>,
     #[command(flatten)]
     password: PasswordArgs,
+    #[command(flatten)]
+    rest: RestArgs,
     /// Read and verify every byte, not only the structure
     #[arg(long)]
     read_data: bool,
@@ -85,16 +92,18 @@ pub(crate) fn run(args: Args) -> anyhow::Result<ExitCode> {
         Command::Prune(args) => prune::run(&args),
         Command::Key(args) => key::run(args),
         Command::Unlock(args) => prune::unlock(&args),
+        Command::Host(command) => super::vault_host::run(command),
     }
 }
 
 fn init(args: &Init) -> anyhow::Result<ExitCode> {
     let output = Output::new(args.json);
+    let at = args.rest.at(&args.dir)?;
     let password = args.password.read_new()?;
     let now = Timestamp::now();
     // First, so that a state folder that cannot be written to leaves no vault behind that nobody has noted.
     let ledger = Ledger::open(&state_dir(args.state.clone())?, now)?;
-    let vault = Vault::init(&args.dir, &password)?;
+    let vault = Vault::init(&at, &password)?;
     ledger.append(Fact::VaultInitialised { vault_id: vault.id().to_owned() }, now)?;
     output.line(&json!({ "type": "vault", "id": vault.id(), "dir": args.dir }))?;
     if output == Output::People {
@@ -118,8 +127,9 @@ impl Check {
         let dir = named
             .or_else(|| env::var_os("CHARTWARD_VAULT").map(PathBuf::from))
             .context("name the vault's folder: `vault check DIR`, `--vault DIR` or CHARTWARD_VAULT")?;
-        Vault::probe(&dir)?;
-        let vault = Vault::open(&dir, &self.password.read()?)
+        let at = self.rest.at(&dir)?;
+        Vault::probe(&at)?;
+        let vault = Vault::open(&at, &self.password.read()?)
             .with_context(|| format!("cannot open the vault in {}", dir.display()))?;
         vault.notes().iter().for_each(|note| eprintln!("chartward: {}", printable(note)));
         Ok(vault)

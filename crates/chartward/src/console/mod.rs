@@ -17,11 +17,11 @@ mod parts;
 mod plot;
 mod reply;
 mod route;
-mod seats;
+pub(crate) mod seats;
 mod server;
 #[cfg(test)]
 mod tests;
-mod tls;
+pub(crate) mod tls;
 mod visit;
 mod words;
 

@@ -1,4 +1,4 @@
-//! The certificate that the console makes for itself: one self-signed leaf, its key readable by its owner only.
+//! The certificate that a server of ours makes for itself: one self-signed leaf, its key readable by its owner only.
 
 use std::fs::{self, DirBuilder, OpenOptions};
 use std::io::Write;
@@ -19,6 +19,8 @@ use sha2::{Digest, Sha256};
 
 /// Browsers refuse server certificates that hold for longer than 398 days.
 const VALID_DAYS: i64 = 397;
+/// Programs compare the certificate with a copy that somebody carried to them, so it is to stay as it is.
+const PINNED_DAYS: i64 = 3650;
 const RENEW_DAYS_BEFORE: i64 = 30;
 
 /// What stands beside the certificate, so that nobody has to take it apart to know when to renew it.
@@ -29,28 +31,38 @@ struct About {
 }
 
 /// A certificate with its key, ready to serve with.
-pub(super) struct Identity {
-    pub(super) config: Arc<ServerConfig>,
+pub(crate) struct Identity {
+    pub(crate) config: Arc<ServerConfig>,
     /// SHA-256 of the certificate, as browsers show it: upper-case pairs with colons.
-    pub(super) fingerprint: String,
+    pub(crate) fingerprint: String,
 }
 
 /// The identity of a state folder; made at the first run, and anew when it ends within 30 days or the names changed.
 pub(super) fn identity(state_dir: &Path, names: &[String], now: Timestamp) -> anyhow::Result<Identity> {
+    identity_for(state_dir, names, now, VALID_DAYS)
+}
+
+/// As [`identity`], for clients that are programs: it holds for ten years.
+pub(crate) fn pinned_identity(
+    state_dir: &Path,
+    names: &[String],
+    now: Timestamp,
+) -> anyhow::Result<Identity> {
+    identity_for(state_dir, names, now, PINNED_DAYS)
+}
+
+fn identity_for(state_dir: &Path, names: &[String], now: Timestamp, days: i64) -> anyhow::Result<Identity> {
     let folder = state_dir.join("tls");
     let today = now.to_zoned(TimeZone::UTC).date();
     let wanted = |about: &About| {
         about.names == names && today < about.not_after.saturating_sub(RENEW_DAYS_BEFORE.days())
     };
     if about(&folder).filter(wanted).is_none() {
-        make(&folder, names, today)
-            .with_context(|| format!("make the console's certificate in {}", folder.display()))?;
+        make(&folder, names, today, days)
+            .with_context(|| format!("make the certificate in {}", folder.display()))?;
     }
     load(&folder).with_context(|| {
-        format!(
-            "read the console's certificate in {}; remove that folder to have it made anew",
-            folder.display()
-        )
+        format!("read the certificate in {}; remove that folder to have it made anew", folder.display())
     })
 }
 
@@ -58,9 +70,9 @@ fn about(folder: &Path) -> Option<About> {
     serde_json::from_slice(&fs::read(folder.join("about.json")).ok()?).ok()
 }
 
-fn make(folder: &Path, names: &[String], today: Date) -> anyhow::Result<()> {
+fn make(folder: &Path, names: &[String], today: Date, days: i64) -> anyhow::Result<()> {
     DirBuilder::new().recursive(true).mode(0o700).create(folder)?;
-    let not_after = today.saturating_add(VALID_DAYS.days());
+    let not_after = today.saturating_add(days.days());
     let mut params = CertificateParams::new(names)?;
     params.distinguished_name.push(DnType::CommonName, "Chartward");
     let midnight = |day: Date| {

@@ -1,6 +1,6 @@
 //! The vault as the hub sees it: the promise, kept current, and the hold against pruning.
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant, SystemTime};
 
@@ -8,7 +8,7 @@ use anyhow::Context;
 use jiff::Timestamp;
 use recover::Error;
 use recover::status::{Limits, Medium, Remembered, assess, look};
-use recover::vault::{Hold, Password, Vault};
+use recover::vault::{Hold, Password, Vault, VaultAt};
 use schema::Status;
 
 /// The medium is looked at again after this time, also when nothing seems to have changed.
@@ -42,7 +42,11 @@ impl Keeper {
             seen.changed.is_some() && seen.changed == changed && seen.at.elapsed() < LOOK_AGAIN
         });
         if !is_current {
-            *seen = Some(Seen { medium: medium(&self.dir, || self.open())?, at: Instant::now(), changed });
+            *seen = Some(Seen {
+                medium: medium(&self.dir.as_path().into(), || self.open())?,
+                at: Instant::now(),
+                changed,
+            });
         }
         let medium = seen.as_ref().map_or(&Medium::Absent, |seen| &seen.medium);
         Ok(assess(medium, remembered, &self.limits, now))
@@ -62,9 +66,9 @@ impl Keeper {
 
 /// Looks at the medium. That it is absent or empty is what the promise is there to say, not an error of it; no
 /// passphrase is asked for before there is something to open.
-pub(crate) fn medium(dir: &Path, open: impl FnOnce() -> anyhow::Result<Vault>) -> anyhow::Result<Medium> {
-    match Vault::probe(dir) {
-        Err(Error::MediumAbsent { .. }) => Ok(Medium::Absent),
+pub(crate) fn medium(at: &VaultAt, open: impl FnOnce() -> anyhow::Result<Vault>) -> anyhow::Result<Medium> {
+    match Vault::probe(at) {
+        Err(Error::MediumAbsent { .. } | Error::Remote { .. }) => Ok(Medium::Absent),
         Err(Error::NoRepository { .. }) => Ok(Medium::Empty),
         Err(Error::ConfigLost { .. }) => Ok(Medium::ConfigLost),
         Err(error) => Err(error.into()),

@@ -10,7 +10,7 @@ use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
 use crate::Error;
-use crate::vault::{Vault, folder_on, random};
+use crate::vault::{Vault, folder_on, random_bytes};
 
 const IDENTITY: &str = "chartward-medium.json";
 const RECEIPT: &str = "chartward-receipt.json";
@@ -135,7 +135,7 @@ pub fn prepare(
         vault.begin_copy(&folder)?;
     }
     let mut id = [0; 16];
-    random(&mut id)?;
+    random_bytes(&mut id)?;
     let identity = Identity {
         id: hex::encode(id),
         rotation: rotation.to_owned(),

@@ -16,6 +16,7 @@ use schema::{Exception, ExceptionKind};
 
 use super::chunker;
 use super::codec::Codec;
+use super::filter::Filter;
 use super::id::{BlobKind, Id};
 use super::meta::{self, Names};
 use super::open_at;
@@ -55,6 +56,7 @@ pub(crate) struct Root {
 pub(crate) struct Setup<'v> {
     pub(crate) names: Names,
     pub(crate) exclude: BTreeSet<PathBuf>,
+    pub(crate) filter: &'v Filter,
     pub(crate) substitutes: &'v BTreeMap<PathBuf, PathBuf>,
     pub(crate) observer: Option<Observer<'v>>,
     /// Device and inode of the vault's own folder, which is never part of a backup.
@@ -124,6 +126,15 @@ impl Archive<'_> {
         self.findings.lock().unwrap_or_else(PoisonError::into_inner).exceptions.push(exception);
     }
 
+    /// The attributes that could be read; the others are named.
+    fn attributes(&self, path: &Path, read: meta::Attributes) -> Vec<tree::Attribute> {
+        for (name, error) in read.unread {
+            let cause = format!("its extended attribute {name} cannot be read: {error}");
+            self.report(path, ExceptionKind::Unreadable, cause);
+        }
+        read.attributes
+    }
+
     fn report_failure(&self, path: &Path, error: &io::Error) {
         let kind = match error.kind() {
             io::ErrorKind::NotFound => ExceptionKind::Vanished,
@@ -138,7 +149,7 @@ impl Archive<'_> {
         } else {
             open_at::dir(job.root.as_fd(), &job.relative).and_then(|fd| {
                 let stat = rustix::fs::fstat(&fd)?;
-                let names = list(&fd)?;
+                let names = self.names(&job, &fd, &stat)?;
                 Ok((fd, stat, names))
             })
         };
@@ -151,6 +162,18 @@ impl Archive<'_> {
         }
     }
 
+    /// The names in a directory that are not left out as a whole.
+    fn names(&self, job: &DirJob, fd: &OwnedFd, stat: &Stat) -> io::Result<Vec<Vec<u8>>> {
+        let filter = self.setup.filter;
+        let is_mounted = job.depth > 0 && stat.st_dev != job.parent.node.device_id;
+        if filter.one_file_system && is_mounted {
+            return Ok(Vec::new());
+        }
+        let mut names = list(fd)?;
+        filter.thin_out(&mut names, &|name| Ok(open_at::file(fd.as_fd(), name)?.into()));
+        Ok(names)
+    }
+
     fn list_dir(
         &self,
         worker: &mut Worker,
@@ -161,7 +184,7 @@ impl Archive<'_> {
     ) -> Result<(), Stopped> {
         bump(&self.counts.dirs, 1);
         let mut node = meta::node(&job.name, stat, &self.setup.names);
-        node.extended_attributes = meta::attributes(fd.as_fd());
+        node.extended_attributes = self.attributes(&job.path, meta::attributes(fd.as_fd()));
         let previous = job.previous.and_then(|id| {
             // A parent that cannot be read costs time, not the backup.
             self.vault.load_tree(&mut worker.codec, &id).ok().map(|nodes| (id, nodes))
@@ -212,7 +235,7 @@ impl Archive<'_> {
                 return Look::Nothing;
             }
         };
-        if self.setup.vault == Some((stat.st_dev, stat.st_ino)) {
+        if self.setup.vault == Some((stat.st_dev, stat.st_ino)) || self.leaves_out(dir, &path, &stat) {
             return Look::Nothing;
         }
         if meta::kind_of(&stat) != Kind::Dir {
@@ -228,6 +251,14 @@ impl Archive<'_> {
             previous: dir.before(name).and_then(|node| node.subtree),
             depth: job.depth + 1,
         })
+    }
+
+    fn leaves_out(&self, dir: &Dir, path: &Path, stat: &Stat) -> bool {
+        let (filter, kind) = (self.setup.filter, meta::kind_of(stat));
+        let size = (kind == Kind::File).then_some(stat.st_size as u64);
+        // A folder on which something is mounted stays, empty, so that it can be mounted there again.
+        let is_elsewhere = kind != Kind::Dir && stat.st_dev != dir.node.device_id;
+        filter.one_file_system && is_elsewhere || filter.leaves_out(path, size)
     }
 
     /// A root that is no directory.
@@ -279,6 +310,7 @@ impl Archive<'_> {
             return Look::MustRead(*stat);
         }
         let mut node = meta::node(name, stat, &self.setup.names);
+        node.extended_attributes = self.attributes(path, meta::attributes_at(fd, name));
         if kind == Kind::Symlink {
             match readlinkat(fd, OsStr::from_bytes(name), Vec::new()) {
                 Ok(target) => node.set_link_target(target.as_bytes()),
@@ -358,7 +390,7 @@ impl Archive<'_> {
         let mut node = meta::node(name, stat, &self.setup.names);
         node.size = captured.size;
         node.content = Some(captured.content);
-        node.extended_attributes = captured.attributes;
+        node.extended_attributes = self.attributes(&path, captured.attributes);
         bump(&self.counts.files_bytes, node.size);
         let mut findings = self.findings.lock().unwrap_or_else(PoisonError::into_inner);
         if captured.stable {

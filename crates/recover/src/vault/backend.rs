@@ -1,11 +1,13 @@
-//! The folder that holds a repository. Files come into being whole: a temporary file is written, flushed and renamed to a name
-//! that must not exist yet. Nothing is ever overwritten. Only locks, and what a forget or a prune was asked to remove, is removed.
+//! The folder that holds a repository, or the server. In a folder, files come into being whole: a temporary file is written, flushed and
+//! renamed to a name that must not exist yet. Nothing is ever overwritten. Only locks, and what a forget or a prune was asked to remove,
+//! is removed.
 
 use std::collections::BTreeSet;
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, Read, Write};
 use std::os::unix::fs::{DirBuilderExt, FileExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use jiff::Timestamp;
 use rustix::fs::{CWD, RenameFlags};
@@ -13,6 +15,7 @@ use rustix::io::Errno;
 
 use super::crypto::random;
 use super::id::Id;
+use super::rest::{Rest, VaultAt};
 use crate::Error;
 
 /// The kinds of files in a repository, each in a folder of its own. Those below `chartward` are no part of restic's format, and a stock
@@ -35,7 +38,7 @@ pub(crate) enum FileKind {
 }
 
 impl FileKind {
-    fn folder(self) -> &'static str {
+    pub(crate) fn folder(self) -> &'static str {
         match self {
             FileKind::Key => "keys",
             FileKind::Lock => "locks",
@@ -48,19 +51,32 @@ impl FileKind {
             FileKind::Wish => "chartward/holds",
         }
     }
+
+    /// Whether it is no part of restic's format.
+    fn is_own(self) -> bool {
+        matches!(self, FileKind::Forgotten | FileKind::ForgetNote | FileKind::Mark | FileKind::Wish)
+    }
 }
 
 /// Largest file other than a pack that is read: an index of restic has at most some megabytes.
-const MAX_FILE: u64 = 256 << 20;
+pub(crate) const MAX_FILE: u64 = 256 << 20;
 
 #[derive(Debug)]
 pub(crate) struct Backend {
+    /// The folder, or the server's address.
     dir: PathBuf,
+    rest: Option<Arc<Rest>>,
 }
 
 impl Backend {
-    pub(crate) fn new(dir: &Path) -> Backend {
-        Backend { dir: dir.to_owned() }
+    pub(crate) fn new(at: &VaultAt) -> Result<Backend, Error> {
+        Ok(match at {
+            VaultAt::Folder(dir) => Backend { dir: dir.clone(), rest: None },
+            VaultAt::Rest(access) => Backend {
+                dir: PathBuf::from(format!("rest:{}", access.url())),
+                rest: Some(Arc::new(Rest::new(access)?)),
+            },
+        })
     }
 
     pub(crate) fn dir(&self) -> &Path {
@@ -69,6 +85,9 @@ impl Backend {
 
     /// Makes the folders of a new repository in a folder that is missing or empty.
     pub(crate) fn create_layout(&self) -> Result<(), Error> {
+        if let Some(rest) = &self.rest {
+            return rest.create();
+        }
         let make = |dir: &Path| {
             let mut builder = fs::DirBuilder::new();
             builder.recursive(true).mode(0o700);
@@ -91,6 +110,9 @@ impl Backend {
 
     /// Whether the folder exists and holds a repository's `config`.
     pub(crate) fn probe(&self) -> Result<(), Error> {
+        if let Some(rest) = &self.rest {
+            return rest.probe();
+        }
         match fs::metadata(&self.dir) {
             Ok(meta) if !meta.is_dir() => return Err(Error::NoRepository { dir: self.dir.clone() }),
             Ok(_) => {}
@@ -112,7 +134,7 @@ impl Backend {
         }
     }
 
-    pub(crate) fn config_path(&self) -> PathBuf {
+    fn config_path(&self) -> PathBuf {
         self.dir.join("config")
     }
 
@@ -125,6 +147,9 @@ impl Backend {
     }
 
     pub(crate) fn save_config(&self, bytes: &[u8]) -> Result<(), Error> {
+        if let Some(rest) = &self.rest {
+            return rest.save("config", bytes);
+        }
         self.write_whole(&self.config_path(), bytes)?;
         self.sync_dir(&self.dir)
     }
@@ -132,6 +157,9 @@ impl Backend {
     /// Writes a file under the name of its content and makes the name durable.
     pub(crate) fn save(&self, kind: FileKind, bytes: &[u8]) -> Result<Id, Error> {
         let id = Id::of(bytes);
+        if let Some(rest) = &self.rest {
+            return rest.save(&format!("{}/{id}", kind.folder()), bytes).map(|()| id);
+        }
         self.make_folder(kind)?;
         self.write_whole(&self.path(kind, &id), bytes)?;
         self.sync_folder(kind)?;
@@ -141,9 +169,7 @@ impl Backend {
     /// Makes one of the folders that are no part of restic's format; the others came with the repository.
     fn make_folder(&self, kind: FileKind) -> Result<(), Error> {
         let folder = self.dir.join(kind.folder());
-        let is_own =
-            matches!(kind, FileKind::Forgotten | FileKind::ForgetNote | FileKind::Mark | FileKind::Wish);
-        if !is_own || folder.is_dir() {
+        if !kind.is_own() || folder.is_dir() {
             return Ok(());
         }
         let mut builder = fs::DirBuilder::new();
@@ -160,6 +186,11 @@ impl Backend {
     /// Removes a file; it is no error if it is gone.
     pub(crate) fn remove(&self, kind: FileKind, id: &Id) -> Result<(), Error> {
         let path = self.path(kind, id);
+        match &self.rest {
+            Some(rest) if kind == FileKind::Lock => return rest.remove_lock(id),
+            Some(_) => return Err(self.failed("remove", &path, only_on_host())),
+            None => {}
+        }
         match fs::remove_file(&path) {
             Err(e) if e.kind() != io::ErrorKind::NotFound => Err(self.failed("remove", &path, e)),
             _ => Ok(()),
@@ -168,8 +199,11 @@ impl Backend {
 
     /// Gives a file of one kind the same name among another kind's, in one step.
     pub(crate) fn move_to(&self, from: FileKind, to: FileKind, id: &Id) -> Result<(), Error> {
-        self.make_folder(to)?;
         let path = self.path(from, id);
+        if self.rest.is_some() {
+            return Err(self.failed("move", &path, only_on_host()));
+        }
+        self.make_folder(to)?;
         rename_new(&path, &self.path(to, id)).map_err(|e| self.failed("move", &path, e))?;
         self.sync_folder(to)?;
         self.sync_folder(from)
@@ -177,12 +211,18 @@ impl Backend {
 
     /// When a file was written, as the file system has it.
     pub(crate) fn written_at(&self, kind: FileKind, id: &Id) -> Option<Timestamp> {
+        if self.rest.is_some() {
+            return None;
+        }
         let written = fs::metadata(self.path(kind, id)).and_then(|meta| meta.modified()).ok()?;
         Timestamp::try_from(written).ok()
     }
 
     /// Writes a pack. Its name is durable only after [`Backend::sync_packs`]: one flush of a directory serves many packs.
     pub(crate) fn save_pack(&self, id: &Id, bytes: &[u8]) -> Result<(), Error> {
+        if let Some(rest) = &self.rest {
+            return rest.save_pack(id, bytes);
+        }
         let path = self.path(FileKind::Pack, id);
         match self.write_whole(&path, bytes) {
             Err(Error::Io { source, .. }) if source.kind() == io::ErrorKind::NotFound => {
@@ -197,6 +237,10 @@ impl Backend {
     }
 
     pub(crate) fn sync_packs(&self, packs: impl Iterator<Item = Id>) -> Result<(), Error> {
+        if self.rest.is_some() {
+            // The server answers when a file is durable.
+            return Ok(());
+        }
         let prefixes: BTreeSet<u8> = packs.map(|id| id.0[0]).collect();
         prefixes
             .into_iter()
@@ -224,10 +268,20 @@ impl Backend {
 
     /// Reads a whole file that is not a pack.
     pub(crate) fn read(&self, kind: FileKind, id: &Id) -> Result<Vec<u8>, Error> {
+        if let Some(rest) = &self.rest {
+            return rest.read(&format!("{}/{id}", kind.folder()));
+        }
         self.read_path(&self.path(kind, id))
     }
 
-    pub(crate) fn read_path(&self, path: &Path) -> Result<Vec<u8>, Error> {
+    pub(crate) fn read_config(&self) -> Result<Vec<u8>, Error> {
+        match &self.rest {
+            Some(rest) => rest.read("config"),
+            None => self.read_path(&self.config_path()),
+        }
+    }
+
+    fn read_path(&self, path: &Path) -> Result<Vec<u8>, Error> {
         let read = || -> io::Result<Vec<u8>> {
             let mut bytes = Vec::new();
             File::open(path)?.take(MAX_FILE + 1).read_to_end(&mut bytes)?;
@@ -246,13 +300,22 @@ impl Backend {
 
     pub(crate) fn open_pack(&self, id: &Id) -> Result<PackFile, Error> {
         let path = self.path(FileKind::Pack, id);
+        if let Some(rest) = &self.rest {
+            return match rest.pack_size(id) {
+                Ok(size) => Ok(PackFile { content: Content::Remote(Arc::clone(rest), *id), size, path }),
+                Err(Error::Remote { source, .. }) if source.kind() == io::ErrorKind::NotFound => {
+                    Err(Error::Missing { what: "pack", id: id.to_string() })
+                }
+                Err(error) => Err(error),
+            };
+        }
         let open = || -> io::Result<(File, u64)> {
             let file = File::open(&path)?;
             let size = file.metadata()?.len();
             Ok((file, size))
         };
         match open() {
-            Ok((file, size)) => Ok(PackFile { file, size, path }),
+            Ok((file, size)) => Ok(PackFile { content: Content::File(file), size, path }),
             Err(e) if e.kind() == io::ErrorKind::NotFound => {
                 Err(Error::Missing { what: "pack", id: id.to_string() })
             }
@@ -262,6 +325,9 @@ impl Backend {
 
     /// Names and sizes of all files of a kind. Names that are no ids are left out: temporary files, mostly.
     pub(crate) fn list(&self, kind: FileKind) -> Result<Vec<(Id, u64)>, Error> {
+        if let Some(rest) = &self.rest {
+            return if kind.is_own() { Ok(Vec::new()) } else { rest.list(kind) };
+        }
         let folder = self.dir.join(kind.folder());
         let mut found = Vec::new();
         if kind == FileKind::Pack {
@@ -293,6 +359,10 @@ impl Backend {
 
     /// Removes what killed backups left unfinished. Only for the one process that holds a lock.
     pub(crate) fn remove_temporary_files(&self) -> Result<(), Error> {
+        if self.rest.is_some() {
+            // The server shows none and clears them away itself.
+            return Ok(());
+        }
         let data = self.dir.join("data");
         let packs = (0..=255u8).map(|prefix| data.join(hex::encode([prefix])));
         let own = [FileKind::ForgetNote, FileKind::Mark, FileKind::Wish].map(FileKind::folder);
@@ -338,9 +408,14 @@ fn rename_new(from: &Path, to: &Path) -> io::Result<()> {
 
 /// An open pack.
 pub(crate) struct PackFile {
-    file: File,
+    content: Content,
     pub(crate) size: u64,
     path: PathBuf,
+}
+
+enum Content {
+    File(File),
+    Remote(Arc<Rest>, Id),
 }
 
 impl PackFile {
@@ -350,7 +425,23 @@ impl PackFile {
         if offset.checked_add(length as u64).is_none_or(|end| end > self.size) {
             return Err(failed(io::Error::new(io::ErrorKind::UnexpectedEof, "the pack ends too early")));
         }
-        buffer.resize(length, 0);
-        self.file.read_exact_at(buffer, offset).map_err(failed)
+        match &self.content {
+            Content::File(file) => {
+                buffer.resize(length, 0);
+                file.read_exact_at(buffer, offset).map_err(failed)
+            }
+            Content::Remote(rest, id) => {
+                *buffer = rest.read_part(id, offset, length)?;
+                Ok(())
+            }
+        }
     }
+}
+
+/// A vault host lets nobody take anything away from afar.
+fn only_on_host() -> io::Error {
+    io::Error::new(
+        io::ErrorKind::Unsupported,
+        "a client of a vault host removes nothing: do it on the host itself",
+    )
 }

@@ -39,6 +39,7 @@ impl Vault {
         let setup = Setup {
             names: Names::of_this_host(),
             exclude: request.exclude.iter().cloned().collect(),
+            filter: request.filter,
             substitutes: &request.substitutes,
             observer: request.observer,
             vault: fs::metadata(self.dir()).ok().map(|meta| (meta.dev(), meta.ino())),
@@ -96,7 +97,7 @@ impl Vault {
     }
 
     /// Takes a lock, tidies up after backups that died if nobody else is here, and reads the index as it is now.
-    fn begin_writing(&self) -> Result<Lock, Error> {
+    pub(crate) fn begin_writing(&self) -> Result<Lock, Error> {
         let lock = Lock::take(&self.backend, &self.codecs)?;
         self.load_index()?;
         if lock.alone {
@@ -108,7 +109,10 @@ impl Vault {
         Ok(lock)
     }
 
-    fn with_writer<T>(&self, work: impl FnOnce(&Writer<'_>) -> Result<T, Error>) -> Result<T, Error> {
+    pub(crate) fn with_writer<T>(
+        &self,
+        work: impl FnOnce(&Writer<'_>) -> Result<T, Error>,
+    ) -> Result<T, Error> {
         let writer = Writer::new(self);
         std::thread::scope(|scope| {
             for _ in 0..PACK_WRITERS {
@@ -120,7 +124,7 @@ impl Vault {
         })
     }
 
-    fn seal_snapshot(
+    pub(crate) fn seal_snapshot(
         &self,
         writer: &Writer<'_>,
         skeleton: Skeleton,
@@ -179,7 +183,7 @@ impl Vault {
     }
 }
 
-fn snapshot_file(request: &BackupRequest<'_>) -> SnapshotFile {
+pub(crate) fn snapshot_file(request: &BackupRequest<'_>) -> SnapshotFile {
     let (uid, gid) = meta::own_ids();
     SnapshotFile {
         time: request.time,
@@ -190,7 +194,7 @@ fn snapshot_file(request: &BackupRequest<'_>) -> SnapshotFile {
         username: meta::username(),
         uid,
         gid,
-        excludes: path_texts(&request.exclude),
+        excludes: path_texts(&request.exclude).into_iter().chain(request.filter.texts()).collect(),
         tags: (!request.tags.is_empty()).then(|| request.tags.clone()),
         program_version: Some(concat!("chartward ", env!("CARGO_PKG_VERSION")).to_owned()),
     }

@@ -32,6 +32,14 @@ pub struct Entry {
 }
 
 impl Entry {
+    pub(crate) fn new(path: PathBuf, node: Node) -> Entry {
+        Entry { path, node }
+    }
+
+    pub(crate) fn node(&self) -> &Node {
+        &self.node
+    }
+
     /// What it is.
     pub fn kind(&self) -> Kind {
         self.node.kind

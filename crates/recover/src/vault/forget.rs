@@ -46,7 +46,7 @@ impl Default for Generations {
 
 /// Which snapshots a rule speaks of; an empty list leaves nothing out.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Filter {
+pub struct SnapshotFilter {
     /// Of one of these hosts.
     pub hosts: Vec<String>,
     /// With all of these folders.
@@ -55,7 +55,7 @@ pub struct Filter {
     pub tags: Vec<Vec<String>>,
 }
 
-impl Filter {
+impl SnapshotFilter {
     /// Whether a snapshot is spoken of.
     pub fn matches(&self, snapshot: &Snapshot) -> bool {
         (self.hosts.is_empty() || self.hosts.contains(&snapshot.hostname))
@@ -96,7 +96,7 @@ pub struct ForgetRequest {
     /// What is kept. Without any rule everything is.
     pub rules: Rules,
     /// Snapshots that the rules speak of.
-    pub filter: Filter,
+    pub filter: SnapshotFilter,
     /// What the rules count together.
     pub group_by: GroupBy,
     /// Snapshots to forget by the first digits of their ids; the rules then count for nothing.
@@ -118,7 +118,7 @@ impl ForgetRequest {
     pub fn by_rules(rules: Rules) -> ForgetRequest {
         ForgetRequest {
             rules,
-            filter: Filter::default(),
+            filter: SnapshotFilter::default(),
             group_by: GroupBy::default(),
             snapshots: Vec::new(),
             generations: Generations::default(),

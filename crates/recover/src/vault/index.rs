@@ -49,33 +49,56 @@ pub(crate) struct Index {
     blobs: [HashMap<Id, Location>; 2],
     /// Further places of blobs that are stored more than once.
     others: HashMap<(BlobKind, Id), Vec<Location>>,
+    contradictions: u64,
 }
 
 impl Index {
-    /// Adds a pack, unless it is known already.
+    /// Adds a pack. If it is known already, what another index file says of it counts as well: a forged one must not hide the
+    /// blobs that a true one lists, whichever of them is read first.
     pub(crate) fn add(&mut self, id: Id, entries: &[Entry], size: Option<u64>) {
-        let hash_map::Entry::Vacant(slot) = self.numbers.entry(id) else { return };
-        let pack = self.packs.len() as u32;
-        slot.insert(pack);
         let header: u64 = entries.iter().map(|e| if e.uncompressed.is_some() { 41 } else { 37 }).sum();
         let blobs: u64 = entries.iter().map(|e| u64::from(e.length)).sum();
         // The header's seal and its length follow the blobs.
         let expected = blobs + header + super::crypto::OVERHEAD as u64 + 4;
-        self.packs.push(Pack { id, expected, blobs: entries.len() as u32, size });
+        let pack = self.packs.len() as u32;
+        let pack = match self.numbers.entry(id) {
+            hash_map::Entry::Occupied(known) => *known.get(),
+            hash_map::Entry::Vacant(slot) => {
+                slot.insert(pack);
+                self.packs.push(Pack { id, expected, blobs: entries.len() as u32, size });
+                entries.iter().for_each(|entry| self.add_place(pack, entry));
+                return;
+            }
+        };
+        if size == Some(expected) {
+            self.packs[pack as usize].expected = expected;
+        }
+        let mut contradicts = false;
         for entry in entries {
-            let location = Location {
-                pack,
-                offset: entry.offset,
-                length: entry.length,
-                uncompressed: entry.uncompressed,
-            };
-            match self.blobs[entry.kind as usize].entry(entry.id) {
-                hash_map::Entry::Vacant(slot) => {
-                    slot.insert(location);
-                }
-                hash_map::Entry::Occupied(_) => {
-                    self.others.entry((entry.kind, entry.id)).or_default().push(location);
-                }
+            let known = self.locations(entry.kind, &entry.id);
+            if !known.iter().any(|l| (l.pack, l.offset, l.length) == (pack, entry.offset, entry.length)) {
+                contradicts = true;
+                self.packs[pack as usize].blobs += 1;
+                self.add_place(pack, entry);
+            }
+        }
+        self.contradictions += u64::from(contradicts);
+    }
+
+    /// How often an index file said of a pack what another one did not: one of them is forged or damaged.
+    pub(crate) fn contradictions(&self) -> u64 {
+        self.contradictions
+    }
+
+    fn add_place(&mut self, pack: u32, entry: &Entry) {
+        let location =
+            Location { pack, offset: entry.offset, length: entry.length, uncompressed: entry.uncompressed };
+        match self.blobs[entry.kind as usize].entry(entry.id) {
+            hash_map::Entry::Vacant(slot) => {
+                slot.insert(location);
+            }
+            hash_map::Entry::Occupied(_) => {
+                self.others.entry((entry.kind, entry.id)).or_default().push(location);
             }
         }
     }
@@ -185,5 +208,48 @@ impl IndexedPack {
             uncompressed: b.uncompressed_length.filter(|l| *l > 0),
         };
         self.blobs.iter().map(entry).collect()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_forged_index_hides_no_place_of_a_blob_whichever_is_read_first() {
+        let id = |byte| Id([byte; 32]);
+        let entry = |blob, offset, length| Entry {
+            kind: BlobKind::Data,
+            id: id(blob),
+            offset,
+            length,
+            uncompressed: None,
+        };
+        let size = |entries: &[Entry]| {
+            let blobs: u64 = entries.iter().map(|e| u64::from(e.length)).sum();
+            blobs + 37 * entries.len() as u64 + super::super::crypto::OVERHEAD as u64 + 4
+        };
+        let truth = [entry(1, 0, 100), entry(2, 100, 50)];
+        // The same pack with another listing, and a pack of garbage that claims to have the blob.
+        let lie = [entry(1, 60, 90), entry(3, 0, 10)];
+        let garbage = [entry(1, 0, 77)];
+        for order in [[0, 1, 2], [1, 0, 2], [2, 1, 0], [1, 2, 0]] {
+            let mut index = Index::default();
+            for which in order {
+                match which {
+                    0 => index.add(id(9), &truth, Some(size(&truth))),
+                    1 => index.add(id(9), &lie, Some(size(&truth))),
+                    _ => index.add(id(8), &garbage, Some(size(&garbage))),
+                }
+            }
+            let places: Vec<_> =
+                index.locations(BlobKind::Data, &id(1)).iter().map(|l| (l.offset, l.length)).collect();
+            assert!(places.contains(&(0, 100)), "{order:?}: {places:?}");
+            assert_eq!((places.len(), index.contradictions()), (3, 1), "{order:?}");
+            assert!(index.has_whole(BlobKind::Data, &id(2)), "{order:?}");
+            // What is listed twice alike is there once.
+            index.add(id(9), &truth, Some(size(&truth)));
+            assert_eq!(index.locations(BlobKind::Data, &id(1)).len(), 3);
+        }
     }
 }

@@ -1,12 +1,16 @@
 //! What is known about a path besides its content, between the kernel's form and restic's.
 
 use std::collections::HashMap;
-use std::fs;
-use std::os::fd::BorrowedFd;
+use std::ffi::OsStr;
+use std::os::fd::{AsRawFd, BorrowedFd, OwnedFd};
+use std::os::unix::ffi::OsStrExt;
+use std::path::PathBuf;
 use std::sync::Arc;
+use std::{fs, io};
 
 use jiff::Timestamp;
 use rustix::fs::Stat;
+use rustix::io::Errno;
 
 use super::tree::{Kind, Node};
 
@@ -61,6 +65,22 @@ fn go_mode(kind: Kind, mode: u32) -> u32 {
 pub(crate) fn unix_mode(go: u32) -> u32 {
     let special = [(SETUID, GO_SETUID), (SETGID, GO_SETGID), (STICKY, GO_STICKY)];
     special.iter().filter(|(_, bit)| go & bit != 0).fold(go & 0o777, |all, (unix, _)| all | unix)
+}
+
+/// Go's way to write a mode: a letter for each special bit, then the permissions.
+pub(crate) fn permissions(go: u32) -> String {
+    let mut text: String = "dalTLDpSugct?"
+        .chars()
+        .enumerate()
+        .filter(|(bit, _)| go & 1 << (31 - bit) != 0)
+        .map(|(_, c)| c)
+        .collect();
+    if text.is_empty() {
+        text.push('-');
+    }
+    let bits = "rwxrwxrwx".chars().enumerate();
+    text.extend(bits.map(|(bit, c)| if go & 1 << (8 - bit) != 0 { c } else { '-' }));
+    text
 }
 
 /// A time as a snapshot can hold it: years 0 to 9999, as Go's JSON.
@@ -137,27 +157,77 @@ pub(crate) fn node(name: &[u8], stat: &Stat, names: &Names) -> Node {
     node
 }
 
+/// Extended attributes, and those that could not be read.
+#[derive(Default)]
+pub(crate) struct Attributes {
+    pub(crate) attributes: Vec<super::tree::Attribute>,
+    pub(crate) unread: Vec<(String, io::Error)>,
+}
+
 /// Extended attributes of an open file or directory. File systems without any have none.
-pub(crate) fn attributes(fd: BorrowedFd<'_>) -> Vec<super::tree::Attribute> {
-    const MAX: usize = 64 << 10;
-    // The usual case, none, costs one call and no memory.
-    match rustix::fs::flistxattr(fd, &mut [0u8; 0][..]) {
-        Ok(0) | Err(_) => return Vec::new(),
-        Ok(_) => {}
-    }
-    let mut list = vec![0u8; MAX];
-    let Ok(length) = rustix::fs::flistxattr(fd, list.as_mut_slice()) else { return Vec::new() };
-    let mut attributes = Vec::new();
-    for name in list[..length].split(|b| *b == 0).filter(|name| !name.is_empty()) {
-        let Ok(name) = std::str::from_utf8(name) else { continue };
-        let mut value = vec![0u8; MAX];
-        if let Ok(length) = rustix::fs::fgetxattr(fd, name, value.as_mut_slice()) {
-            value.truncate(length);
-            attributes.push(super::tree::Attribute { name: name.to_owned(), value });
+pub(crate) fn attributes(fd: BorrowedFd<'_>) -> Attributes {
+    read_attributes(
+        |list| rustix::fs::flistxattr(fd, list),
+        |name, value| rustix::fs::fgetxattr(fd, name, value),
+    )
+}
+
+/// Extended attributes of what cannot be opened: a link itself, a pipe, a device.
+pub(crate) fn attributes_at(dir: &OwnedFd, name: &[u8]) -> Attributes {
+    let path = path_at(dir, name);
+    read_attributes(
+        |list| rustix::fs::llistxattr(&path, list),
+        |name, value| rustix::fs::lgetxattr(&path, name, value),
+    )
+}
+
+/// A path to a name in an open directory, for calls that take no directory. Its last part is not followed by calls on links.
+pub(crate) fn path_at(dir: &OwnedFd, name: &[u8]) -> PathBuf {
+    let folder = PathBuf::from(format!("/proc/self/fd/{}", dir.as_raw_fd()));
+    folder.join(OsStr::from_bytes(name))
+}
+
+/// The kernel's bound of a list and of a value.
+const MAX_ATTRIBUTE: usize = 64 << 10;
+
+fn read_attributes(
+    list_into: impl Fn(&mut [u8]) -> Result<usize, Errno>,
+    get_into: impl Fn(&str, &mut [u8]) -> Result<usize, Errno>,
+) -> Attributes {
+    let mut found = Attributes::default();
+    // File systems without any attributes, and paths that are gone, have none.
+    let Ok(list) = read_sized(list_into) else { return found };
+    for name in list.split(|b| *b == 0).filter(|name| !name.is_empty()) {
+        let Ok(name) = std::str::from_utf8(name) else {
+            let error = io::Error::other("its name is not UTF-8, and the format has no room for it");
+            found.unread.push((String::from_utf8_lossy(name).into_owned(), error));
+            continue;
+        };
+        match read_sized(|buffer| get_into(name, buffer)) {
+            Ok(value) => found.attributes.push(super::tree::Attribute { name: name.to_owned(), value }),
+            // It was there a moment ago.
+            Err(Errno::NODATA) => {}
+            Err(error) => found.unread.push((name.to_owned(), error.into())),
         }
     }
-    attributes.sort_by(|a, b| a.name.cmp(&b.name));
-    attributes
+    found.attributes.sort_by(|a, b| a.name.cmp(&b.name));
+    found
+}
+
+/// What a call gives that writes into a buffer. Mostly it is nothing, or short: that costs one call and hardly any memory.
+fn read_sized(read_into: impl Fn(&mut [u8]) -> Result<usize, Errno>) -> Result<Vec<u8>, Errno> {
+    let mut short = [0; 256];
+    match read_into(&mut short) {
+        Ok(length) => Ok(short[..length].to_vec()),
+        Err(Errno::RANGE) => {
+            let mut long = vec![0; MAX_ATTRIBUTE];
+            let length = read_into(&mut long)?;
+            long.truncate(length);
+            long.shrink_to_fit();
+            Ok(long)
+        }
+        Err(error) => Err(error),
+    }
 }
 
 pub(crate) fn hostname() -> String {

@@ -13,6 +13,7 @@ use rustix::io::Errno;
 
 use super::meta;
 use super::tree::{Kind, Node};
+use super::unset::{Facet, Unset};
 
 /// Makes a symbolic link, a pipe or a device, in place of another that is there.
 pub(crate) fn special(dir: &OwnedFd, node: &Node) -> io::Result<()> {
@@ -86,39 +87,66 @@ pub(crate) fn rename(dir: BorrowedFd<'_>, from: &[u8], to: &[u8]) -> io::Result<
 }
 
 /// Sets owner, mode, attributes and times of an open file or directory.
-pub(crate) fn metadata(fd: BorrowedFd<'_>, node: &Node, as_root: bool) -> io::Result<()> {
-    let mut result = Ok(());
-    let mut keep = |outcome: Result<(), Errno>| {
-        if let (Err(error), true) = (outcome, result.is_ok()) {
-            result = Err(error);
-        }
-    };
-    if as_root {
-        keep(fchown(fd, Some(Uid::from_raw(node.uid)), Some(Gid::from_raw(node.gid))));
-    }
+pub(crate) fn metadata(fd: BorrowedFd<'_>, node: &Node, as_root: bool) -> Result<(), Unset> {
+    let mut unset = Unset::default();
+    set_owner(&mut unset, node, as_root, |uid, gid| fchown(fd, uid, gid));
     for attribute in &node.extended_attributes {
-        keep(rustix::fs::fsetxattr(fd, attribute.name.as_str(), &attribute.value, XattrFlags::empty()));
+        let set = rustix::fs::fsetxattr(fd, attribute.name.as_str(), &attribute.value, XattrFlags::empty());
+        unset.keep(Facet::of_attribute(&attribute.name), set);
+    }
+    for name in meta::attributes(fd).attributes.into_iter().map(|attribute| attribute.name) {
+        if is_foreign(&name, node) {
+            unset.keep(Facet::of_attribute(&name), rustix::fs::fremovexattr(fd, name.as_str()));
+        }
     }
     // After the owner, since a change of owner clears the set-uid bits.
-    keep(fchmod(fd, Mode::from_raw_mode(meta::unix_mode(node.mode))));
-    keep(futimens(fd, &times(node)));
-    Ok(result?)
+    unset.keep(Facet::Mode, fchmod(fd, Mode::from_raw_mode(meta::unix_mode(node.mode))));
+    unset.keep(Facet::Times, futimens(fd, &times(node)));
+    unset.into_result()
 }
 
 /// As [`metadata`], for what cannot be opened.
-pub(crate) fn metadata_at(dir: &OwnedFd, node: &Node, as_root: bool) -> io::Result<()> {
+pub(crate) fn metadata_at(dir: &OwnedFd, node: &Node, as_root: bool) -> Result<(), Unset> {
+    let mut unset = Unset::default();
     if node.kind == Kind::Socket || node.kind == Kind::Irregular {
         return Ok(());
     }
     let name = OsStr::from_bytes(&node.name);
-    if as_root {
-        let (uid, gid) = (Uid::from_raw(node.uid), Gid::from_raw(node.gid));
-        chownat(dir, name, Some(uid), Some(gid), AtFlags::SYMLINK_NOFOLLOW)?;
+    set_owner(&mut unset, node, as_root, |uid, gid| chownat(dir, name, uid, gid, AtFlags::SYMLINK_NOFOLLOW));
+    for attribute in &node.extended_attributes {
+        let path = meta::path_at(dir, &node.name);
+        let set =
+            rustix::fs::lsetxattr(&path, attribute.name.as_str(), &attribute.value, XattrFlags::empty());
+        unset.keep(Facet::of_attribute(&attribute.name), set);
     }
     if node.kind != Kind::Symlink {
-        rustix::fs::chmodat(dir, name, Mode::from_raw_mode(meta::unix_mode(node.mode)), AtFlags::empty())?;
+        let mode = Mode::from_raw_mode(meta::unix_mode(node.mode));
+        unset.keep(Facet::Mode, rustix::fs::chmodat(dir, name, mode, AtFlags::empty()));
     }
-    Ok(utimensat(dir, name, &times(node), AtFlags::SYMLINK_NOFOLLOW)?)
+    unset.keep(Facet::Times, utimensat(dir, name, &times(node), AtFlags::SYMLINK_NOFOLLOW));
+    unset.into_result()
+}
+
+/// An ordinary user can give nothing away, but may put it into a group of theirs.
+fn set_owner(
+    unset: &mut Unset,
+    node: &Node,
+    as_root: bool,
+    chown: impl Fn(Option<Uid>, Option<Gid>) -> Result<(), Errno>,
+) {
+    let (uid, gid) = (Uid::from_raw(node.uid), Gid::from_raw(node.gid));
+    if as_root {
+        return unset.keep(Facet::Owner, chown(Some(uid), Some(gid)));
+    }
+    let is_own = uid == rustix::process::geteuid();
+    let grouped = chown(None, Some(gid));
+    unset.keep(Facet::Owner, if is_own { grouped } else { Err(Errno::PERM) });
+}
+
+/// Whether an attribute came from the target: an access list that a folder hands down would let people read what they could not.
+fn is_foreign(name: &str, node: &Node) -> bool {
+    let is_inherited = name.starts_with("system.posix_acl_") || name.starts_with("user.");
+    is_inherited && node.extended_attributes.iter().all(|attribute| attribute.name != name)
 }
 
 fn times(node: &Node) -> Timestamps {

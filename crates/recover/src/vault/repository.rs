@@ -13,6 +13,7 @@ use super::id::{BlobKind, Id};
 use super::index::{Index, IndexFile, IndexedPack, Location};
 use super::key::{self, KeyCost};
 use super::password::Password;
+use super::rest::VaultAt;
 use super::tree::{self, Node};
 use super::{meta, pack};
 use crate::Error;
@@ -43,16 +44,20 @@ struct Config {
 }
 
 impl Vault {
-    /// Creates a repository in a folder that is missing or empty.
-    pub fn init(dir: &Path, password: &Password) -> Result<Vault, Error> {
-        Vault::init_with_cost(dir, password, KeyCost::RESTIC)
+    /// Creates a repository in a folder that is missing or empty, or on a server.
+    pub fn init(at: impl Into<VaultAt>, password: &Password) -> Result<Vault, Error> {
+        Vault::init_with_cost(at, password, KeyCost::RESTIC)
     }
 
     /// As [`Vault::init`], with another cost of trying a passphrase.
-    pub fn init_with_cost(dir: &Path, password: &Password, cost: KeyCost) -> Result<Vault, Error> {
-        let backend = Backend::new(dir);
+    pub fn init_with_cost(
+        at: impl Into<VaultAt>,
+        password: &Password,
+        cost: KeyCost,
+    ) -> Result<Vault, Error> {
+        let backend = Backend::new(&at.into())?;
         if backend.probe().is_ok() {
-            return Err(Error::NotEmpty { dir: dir.to_owned() });
+            return Err(Error::NotEmpty { dir: backend.dir().to_owned() });
         }
         backend.create_layout()?;
         let (key, key_file) = key::create(password, cost, &meta::hostname(), &meta::username())?;
@@ -74,9 +79,9 @@ impl Vault {
     }
 
     /// Opens a repository. A lost or damaged index is made up for from the packs' headers; [`Vault::notes`] tells.
-    pub fn open(dir: &Path, password: &Password) -> Result<Vault, Error> {
+    pub fn open(at: impl Into<VaultAt>, password: &Password) -> Result<Vault, Error> {
         let started = Instant::now();
-        let backend = Backend::new(dir);
+        let backend = Backend::new(&at.into())?;
         backend.probe()?;
         let (id, bytes) = find_key(&backend, password)?;
         let key = Key::new(&bytes);
@@ -104,8 +109,8 @@ impl Vault {
 
     /// Whether there is a repository, looked at without a passphrase: [`Error::MediumAbsent`],
     /// [`Error::NoRepository`] or [`Error::ConfigLost`] if not.
-    pub fn probe(dir: &Path) -> Result<(), Error> {
-        Backend::new(dir).probe()
+    pub fn probe(at: impl Into<VaultAt>) -> Result<(), Error> {
+        Backend::new(&at.into())?.probe()
     }
 
     /// How many packs that the index lists are missing, or have another length than they should.
@@ -123,7 +128,7 @@ impl Vault {
         self.opened_in
     }
 
-    /// The folder.
+    /// The folder, or the server's address as `rest:https://…`.
     pub fn dir(&self) -> &Path {
         self.backend.dir()
     }
@@ -213,6 +218,12 @@ impl Vault {
                 }
             }
         }
+        if index.contradictions() > 0 {
+            self.note(format!(
+                "index files contradict each other about packs ({} times): some are forged or damaged; every place that any of them names is tried",
+                index.contradictions()
+            ));
+        }
         *self.index.write().unwrap_or_else(PoisonError::into_inner) = index;
         if !whole && !sizes.is_empty() {
             if files.is_empty() {
@@ -282,14 +293,21 @@ impl Vault {
     pub(crate) fn load_blob(&self, codec: &mut Codec, kind: BlobKind, id: &Id) -> Result<Vec<u8>, Error> {
         let mut failure = Error::Missing { what: kind.name(), id: id.to_string() };
         let mut buffer = Vec::new();
-        for location in self.locate(kind, id)? {
+        for (tried, location) in self.locate(kind, id)?.into_iter().enumerate() {
             let pack = self.index().pack(location.pack).id;
             let read = self.backend.open_pack(&pack).and_then(|file| {
                 file.read_at(u64::from(location.offset), location.length as usize, &mut buffer)
             });
             match read {
                 Ok(()) => match codec.open_blob(kind, id, &mut buffer, location.uncompressed) {
-                    Ok(content) => return Ok(content),
+                    Ok(content) => {
+                        if tried > 0 {
+                            self.note(format!(
+                                "{failure}; it was read from another place that the index names"
+                            ));
+                        }
+                        return Ok(content);
+                    }
                     Err(cause) => {
                         failure = Error::Damaged {
                             what: kind.name(),
@@ -332,7 +350,7 @@ pub(crate) fn find_key(backend: &Backend, password: &Password) -> Result<(Id, Ke
 fn read_config(backend: &Backend, key: &Key) -> Result<(Config, Polynomial), Error> {
     let damaged =
         |cause: &str| Error::Damaged { what: "config", id: "file".to_owned(), cause: cause.to_owned() };
-    let mut sealed = backend.read_path(&backend.config_path())?;
+    let mut sealed = backend.read_config()?;
     let text = key.open(&mut sealed).ok_or_else(|| damaged("its authentication fails"))?;
     let config: Config = serde_json::from_slice(text).map_err(|e| damaged(&e.to_string()))?;
     if !matches!(config.version, 1 | 2) {

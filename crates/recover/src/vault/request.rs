@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 use jiff::Timestamp;
 use schema::{Exception, SnapshotId};
 
+use super::filter::{Filter, NO_FILTER};
 use super::meta;
 use crate::Error;
 
@@ -62,6 +63,8 @@ pub struct BackupRequest<'a> {
     pub time: Timestamp,
     /// Absolute paths that are left out with all that is below them.
     pub exclude: Vec<PathBuf>,
+    /// What else is left out, by rules.
+    pub filter: &'a Filter,
     /// Files to read in place of others, by the path that they have in the snapshot.
     pub substitutes: BTreeMap<PathBuf, PathBuf>,
     /// Where unchanged files come from.
@@ -81,6 +84,7 @@ impl BackupRequest<'_> {
             hostname: meta::hostname(),
             time: Timestamp::now(),
             exclude: Vec::new(),
+            filter: &NO_FILTER,
             substitutes: BTreeMap::new(),
             parent: ParentChoice::Newest,
             observer: None,

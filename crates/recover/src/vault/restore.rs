@@ -19,6 +19,7 @@ use super::progress::{Phase, Progress};
 use super::repository::Vault;
 use super::snapshot::Snapshot;
 use super::tree::{Kind, MAX_DEPTH, Node};
+use super::unset::{NotSet, Tally, Unset};
 use super::{lock, meta, open_at, place};
 use crate::Error;
 
@@ -44,8 +45,8 @@ pub struct RestoreReport {
     pub dirs: u64,
     /// What is missing, ordered by path; empty in a whole restore.
     pub not_restored: Vec<NotRestored>,
-    /// Owners, modes, times or attributes that could not be set; the content is there.
-    pub metadata: Vec<NotRestored>,
+    /// Owners, modes, times or attributes that could not be set, by kind; the content is there.
+    pub metadata: Vec<NotSet>,
     /// What was found wrong with the vault and made up for.
     pub notes: Vec<String>,
 }
@@ -60,7 +61,7 @@ pub(crate) struct Restore<'a> {
     pub(crate) files_left: AtomicU64,
     pub(crate) bytes: AtomicU64,
     pub(crate) problems: Mutex<Vec<NotRestored>>,
-    pub(crate) metadata: Mutex<Vec<NotRestored>>,
+    pub(crate) metadata: Mutex<Tally>,
     /// First path of each hard-linked inode, and the further ones.
     first_links: HashMap<(u64, u64), (usize, Vec<u8>)>,
     links: Vec<(usize, Node, (usize, Vec<u8>))>,
@@ -224,11 +225,8 @@ impl Restore<'_> {
     }
 
     fn plan(&mut self, batch: &mut Batch, dir: usize, node: Node) {
-        if node.kind != Kind::File {
-            self.make_special(dir, &node);
-            return;
-        }
-        if node.links > 1 {
+        // Links, pipes and devices can have several names, too.
+        if node.links > 1 && node.kind != Kind::Dir {
             let key = (node.device_id, node.inode);
             if let Some(first) = self.first_links.get(&key) {
                 self.links.push((dir, node, first.clone()));
@@ -236,13 +234,12 @@ impl Restore<'_> {
             }
             self.first_links.insert(key, (dir, node.name.clone()));
         }
+        if node.kind != Kind::File {
+            self.make_special(dir, &node);
+            return;
+        }
         let vault = self.vault;
-        batch.push(dir, node, |id| {
-            vault
-                .locate(BlobKind::Data, id)
-                .ok()
-                .and_then(|all| all.first().map(super::index::Location::content_length))
-        });
+        batch.push(dir, node, |id| length_of(vault, id));
     }
 
     /// Everything that has no content: links, pipes, devices.
@@ -251,10 +248,9 @@ impl Restore<'_> {
         let path = self.path_of(dir, &node.name);
         match result {
             Ok(()) => {
-                if let Err(error) =
-                    self.open_dir(dir).and_then(|fd| place::metadata_at(&fd, node, self.as_root))
-                {
-                    self.metadata_problem(path, &error);
+                let set = self.open_dir(dir).map_err(Unset::from);
+                if let Err(unset) = set.and_then(|fd| place::metadata_at(&fd, node, self.as_root)) {
+                    self.metadata_problem(path, &unset);
                 }
             }
             Err(error) => self.problem(path, &error.to_string()),
@@ -268,6 +264,7 @@ impl Restore<'_> {
                 place::hard_link(&from, &first_name, &to, &node.name)
             });
             match result {
+                Ok(()) if node.kind != Kind::File => {}
                 Ok(()) => {
                     self.files.fetch_add(1, Ordering::Relaxed);
                     self.bytes.fetch_add(node.size, Ordering::Relaxed);
@@ -285,6 +282,7 @@ impl Restore<'_> {
         for dir in self.dirs.iter().rev() {
             let Some(node) = &dir.node else { continue };
             let result = open_at::dir(self.root.as_fd(), &dir.relative)
+                .map_err(Unset::from)
                 .and_then(|fd| place::metadata(fd.as_fd(), node, self.as_root));
             if let Err(error) = result {
                 self.metadata_problem(Path::new("/").join(&dir.relative), &error);
@@ -315,9 +313,10 @@ impl Restore<'_> {
         self.problems.lock().unwrap_or_else(PoisonError::into_inner).push(entry);
     }
 
-    pub(crate) fn metadata_problem(&self, path: PathBuf, error: &io::Error) {
-        let entry = NotRestored { path, cause: error.to_string() };
-        self.metadata.lock().unwrap_or_else(PoisonError::into_inner).push(entry);
+    // By value, as what is missing is named.
+    #[allow(clippy::needless_pass_by_value)]
+    pub(crate) fn metadata_problem(&self, path: PathBuf, unset: &Unset) {
+        self.metadata.lock().unwrap_or_else(PoisonError::into_inner).add(&path, unset);
     }
 
     fn into_report(self) -> RestoreReport {
@@ -332,7 +331,7 @@ impl Restore<'_> {
             bytes: self.bytes.into_inner(),
             dirs: (self.dirs.len() as u64).saturating_sub(1),
             not_restored: sorted(self.problems),
-            metadata: sorted(self.metadata),
+            metadata: self.metadata.into_inner().unwrap_or_else(PoisonError::into_inner).into_list(),
             notes: Vec::new(),
         }
     }
@@ -390,4 +389,18 @@ impl Selection {
         !self.everything
             && !self.paths.iter().any(|wanted| path.starts_with(wanted) || wanted.starts_with(path))
     }
+}
+
+/// The length of a blob. Where the index names places that disagree about it, one of them is forged or damaged, and the blob itself
+/// is asked: a wrong length would put all that follows in the file in the wrong place.
+fn length_of(vault: &Vault, id: &super::id::Id) -> Option<u64> {
+    let places = vault.locate(BlobKind::Data, id).ok()?;
+    let length = places.first()?.content_length();
+    if places.iter().all(|place| place.content_length() == length) {
+        return Some(length);
+    }
+    let mut codec = vault.codecs.take().ok()?;
+    let content = vault.load_blob(&mut codec, BlobKind::Data, id).ok();
+    vault.codecs.give_back(codec);
+    content.map(|content| content.len() as u64)
 }

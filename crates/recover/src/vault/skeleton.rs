@@ -62,6 +62,26 @@ impl Skeleton {
 
     /// Puts a file at an absolute path, opening stored directories on the way.
     pub(crate) fn insert_file(&mut self, vault: &Vault, path: &Path, content: Vec<u8>) -> Result<(), Error> {
+        let mut node = Node::new(b"", Kind::File);
+        node.mode = 0o600;
+        (node.mtime, node.atime, node.ctime) = (self.time, self.time, self.time);
+        (node.uid, node.gid) = meta::own_ids();
+        node.links = 1;
+        node.size = content.len() as u64;
+        self.insert(vault, path, |name| Part::File(Node { name, ..node }, content))
+    }
+
+    /// Puts a file whose content is stored at an absolute path.
+    pub(crate) fn insert_node(&mut self, vault: &Vault, path: &Path, node: Node) -> Result<(), Error> {
+        self.insert(vault, path, |name| Part::Stored(Node { name, ..node }))
+    }
+
+    fn insert(
+        &mut self,
+        vault: &Vault,
+        path: &Path,
+        part: impl FnOnce(Vec<u8>) -> Part,
+    ) -> Result<(), Error> {
         let unusable = |reason| Error::UnusablePath { path: path.to_owned(), reason };
         let parts: Vec<&[u8]> = path
             .components()
@@ -93,13 +113,7 @@ impl Skeleton {
                 _ => return Err(unusable("there is a file in the place of one of its folders")),
             }
         }
-        let mut node = Node::new(name, Kind::File);
-        node.mode = 0o600;
-        (node.mtime, node.atime, node.ctime) = (self.time, self.time, self.time);
-        (node.uid, node.gid) = meta::own_ids();
-        node.links = 1;
-        node.size = content.len() as u64;
-        here.insert(name.to_vec(), Part::File(node, content));
+        here.insert(name.to_vec(), part(name.to_vec()));
         Ok(())
     }
 

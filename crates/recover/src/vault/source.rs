@@ -25,7 +25,7 @@ pub(crate) struct Captured {
     pub(crate) stat: Stat,
     pub(crate) content: Vec<Id>,
     pub(crate) size: u64,
-    pub(crate) attributes: Vec<tree::Attribute>,
+    pub(crate) attributes: meta::Attributes,
     /// It did not change in the meantime.
     pub(crate) stable: bool,
 }

@@ -37,7 +37,8 @@ pub enum Kind {
 }
 
 impl Kind {
-    fn name(self) -> &'static str {
+    /// As restic calls it.
+    pub fn name(self) -> &'static str {
         match self {
             Kind::File => "file",
             Kind::Dir => "dir",

@@ -4,7 +4,9 @@
 
 mod support;
 mod vault_damage;
+mod vault_look;
 mod vault_media;
+mod vault_meta;
 mod vault_prune;
 mod vault_restic;
 mod vault_retain;

@@ -7,11 +7,11 @@ use std::io::Write;
 use std::os::unix::fs::{FileExt, MetadataExt, PermissionsExt, symlink};
 use std::path::{Path, PathBuf};
 use std::process::Command;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
 use recover::Error;
-use recover::vault::{BackupRequest, CheckLevel, KeyCost, Kind, ParentChoice, Phase, Vault};
+use recover::vault::{BackupRequest, CheckLevel, KeyCost, Kind, Observer, ParentChoice, Vault};
 use schema::ExceptionKind;
 
 use crate::support::{Place, below, census, noise, password};
@@ -87,16 +87,21 @@ fn what_changes_between_two_looks_is_captured_as_it_is_at_the_end() {
     let place = Place::new();
     let early = place.write("a/record", "before");
     place.write("b/other", "other");
-    let changed = Cell::new(false);
-    let on_progress = |progress: recover::vault::Progress| {
-        if progress.phase == Phase::Recheck && !changed.replace(true) {
-            fs::write(&early, "after").unwrap();
-            fs::remove_file(place.source().join("b/other")).unwrap();
-            place.write("c/new", "new");
-        }
+    let passes = AtomicUsize::new(0);
+    let observer = Observer {
+        pass: &|| {
+            if passes.fetch_add(1, Ordering::Relaxed) == 1 {
+                fs::write(&early, "after").unwrap();
+                fs::remove_file(place.source().join("b/other")).unwrap();
+                place.write("c/new", "new");
+            }
+        },
+        content: &|_, _| (),
+        folder: &|_, _| (),
     };
-    let report = place.vault.backup(place.request(), &on_progress).unwrap();
-    assert!(changed.get());
+    let request = BackupRequest { observer: Some(observer), ..place.request() };
+    let report = place.vault.backup(request, &|_| ()).unwrap();
+    assert!(passes.load(Ordering::Relaxed) > 2);
     assert_eq!(named(&place, &report, ExceptionKind::Unstable), Vec::<String>::new());
     let (restored, _) = place.restore_latest("again");
     assert_eq!(census(&restored), census(&place.source()));

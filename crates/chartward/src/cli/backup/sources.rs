@@ -1,11 +1,59 @@
 //! What was named on the command line, as the paths that are read.
 
+use std::ffi::OsStr;
+use std::os::unix::ffi::OsStrExt;
 use std::path::{Component, Path, PathBuf};
 
-use anyhow::{Context, bail};
+use anyhow::{Context, bail, ensure};
 use recover::Error;
+use recover::vault::expand;
 
+use super::leave_out::{LeaveOut, read_list, read_whole};
 use crate::output::printable;
+
+#[derive(Debug, clap::Args)]
+pub(super) struct FilesFromArgs {
+    /// Back up also what this file names, one pattern of paths a line; `#` begins a comment (`-`: standard input)
+    #[arg(long, value_name = "FILE")]
+    files_from: Vec<PathBuf>,
+    /// Back up also what this file names, each line a path as it is
+    #[arg(long, value_name = "FILE")]
+    files_from_verbatim: Vec<PathBuf>,
+    /// Back up also what this file names, paths that end with a zero byte, such as `find -print0` writes
+    #[arg(long, value_name = "FILE")]
+    files_from_raw: Vec<PathBuf>,
+}
+
+impl FilesFromArgs {
+    /// A line that names nothing is an error, as a missing source is.
+    pub(super) fn read(self) -> anyhow::Result<Vec<PathBuf>> {
+        let mut named = Vec::new();
+        for file in &self.files_from {
+            for line in read_list(file)? {
+                let found = expand(Path::new(&line))?;
+                ensure!(!found.is_empty(), "{} in {} matches nothing", printable(&line), file.display());
+                named.extend(found);
+            }
+        }
+        let verbatim = self.files_from_verbatim.iter().map(|file| (file, b'\n'));
+        for (file, end) in verbatim.chain(self.files_from_raw.iter().map(|file| (file, 0))) {
+            let bytes = read_whole(file)?;
+            let paths = bytes.split(|byte| *byte == end).filter(|path| !path.is_empty());
+            named.extend(paths.map(|path| PathBuf::from(OsStr::from_bytes(path))));
+        }
+        ensure!(
+            !named.is_empty() || self.is_unused(),
+            "nothing to back up was named: the lists of files are empty"
+        );
+        Ok(named)
+    }
+
+    fn is_unused(&self) -> bool {
+        [&self.files_from, &self.files_from_verbatim, &self.files_from_raw]
+            .iter()
+            .all(|lists| lists.is_empty())
+    }
+}
 
 /// Where a backup reads, and what it leaves out.
 pub(super) struct Sources {
@@ -21,7 +69,7 @@ pub(super) struct Sources {
 
 impl Sources {
     /// A source that is missing, or of which nothing is left, is an error.
-    pub(super) fn resolve(named: &[PathBuf], exclude: &[PathBuf]) -> anyhow::Result<Sources> {
+    pub(super) fn resolve(named: &[PathBuf], leave_out: &LeaveOut) -> anyhow::Result<Sources> {
         let mut sources =
             Sources { roots: Vec::new(), exclude: Vec::new(), resolved: Vec::new(), warnings: Vec::new() };
         for source in named {
@@ -35,7 +83,14 @@ impl Sources {
             }
             sources.roots.push(root);
         }
-        for path in exclude {
+        for root in &sources.roots {
+            if leave_out.filter.leaves_out(root, None) {
+                let matching = leave_out.filter.patterns.iter().find(|pattern| pattern.matches(root));
+                let pattern = matching.map_or_else(String::new, |pattern| pattern.text().to_owned());
+                bail!("--exclude {pattern} leaves nothing of {} to back up", root.display());
+            }
+        }
+        for path in &leave_out.paths {
             let excluded = absolute(path)?;
             if let Some(root) = sources.roots.iter().find(|root| root.starts_with(&excluded)) {
                 bail!("--exclude {} leaves nothing of {} to back up", path.display(), root.display());

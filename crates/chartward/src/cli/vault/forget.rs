@@ -8,8 +8,8 @@ use comfy_table::{Table, presets};
 use jiff::Timestamp;
 use prove::{Fact, Ledger};
 use recover::vault::{
-    Fate, Filter, ForgetGroup, ForgetPlan, ForgetRequest, Generations, GroupBy, Override, Period, Reason,
-    Rules, Vault, Verdict, Within,
+    Fate, ForgetGroup, ForgetPlan, ForgetRequest, Generations, GroupBy, Override, Period, Reason, Rules,
+    SnapshotFilter, Vault, Verdict, Within,
 };
 use schema::Lang;
 use serde_json::json;
@@ -174,7 +174,7 @@ impl Args {
     fn request(&self) -> ForgetRequest {
         ForgetRequest {
             rules: self.keep.rules(),
-            filter: Filter {
+            filter: SnapshotFilter {
                 hosts: self.host.clone(),
                 paths: self.path.clone(),
                 tags: self.tag.iter().map(|text| tags(text)).collect(),

@@ -70,21 +70,21 @@ impl CopyReport {
 impl Vault {
     /// Opens the copy of this vault in another folder. It needs no passphrase of its own.
     pub fn open_copy(&self, dir: &Path) -> Result<Vault, Error> {
-        let copy = self.beside(Backend::new(dir))?;
+        let copy = self.beside(Backend::new(&dir.into())?)?;
         copy.load_index()?;
         Ok(copy)
     }
 
     /// Makes the copy's repository in a folder that is missing or empty: folders, keys and configuration, no snapshot yet.
     pub fn begin_copy(&self, dir: &Path) -> Result<(), Error> {
-        let backend = Backend::new(dir);
+        let backend = Backend::new(&dir.into())?;
         if backend.probe().is_ok() {
             return Err(Error::NotEmpty { dir: dir.to_owned() });
         }
         backend.create_layout()?;
         self.copy_keys(&backend)?;
         // Last: a folder with a config is a repository.
-        backend.save_config(&self.backend.read_path(&self.backend.config_path())?)
+        backend.save_config(&self.backend.read_config()?)
     }
 
     /// Passphrases that were added since open the copy, too. Those that were removed still do: whoever has the medium had them.

@@ -1,0 +1,6 @@
+//! A vault host with real clients and real attackers.
+
+mod attack;
+mod clients;
+mod forge;
+mod stage;
