@@ -45,10 +45,17 @@ impl Disk {
         // A kernel without the module, and the same file system in user space.
         let kinds: &[&str] =
             if self.file_system == "exfat" { &["exfat", "exfat-fuse"] } else { &[self.file_system] };
-        kinds.iter().any(|kind| {
+        let mount = |kind: &&str| {
             let mut mount = Command::new("mount");
             mount.args(["-t", kind, "-o", &options]).arg(&self.image).arg(&self.mount);
             mount.output().unwrap().status.success()
+        };
+        // A file system in user space goes on writing for a moment after it was unmounted.
+        (0..20).any(|_| {
+            kinds.iter().any(mount) || {
+                std::thread::sleep(std::time::Duration::from_millis(100));
+                false
+            }
         })
     }
 
