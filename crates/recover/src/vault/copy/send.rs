@@ -193,7 +193,7 @@ impl<'s> Sending<'s> {
         };
         let (mut done, mut bytes) = (0, 0);
         let mut written: Vec<Id> = Vec::new();
-        for (id, _) in packs {
+        for id in packs.keys() {
             match self.send_pack(id) {
                 Ok(size) => {
                     written.push(*id);
