@@ -25,6 +25,12 @@ pub enum Error {
         /// Where the vault is.
         dir: PathBuf,
     },
+    /// The folder holds a repository that is no copy of the one that is to be copied there.
+    #[error("the vault in {} is another one, or its config is damaged", dir.display())]
+    OtherVault {
+        /// The folder.
+        dir: PathBuf,
+    },
     /// A new vault was asked for in a folder that is in use.
     #[error("cannot create a vault in {}: the folder is not empty", dir.display())]
     NotEmpty {
@@ -371,6 +377,9 @@ impl Error {
             }
             Error::ConfigLost { .. } => {
                 "fetch the file `config` from another copy of the vault; the data is still there (if it was `vault init` that was cut short, empty the folder and begin anew)"
+            }
+            Error::OtherVault { .. } => {
+                "use a medium of this vault, or prepare an empty one; what is on this one stays as it is"
             }
             Error::NotEmpty { .. } => "name an empty or a new folder",
             Error::WrongPassphrase { .. } => "use the passphrase on the recovery sheet of this vault",

@@ -11,6 +11,7 @@ mod error;
 pub mod examine;
 pub mod host;
 pub mod manifest;
+pub mod media;
 pub mod proof;
 mod signs;
 pub mod status;

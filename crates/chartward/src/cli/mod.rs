@@ -17,6 +17,7 @@ mod incident;
 mod lang;
 mod look;
 mod ls;
+mod media;
 mod password;
 mod progress;
 mod prove;
@@ -77,6 +78,8 @@ enum Command {
     Sample(sample::SampleArgs),
     /// Make a vault, or look for damage in one
     Vault(vault::Args),
+    /// Removable media that take turns: what is out of the machine is out of an attacker's reach
+    Media(media::Args),
     /// Capture one consistent moment into the vault
     Backup(backup::Args),
     /// Restore into a sandbox, read every record, sign what was found
@@ -141,6 +144,7 @@ fn run(command: Command) -> anyhow::Result<ExitCode> {
         Command::Rehearse(args) => rehearse::run(args),
         Command::Sample(args) => sample::run(args),
         Command::Vault(args) => vault::run(args),
+        Command::Media(args) => media::run(args),
         Command::Backup(args) => backup::run(args),
         Command::Snapshots(args) => snapshots::run(args),
         Command::Ls(args) => ls::run(args),

@@ -41,6 +41,7 @@ impl Bar {
             Phase::ReadData => "reading all",
             Phase::Repack => "copying",
             Phase::Remove => "removing",
+            Phase::Copy => "copying",
         });
         self.at(progress.done, progress.total.unwrap_or(0));
     }

@@ -6,7 +6,8 @@ use std::process::ExitCode;
 use std::time::Duration;
 
 use anyhow::{Context, ensure};
-use observe::share::{Account, Bounds, Client, Decoys, ShareName};
+use jiff::{SignedDuration, Timestamp};
+use observe::share::{Account, Bounds, Client, Decoys, Instant, ShareName, Wish};
 use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
 
@@ -42,6 +43,9 @@ struct PullArgs {
     /// The most seconds it takes; the next pull goes on where this one ended
     #[arg(long, value_name = "SECONDS", default_value_t = 6.0 * 3600.0)]
     max_seconds: f64,
+    /// Read the newest previous version (shadow copy) of the share, so that all files are of one instant, unless it is older than this; 0 for never
+    #[arg(long, value_name = "SECONDS", default_value_t = 3600.0)]
+    shadow_max_age: f64,
 }
 
 #[derive(Debug, clap::Args)]
@@ -126,18 +130,36 @@ fn pull(args: &PullArgs) -> anyhow::Result<ExitCode> {
     let client = Client::connect(&args.place.name()?, args.place.port, &args.place.account()?)?;
     let bounds =
         Bounds { files_max: args.max_files, look_time: seconds(args.max_seconds)?, ..Bounds::default() };
-    let pulled = observe::share::pull(&client, &args.place.paths(), &args.to, &bounds)?;
+    let wish = Wish {
+        shadow_age_max: SignedDuration::from_secs_f64(args.shadow_max_age.clamp(0.0, 1e9)),
+        now: Timestamp::now(),
+    };
+    let pulled = observe::share::pull(&client, &args.place.paths(), &args.to, &bounds, wish)?;
     let output = args.place.output();
     output.line(&typed("pulled", serde_json::to_value(&pulled)))?;
     output.say(format!(
         "{} files: {} read now ({} bytes), {} unchanged, {} removed here, {} failed, {} with names that do not fit here, in {:.1} s",
         pulled.files, pulled.fetched, pulled.bytes, pulled.unchanged, pulled.removed, pulled.failed, pulled.unstorable, pulled.seconds
     ));
+    output.say(of_when(&pulled.instant));
     for path in &pulled.troubles {
         eprintln!("not pulled: {}", printable(path));
     }
     let whole = pulled.complete && pulled.failed == 0 && pulled.unstorable == 0;
     Ok(if whole { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+}
+
+/// Of when the files are, for people.
+fn of_when(instant: &Instant) -> String {
+    match instant {
+        Instant::One { at } => format!("All files are of one instant, {at}: a previous version (shadow copy) of the share."),
+        Instant::Many => "The files are of different instants, each of when it was read: the share has no previous versions. \
+                          Shadow copies on the server (VSS) would make them one."
+            .to_owned(),
+        Instant::TooOld { newest } => format!(
+            "The files are of different instants, each of when it was read: the newest previous version is of {newest}, which is too old."
+        ),
+    }
 }
 
 fn watch(args: WatchArgs) -> anyhow::Result<ExitCode> {

@@ -6,6 +6,7 @@ use std::process::ExitCode;
 use jiff::tz::TimeZone;
 use jiff::{SignedDuration, Span, Timestamp};
 use prove::{Entry, Fact, Ledger, sentence};
+use recover::media::{self, Book};
 use recover::status::{Limits, Remembered, assess};
 use schema::{Alarm, Lang, Severity};
 
@@ -59,6 +60,8 @@ pub(crate) fn run(args: Args) -> anyhow::Result<ExitCode> {
     if output == Output::People {
         let lang = args.lang.lang();
         output.say(sentence(&status, lang, &TimeZone::system()));
+        let generations = Book::load(&folder).map(|book| book.generations()).unwrap_or_default();
+        media::sentence(&generations, lang, &TimeZone::system()).iter().for_each(|said| output.say(said));
         for alarm in &status.alarms {
             let (title, step) = match lang {
                 Lang::En => (&alarm.title, &alarm.next_step),

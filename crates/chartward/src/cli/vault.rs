@@ -1,5 +1,6 @@
-//! `chartward vault init|check|forget|prune|key|unlock`.
+//! `chartward vault init|check|copy|forget|prune|key|unlock`.
 
+mod copy;
 mod forget;
 mod key;
 mod prune;
@@ -33,6 +34,8 @@ enum Command {
     Init(Init),
     /// Look for damage, and name the files that it costs
     Check(Check),
+    /// Copy the vault to another folder, or bring that copy up to date, and read it back
+    Copy(copy::Args),
     /// Forget snapshots: by rules, or by their ids
     Forget(forget::Args),
     /// Give back the space of what no snapshot needs
@@ -90,6 +93,7 @@ pub(crate) fn run(args: Args) -> anyhow::Result<ExitCode> {
     match args.command {
         Command::Init(args) => init(&args),
         Command::Check(args) => check(&args),
+        Command::Copy(args) => copy::run(&args),
         Command::Forget(args) => forget::run(&args),
         Command::Prune(args) => prune::run(&args),
         Command::Key(args) => key::run(args),

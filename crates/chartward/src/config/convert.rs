@@ -39,6 +39,20 @@ impl From<&Playbook> for playbook::Playbook {
     }
 }
 
+impl super::types::Media {
+    /// Whose turn it is when, in the zone of the configuration.
+    pub(crate) fn rotation(&self, zone: jiff::tz::TimeZone) -> recover::media::Rotation {
+        recover::media::Rotation {
+            name: self.name.clone(),
+            sets: self.sets.clone(),
+            turn_days: self.turn_days,
+            at: self.at.0,
+            overdue_after: self.overdue.0,
+            zone,
+        }
+    }
+}
+
 impl From<&Channel> for notify::Channel {
     fn from(from: &Channel) -> Self {
         match from.clone() {

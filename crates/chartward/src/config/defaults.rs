@@ -71,6 +71,22 @@ pub(crate) fn read_data() -> bool {
     true
 }
 
+pub(crate) fn turn_days() -> u32 {
+    7
+}
+
+pub(crate) fn change_at() -> TimeOfDay {
+    TimeOfDay(civil::time(9, 0, 0, 0))
+}
+
+pub(crate) fn overdue() -> Period {
+    Period(SignedDuration::from_hours(24))
+}
+
+pub(crate) fn media_every() -> Period {
+    Period(SignedDuration::from_mins(15))
+}
+
 pub(crate) fn backup() -> Timing {
     timing(When::Every(Period(SignedDuration::from_mins(15))))
 }

@@ -3,6 +3,7 @@
 //! It works on the parsed file and not on the values made of it, so that a wrong key somewhere hides nothing here.
 
 mod act;
+mod media;
 mod reach;
 mod store;
 
@@ -19,10 +20,11 @@ use super::words::{Fault, Words};
 /// Checks the whole file.
 pub(super) fn check(root: &DeTable<'_>, found: &mut Findings<'_>) {
     let file = Node { table: root, span: 0..0, path: String::new() };
-    for list in ["protect", "watch", "playbook", "notify", "recovery"] {
+    for list in ["protect", "media", "watch", "playbook", "notify", "recovery"] {
         unique_names(&file.tables(list), found);
     }
     store::check(&file, found);
+    media::check(&file, found);
     reach::check(&file, found);
     act::check(&file, found);
 }

@@ -51,6 +51,8 @@ pub(crate) struct Config {
     /// How everything is started again, sealed with every snapshot.
     #[serde(default)]
     pub(crate) recovery: Vec<RecoveryStep>,
+    #[serde(default)]
+    pub(crate) media: Vec<Media>,
 }
 
 impl Config {
@@ -438,6 +440,36 @@ pub(crate) struct Export {
     pub(crate) timing: Timing,
     /// Where the copies go: another medium.
     pub(crate) dir: PathBuf,
+}
+
+/// Removable media that take turns.
+#[derive(Debug, Clone, PartialEq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Media {
+    pub(crate) name: String,
+    /// Labels of the sets, in the order of their turns.
+    pub(crate) sets: Vec<String>,
+    /// Where a medium may be found when it is in.
+    pub(crate) paths: Vec<PathBuf>,
+    /// How many days a turn takes.
+    #[serde(default = "defaults::turn_days")]
+    pub(crate) turn_days: u32,
+    /// When on the first day of its turn a set is to be put in.
+    #[serde(default = "defaults::change_at")]
+    pub(crate) at: TimeOfDay,
+    /// How long after that its copy must be written.
+    #[serde(default = "defaults::overdue")]
+    pub(crate) overdue: Period,
+    /// How often it is looked whether the set is in.
+    #[serde(default = "defaults::media_every")]
+    pub(crate) every: Period,
+    /// See [`Timing::timeout`].
+    pub(crate) timeout: Option<Period>,
+    /// Only so many of the newest snapshots of each thing that is protected; `None`: all of them.
+    pub(crate) newest: Option<u32>,
+    /// Whether everything on the medium is read back, not only what was written now.
+    #[serde(default = "defaults::read_data")]
+    pub(crate) read_data: bool,
 }
 
 /// The downtime viewer.

@@ -4,8 +4,8 @@ use jiff::{SignedDuration, Timestamp};
 use prove::state::{JobKind, JobOutcome, JobRun};
 use schema::{Alarm, Severity, WatcherHealth, WatcherState};
 
-use super::clock;
 use super::handle::{Hub, Shown};
+use super::{clock, media};
 
 /// A watcher that is not ready for longer than this does not watch.
 const STARTING_MAX: SignedDuration = SignedDuration::from_secs(60);
@@ -67,6 +67,7 @@ pub(crate) fn all(hub: &Hub, now: Timestamp) -> Vec<Alarm> {
     alarms.extend([&shown.trouble, &shown.lake_trouble].into_iter().flatten().map(|cause| trouble(cause)));
     alarms.extend(shown.wall_trouble.iter().map(|cause| wall(cause)));
     alarms.extend(shown.jobs_trouble.as_deref().map(not_started));
+    alarms.extend(shown.media.iter().flat_map(|media| media::alarms(media, now)));
     alarms.extend(shown.clock.as_ref().map(clock::alarm));
     alarms
 }

@@ -253,6 +253,7 @@ impl Core {
         if self.checkpointed.1.elapsed() >= CHECKPOINT_EVERY {
             self.checkpoint();
             self.end_watched_weeks(now);
+            self.ask_for_media();
         }
     }
 

@@ -114,6 +114,8 @@ pub(crate) struct Shown {
     pub(crate) jobs_trouble: Option<String>,
     /// By how much the machine's clock jumped; `None` while it is believed.
     pub(crate) clock: Option<Jump>,
+    /// How the rotations of media stand; `None` until they were looked at, and without any.
+    pub(crate) media: Option<super::media::Media>,
     /// Why the packet filter cannot be looked at or mended; `None` when all is well.
     pub(crate) wall_trouble: Option<String>,
     /// The promise as it was last put together; `None` until then.

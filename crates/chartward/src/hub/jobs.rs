@@ -215,7 +215,7 @@ impl Jobs {
         let written = match job.kind {
             JobKind::Backup => sealed(&line).map(|it| inner.state.write(|tx| tx.put_snapshot(&it))),
             JobKind::Drill => proof(&line).map(|it| inner.state.write(|tx| tx.add_drill(&it))),
-            JobKind::Check | JobKind::Export => None,
+            JobKind::Check | JobKind::Export | JobKind::Media => None,
         };
         if let Some(Err(error)) = written {
             eprintln!("chartward: the outcome of {} could not be written down: {error}", job.name);

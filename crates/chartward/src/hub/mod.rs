@@ -15,6 +15,7 @@ mod hands;
 mod intake;
 mod jobs;
 mod keeper;
+mod media;
 mod notices;
 mod outbox;
 mod outcomes;

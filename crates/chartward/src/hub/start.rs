@@ -25,7 +25,7 @@ use super::hands::{self, Tools};
 use super::jobs::{self, Jobs};
 use super::keeper::Keeper;
 use super::outbox::{self, Channels, FindSecret};
-use super::{clock, door, promise, replay, setup, tide, viewer};
+use super::{clock, door, media, promise, replay, setup, tide, viewer};
 use crate::config::{Config, When};
 use crate::supervise::Supervisor;
 
@@ -124,6 +124,9 @@ pub(crate) fn start(settings: Settings) -> anyhow::Result<Running> {
     others.push((Some(end), jobs::start(jobs.clone(), ended)?));
     let (end, ended) = bounded(0);
     others.push((Some(end), promise::start(hub.clone(), keeper, ended)?));
+
+    let (end, ended) = bounded(0);
+    others.push((Some(end), media::start(&config, folder.clone(), hub.clone(), ended)?));
 
     let lake = Arc::new(open_lake(&config, &folder)?);
     let (end, ended) = bounded(0);

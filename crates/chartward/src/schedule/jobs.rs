@@ -3,10 +3,11 @@ use std::path::{Path, PathBuf};
 
 use jiff::{SignedDuration, Timestamp};
 use prove::state::JobKind;
+use recover::media::Rotation;
 use schema::{RecoveryStep, SnapshotId};
 
 use super::due::{Plan, Retry};
-use crate::config::{Config, Protect, Share, Source, Timing, When};
+use crate::config::{Config, Media, Protect, Share, Source, Timing, When};
 
 /// Something that is done at its times by a process of its own: a command of this same binary.
 #[derive(Debug, Clone, PartialEq)]
@@ -45,6 +46,12 @@ enum Work {
     Export {
         dir: PathBuf,
     },
+    Media {
+        rotation: Rotation,
+        paths: Vec<PathBuf>,
+        newest: Option<u32>,
+        read_data: bool,
+    },
 }
 
 /// What a job is told when it starts.
@@ -68,6 +75,9 @@ pub(crate) fn jobs(config: &Config) -> Vec<Job> {
         let check = &config.schedule.check;
         let work = Work::Check { read_data: check.read_data };
         jobs.push(job(config, "check".to_owned(), JobKind::Check, None, &check.timing, work));
+    }
+    if config.vault.is_some() {
+        jobs.extend(config.media.iter().map(|media| copy_to(config, media)));
     }
     if let Some(export) = &config.schedule.export {
         let work = Work::Export { dir: export.dir.clone() };
@@ -96,6 +106,23 @@ fn drill(config: &Config, protect: &Protect) -> Job {
     job(config, format!("drill:{}", protect.name), JobKind::Drill, Some(protect), &protect.drill, work)
 }
 
+fn copy_to(config: &Config, media: &Media) -> Job {
+    let timing = Timing {
+        when: When::Every(media.every),
+        timeout: media.timeout,
+        // What could not be done now is tried when it is looked again.
+        retry: media.every,
+        retries: 0,
+    };
+    let work = Work::Media {
+        rotation: media.rotation(config.zone()),
+        paths: media.paths.clone(),
+        newest: media.newest,
+        read_data: media.read_data,
+    };
+    job(config, format!("media:{}", media.name), JobKind::Media, None, &timing, work)
+}
+
 fn job(
     config: &Config,
     name: String,
@@ -116,7 +143,7 @@ fn job(
 fn usual_timeout(kind: JobKind) -> SignedDuration {
     match kind {
         JobKind::Backup => SignedDuration::from_hours(6),
-        JobKind::Drill | JobKind::Check => SignedDuration::from_hours(24),
+        JobKind::Drill | JobKind::Check | JobKind::Media => SignedDuration::from_hours(24),
         JobKind::Export => SignedDuration::from_mins(10),
     }
 }
@@ -162,6 +189,22 @@ impl Job {
                     args.push("--read-data".into());
                 }
                 args.splice(0..0, ["vault".into(), "check".into()]);
+                args.push("--json".into());
+            }
+            Work::Media { rotation, paths, newest, read_data } => {
+                add("--vault", known.vault);
+                add("--state", known.state);
+                paths.iter().for_each(|path| add("--path", path));
+                let due = rotation.due(known.now);
+                let mut say = |flag: &str, value: String| args.push(format!("{flag}={value}").into());
+                say("--rotation", rotation.name.clone());
+                say("--set", due.set);
+                say("--since", due.since.to_string());
+                newest.iter().for_each(|newest| say("--newest", newest.to_string()));
+                if !read_data {
+                    args.push("--written-only".into());
+                }
+                args.splice(0..0, ["media".into(), "write".into()]);
                 args.push("--json".into());
             }
             Work::Export { dir } => {

@@ -8,6 +8,7 @@ mod crash;
 mod first;
 mod freeze;
 mod interrupted;
+mod media;
 mod notices;
 mod ordinary;
 mod stage;

@@ -10,6 +10,7 @@ mod guard;
 mod hub;
 mod kill;
 mod look;
+mod media;
 mod promise;
 mod prove;
 mod real_input;

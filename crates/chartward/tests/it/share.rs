@@ -28,6 +28,11 @@ struct Server {
 impl Server {
     /// `None` where a part is missing, after saying so.
     fn start(test: &str, patients: u32) -> Option<Server> {
+        Server::start_with(test, patients, |_| String::new())
+    }
+
+    /// With more lines in the share's part of its configuration, made for the server's folder.
+    fn start_with(test: &str, patients: u32, more: impl Fn(&Path) -> String) -> Option<Server> {
         let (smbd, smbpasswd) = (testkit::tool(test, "smbd")?, testkit::tool(test, "smbpasswd")?);
         testkit::tool(test, "python3")?;
         let dir = TempDir::with_prefix("chartward-share-").unwrap();
@@ -50,7 +55,8 @@ impl Server {
                  lock directory = {root}/lock\nstate directory = {root}/state\ncache directory = {root}/cache\n\
                  pid directory = {root}\nncalrpc dir = {root}/ncalrpc\nlog file = {root}/log/smbd.log\n\
                  passdb backend = tdbsam\nserver min protocol = SMB3\n\
-                 [ssmix]\npath = {root}/hospital\nread only = no\nvalid users = {user}\nforce user = {user}\n"
+                 [ssmix]\npath = {root}/hospital\nread only = no\nvalid users = {user}\nforce user = {user}\n{}",
+                more(dir.path())
             ),
         )
         .unwrap();
@@ -416,6 +422,67 @@ fn a_share_is_pulled_whole_and_then_only_what_changed() {
     let last = third.last();
     assert_eq!((third.code, &last["fetched"], &last["removed"]), (0, &1.into(), &1.into()), "{last}");
     assert_eq!(mirrored(), crate::support::files(&server.tree()));
+}
+
+/// Samba's snapshots in a folder: what VSS is on a Windows server.
+fn previous_versions(dir: &Path) -> String {
+    let dir = dir.display();
+    format!(
+        "vfs objects = shadow_copy2\nshadow:snapdir = {dir}/snapshots\nshadow:basedir = {dir}/hospital\nshadow:sort = desc\n\
+         shadow:localtime = no\n"
+    )
+}
+
+#[test]
+fn a_share_with_previous_versions_is_pulled_as_it_was_at_one_instant() {
+    let test = "a_share_with_previous_versions_is_pulled_as_it_was_at_one_instant";
+    let module = ["x86_64-linux-gnu", "aarch64-linux-gnu"]
+        .map(|machine| format!("/usr/lib/{machine}/samba/vfs/shadow_copy2.so"));
+    if !module.iter().any(|module| Path::new(module).exists()) {
+        return testkit::skip(test, "Samba's shadow_copy2 is not installed (./test installs it)");
+    }
+    let Some(server) = Server::start_with(test, 5, previous_versions) else { return };
+    let to = server.dir.path().join("mirror");
+    let pull = |more: &[&str]| {
+        let mut command = server.command(&["pull", Server::share(), "--to", to.to_str().unwrap()]);
+        let pulled = run(command.args(more));
+        assert_eq!(pulled.code, 0, "{}", pulled.stderr);
+        pulled.last().clone()
+    };
+    let mirrored = || {
+        let mut files = crate::support::files(&to);
+        files.remove(Path::new(".chartward-pull")).unwrap();
+        files
+    };
+    // None yet: the files are of when each was read, and it is said.
+    let old = server.dir.path().join("mirror-without");
+    let first = server.pull(&old);
+    assert_eq!(first.last()["instant"]["files_are_of"], "many");
+
+    fs::write(server.tree().join("scan.bin"), vec![7; 300_000]).unwrap();
+    let then = jiff::Timestamp::now().checked_sub(jiff::SignedDuration::from_mins(10)).unwrap();
+    snapshot(&server, then);
+    let as_it_was = crate::support::files(&server.tree());
+    // What an attacker, or the day's work, did since.
+    fs::write(server.tree().join("scan.bin"), "encrypted").unwrap();
+    fs::write(server.tree().join("note.txt"), "pay").unwrap();
+    let pulled = pull(&[]);
+    assert_eq!(pulled["instant"]["files_are_of"], "one", "{pulled}");
+    assert_eq!(mirrored(), as_it_was);
+    assert_eq!(pull(&[])["fetched"], 0, "the same previous version again");
+    // Too old for what is asked: the share as it is. And nothing goes back in time after that.
+    assert_eq!(pull(&["--shadow-max-age", "60"])["instant"]["files_are_of"], "too_old");
+    assert_eq!(mirrored(), crate::support::files(&server.tree()));
+    assert_eq!(pull(&[])["instant"]["files_are_of"], "too_old");
+    assert_eq!(mirrored(), crate::support::files(&server.tree()));
+}
+
+fn snapshot(server: &Server, at: jiff::Timestamp) {
+    let name = at.strftime("@GMT-%Y.%m.%d-%H.%M.%S").to_string();
+    let to = server.dir.path().join("snapshots");
+    fs::create_dir_all(&to).unwrap();
+    let copied = Command::new("cp").arg("-a").arg(server.tree()).arg(to.join(name)).status();
+    assert!(copied.unwrap().success());
 }
 
 #[test]

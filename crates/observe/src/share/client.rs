@@ -11,15 +11,16 @@ use smb2::{ClientConfig, ErrorKind, ListOptions, SmbClient};
 use tokio::runtime::{Builder, Runtime};
 use tokio::task::JoinSet;
 
+use super::shadow::{self, Shadow};
 use super::{Account, ShareName};
 use crate::Error;
 
 /// What one request may take; a server that answers slower than this is as good as silent.
-const REQUEST_MAX: Duration = Duration::from_secs(20);
+pub(super) const REQUEST_MAX: Duration = Duration::from_secs(20);
 /// Requests in flight.
 const PARALLEL: usize = 16;
 /// Names longer than NTFS allows are not followed: 255 units of UTF-16 are at most this many bytes.
-const NAME_BYTES_MAX: usize = 3 * 255;
+pub(super) const NAME_BYTES_MAX: usize = 3 * 255;
 
 /// Sampled bytes at each of up to three places.
 const PIECE: u64 = 4096;
@@ -187,8 +188,20 @@ impl Client {
         take: &mut dyn FnMut(Listed) -> Vec<String>,
         deadline: Instant,
     ) -> Vec<String> {
+        self.list_as_it_was(None, folders, entries_max, take, deadline)
+    }
+
+    /// The same in a previous version of the share, or as it is now.
+    pub(super) fn list_as_it_was(
+        &self,
+        shadow: Option<Shadow>,
+        folders: Vec<String>,
+        entries_max: usize,
+        take: &mut dyn FnMut(Listed) -> Vec<String>,
+        deadline: Instant,
+    ) -> Vec<String> {
         let mut folders = folders;
-        let start = |tree, connection, path| list_folder(tree, connection, path, entries_max);
+        let start = |tree, connection, path| list_folder(tree, connection, shadow, path, entries_max);
         let mut rest = self.many(&mut || folders.pop(), start, take, deadline);
         rest.append(&mut folders);
         rest
@@ -220,12 +233,28 @@ pub(super) async fn within<T>(bound: Duration, request: impl Future<Output = T>)
     tokio::time::timeout(bound, request).await.ok()
 }
 
-async fn list_folder(tree: Arc<Tree>, connection: Connection, path: String, entries_max: usize) -> Listed {
+async fn list_folder(
+    tree: Arc<Tree>,
+    connection: Connection,
+    shadow: Option<Shadow>,
+    path: String,
+    entries_max: usize,
+) -> Listed {
     let mut listed = Listed { path, entries: Ok(Vec::new()), left_out: 0 };
     let mut entries = Vec::new();
-    let request =
-        read_folder(&tree, connection, &listed.path, entries_max, &mut entries, &mut listed.left_out);
-    listed.entries = match within(REQUEST_MAX, request).await {
+    let (path, left_out) = (&listed.path, &mut listed.left_out);
+    let answer = match shadow {
+        Some(shadow) => {
+            let request =
+                shadow::read_folder(&tree, &connection, shadow, path, entries_max, &mut entries, left_out);
+            within(REQUEST_MAX, request).await
+        }
+        None => {
+            let request = read_folder(&tree, connection, path, entries_max, &mut entries, left_out);
+            within(REQUEST_MAX, request).await
+        }
+    };
+    listed.entries = match answer {
         None => Err(Trouble::Slow),
         Some(Err(error)) => Err(Trouble::of(&error)),
         Some(Ok(())) => Ok(entries),

@@ -13,10 +13,12 @@ mod differ;
 mod evidence;
 mod pull;
 mod remember;
+mod shadow;
 mod watch;
 
 pub use account::{Account, ShareName};
 pub use canary::Decoys;
 pub use client::Client;
-pub use pull::{Pulled, pull};
+pub use pull::{Instant, Pulled, Wish, pull};
+pub use shadow::Shadow;
 pub use watch::{Bounds, Cover, Watch};

@@ -8,14 +8,16 @@ use std::fs::{self, File, FileTimes};
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::time::{Duration, Instant, SystemTime};
+use std::time::{Duration, SystemTime};
 
+use jiff::{SignedDuration, Timestamp};
 use serde::Serialize;
 use smb2::client::{Connection, Tree};
 
 use super::Bounds;
 use super::canary::join;
 use super::client::{Client, Listed, Stamp, within};
+use super::shadow::{PastFile, Shadow};
 use crate::Error;
 
 /// In every folder that a pull made: the share's name.
@@ -54,26 +56,70 @@ pub struct Pulled {
     pub complete: bool,
     /// Seconds it took.
     pub seconds: f64,
+    /// What the files are of.
+    pub instant: Instant,
     /// The first paths that could not be stored or read, for the operator's eyes only: they may name patients.
     #[serde(skip)]
     pub troubles: Vec<String>,
+}
+
+/// Of when the files are that were pulled.
+#[derive(Debug, Clone, Default, PartialEq, Serialize)]
+#[serde(tag = "files_are_of", rename_all = "snake_case")]
+pub enum Instant {
+    /// All of the same instant: a previous version (shadow copy) of the share.
+    One {
+        /// That instant, by the server's clock.
+        at: Timestamp,
+    },
+    /// Each of the moment at which it was read.
+    #[default]
+    Many,
+    /// The same, although the server has previous versions: none is as young as was asked for, and younger than what is here.
+    TooOld {
+        /// The newest of them.
+        newest: Timestamp,
+    },
+}
+
+/// What is asked for of a pull besides its bounds.
+#[derive(Debug, Clone, Copy)]
+pub struct Wish {
+    /// A previous version that is older than this is not used: it would lose what was written since.
+    pub shadow_age_max: SignedDuration,
+    /// Now.
+    pub now: Timestamp,
 }
 
 struct Job {
     path: String,
     to: PathBuf,
     stamp: Stamp,
+    shadow: Option<Shadow>,
 }
 
 /// Pulls the folders `below` of the share (all of it when empty) into `to`. Takes as long as `bounds.look_time`.
-pub fn pull(client: &Client, below: &[String], to: &Path, bounds: &Bounds) -> Result<Pulled, Error> {
-    let started = Instant::now();
+///
+/// Read is the newest previous version (shadow copy) of the share if it is young enough, else the share as it is. What is here never goes
+/// back in time for it.
+pub fn pull(
+    client: &Client,
+    below: &[String],
+    to: &Path,
+    bounds: &Bounds,
+    wish: Wish,
+) -> Result<Pulled, Error> {
+    let started = std::time::Instant::now();
     let deadline = started + bounds.look_time;
-    own(to, &client.name().to_string())?;
-    let mut pulled = Pulled::default();
+    let share = client.name().to_string();
+    let before = own(to, &share)?;
+    let (shadow, instant) = choose(&client.shadows()?, wish, before);
+    // First: what is here is of this instant from now on, in parts at least.
+    mark(to, &share, shadow.map_or(wish.now, |shadow| shadow.at()))?;
+    let mut pulled = Pulled { instant, ..Pulled::default() };
     let mut jobs = Vec::new();
     let mut here = BTreeSet::new();
-    let mut rest = plan(client, below, to, bounds, deadline, &mut pulled, &mut jobs, &mut here);
+    let mut rest = plan(client, shadow, below, to, bounds, deadline, &mut pulled, &mut jobs, &mut here);
     pulled.complete = rest.is_empty() && pulled.left_out == 0;
     pulled.left_out += rest.drain(..).count() as u64;
     jobs.sort_by(|a, b| b.path.cmp(&a.path));
@@ -100,13 +146,28 @@ pub fn pull(client: &Client, below: &[String], to: &Path, bounds: &Bounds) -> Re
     Ok(pulled)
 }
 
-/// Makes the folder, or makes sure that an earlier pull of the same share made it.
-fn own(to: &Path, share: &str) -> Result<(), Error> {
+/// The previous version to read, and what that makes the files.
+fn choose(shadows: &[Shadow], wish: Wish, before: Option<Timestamp>) -> (Option<Shadow>, Instant) {
+    let Some(newest) = shadows.iter().find(|shadow| shadow.at() <= wish.now) else {
+        return (None, Instant::Many);
+    };
+    let is_young = wish.now.duration_since(newest.at()) <= wish.shadow_age_max;
+    if is_young && before.is_none_or(|before| newest.at() >= before) {
+        (Some(*newest), Instant::One { at: newest.at() })
+    } else {
+        (None, Instant::TooOld { newest: newest.at() })
+    }
+}
+
+/// Makes the folder, or makes sure that an earlier pull of the same share made it. Of when its files are at the latest, as far as known.
+fn own(to: &Path, share: &str) -> Result<Option<Timestamp>, Error> {
     let failed = |source| Error::PullWrite { path: to.to_owned(), source };
     fs::create_dir_all(to).map_err(failed)?;
     let marker = to.join(MARKER);
     match fs::read_to_string(&marker) {
-        Ok(text) if text.trim() == share => return Ok(()),
+        Ok(text) if text.lines().next().map(str::trim) == Some(share) => {
+            return Ok(text.lines().nth(1).and_then(|line| line.trim().parse().ok()));
+        }
         Ok(_) => return Err(failed(io::Error::other("it holds another share"))),
         Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(failed(error)),
         Err(_) => {}
@@ -114,17 +175,27 @@ fn own(to: &Path, share: &str) -> Result<(), Error> {
     if fs::read_dir(to).map_err(failed)?.next().is_some() {
         return Err(failed(io::Error::other("it is not empty and no pull made it")));
     }
-    fs::write(&marker, format!("{share}\n")).map_err(failed)
+    fs::write(&marker, format!("{share}\n")).map_err(failed)?;
+    Ok(None)
+}
+
+/// Notes of when the files here are at the latest.
+fn mark(to: &Path, share: &str, at: Timestamp) -> Result<(), Error> {
+    let failed = |source| Error::PullWrite { path: to.to_owned(), source };
+    let new = to.join(format!("{PARTIAL}marker"));
+    fs::write(&new, format!("{share}\n{at}\n")).map_err(failed)?;
+    fs::rename(&new, to.join(MARKER)).map_err(failed)
 }
 
 /// Lists the share and says what to fetch.
 #[allow(clippy::too_many_arguments, reason = "what one walk fills")]
 fn plan(
     client: &Client,
+    shadow: Option<Shadow>,
     below: &[String],
     to: &Path,
     bounds: &Bounds,
-    deadline: Instant,
+    deadline: std::time::Instant,
     pulled: &mut Pulled,
     jobs: &mut Vec<Job>,
     here: &mut BTreeSet<PathBuf>,
@@ -157,13 +228,13 @@ fn plan(
                 if is_same(&to, entry.stamp) {
                     pulled.unchanged += 1;
                 } else {
-                    jobs.push(Job { path, to, stamp: entry.stamp });
+                    jobs.push(Job { path, to, stamp: entry.stamp, shadow });
                 }
             }
         }
         folders
     };
-    client.list(roots, bounds.folder_entries_max, &mut take, deadline)
+    client.list_as_it_was(shadow, roots, bounds.folder_entries_max, &mut take, deadline)
 }
 
 fn trouble(troubles: &mut Vec<String>, path: String) {
@@ -204,7 +275,13 @@ async fn copy(tree: &Arc<Tree>, mut connection: Connection, job: &Job) -> io::Re
     partial_name.push(name);
     let partial = folder.join(partial_name);
     let mut file = File::create(&partial)?;
-    let bytes = if job.stamp.size <= SMALL {
+    let bytes = if let Some(shadow) = job.shadow {
+        let open = PastFile::open(tree, connection, shadow, &job.path);
+        let past = within(PIECE_TIME, open).await.ok_or_else(slow)?.map_err(io::Error::other)?;
+        let copied = copy_past(&past, &mut file, job.stamp.size).await;
+        past.close().await;
+        copied?
+    } else if job.stamp.size <= SMALL {
         let read = tree.read_file_compound_sized(&mut connection, &job.path, job.stamp.size);
         let bytes = within(PIECE_TIME, read).await.ok_or_else(slow)?.map_err(io::Error::other)?;
         file.write_all(&bytes)?;
@@ -237,6 +314,20 @@ async fn copy(tree: &Arc<Tree>, mut connection: Connection, job: &Job) -> io::Re
     Ok(bytes)
 }
 
+/// Reads a file of a previous version, which neither grows nor changes.
+async fn copy_past(past: &PastFile, file: &mut File, size: u64) -> io::Result<u64> {
+    let mut at = 0;
+    while at < size {
+        let piece = past.read_at(at, size - at).await.map_err(io::Error::other)?;
+        if piece.is_empty() {
+            break;
+        }
+        file.write_all(&piece)?;
+        at += piece.len() as u64;
+    }
+    Ok(at)
+}
+
 /// Removes what is here and not there.
 fn sweep(root: &Path, dir: &Path, here: &BTreeSet<PathBuf>, removed: &mut u64) -> Result<(), Error> {
     let failed = |source| Error::PullWrite { path: dir.to_owned(), source };
@@ -263,13 +354,30 @@ mod tests {
     fn only_a_folder_that_a_pull_of_this_share_made_is_mirrored_into() {
         let dir = tempfile::tempdir().unwrap();
         let fresh = dir.path().join("fresh");
-        own(&fresh, "//emr/ssmix").unwrap();
-        own(&fresh, "//emr/ssmix").unwrap();
+        assert_eq!(own(&fresh, "//emr/ssmix").unwrap(), None);
+        mark(&fresh, "//emr/ssmix", Timestamp::UNIX_EPOCH).unwrap();
+        assert_eq!(own(&fresh, "//emr/ssmix").unwrap(), Some(Timestamp::UNIX_EPOCH));
         assert!(own(&fresh, "//emr/other").is_err());
         let used = dir.path().join("used");
         fs::create_dir(&used).unwrap();
         fs::write(used.join("thesis.txt"), "mine").unwrap();
         assert!(own(&used, "//emr/ssmix").is_err());
+    }
+
+    #[test]
+    fn a_previous_version_is_read_while_it_is_young_and_nothing_here_goes_back_for_it() {
+        let at = |minute: i64| Timestamp::from_second(1_800_000_000 + minute * 60).unwrap();
+        let wish = Wish { shadow_age_max: SignedDuration::from_mins(60), now: at(0) };
+        let (young, old, future) = (Shadow::of(at(-10)), Shadow::of(at(-90)), Shadow::of(at(10)));
+        for (shadows, before, expected) in [
+            (vec![], None, Instant::Many),
+            (vec![young, old], None, Instant::One { at: at(-10) }),
+            (vec![future, young], Some(at(-10)), Instant::One { at: at(-10) }),
+            (vec![young, old], Some(at(-5)), Instant::TooOld { newest: at(-10) }),
+            (vec![old], None, Instant::TooOld { newest: at(-90) }),
+        ] {
+            assert_eq!(choose(&shadows, wish, before).1, expected);
+        }
     }
 
     #[test]

@@ -83,6 +83,32 @@ pub enum Fact {
         /// Whether it opens the vault from now on.
         added: bool,
     },
+    /// A medium was prepared for a rotation.
+    MediumPrepared {
+        /// See [`Fact::VaultInitialised`].
+        vault_id: String,
+        /// The medium's id.
+        medium: String,
+        /// The rotation.
+        rotation: String,
+        /// The set.
+        set: String,
+    },
+    /// A copy of the vault was written to a medium, or could not be.
+    MediumWritten {
+        /// See [`Fact::VaultInitialised`].
+        vault_id: String,
+        /// The rotation; empty where nothing says which.
+        rotation: String,
+        /// The set; empty likewise.
+        set: String,
+        /// Snapshots of protected data that it holds and that were read back from it; 0 where it failed.
+        snapshots: u64,
+        /// Bytes that were read back from it.
+        bytes_read: u64,
+        /// Whether it counts from now on.
+        counts: bool,
+    },
     /// A drill found everything.
     DrillPassed {
         /// What was measured.

@@ -39,6 +39,8 @@ pub enum JobKind {
     Check,
     /// Give the ledger out.
     Export,
+    /// Copy the vault to the medium whose turn it is.
+    Media,
 }
 
 /// What came of a run.

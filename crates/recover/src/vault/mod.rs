@@ -31,6 +31,7 @@ mod check_files;
 mod chunker;
 mod codec;
 mod command;
+mod copy;
 mod crypto;
 mod details;
 mod diff;
@@ -78,6 +79,7 @@ mod write;
 
 pub use check::{CheckLevel, CheckReport, CheckRequest, Problem};
 pub use command::SourceCommand;
+pub use copy::{CopyReport, CopyRequest, ReadBack, folder_on};
 pub use details::{Listed, Match};
 pub use diff::{Change, Changed, DiffReport, DiffTotals, WithMetadata};
 pub use disk::{Disk, LocalDisk};

@@ -17,6 +17,8 @@ pub enum Phase {
     Repack,
     /// Packs that nobody needs are removed.
     Remove,
+    /// Packs are copied to another medium.
+    Copy,
 }
 
 /// How far it is. Totals are not known beforehand where that would cost a second pass.

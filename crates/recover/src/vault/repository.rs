@@ -127,6 +127,20 @@ impl Vault {
         Ok(vault)
     }
 
+    /// A copy of this repository elsewhere, opened with the same key; its index is not read yet.
+    pub(crate) fn beside(&self, backend: Backend) -> Result<Vault, Error> {
+        backend.probe()?;
+        let other = || Error::OtherVault { dir: backend.dir().to_owned() };
+        let (config, polynomial) = match read_config(&backend, &self.key) {
+            Err(Error::Damaged { .. }) => return Err(other()),
+            read => read?,
+        };
+        if config.id != self.id {
+            return Err(other());
+        }
+        Ok(Vault::assemble(backend, self.key.clone(), config, polynomial))
+    }
+
     /// Whether there is a repository, looked at without a passphrase: [`Error::MediumAbsent`],
     /// [`Error::NoRepository`] or [`Error::ConfigLost`] if not.
     pub fn probe(at: impl Into<VaultAt>) -> Result<(), Error> {
@@ -156,6 +170,18 @@ impl Vault {
     /// What was found wrong with the repository while it was used, and made up for.
     pub fn notes(&self) -> Vec<String> {
         self.notes.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// Seals a text with the repository's key.
+    pub(crate) fn seal(&self, text: &[u8]) -> Result<Vec<u8>, Error> {
+        let mut sealed = Vec::new();
+        self.key.seal(text, &mut sealed)?;
+        Ok(sealed)
+    }
+
+    /// What [`Vault::seal`] sealed; `None` if it was not this repository's key, or a single bit differs.
+    pub(crate) fn unseal(&self, sealed: &mut [u8]) -> Option<Vec<u8>> {
+        self.key.open(sealed).map(|text| text.to_vec())
     }
 
     pub(crate) fn note(&self, text: String) {

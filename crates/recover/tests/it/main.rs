@@ -16,6 +16,7 @@ mod support;
 mod vault_cache;
 mod vault_damage;
 mod vault_look;
+mod vault_media;
 mod vault_meta;
 mod vault_prune;
 mod vault_restic;

@@ -2,6 +2,7 @@
 //! can say what the other does not.
 
 mod jobs;
+mod media;
 mod notify;
 mod protect;
 mod recovery;

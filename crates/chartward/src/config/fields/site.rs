@@ -1,7 +1,7 @@
 //! The site itself: what stands at the top, console, vault, lake, viewer.
 
 use super::{
-    ENTRIES_MAX, Field, Kind, LANGUAGE, Shape, TEXT, TEXTS, default, jobs, notify, optional, protect,
+    ENTRIES_MAX, Field, Kind, LANGUAGE, Shape, TEXT, TEXTS, default, jobs, media, notify, optional, protect,
     recovery, required, respond, watch,
 };
 
@@ -56,6 +56,13 @@ pub(super) const ROOT: &[Field] = &[
         "",
         "What is backed up and drilled.",
         "バックアップと復元訓練の対象。",
+    ),
+    optional(
+        "media",
+        Kind::Tables { shape: &media::SHAPE, max: 20 },
+        "",
+        "Removable media that take turns: what is out of the machine is out of an attacker's reach.",
+        "交代で使う取り外し媒体。機器から取り外した媒体には、攻撃者の手が届きません。",
     ),
     optional(
         "watch",

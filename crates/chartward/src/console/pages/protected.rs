@@ -2,6 +2,7 @@
 
 use maud::{Markup, html};
 use prove::state::{JobKind, JobOutcome, JobRun};
+use recover::media::{Standing, Whereabouts};
 use schema::Proof;
 
 use crate::access::Permission;
@@ -62,6 +63,12 @@ fn show(visit: &Visit<'_>) -> Result<Reply, Trouble> {
                 (jobs(visit, visit.pick(("Further jobs", "その他の処理")), &others))
             }
         }
+        @if let Some(media) = &visit.console.hub.shown().media {
+            section aria-labelledby="media" {
+                h2 #media { (visit.pick(("Media that take turns", "交代で使う媒体"))) }
+                (rotations(visit, &media.standings))
+            }
+        }
         section aria-labelledby="drills" {
             h2 #drills { (visit.pick(("Drills: backups that were restored and read", "復元訓練（実際に復元して読み出した記録）"))) }
             (drilled(visit, &drills))
@@ -114,6 +121,7 @@ fn kind(kind: JobKind) -> Both {
         JobKind::Drill => ("drill (restore to test)", "復元訓練"),
         JobKind::Check => ("check of the vault", "保管庫の検査"),
         JobKind::Export => ("export of the ledger", "台帳の書き出し"),
+        JobKind::Media => ("copy to the medium", "媒体への書き込み"),
     }
 }
 
@@ -142,6 +150,35 @@ fn jobs(visit: &Visit<'_>, caption: &str, jobs: &[Job]) -> Markup {
         }
     }).collect();
     parts::table(caption, &heads, &rows)
+}
+
+/// How each rotation stands, and what of it is out of an attacker's reach.
+fn rotations(visit: &Visit<'_>, standings: &[Standing]) -> Markup {
+    let heads = [
+        visit.pick(("Rotation", "ローテーション")),
+        visit.pick(("Whose turn it is", "今回の媒体")),
+        visit.pick(("Written and read back", "書き込みと読み戻し")),
+        visit.pick(("In the machine", "入っている媒体")),
+        visit.pick(("Generations out of the machine", "取り外した媒体の世代数")),
+        visit.pick(("Newest of them", "うち最新")),
+    ];
+    let rows: Vec<Markup> = standings.iter().map(|it| {
+        let (sign, word) = match (it.done, it.wants_a_change()) {
+            (true, _) => ((icon::CHECK, Tone::Good), ("done", "完了")),
+            (false, true) => ((icon::WARN, Tone::Warn), ("change the medium", "媒体を交換してください")),
+            (false, false) => ((icon::CLOCK, Tone::Calm), ("not yet", "これから")),
+        };
+        let newest = it.generations.iter().find(|it| it.whereabouts == Whereabouts::Detached);
+        html! {
+            th scope="row" { (it.rotation) }
+            td { (it.due) }
+            td { (parts::badge(sign, visit.pick(word))) }
+            td { @match &it.inserted { Some(set) => { (set) } None => { (visit.pick(("none", "なし"))) } } }
+            td.number { (words::count(it.detached)) }
+            td { @if let Some(newest) = newest { (newest.set) " " (visit.time(newest.at)) } @else { (visit.pick(("none", "なし"))) } }
+        }
+    }).collect();
+    parts::table(visit.pick(("Media that take turns", "交代で使う媒体")), &heads, &rows)
 }
 
 fn drilled(visit: &Visit<'_>, drills: &[Proof]) -> Markup {
