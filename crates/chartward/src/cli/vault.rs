@@ -37,7 +37,7 @@ enum Command {
     /// Copy the vault to another folder, or bring that copy up to date, and read it back
     Copy(copy::Args),
     /// Forget snapshots: by rules, or by their ids
-    Forget(forget::Args),
+    Forget(Box<forget::Args>),
     /// Give back the space of what no snapshot needs
     Prune(prune::Args),
     /// List, add, remove and change passphrases

@@ -17,7 +17,7 @@ fn list(site: &Site) -> (Vec<Value>, String) {
     (lines, site.bare([&words[..], &[state.as_str()]].concat()).stdout)
 }
 
-fn path<'p>(path: &'p Path) -> &'p str {
+fn path(path: &Path) -> &str {
     path.to_str().unwrap()
 }
 

@@ -6,7 +6,7 @@ use std::process::Command;
 use recover::Error;
 use recover::vault::{PruneRequest, Vault};
 
-use super::disk::{Step, Verdict, Watched};
+use super::disk::{Named, Step, Verdict, Watched};
 use super::scene::{Acknowledged, Scene, keep_newest, prune, prune_at, restore_all};
 use crate::support::{census, password};
 
@@ -59,7 +59,7 @@ fn a_prune_whose_clock_is_ahead_takes_nothing_from_a_backup_whose_lock_looks_old
         return run_as_child(&PathBuf::from(dir), &std::env::var("CHARTWARD_DURABLE_JOB").unwrap());
     }
     let Some(faketime) = testkit::tool(TEST, "faketime") else { return };
-    let stops: [(&str, fn(&Step) -> bool); 4] = [
+    let stops: [Named; 4] = [
         ("its first pack", |step| matches!(step, Step::Create(path) if path.starts_with("data"))),
         (
             "the flush of a pack's folder",

@@ -10,6 +10,9 @@ use std::sync::{Arc, Mutex};
 
 use recover::vault::{Disk, LocalDisk};
 
+/// Steps by name.
+pub(super) type Named = (&'static str, fn(&Step) -> bool);
+
 /// A step, with paths below the vault's folder; `..` is the folder's own.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Step {

@@ -7,7 +7,7 @@ use std::sync::{Arc, Mutex};
 
 use recover::vault::{KeyCost, Password, Vault};
 
-use super::disk::{Step, Verdict, Watched};
+use super::disk::{Named, Step, Verdict, Watched};
 use super::scene::{
     Acknowledged, Content, Dice, Scene, in_memory, is_intact, keep_newest, prune, prune_at, prune_at_once,
     said,
@@ -259,7 +259,7 @@ fn the_replay_notices_each_flush_that_is_left_out() {
     log.backup(&scene, &vault);
     log.forget(&vault, 1);
     prune(&vault, &prune_at_once()).unwrap();
-    let flushes: &[(&str, fn(&Step) -> bool)] = &[
+    let flushes: &[Named] = &[
         ("of files", |step| matches!(step, Step::Flush(_))),
         ("of snapshots", |step| matches!(step, Step::Flush(path) if path.starts_with("snapshots"))),
         ("of packs", |step| matches!(step, Step::Flush(path) if path.starts_with("data"))),
