@@ -3,6 +3,7 @@
 mod forget;
 mod key;
 mod prune;
+mod receipts;
 
 use std::env;
 use std::path::PathBuf;

@@ -39,6 +39,10 @@ pub enum JobKind {
     Check,
     /// Give the ledger out.
     Export,
+    /// Forget snapshots by the rules of retention.
+    Forget,
+    /// Give the space of forgotten snapshots back.
+    Prune,
 }
 
 /// What came of a run.

@@ -108,6 +108,15 @@ pub(super) const ROOT: &[Field] = &[
         "個々の保護対象に属さない定期作業。",
     ),
     optional(
+        "retention",
+        Kind::Table(&jobs::RETENTION),
+        "",
+        "What is kept how long. Default: nothing is ever forgotten. An empty [retention] forgets by the defaults below. What is \
+         kept for any reason is kept; nothing is forgotten or removed while an incident holds the vault.",
+        "保存期間。省略時は何も削除しません。[retention] とだけ書けば、下の既定値で整理します。どれか1つの条件に当てはまるものは残ります。\
+         インシデント対応で保管庫を固定している間は、整理も削除も行いません。",
+    ),
+    optional(
         "viewer",
         Kind::Table(&Shape { fields: VIEWER, one_of: &[] }),
         "",

@@ -114,6 +114,8 @@ fn kind(kind: JobKind) -> Both {
         JobKind::Drill => ("drill (restore to test)", "復元訓練"),
         JobKind::Check => ("check of the vault", "保管庫の検査"),
         JobKind::Export => ("export of the ledger", "台帳の書き出し"),
+        JobKind::Forget => ("old backups let go", "古い世代の整理"),
+        JobKind::Prune => ("space given back", "容量の回収"),
     }
 }
 
