@@ -253,3 +253,33 @@ fn a_notice_is_delivered_once_its_receiver_takes_it_and_only_once() {
     let told: Vec<&Value> = ledger.iter().filter(|it| it["fact"]["kind"] == "notice_delivered").collect();
     assert!(told.len() == 1 && told[0]["fact"]["channel"] == json!("chat"), "{told:?}");
 }
+
+#[test]
+fn nothing_is_forgotten_or_pruned_while_an_incident_holds_the_vault() {
+    let stage = Stage::new();
+    protected(&stage, "[retention]\nforget = { every = \"1h\" }\nprune = { every = \"1h\" }\n");
+    let _hub = stage.up();
+    let locked = stage.done(&["act", "apply", "lock_vault"])["answer"]["countermeasure"].clone();
+    let since: jiff::Timestamp = locked["applied_at"].as_str().unwrap().parse().unwrap();
+    for name in ["backup:emr", "drill:emr", "check"] {
+        done(&stage, name, 1);
+    }
+    // Nothing else runs any more, and they are due.
+    thread::sleep(Duration::from_secs(2));
+    for name in ["forget", "prune"] {
+        let begun = runs(&stage, name).into_iter().filter_map(|run| run.started_at);
+        assert_eq!(begun.filter(|at| *at > since).count(), 0, "{name}");
+    }
+    stage.done(&["act", "undo", &locked["id"].to_string()]);
+    for name in ["forget", "prune"] {
+        done(&stage, name, 1);
+        let missed = |run: &&prove::state::JobRun| run.outcome == prove::state::JobOutcome::Missed;
+        assert_eq!(
+            runs(&stage, name).iter().filter(missed).count(),
+            0,
+            "what is kept for longer is not missed"
+        );
+    }
+    let forgot = runs(&stage, "forget")[0].detail.clone();
+    assert!(forgot.contains("\"applied\":true"), "{forgot}");
+}
