@@ -37,7 +37,7 @@ enum Command {
     /// Look for damage, and name the files that it costs
     Check(Check),
     /// Forget snapshots: by rules, or by their ids
-    Forget(forget::Args),
+    Forget(Box<forget::Args>),
     /// Give back the space of what no snapshot needs
     Prune(prune::Args),
     /// List, add, remove and change passphrases

@@ -77,7 +77,14 @@ pub(crate) struct Console {
 #[derive(Debug, Clone, PartialEq, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct Vault {
+    /// A folder, or `rest:https://HOST:PORT/NAME/` for a vault host.
     pub(crate) dir: PathBuf,
+    /// File with the key for the vault host.
+    pub(crate) key_file: Option<PathBuf>,
+    /// SHA-256 of the vault host's certificate.
+    pub(crate) fingerprint: Option<String>,
+    /// PEM file of that certificate or its authority.
+    pub(crate) ca: Option<PathBuf>,
     pub(crate) passphrase: Secret,
     /// Address of the machine that holds it: an isolated host still reaches it.
     pub(crate) address: Option<IpAddr>,

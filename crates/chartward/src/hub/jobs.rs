@@ -16,6 +16,7 @@ use serde_json::Value;
 use zeroize::Zeroizing;
 
 use super::handle::{Hub, Live, Refusal};
+use crate::cli::RestArgs;
 use crate::config::Config;
 use crate::schedule::{self, DueJob, Finished, Job, Known, Runner, Schedule, Task};
 
@@ -60,7 +61,9 @@ impl Jobs {
             )?;
         }
         let (schedule, _) = Schedule::open(schedule::jobs(config), &state, Timestamp::now())?;
-        let runner = Runner { program: std::env::current_exe()?, stop: Arc::new(AtomicBool::new(false)) };
+        let env = config.vault.as_ref().map(|vault| RestArgs::of(vault).env()).unwrap_or_default();
+        let runner =
+            Runner { program: std::env::current_exe()?, env, stop: Arc::new(AtomicBool::new(false)) };
         let vault = config.vault.as_ref().map(|vault| vault.dir.clone()).unwrap_or_default();
         Ok(Self(Arc::new(Inner {
             schedule,

@@ -20,7 +20,7 @@ const PASSPHRASE: &str = "correct horse battery staple 電子カルテ";
 
 /// A shell instead of the binary: what matters is how it behaves.
 fn shell(script: &str, timeout: Duration, stop: &Arc<AtomicBool>) -> Finished {
-    let runner = Runner { program: "/bin/sh".into(), stop: Arc::clone(stop) };
+    let runner = Runner { program: "/bin/sh".into(), env: Vec::new(), stop: Arc::clone(stop) };
     let task = Task {
         args: vec!["-c".into(), script.into()],
         passphrase: Some(Zeroizing::new(PASSPHRASE.as_bytes().to_vec())),
@@ -108,7 +108,7 @@ fn a_schedule_backs_up_drills_checks_and_exports_a_hospital_and_finds_what_was_i
     );
     fs::write(at("chartward.toml"), text).unwrap();
     let config = Config::load(&at("chartward.toml")).unwrap();
-    let runner = Runner { program: binary(), stop: Arc::default() };
+    let runner = Runner { program: binary(), env: Vec::new(), stop: Arc::default() };
     let passphrase = || Some(Zeroizing::new(PASSPHRASE.as_bytes().to_vec()));
     let run = |args: Vec<std::ffi::OsString>| {
         let task = Task { args, passphrase: passphrase(), timeout: Duration::from_secs(120) };

@@ -164,7 +164,34 @@ const CONSOLE: &[Field] = &[
 ];
 
 const VAULT: &[Field] = &[
-    required("dir", Kind::Path, r#""/mnt/vault""#, "Folder of the vault.", "保管庫のフォルダー。"),
+    required(
+        "dir",
+        Kind::Vault,
+        r#""/mnt/vault""#,
+        "Folder of the vault, or rest:https://HOST:PORT/NAME/ for a vault host.",
+        "保管庫のフォルダー。保管庫ホストなら rest:https://ホスト:ポート/名前/。",
+    ),
+    optional(
+        "key_file",
+        Kind::Path,
+        r#""/etc/chartward/vault.key""#,
+        "File with the key for a vault host, readable by its owner only.",
+        "保管庫ホストの鍵のファイル。所有者だけが読めるファイルにします。",
+    ),
+    optional(
+        "fingerprint",
+        Kind::Fingerprint,
+        r#""5a0f5a0f5a0f5a0f5a0f5a0f5a0f5a0f5a0f5a0f5a0f5a0f5a0f5a0f5a0f5a0f""#,
+        "SHA-256 of the vault host's certificate, as `vault serve` prints it.",
+        "保管庫ホストの証明書の SHA-256。`vault serve` が表示します。",
+    ),
+    optional(
+        "ca",
+        Kind::Path,
+        r#""/etc/chartward/vault.pem""#,
+        "PEM file of the vault host's certificate or its authority, instead of the fingerprint.",
+        "fingerprint の代わりに使う、保管庫ホストの証明書または認証局の PEM ファイル。",
+    ),
     required(
         "passphrase",
         Kind::Secret,
