@@ -47,6 +47,7 @@ use std::process::ExitCode;
 use anyhow::Context;
 use clap::{Parser, Subcommand};
 
+pub(crate) use self::vault_args::RestArgs;
 use crate::output::{printable, printable_lines};
 
 #[derive(Parser)]

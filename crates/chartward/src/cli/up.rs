@@ -8,7 +8,7 @@ use std::time::Duration;
 use anyhow::{Context, ensure};
 use jiff::Timestamp;
 use prove::{Fact, Ledger, State};
-use recover::vault::Password;
+use recover::vault::{Password, VaultAt};
 use serde_json::json;
 use sha2::{Digest, Sha256};
 use signal_hook::consts::{SIGINT, SIGTERM};
@@ -16,6 +16,7 @@ use signal_hook::iterator::Signals;
 use zeroize::Zeroizing;
 
 use super::state_dir;
+use super::vault_args::RestArgs;
 use crate::access::desk::Desk;
 use crate::access::{self, Access, Audit, Sealed};
 use crate::config::{self, Config, Secret};
@@ -127,7 +128,7 @@ pub(crate) fn start(
     let sealed = access::open_sealed(folder)?;
     let passphrase = config.vault.as_ref().map(|vault| passphrase(&vault.passphrase, &sealed)).transpose()?;
     if let (Some(vault), Some(passphrase)) = (&config.vault, &passphrase) {
-        make_vault(&vault.dir, &Password::new(passphrase.to_vec()), &ledger)?;
+        make_vault(&RestArgs::of(vault).at(&vault.dir)?, &Password::new(passphrase.to_vec()), &ledger)?;
     }
     let door = open_door(&config, &state, &ledger, sealed.clone())?;
     let set_up_code = door.set_up_code(now).map_err(|denied| anyhow::anyhow!(denied.en))?;
@@ -182,10 +183,13 @@ fn passphrase(secret: &Secret, sealed: &Sealed) -> anyhow::Result<Zeroizing<Vec<
 }
 
 /// An empty or missing folder becomes a vault; anything else is left for the alarms to tell of.
-fn make_vault(dir: &Path, password: &Password, ledger: &Ledger) -> anyhow::Result<()> {
+fn make_vault(at: &VaultAt, password: &Password, ledger: &Ledger) -> anyhow::Result<()> {
     use recover::Error;
     use recover::vault::Vault;
-    let is_fresh = std::fs::read_dir(dir).map_or(true, |mut entries| entries.next().is_none());
+    let is_fresh = match at {
+        VaultAt::Folder(dir) => std::fs::read_dir(dir).map_or(true, |mut entries| entries.next().is_none()),
+        VaultAt::Rest(_) => true,
+    };
     // A medium that was there before and is gone must not be replaced by a new empty vault: then the alarm is right.
     let was_there = ledger.entries()?.iter().any(|entry| {
         matches!(
@@ -193,9 +197,9 @@ fn make_vault(dir: &Path, password: &Password, ledger: &Ledger) -> anyhow::Resul
             Fact::VaultInitialised { .. } | Fact::SnapshotSealed { .. } | Fact::VaultOpened { .. }
         )
     });
-    match Vault::probe(dir) {
+    match Vault::probe(at) {
         Err(Error::MediumAbsent { .. } | Error::NoRepository { .. }) if is_fresh && !was_there => {
-            let vault = Vault::init(dir, password)?;
+            let vault = Vault::init(at, password)?;
             ledger.append(Fact::VaultInitialised { vault_id: vault.id().to_owned() }, Timestamp::now())?;
             Ok(())
         }

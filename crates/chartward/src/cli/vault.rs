@@ -4,6 +4,7 @@ mod copy;
 mod forget;
 mod key;
 mod prune;
+mod receipts;
 
 use std::env;
 use std::path::PathBuf;
@@ -13,9 +14,11 @@ use anyhow::Context;
 use clap::Subcommand;
 use jiff::Timestamp;
 use prove::{Fact, Ledger};
-use recover::vault::{CheckRequest, Coverage, Portion, Vault};
+use recover::vault::{CheckReport, CheckRequest, Coverage, Portion, Vault};
+use schema::Lang;
 use serde_json::json;
 
+use super::lang::LangArgs;
 use super::password::PasswordArgs;
 use super::progress::Bar;
 use super::state_dir;
@@ -84,6 +87,8 @@ struct Check {
     /// State folder, with the record of what was read when
     #[arg(long, value_name = "DIR")]
     state: Option<PathBuf>,
+    #[command(flatten)]
+    lang: LangArgs,
     /// Print JSON lines
     #[arg(long)]
     json: bool,
@@ -179,29 +184,48 @@ fn check(args: &Check) -> anyhow::Result<ExitCode> {
         })),
     }))?;
     if output == Output::People {
-        let depth = if args.read_data {
-            "every byte was read".to_owned()
-        } else if args.read_data_subset.is_some() {
-            format!("{} packs were read", report.packs_read)
-        } else {
-            "the structure; use --read-data to read every byte".to_owned()
-        };
-        let (packs, snapshots, problems) = (report.packs, report.snapshots, report.problems.len());
-        output.say(format_args!(
-            "{packs} packs and {snapshots} snapshots were looked at ({depth}): {problems} problems."
-        ));
-    }
-    if let (Some(coverage), Output::People) = (&report.coverage, output) {
-        output.say(coverage_line(coverage, Timestamp::now()));
+        say(args, output, &report);
     }
     Ok(if report.problems.is_empty() { ExitCode::SUCCESS } else { ExitCode::from(1) })
 }
 
+fn say(args: &Check, output: Output, report: &CheckReport) {
+    let lang = args.lang.lang();
+    let read = report.packs_read;
+    let depth = if args.read_data {
+        lang.pick("every byte was read".to_owned(), "全バイトを読みました".to_owned())
+    } else if args.read_data_subset.is_some() {
+        lang.pick(format!("{read} packs were read"), format!("{read}個のパックを読みました"))
+    } else {
+        lang.pick(
+            "the structure; use --read-data to read every byte".to_owned(),
+            "構造のみ。全バイトを読むには --read-data を付けてください".to_owned(),
+        )
+    };
+    let (packs, snapshots, problems) = (report.packs, report.snapshots, report.problems.len());
+    output.say(lang.pick(
+        format!("{packs} packs and {snapshots} snapshots were looked at ({depth}): {problems} problems."),
+        format!(
+            "パック{packs}個、スナップショット{snapshots}件を検査しました（{depth}）。問題: {problems}件。"
+        ),
+    ));
+    if let Some(coverage) = &report.coverage {
+        output.say(coverage_line(coverage, Timestamp::now(), lang));
+    }
+}
+
 /// Such as `Coverage: 100 % of the bytes were read within 31 days, the oldest 29 days ago.`
-fn coverage_line(coverage: &Coverage, now: Timestamp) -> String {
+fn coverage_line(coverage: &Coverage, now: Timestamp, lang: Lang) -> String {
     let oldest = coverage.oldest_read.map_or_else(
-        || "some never".to_owned(),
-        |oldest| format!("the oldest {} days ago", now.duration_since(oldest).as_hours() / 24),
+        || lang.pick("some never".to_owned(), "まだ一度も読んでいない部分があります".to_owned()),
+        |oldest| {
+            let days = now.duration_since(oldest).as_hours() / 24;
+            lang.pick(format!("the oldest {days} days ago"), format!("最も古い読み取りは{days}日前です"))
+        },
     );
-    format!("Coverage: {} % of the bytes were read within 31 days, {oldest}.", coverage.percent())
+    let percent = coverage.percent();
+    lang.pick(
+        format!("Coverage: {percent} % of the bytes were read within 31 days, {oldest}."),
+        format!("検査範囲: 31日以内に全体の{percent}%を読みました。{oldest}。"),
+    )
 }

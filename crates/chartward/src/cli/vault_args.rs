@@ -1,6 +1,7 @@
 //! Which vault a command works on, and how it is opened.
 
 use std::env;
+use std::ffi::OsString;
 use std::fs::File;
 use std::io::Read;
 use std::path::{Path, PathBuf};
@@ -9,6 +10,7 @@ use anyhow::{Context, bail, ensure};
 use recover::vault::{Password, RestAccess, Trust, Vault, VaultAt};
 
 use super::password::PasswordArgs;
+use crate::config;
 
 /// `--vault` with the passphrase's sources.
 #[derive(Debug, Clone, clap::Args)]
@@ -75,6 +77,25 @@ pub(crate) struct RestArgs {
 }
 
 impl RestArgs {
+    /// What the configuration says.
+    pub(crate) fn of(vault: &config::Vault) -> RestArgs {
+        RestArgs {
+            rest_key_file: vault.key_file.clone(),
+            rest_ca: vault.ca.clone(),
+            rest_fingerprint: vault.fingerprint.clone(),
+        }
+    }
+
+    /// The same for a child process: where the key is, never the key.
+    pub(crate) fn env(&self) -> Vec<(&'static str, OsString)> {
+        let named = [
+            ("CHARTWARD_REST_KEY_FILE", self.rest_key_file.as_ref().map(Into::into)),
+            ("CHARTWARD_REST_CA", self.rest_ca.as_ref().map(Into::into)),
+            ("CHARTWARD_REST_FINGERPRINT", self.rest_fingerprint.as_ref().map(Into::into)),
+        ];
+        named.into_iter().filter_map(|(name, value)| Some((name, value?))).collect()
+    }
+
     /// What `--vault` names.
     pub(crate) fn at(&self, vault: &Path) -> anyhow::Result<VaultAt> {
         let Some(address) = vault.to_str().filter(|text| RestAccess::is_address(text)) else {

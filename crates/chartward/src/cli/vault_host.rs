@@ -66,7 +66,7 @@ impl HostArgs {
 }
 
 /// Who sits at the host, for the audit.
-fn operator() -> String {
+pub(super) fn operator() -> String {
     let uid = rustix::process::getuid().as_raw();
     std::env::var("SUDO_USER")
         .map_or_else(|_| format!("uid {uid} at the host"), |user| format!("{user} at the host"))

@@ -5,7 +5,7 @@ use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use jiff::{SignedDuration, civil};
 use schema::{Lang, Severity};
 
-use super::types::{Check, Console, Lake, Schedule, Timing, Viewer, Wall, When};
+use super::types::{Check, Console, Lake, Retention, Schedule, Timing, Viewer, Wall, When};
 use super::value::{Level, Period, Size, TimeOfDay};
 
 const LOOPBACK: IpAddr = IpAddr::V4(Ipv4Addr::LOCALHOST);
@@ -96,7 +96,11 @@ pub(crate) fn drill() -> Timing {
 }
 
 pub(crate) fn check() -> When {
-    When::Every(Period(SignedDuration::from_hours(7 * 24)))
+    When::Every(days(1))
+}
+
+fn days(days: i64) -> Period {
+    Period(SignedDuration::from_hours(days * 24))
 }
 
 pub(crate) fn export() -> When {
@@ -132,7 +136,33 @@ impl Default for Lake {
 
 impl Default for Schedule {
     fn default() -> Self {
-        Schedule { check: Check { timing: timing(check()), read_data: read_data() }, export: None }
+        let timing = timing(check());
+        Schedule {
+            check: Check { timing, read_data: read_data(), read_within: Some(days(28)) },
+            export: None,
+        }
+    }
+}
+
+/// The generations are what the Japanese guideline for systems with medical records gives as its example: five, the third and
+/// older write-protected.
+impl Default for Retention {
+    fn default() -> Self {
+        let at = |hour, minute| timing(When::DailyAt(TimeOfDay(civil::time(hour, minute, 0, 0))));
+        let generations = recover::vault::Generations::default();
+        Retention {
+            forget: at(3, 40),
+            prune: at(4, 10),
+            keep_within: days(3),
+            keep_daily: 14,
+            keep_weekly: 8,
+            keep_monthly: 12,
+            keep_yearly: 0,
+            generations: generations.keep,
+            protected_from: generations.protected_from,
+            delay: days(3),
+            repack_max: Size(20 << 30),
+        }
     }
 }
 

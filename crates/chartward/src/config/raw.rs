@@ -83,6 +83,7 @@ timed!(Timing {});
 timed!(Check {
     #[serde(default = "defaults::read_data")]
     read_data: bool,
+    read_within: Option<Period>,
 });
 timed!(Export { dir: PathBuf });
 
@@ -98,7 +99,8 @@ impl TryFrom<Check> for types::Check {
     type Error = &'static str;
 
     fn try_from(raw: Check) -> Result<Self, Self::Error> {
-        Ok(types::Check { timing: raw.timing(Some(defaults::check()))?, read_data: raw.read_data })
+        let timing = raw.timing(Some(defaults::check()))?;
+        Ok(types::Check { timing, read_data: raw.read_data, read_within: raw.read_within })
     }
 }
 

@@ -231,6 +231,11 @@ pub(super) fn wanted(kind: &Kind) -> Words {
             "引用符で囲んだ名前(文字、数字、-、_、. が使えます)",
         ),
         Kind::Path => Words::new("an absolute path in quotes", "引用符で囲んだ絶対パス"),
+        Kind::Vault => Words::new(
+            "an absolute path or rest:https://HOST:PORT/NAME/ in quotes",
+            "引用符で囲んだ絶対パスか rest:https://ホスト:ポート/名前/",
+        ),
+        Kind::Fingerprint => Words::new("64 hexadecimal digits in quotes", "引用符で囲んだ 64 桁の16進数"),
         Kind::Glob => Words::new("a pattern such as \"encryption.*\"", "\"encryption.*\" のような型"),
         Kind::Address => Words::new("an IP address in quotes", "引用符で囲んだ IP アドレス"),
         Kind::Network => {
@@ -346,6 +351,17 @@ fn text_of(kind: &Kind, text: &str) -> Option<Result<bool, Fault>> {
             let whole = text.starts_with('/') && !text.split('/').any(|part| part == "..");
             if whole { no_control(kind, text).map(|()| true) } else { Err(plain(kind, &quoted(text))) }
         }
+        Kind::Vault => match text.strip_prefix("rest:") {
+            Some(address) if address.starts_with("https://") => url(address).map(|()| true),
+            Some(_) => Err(plain(kind, &quoted(text))),
+            None => {
+                return text_of(&Kind::Path, text).map(|read| read.map_err(|_| plain(kind, &quoted(text))));
+            }
+        },
+        Kind::Fingerprint => match recover::vault::Trust::fingerprint(text) {
+            Some(_) => Ok(true),
+            None => Err(plain(kind, &quoted(text))),
+        },
         Kind::Glob => {
             let fits =
                 |char: char| char.is_ascii_alphanumeric() || matches!(char, '-' | '_' | '.' | '*' | ':');

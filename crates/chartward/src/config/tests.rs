@@ -73,7 +73,7 @@ webhook = { url = "ftp://x" }
         "1:8: lang: \"jp\" does not fit here → write \"ja\"",
         "2:1: hospitl: there is no key `hospitl` here → write `hospital`",
         "4:10: console.listen: the console would be open",
-        "7:7: vault.dir: \"vault\" does not fit here → write an absolute path",
+        "7:7: vault.dir: \"vault\" does not fit here → write an absolute path or rest:https://",
         "8:14: vault.passphrase: a secret does not stand in this file",
         "12:1: protect[0]: more than one of paths, share, sources",
         "13:20: protect[0].backup.every: \"15 minuts\" is not a length of time → write a number with s, m, h or d",
@@ -158,11 +158,17 @@ fn what_contradicts_itself_is_named() {
             "[[notify]]\nname = \"m\"\nwebhook = { url = \"https://u:hunter2@x/\" }\n",
             "a secret does not stand in this file",
         ),
+        ("retention over the wire", "[retention]\n", "forgets nothing"),
         ("token", "api_token = \"hunter2\"\n", "a secret does not stand in this file"),
         ("elsewhere", "[console]\nretention_days = 3\n", "it belongs below [lake]"),
     ] {
         // A key of the top level stands before the tables.
-        let found = if more.starts_with("api") { problems(&format!("{more}{SOUND}")) } else { with(more) };
+        let remote = SOUND.replace("/mnt/vault", "rest:https://vault.example:8443/emr/");
+        let found = match more {
+            _ if more.starts_with("api") => problems(&format!("{more}{SOUND}")),
+            _ if more.starts_with("[retention]") => problems(&format!("{remote}{more}")),
+            _ => with(more),
+        };
         assert!(found.iter().any(|problem| problem.contains(expected)), "{name}: {found:#?}");
         assert!(!format!("{found:?}").contains("hunter2"), "{name}");
     }

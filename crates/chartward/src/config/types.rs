@@ -46,6 +46,8 @@ pub(crate) struct Config {
     pub(crate) lake: Lake,
     #[serde(default)]
     pub(crate) schedule: Schedule,
+    /// `None`: nothing is ever forgotten.
+    pub(crate) retention: Option<Retention>,
     #[serde(default)]
     pub(crate) viewer: Viewer,
     /// How everything is started again, sealed with every snapshot.
@@ -80,7 +82,14 @@ pub(crate) struct Console {
 #[derive(Debug, Clone, PartialEq, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct Vault {
+    /// A folder, or `rest:https://HOST:PORT/NAME/` for a vault host.
     pub(crate) dir: PathBuf,
+    /// File with the key for the vault host.
+    pub(crate) key_file: Option<PathBuf>,
+    /// SHA-256 of the vault host's certificate.
+    pub(crate) fingerprint: Option<String>,
+    /// PEM file of that certificate or its authority.
+    pub(crate) ca: Option<PathBuf>,
     pub(crate) passphrase: Secret,
     /// Address of the machine that holds it: an isolated host still reaches it.
     pub(crate) address: Option<IpAddr>,
@@ -431,6 +440,30 @@ pub(crate) struct Check {
     pub(crate) timing: Timing,
     /// Whether every byte is read, not only the structure.
     pub(crate) read_data: bool,
+    /// Within which time every byte is read, each run reading a share; `None`: each run reads all of them.
+    pub(crate) read_within: Option<Period>,
+}
+
+/// What is kept how long. The generations hold whatever the rules say.
+#[derive(Debug, Clone, PartialEq, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub(crate) struct Retention {
+    pub(crate) forget: Timing,
+    pub(crate) prune: Timing,
+    /// Everything within this time before the newest snapshot.
+    pub(crate) keep_within: Period,
+    pub(crate) keep_daily: u32,
+    pub(crate) keep_weekly: u32,
+    pub(crate) keep_monthly: u32,
+    pub(crate) keep_yearly: u32,
+    /// Daily generations of each store that no rule forgets.
+    pub(crate) generations: u32,
+    /// The first of them that is write-protected.
+    pub(crate) protected_from: u32,
+    /// How long after a prune marked it something is removed.
+    pub(crate) delay: Period,
+    /// The most that one prune copies, since no backup can run meanwhile.
+    pub(crate) repack_max: Size,
 }
 
 /// Giving out copies of the ledger.

@@ -172,12 +172,15 @@ fn watcher_down(health: &WatcherHealth) -> Alarm {
 fn job(run: &JobRun) -> Option<Alarm> {
     let JobRun { name, due_at, .. } = run;
     // What a drill or a backup found is in the promise itself; damage that only a check sees is nowhere else.
-    if run.kind == JobKind::Check && run.outcome == JobOutcome::Found {
+    if run.kind == JobKind::Forget && run.outcome == JobOutcome::Found {
+        return Some(doubtful(run));
+    }
+    if matches!(run.kind, JobKind::Check | JobKind::Prune) && run.outcome == JobOutcome::Found {
         return Some(Alarm {
             id: "job.found".to_owned(),
             severity_id: Severity::High,
-            title: format!("The check {name} of the vault, due at {due_at}, found damage."),
-            title_ja: format!("{due_at} 予定の検査 {name} で、保管庫の破損が見つかりました。"),
+            title: format!("The job {name} on the vault, due at {due_at}, found damage."),
+            title_ja: format!("{due_at} 予定のジョブ {name} で、保管庫の破損が見つかりました。"),
             next_step: "Run `chartward vault check --read-data`: it names what is damaged, which files that costs and what to do."
                 .to_owned(),
             next_step_ja: "`chartward vault check --read-data` を実行し、破損箇所・影響するファイル・対応を確認してください。".to_owned(),
@@ -197,6 +200,21 @@ fn job(run: &JobRun) -> Option<Alarm> {
         next_step: "Run it now from the page of what is protected; its last words stand there.".to_owned(),
         next_step_ja: "「保護対象」の画面で原因を確かめ、今すぐ実行してください。".to_owned(),
     })
+}
+
+/// Snapshots that retention does not go by: whoever dates them in the future wants others forgotten.
+fn doubtful(run: &JobRun) -> Alarm {
+    let due_at = run.due_at;
+    Alarm {
+        id: "job.doubtful_snapshots".to_owned(),
+        severity_id: Severity::High,
+        title: format!("Snapshots that are dated in the future or cannot be read were kept at {due_at}, and evicted nothing."),
+        title_ja: format!("{due_at} の世代整理で、未来の日付または読めないスナップショットが見つかりました。他の世代は失われていません。"),
+        next_step: "Run `chartward vault forget` without --apply: it names them. Look at the clock of the host they name, and at who \
+                    made them."
+            .to_owned(),
+        next_step_ja: "`chartward vault forget` を --apply なしで実行して対象を確かめ、該当ホストの時計と作成者を確認してください。".to_owned(),
+    }
 }
 
 fn wall(cause: &str) -> Alarm {

@@ -9,17 +9,20 @@ use std::time::Duration;
 
 use crossbeam_channel::{Receiver, RecvTimeoutError};
 use jiff::Timestamp;
-use prove::state::{JobKind, JobOutcome, Sealed};
+use prove::state::{CountermeasureFilter, JobKind, JobOutcome, Sealed};
 use prove::{Fact, Ledger, State};
-use schema::{Proof, SnapshotId};
+use schema::{Act, CountermeasureState, Proof, SnapshotId};
 use serde_json::Value;
 use zeroize::Zeroizing;
 
 use super::handle::{Hub, Live, Refusal};
+use crate::cli::RestArgs;
 use crate::config::Config;
 use crate::schedule::{self, DueJob, Finished, Job, Known, Runner, Schedule, Task};
 
 const LOOK_AGAIN: Duration = Duration::from_millis(500);
+/// What is in force or about to be, looked at before something is taken out of the vault.
+const MEASURES_MAX: u32 = 100_000;
 
 /// The jobs of the configuration. Cheap to clone.
 #[derive(Clone)]
@@ -58,7 +61,9 @@ impl Jobs {
             )?;
         }
         let (schedule, _) = Schedule::open(schedule::jobs(config), &state, Timestamp::now())?;
-        let runner = Runner { program: std::env::current_exe()?, stop: Arc::new(AtomicBool::new(false)) };
+        let env = config.vault.as_ref().map(|vault| RestArgs::of(vault).env()).unwrap_or_default();
+        let runner =
+            Runner { program: std::env::current_exe()?, env, stop: Arc::new(AtomicBool::new(false)) };
         let vault = config.vault.as_ref().map(|vault| vault.dir.clone()).unwrap_or_default();
         Ok(Self(Arc::new(Inner {
             schedule,
@@ -94,8 +99,34 @@ impl Jobs {
                 ja: format!("ジョブ {name} はありません。あるもの: {known}"),
             });
         }
+        if job.is_some_and(Job::takes_away) && self.is_vault_held() {
+            return Err(Refusal {
+                en: format!("{name} waits: an incident holds the vault; undo lock_vault first"),
+                ja: format!(
+                    "インシデント対応で保管庫を固定しているため、{name} は実行できません。先に保管庫の固定を解除してください"
+                ),
+            });
+        }
         locked(&self.0.wanted).insert(name.to_owned());
         Ok(())
+    }
+
+    /// Whether a countermeasure holds the vault; also where that cannot be learned.
+    fn is_vault_held(&self) -> bool {
+        let states = vec![CountermeasureState::Approved, CountermeasureState::Applied];
+        let filter = CountermeasureFilter { incident: None, states };
+        let measures = self.0.state.countermeasures(&filter, MEASURES_MAX, None);
+        measures.map_or(true, |all| all.iter().any(|it| matches!(it.act, Act::LockVault)))
+    }
+
+    /// What takes something out of the vault runs alone; everything that needs the vault waits for it rather than failing.
+    fn has_to_wait(&self, job: &Job) -> bool {
+        let running = locked(&self.0.running).clone();
+        let mut running = running.iter().filter_map(|name| self.0.schedule.job(name));
+        match job.takes_away() {
+            true => running.any(Job::needs_passphrase) || self.is_vault_held(),
+            false => job.needs_passphrase() && running.any(Job::takes_away),
+        }
     }
 
     /// Captures what is protected under that name as soon as possible.
@@ -109,6 +140,8 @@ impl Jobs {
         let now = Timestamp::now();
         let (due, _) = inner.schedule.due(&inner.state, now).unwrap_or_default();
         let mut start: Vec<DueJob<'_>> = due;
+        // Nothing is lost by keeping it for longer, so nobody is told of that.
+        start.iter_mut().filter(|due| due.job.takes_away()).for_each(|due| due.missed = None);
         for name in std::mem::take(&mut *locked(&inner.wanted)) {
             if let Some(job) =
                 inner.schedule.job(&name).filter(|_| start.iter().all(|due| due.job.name != name))
@@ -117,7 +150,8 @@ impl Jobs {
             }
         }
         for due in start {
-            if locked(&inner.running).contains(&due.job.name) {
+            let is_running = locked(&inner.running).contains(&due.job.name);
+            if is_running || self.has_to_wait(due.job) {
                 // Wanted while it runs: what changed since its start is captured by the next one.
                 if due.missed.is_none() && due.due_at == now {
                     locked(&inner.wanted).insert(due.job.name.clone());
@@ -215,7 +249,7 @@ impl Jobs {
         let written = match job.kind {
             JobKind::Backup => sealed(&line).map(|it| inner.state.write(|tx| tx.put_snapshot(&it))),
             JobKind::Drill => proof(&line).map(|it| inner.state.write(|tx| tx.add_drill(&it))),
-            JobKind::Check | JobKind::Export | JobKind::Media => None,
+            JobKind::Check | JobKind::Export | JobKind::Media | JobKind::Forget | JobKind::Prune => None,
         };
         if let Some(Err(error)) = written {
             eprintln!("chartward: the outcome of {} could not be written down: {error}", job.name);

@@ -14,9 +14,12 @@ use schema::Status;
 /// The medium is looked at again after this time, also when nothing seems to have changed.
 const LOOK_AGAIN: Duration = Duration::from_secs(600);
 
+/// A vault host is asked no more often: a look lists all of the repository over the network.
+const ASK_AGAIN: Duration = Duration::from_secs(60);
+
 /// Opens the vault when it must, and remembers what it saw.
 pub(crate) struct Keeper {
-    dir: PathBuf,
+    at: VaultAt,
     password: Password,
     limits: Limits,
     /// The state folder, with the record of what was read when.
@@ -32,20 +35,26 @@ struct Seen {
 }
 
 impl Keeper {
-    pub(crate) fn new(dir: PathBuf, password: Password, limits: Limits, state: PathBuf) -> Self {
-        Self { dir, password, limits, state, seen: Mutex::new(None) }
+    pub(crate) fn new(at: VaultAt, password: Password, limits: Limits, state: PathBuf) -> Self {
+        Self { at, password, limits, state, seen: Mutex::new(None) }
     }
 
     /// The promise as it stands now; looks at the medium only when its list of snapshots changed, or after ten minutes.
     pub(crate) fn promise(&self, remembered: Option<&Remembered>, now: Timestamp) -> anyhow::Result<Status> {
-        let changed = std::fs::metadata(self.dir.join("snapshots")).and_then(|meta| meta.modified()).ok();
+        let (changed, look_again) = match &self.at {
+            VaultAt::Folder(dir) => {
+                (std::fs::metadata(dir.join("snapshots")).and_then(|meta| meta.modified()).ok(), LOOK_AGAIN)
+            }
+            VaultAt::Rest(_) => (None, ASK_AGAIN),
+        };
+        let is_remote = matches!(self.at, VaultAt::Rest(_));
         let mut seen = self.seen.lock().unwrap_or_else(PoisonError::into_inner);
         let is_current = seen.as_ref().is_some_and(|seen| {
-            seen.changed.is_some() && seen.changed == changed && seen.at.elapsed() < LOOK_AGAIN
+            (is_remote || seen.changed.is_some()) && seen.changed == changed && seen.at.elapsed() < look_again
         });
         if !is_current {
             *seen = Some(Seen {
-                medium: medium(&self.dir.as_path().into(), &self.state, || self.open())?,
+                medium: medium(&self.at, &self.state, || self.open())?,
                 at: Instant::now(),
                 changed,
             });
@@ -57,12 +66,11 @@ impl Keeper {
     /// Keeps everybody from pruning for as long as the hold lives.
     pub(crate) fn hold(&self) -> anyhow::Result<Hold> {
         let vault = self.open()?;
-        vault.hold().with_context(|| format!("cannot lock the vault in {}", self.dir.display()))
+        vault.hold().context("cannot lock the vault")
     }
 
     fn open(&self) -> anyhow::Result<Vault> {
-        Vault::open(&self.dir, &self.password)
-            .with_context(|| format!("cannot open the vault in {}", self.dir.display()))
+        Vault::open(&self.at, &self.password).context("cannot open the vault")
     }
 }
 

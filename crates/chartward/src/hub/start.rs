@@ -26,6 +26,7 @@ use super::jobs::{self, Jobs};
 use super::keeper::Keeper;
 use super::outbox::{self, Channels, FindSecret};
 use super::{clock, door, media, promise, replay, setup, tide, viewer};
+use crate::cli::RestArgs;
 use crate::config::{Config, When};
 use crate::supervise::Supervisor;
 
@@ -92,7 +93,8 @@ pub(crate) fn start(settings: Settings) -> anyhow::Result<Running> {
     let keeper = match (&config.vault, &passphrase) {
         (Some(vault), Some(passphrase)) => {
             let password = Password::new(passphrase.to_vec());
-            Some(Arc::new(Keeper::new(vault.dir.clone(), password, limits(&config), folder.clone())))
+            let at = RestArgs::of(vault).at(&vault.dir)?;
+            Some(Arc::new(Keeper::new(at, password, limits(&config), folder.clone())))
         }
         _ => None,
     };

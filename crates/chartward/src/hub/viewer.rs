@@ -1,5 +1,6 @@
 //! The downtime viewer as a process of the hub's.
 
+use std::ffi::OsString;
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::time::Duration;
@@ -8,6 +9,7 @@ use anyhow::Context;
 use serde::{Deserialize, Serialize};
 use zeroize::Zeroizing;
 
+use crate::cli::RestArgs;
 use crate::config::Config;
 use crate::schedule::PARENT;
 
@@ -54,22 +56,23 @@ pub(super) fn viewer(config: &Config, folder: &Path, passphrase: Option<Zeroizin
             Err("the configuration names no vault, so there is nothing to read charts from".to_owned())
         });
     };
+    let env = RestArgs::of(&vault).env();
     let (listen, folder) = (config.viewer.listen, folder.to_owned());
     // Of a hub that was killed.
     Entrance::forget(&folder);
     Box::new(move || {
-        let mut started = start_viewer(&vault.dir, &passphrase, listen, &folder, Basis::Proven);
+        let mut started = start_viewer((&vault.dir, &env), &passphrase, listen, &folder, Basis::Proven);
         for _ in 1..TRIES {
             if started.is_ok() {
                 break;
             }
             // The viewer of a hub that was just killed may still have the port.
             std::thread::sleep(PAUSE);
-            started = start_viewer(&vault.dir, &passphrase, listen, &folder, Basis::Proven);
+            started = start_viewer((&vault.dir, &env), &passphrase, listen, &folder, Basis::Proven);
         }
         // Charts that no drill has proven are better than none; the pages say that they are not.
-        let started =
-            started.or_else(|_| start_viewer(&vault.dir, &passphrase, listen, &folder, Basis::Latest));
+        let started = started
+            .or_else(|_| start_viewer((&vault.dir, &env), &passphrase, listen, &folder, Basis::Latest));
         started.map_err(|error| format!("{error:#}"))
     })
 }
@@ -82,7 +85,7 @@ enum Basis {
 }
 
 fn start_viewer(
-    vault: &Path,
+    (vault, env): (&Path, &[(&'static str, OsString)]),
     passphrase: &[u8],
     listen: std::net::SocketAddr,
     folder: &Path,
@@ -95,6 +98,7 @@ fn start_viewer(
     if basis == Basis::Latest {
         command.args(["--snapshot", "latest"]);
     }
+    command.env_remove("CHARTWARD_REST_KEY").envs(env.iter().cloned());
     // However the hub ends, nobody serves charts that nobody knows of.
     command.env(PARENT, std::process::id().to_string());
     if !listen.ip().is_loopback() {

@@ -7,12 +7,12 @@ use recover::media::Rotation;
 use schema::{RecoveryStep, SnapshotId};
 
 use super::due::{Plan, Retry};
-use crate::config::{Config, Media, Protect, Share, Source, Timing, When};
+use crate::config::{Check, Config, Media, Protect, Retention, Share, Source, Timing, When};
 
 /// Something that is done at its times by a process of its own: a command of this same binary.
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) struct Job {
-    /// `backup:NAME`, `drill:NAME`, `check` or `export`; never changes while the configuration keeps its names.
+    /// `backup:NAME`, `drill:NAME`, `check`, `forget`, `prune` or `export`; never changes while the configuration keeps its names.
     pub(crate) name: String,
     pub(crate) kind: JobKind,
     /// Name of what is protected, for a backup or a drill.
@@ -40,8 +40,15 @@ enum Work {
         sandbox: Option<PathBuf>,
         alone: bool,
     },
-    Check {
-        read_data: bool,
+    Check(Reads),
+    Forget {
+        keep: Retention,
+        /// Whose days and months; `None`: the machine's.
+        zone: Option<String>,
+    },
+    Prune {
+        delay: SignedDuration,
+        repack_max: u64,
     },
     Export {
         dir: PathBuf,
@@ -52,6 +59,15 @@ enum Work {
         newest: Option<u32>,
         read_data: bool,
     },
+}
+
+/// What a check reads besides the structure.
+#[derive(Debug, Clone, Copy, PartialEq)]
+enum Reads {
+    Nothing,
+    Everything,
+    /// Hundredths of the bytes, those that have not been read for the longest time.
+    Percent(f64),
 }
 
 /// What a job is told when it starts.
@@ -73,8 +89,15 @@ pub(crate) fn jobs(config: &Config) -> Vec<Job> {
             jobs.push(drill(config, protect));
         }
         let check = &config.schedule.check;
-        let work = Work::Check { read_data: check.read_data };
+        let work = Work::Check(reads(check));
         jobs.push(job(config, "check".to_owned(), JobKind::Check, None, &check.timing, work));
+        if let Some(keep) = &config.retention {
+            let zone = config.zone().iana_name().map(str::to_owned);
+            let work = Work::Forget { keep: keep.clone(), zone };
+            jobs.push(job(config, "forget".to_owned(), JobKind::Forget, None, &keep.forget, work));
+            let work = Work::Prune { delay: keep.delay.0, repack_max: keep.repack_max.0 };
+            jobs.push(job(config, "prune".to_owned(), JobKind::Prune, None, &keep.prune, work));
+        }
     }
     if config.vault.is_some() {
         jobs.extend(config.media.iter().map(|media| copy_to(config, media)));
@@ -84,6 +107,19 @@ pub(crate) fn jobs(config: &Config) -> Vec<Job> {
         jobs.push(job(config, "export".to_owned(), JobKind::Export, None, &export.timing, work));
     }
     jobs
+}
+
+/// A tenth more than a share for each run: runs are missed, and vaults grow.
+fn reads(check: &Check) -> Reads {
+    let Some(within) = check.read_within.filter(|_| check.read_data) else {
+        return if check.read_data { Reads::Everything } else { Reads::Nothing };
+    };
+    let every = match check.timing.when {
+        When::Every(every) => every.0,
+        When::DailyAt(_) => SignedDuration::from_hours(24),
+    };
+    let percent = 110.0 * every.as_secs_f64() / within.0.as_secs_f64().max(1.0);
+    if percent < 100.0 { Reads::Percent(percent.max(0.01)) } else { Reads::Everything }
 }
 
 fn backup(config: &Config, protect: &Protect) -> Job {
@@ -142,8 +178,9 @@ fn job(
 
 fn usual_timeout(kind: JobKind) -> SignedDuration {
     match kind {
-        JobKind::Backup => SignedDuration::from_hours(6),
+        JobKind::Backup | JobKind::Prune => SignedDuration::from_hours(6),
         JobKind::Drill | JobKind::Check | JobKind::Media => SignedDuration::from_hours(24),
+        JobKind::Forget => SignedDuration::from_hours(1),
         JobKind::Export => SignedDuration::from_mins(10),
     }
 }
@@ -182,11 +219,15 @@ impl Job {
                 }
                 args.insert(0, "drill".into());
             }
-            Work::Check { read_data } => {
+            Work::Check(reads) => {
                 add("--vault", known.vault);
                 add("--state", known.state);
-                if *read_data {
-                    args.push("--read-data".into());
+                match reads {
+                    Reads::Nothing => {}
+                    Reads::Everything => args.push("--read-data".into()),
+                    Reads::Percent(percent) => {
+                        args.extend(["--read-data-subset".into(), format!("{percent:.2}%").into()]);
+                    }
                 }
                 args.splice(0..0, ["vault".into(), "check".into()]);
                 args.push("--json".into());
@@ -206,6 +247,22 @@ impl Job {
                 }
                 args.splice(0..0, ["media".into(), "write".into()]);
                 args.push("--json".into());
+            }
+            Work::Forget { keep, zone } => {
+                add("--vault", known.vault);
+                add("--state", known.state);
+                args.splice(0..0, ["vault".into(), "forget".into()]);
+                args.extend(keep_args(keep).into_iter().map(Into::into));
+                args.extend(zone.iter().flat_map(|zone| ["--zone".into(), zone.into()]));
+                args.extend(["--apply".into(), "--json".into()]);
+            }
+            Work::Prune { delay, repack_max } => {
+                add("--vault", known.vault);
+                add("--state", known.state);
+                args.splice(0..0, ["vault".into(), "prune".into()]);
+                args.extend(["--delay".into(), format!("{}s", delay.as_secs()).into()]);
+                args.extend(["--max-repack-size".into(), repack_max.to_string().into()]);
+                args.extend(["--apply".into(), "--json".into()]);
             }
             Work::Export { dir } => {
                 let name = known.now.strftime("ledger-%Y%m%dT%H%M%SZ.jsonl").to_string();
@@ -237,4 +294,29 @@ impl Job {
     pub(crate) fn needs_passphrase(&self) -> bool {
         !matches!(self.work, Work::Export { .. })
     }
+
+    /// Whether it takes something out of the vault, which it does alone and never while somebody holds the vault.
+    pub(crate) fn takes_away(&self) -> bool {
+        matches!(self.kind, JobKind::Forget | JobKind::Prune)
+    }
+}
+
+fn keep_args(keep: &Retention) -> Vec<String> {
+    let hours = keep.keep_within.0.as_hours();
+    let mut args = Vec::new();
+    // Of nothing, a duration is none.
+    if hours > 0 {
+        args.extend(["--keep-within".to_owned(), format!("{hours}h")]);
+    }
+    for (flag, number) in [
+        ("--keep-daily", keep.keep_daily),
+        ("--keep-weekly", keep.keep_weekly),
+        ("--keep-monthly", keep.keep_monthly),
+        ("--keep-yearly", keep.keep_yearly),
+        ("--generations", keep.generations),
+        ("--protected-from", keep.protected_from),
+    ] {
+        args.extend([flag.to_owned(), number.to_string()]);
+    }
+    args
 }

@@ -33,6 +33,8 @@ const LOOK_EVERY: Duration = Duration::from_millis(100);
 pub(crate) struct Runner {
     /// This same binary.
     pub(crate) program: PathBuf,
+    /// Set for each: where to find what a vault host wants.
+    pub(crate) env: Vec<(&'static str, OsString)>,
     /// Once it is set, whatever runs is ended.
     pub(crate) stop: Arc<AtomicBool>,
 }
@@ -142,6 +144,7 @@ impl Runner {
             .env_remove("CHARTWARD_PASSWORD")
             .env_remove("CHARTWARD_PASSWORD_FILE")
             .env_remove("CHARTWARD_VAULT");
+        command.env_remove("CHARTWARD_REST_KEY").envs(self.env.iter().cloned());
         command.env(PARENT, std::process::id().to_string());
         if task.passphrase.is_some() {
             command.env("CHARTWARD_PASSWORD_FILE", "/dev/stdin").stdin(Stdio::piped());

@@ -20,7 +20,7 @@ const PASSPHRASE: &str = "correct horse battery staple 電子カルテ";
 
 /// A shell instead of the binary: what matters is how it behaves.
 fn shell(script: &str, timeout: Duration, stop: &Arc<AtomicBool>) -> Finished {
-    let runner = Runner { program: "/bin/sh".into(), stop: Arc::clone(stop) };
+    let runner = Runner { program: "/bin/sh".into(), env: Vec::new(), stop: Arc::clone(stop) };
     let task = Task {
         args: vec!["-c".into(), script.into()],
         passphrase: Some(Zeroizing::new(PASSPHRASE.as_bytes().to_vec())),
@@ -108,7 +108,7 @@ fn a_schedule_backs_up_drills_checks_and_exports_a_hospital_and_finds_what_was_i
     );
     fs::write(at("chartward.toml"), text).unwrap();
     let config = Config::load(&at("chartward.toml")).unwrap();
-    let runner = Runner { program: binary(), stop: Arc::default() };
+    let runner = Runner { program: binary(), env: Vec::new(), stop: Arc::default() };
     let passphrase = || Some(Zeroizing::new(PASSPHRASE.as_bytes().to_vec()));
     let run = |args: Vec<std::ffi::OsString>| {
         let task = Task { args, passphrase: passphrase(), timeout: Duration::from_secs(120) };
@@ -154,4 +154,41 @@ fn a_schedule_backs_up_drills_checks_and_exports_a_hospital_and_finds_what_was_i
     due[0].begin(&state, restarted).unwrap();
     let told = state.job_runs(Some("backup:emr"), 10).unwrap();
     assert_eq!(told.iter().filter(|run| run.outcome == JobOutcome::Missed).count(), 1);
+}
+
+#[test]
+fn retention_and_shares_of_a_check_become_commands() {
+    let said = |more: &str| {
+        let text = format!(
+            "timezone = \"Asia/Tokyo\"\n[vault]\ndir = \"/v\"\npassphrase = {{ secret = \"v\" }}\n{more}"
+        );
+        let config: Config = toml::from_str(&text).unwrap();
+        let known =
+            Known { vault: "/v".as_ref(), state: "/s".as_ref(), newest: None, now: Timestamp::UNIX_EPOCH };
+        let words = |job: &Job| {
+            let args = job.args(&known).unwrap();
+            args.iter().map(|it| it.to_str().unwrap()).collect::<Vec<_>>().join(" ")
+        };
+        jobs(&config).iter().map(words).collect::<Vec<_>>()
+    };
+    let check = |how: &str| format!("vault check --vault /v --state /s{how} --json");
+    for (more, how) in [
+        ("", " --read-data-subset 3.93%"),
+        ("[schedule]\ncheck = { every = \"7d\" }", " --read-data"),
+        ("[schedule]\ncheck = { every = \"7d\", read_data = false }", ""),
+        ("[schedule]\ncheck = { every = \"7d\", read_within = \"7d\" }", " --read-data"),
+        ("[schedule]\ncheck = { at = \"03:00\", read_within = \"10d\" }", " --read-data-subset 11.00%"),
+        ("[schedule]\ncheck = { every = \"1m\", read_within = \"366d\" }", " --read-data-subset 0.01%"),
+    ] {
+        assert_eq!(said(more), [check(how)], "{more}");
+    }
+    let kept = said("[retention]\n");
+    assert_eq!(
+        kept[1..],
+        [
+            "vault forget --vault /v --state /s --keep-within 72h --keep-daily 14 --keep-weekly 8 --keep-monthly 12 \
+             --keep-yearly 0 --generations 5 --protected-from 3 --zone Asia/Tokyo --apply --json",
+            "vault prune --vault /v --state /s --delay 259200s --max-repack-size 21474836480 --apply --json",
+        ]
+    );
 }

@@ -21,4 +21,5 @@ mod source;
 mod supervise;
 mod support;
 mod uda_failures;
+mod vault_cli;
 mod vault_host;

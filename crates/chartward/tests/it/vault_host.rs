@@ -3,4 +3,5 @@
 mod attack;
 mod clients;
 mod forge;
+mod retention;
 mod stage;

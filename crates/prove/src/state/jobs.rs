@@ -41,6 +41,10 @@ pub enum JobKind {
     Export,
     /// Copy the vault to the medium whose turn it is.
     Media,
+    /// Forget snapshots by the rules of retention.
+    Forget,
+    /// Give the space of forgotten snapshots back.
+    Prune,
 }
 
 /// What came of a run.

@@ -6,6 +6,7 @@ use std::process::ExitCode;
 use anyhow::ensure;
 use comfy_table::{Table, presets};
 use jiff::Timestamp;
+use jiff::tz::TimeZone;
 use prove::{Fact, Ledger};
 use recover::vault::{
     Fate, ForgetGroup, ForgetPlan, ForgetRequest, Generations, GroupBy, Override, Period, Reason, Rules,
@@ -17,6 +18,7 @@ use serde_json::json;
 use super::super::lang::LangArgs;
 use super::super::state_dir;
 use super::super::vault_args::VaultArgs;
+use super::receipts::Received;
 use crate::output::{Output, printable};
 
 #[derive(clap::Args)]
@@ -58,6 +60,13 @@ pub(crate) struct Args {
     /// Take these forgotten snapshots back, as long as no prune has removed what they need
     #[arg(long, conflicts_with = "apply", requires = "snapshots")]
     undo: bool,
+    /// Folder of the vault host that holds this vault: rules then go by when it received a snapshot (found by itself where the
+    /// vault lies in such a folder)
+    #[arg(long, value_name = "DIR", env = "CHARTWARD_VAULT_HOST")]
+    vault_host: Option<PathBuf>,
+    /// Whose days and months count, such as Asia/Tokyo (default: this machine's)
+    #[arg(long, value_name = "ZONE", value_parser = zone)]
+    zone: Option<TimeZone>,
     /// State folder, with the ledger
     #[arg(long, value_name = "DIR")]
     state: Option<PathBuf>,
@@ -170,8 +179,13 @@ fn group_by(text: &str) -> Result<Grouping, String> {
     Ok(Grouping(by))
 }
 
+fn zone(text: &str) -> Result<TimeZone, String> {
+    TimeZone::get(text).map_err(|_| format!("{text} is no time zone such as Asia/Tokyo"))
+}
+
 impl Args {
     fn request(&self) -> ForgetRequest {
+        let request = ForgetRequest::by_ids(self.snapshots.clone());
         ForgetRequest {
             rules: self.keep.rules(),
             filter: SnapshotFilter {
@@ -185,7 +199,8 @@ impl Args {
                 .overriding
                 .clone()
                 .map(|reason| Override { by: self.by.clone().unwrap_or_default(), reason }),
-            ..ForgetRequest::by_ids(self.snapshots.clone())
+            zone: self.zone.clone().unwrap_or_else(|| request.zone.clone()),
+            ..request
         }
     }
 }
@@ -193,7 +208,7 @@ impl Args {
 pub(crate) fn run(args: &Args) -> anyhow::Result<ExitCode> {
     let output = Output::new(args.json);
     let lang = args.lang.lang();
-    let request = args.request();
+    let mut request = args.request();
     ensure!(
         request.snapshots.is_empty() || request.rules.is_empty(),
         "name either snapshots or rules (--keep-…), not both"
@@ -206,7 +221,14 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<ExitCode> {
     if args.undo {
         return undo(args, output, lang, &vault);
     }
+    let received = Received::of(args.vault.dir(), args.vault_host.as_deref())?;
+    if let Some(received) = &received {
+        request.receipts = received.snapshots()?;
+    }
     let plan = if args.apply { apply(args, &vault, &request)? } else { vault.plan_forget(&request)? };
+    if let (true, Some(received)) = (args.apply, &received) {
+        received.note(&plan.with(Fate::Forgotten))?;
+    }
     let say = Say { output, lang, is_done: args.apply };
     plan.groups.iter().try_for_each(|group| say.group(group))?;
     for error in &plan.unreadable {

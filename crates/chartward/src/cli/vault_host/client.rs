@@ -45,6 +45,7 @@ enum Command {
     },
     /// Give a client a new key; the old one is refused from now on
     Renew {
+        /// Its name
         #[arg(value_parser = client_name)]
         name: ClientName,
         #[command(flatten)]
@@ -52,6 +53,7 @@ enum Command {
     },
     /// Refuse a client's key from now on; its repository stays
     Revoke {
+        /// Its name
         #[arg(value_parser = client_name)]
         name: ClientName,
         #[command(flatten)]
@@ -59,6 +61,7 @@ enum Command {
     },
     /// Change how much a client's repository may take
     Quota {
+        /// Its name
         #[arg(value_parser = client_name)]
         name: ClientName,
         /// Such as 500GiB

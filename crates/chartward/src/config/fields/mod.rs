@@ -58,6 +58,10 @@ pub(crate) enum Kind {
     Name,
     /// An absolute path.
     Path,
+    /// An absolute path, or the address of a repository on a vault host.
+    Vault,
+    /// SHA-256 in hexadecimal digits.
+    Fingerprint,
     /// A pattern with `*`.
     Glob,
     Address,

@@ -123,6 +123,15 @@ pub(super) const ROOT: &[Field] = &[
         "復旧計画:被害の後に起動するものとその順序。各スナップショットに封入され、`recovery-sheet` が保管庫から印刷します。",
     ),
     optional(
+        "retention",
+        Kind::Table(&jobs::RETENTION),
+        "",
+        "What is kept how long. Default: nothing is ever forgotten. An empty [retention] forgets by the defaults below. What is \
+         kept for any reason is kept; nothing is forgotten or removed while an incident holds the vault.",
+        "保存期間。省略時は何も削除しません。[retention] とだけ書けば、下の既定値で整理します。どれか1つの条件に当てはまるものは残ります。\
+         インシデント対応で保管庫を固定している間は、整理も削除も行いません。",
+    ),
+    optional(
         "viewer",
         Kind::Table(&Shape { fields: VIEWER, one_of: &[] }),
         "",
@@ -170,7 +179,34 @@ const CONSOLE: &[Field] = &[
 ];
 
 const VAULT: &[Field] = &[
-    required("dir", Kind::Path, r#""/mnt/vault""#, "Folder of the vault.", "保管庫のフォルダー。"),
+    required(
+        "dir",
+        Kind::Vault,
+        r#""/mnt/vault""#,
+        "Folder of the vault, or rest:https://HOST:PORT/NAME/ for a vault host.",
+        "保管庫のフォルダー。保管庫ホストなら rest:https://ホスト:ポート/名前/。",
+    ),
+    optional(
+        "key_file",
+        Kind::Path,
+        r#""/etc/chartward/vault.key""#,
+        "File with the key for a vault host, readable by its owner only.",
+        "保管庫ホストの鍵のファイル。所有者だけが読めるファイルにします。",
+    ),
+    optional(
+        "fingerprint",
+        Kind::Fingerprint,
+        r#""5a0f5a0f5a0f5a0f5a0f5a0f5a0f5a0f5a0f5a0f5a0f5a0f5a0f5a0f5a0f5a0f""#,
+        "SHA-256 of the vault host's certificate, as `vault serve` prints it.",
+        "保管庫ホストの証明書の SHA-256。`vault serve` が表示します。",
+    ),
+    optional(
+        "ca",
+        Kind::Path,
+        r#""/etc/chartward/vault.pem""#,
+        "PEM file of the vault host's certificate or its authority, instead of the fingerprint.",
+        "fingerprint の代わりに使う、保管庫ホストの証明書または認証局の PEM ファイル。",
+    ),
     required(
         "passphrase",
         Kind::Secret,

@@ -43,7 +43,10 @@ pub(super) fn check(file: &Node<'_, '_>, found: &mut Findings<'_>) {
         }
     }
     if let Some(dir) = &vault_dir {
-        vault_made(dir, found);
+        match dir.text.starts_with("rest:") {
+            true => remote(file, dir, vault.as_ref(), found),
+            false => vault_made(dir, found),
+        }
         if let Some(state) = file.text("state").filter(|state| plain(state.text).starts_with(plain(dir.text)))
         {
             let what = Words::new("the state lies in the vault", "状態フォルダーが保管庫の中にあります");
@@ -102,6 +105,29 @@ fn present(path: &At<'_>, found: &mut Findings<'_>) {
         "パスを直すか、そこにあるべきものをマウントしてください",
     );
     path.add(found, Gravity::Unfit, what, remedy);
+}
+
+/// A vault on a vault host: what it takes to get at it, and what cannot be done from here.
+fn remote(file: &Node<'_, '_>, dir: &At<'_>, vault: Option<&Node<'_, '_>>, found: &mut Findings<'_>) {
+    if vault.is_some_and(|vault| vault.text("key_file").is_none()) {
+        let what = Words::new("a vault host wants a key", "保管庫ホストを使うには鍵が必要です");
+        let remedy = Words::new(
+            "add key_file = \"/etc/chartward/vault.key\" with what `vault client add` printed",
+            "`vault client add` が表示した鍵をファイルに置き、key_file = \"/etc/chartward/vault.key\" と書き足してください",
+        );
+        dir.add(found, Gravity::Error, what, remedy);
+    }
+    if let Some(retention) = file.table("retention") {
+        let what = Words::new(
+            "a client of a vault host forgets nothing there, so [retention] cannot be done from here",
+            "保管庫ホストの利用側からは何も削除できないため、[retention] は実行できません",
+        );
+        let remedy = Words::new(
+            "remove it, and run `vault forget` at the host, or forget with an administrator's key",
+            "削除し、ホスト上の vault forget か、管理者の鍵で整理してください",
+        );
+        retention.add(found, Gravity::Error, what, remedy);
+    }
 }
 
 fn vault_made(dir: &At<'_>, found: &mut Findings<'_>) {
@@ -189,6 +215,7 @@ fn secrets(file: &Node<'_, '_>, found: &mut Findings<'_>) {
         }
     };
     add(file.table("vault"), "passphrase");
+    let key_file = file.table("vault").and_then(|vault| vault.text("key_file"));
     for notify in file.tables("notify") {
         add(notify.table("smtp"), "password");
         add(notify.table("webhook"), "signing_key");
@@ -196,6 +223,7 @@ fn secrets(file: &Node<'_, '_>, found: &mut Findings<'_>) {
     if let Some(key) = file.table("console").and_then(|console| console.text("key")) {
         files.push((key.text.to_owned(), key.span, key.path));
     }
+    files.extend(key_file.map(|key| (key.text.to_owned(), key.span, key.path)));
     for (text, span, path) in files {
         let at = At { text: &text, span, path };
         match fs::metadata(&text) {

@@ -122,6 +122,8 @@ fn kind(kind: JobKind) -> Both {
         JobKind::Check => ("check of the vault", "保管庫の検査"),
         JobKind::Export => ("export of the ledger", "台帳の書き出し"),
         JobKind::Media => ("copy to the medium", "媒体への書き込み"),
+        JobKind::Forget => ("old backups let go", "古い世代の整理"),
+        JobKind::Prune => ("space given back", "容量の回収"),
     }
 }
 

@@ -253,3 +253,86 @@ fn a_notice_is_delivered_once_its_receiver_takes_it_and_only_once() {
     let told: Vec<&Value> = ledger.iter().filter(|it| it["fact"]["kind"] == "notice_delivered").collect();
     assert!(told.len() == 1 && told[0]["fact"]["channel"] == json!("chat"), "{told:?}");
 }
+
+#[test]
+fn nothing_is_forgotten_or_pruned_while_an_incident_holds_the_vault() {
+    let stage = Stage::new();
+    protected(&stage, "[retention]\nforget = { every = \"1h\" }\nprune = { every = \"1h\" }\n");
+    let _hub = stage.up();
+    let locked = stage.done(&["act", "apply", "lock_vault"])["answer"]["countermeasure"].clone();
+    let since: jiff::Timestamp = locked["applied_at"].as_str().unwrap().parse().unwrap();
+    for name in ["backup:emr", "drill:emr", "check"] {
+        done(&stage, name, 1);
+    }
+    // Nothing else runs any more, and they are due.
+    thread::sleep(Duration::from_secs(2));
+    for name in ["forget", "prune"] {
+        let begun = runs(&stage, name).into_iter().filter_map(|run| run.started_at);
+        assert_eq!(begun.filter(|at| *at > since).count(), 0, "{name}");
+    }
+    stage.done(&["act", "undo", &locked["id"].to_string()]);
+    for name in ["forget", "prune"] {
+        done(&stage, name, 1);
+        let missed = |run: &&prove::state::JobRun| run.outcome == prove::state::JobOutcome::Missed;
+        assert_eq!(
+            runs(&stage, name).iter().filter(missed).count(),
+            0,
+            "what is kept for longer is not missed"
+        );
+    }
+    let forgot = runs(&stage, "forget")[0].detail.clone();
+    assert!(forgot.contains("\"applied\":true"), "{forgot}");
+}
+
+/// A vault host that a test started.
+struct Host(Child);
+
+impl Drop for Host {
+    fn drop(&mut self) {
+        let _ = self.0.kill();
+        let _ = self.0.wait();
+    }
+}
+
+#[test]
+fn a_hub_keeps_its_vault_on_a_vault_host() {
+    use std::io::{BufRead, BufReader};
+    let stage = Stage::new();
+    let folder = stage.path("host");
+    let mut add = Command::new(BINARY);
+    let added = run(add.args(["vault", "client", "add", "emr", "--json", "--host"]).arg(&folder));
+    assert_eq!(added.code, 0, "{}", added.stderr);
+    let mut serve = Command::new(BINARY);
+    serve.args(["vault", "serve", "--json", "--listen", "127.0.0.1:0", "--immutable", "off", "--host"]);
+    let mut host = Host(serve.arg(&folder).stdout(Stdio::piped()).spawn().unwrap());
+    let mut lines = BufReader::new(host.0.stdout.take().unwrap());
+    let mut line = String::new();
+    lines.read_line(&mut line).unwrap();
+    let ready: Value = serde_json::from_str(&line).unwrap();
+    let text = |line: &Value, field: &str| line[field].as_str().unwrap().to_owned();
+    protected(&stage, "");
+    let path = stage.path("chartward.toml");
+    let config = fs::read_to_string(&path).unwrap();
+    let remote = format!(
+        "dir = \"rest:https://{}/emr/\"\nkey_file = {:?}\nfingerprint = {:?}",
+        text(&ready, "addr"),
+        stage.private_file("vault.key", &text(added.last(), "key")),
+        text(&ready, "fingerprint")
+    );
+    fs::write(&path, config.replace(&format!("dir = {:?}", stage.path("vault")), &remote)).unwrap();
+
+    let hub = stage.up();
+    for name in ["backup:emr", "drill:emr", "check"] {
+        done(&stage, name, 1);
+    }
+    assert!(fs::read_dir(folder.join("repositories/emr/snapshots")).unwrap().count() >= 1);
+    // A person asks for one more, the vault is held beside it, and charts are read from there.
+    stage.done(&["act", "apply", "lock_vault"]);
+    let held = || fs::read_dir(folder.join("repositories/emr/locks")).unwrap().count();
+    assert!(held() >= 1);
+    stage.done(&["act", "apply", "snapshot_now", "emr"]);
+    done(&stage, "backup:emr", 2);
+    let viewer = stage.done(&["act", "apply", "start_viewer"])["answer"]["countermeasure"].clone();
+    assert!(text(&viewer, "detail").starts_with("http"), "{viewer}");
+    hub.stop();
+}
