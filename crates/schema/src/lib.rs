@@ -31,5 +31,8 @@ pub use incident::{
 pub use lang::Lang;
 pub use proof::{Drill, Proof, Shortfall, ShortfallKind};
 pub use share::ShareLook;
-pub use snapshot::{Census, DatabaseCensus, Exception, ExceptionKind, Manifest, SourceCapture, Ssmix2Census};
+pub use snapshot::{
+    Census, DatabaseCensus, Exception, ExceptionKind, Instant, Manifest, RootMoment, SourceCapture,
+    Ssmix2Census,
+};
 pub use watcher::{WatcherClass, WatcherHealth, WatcherState};

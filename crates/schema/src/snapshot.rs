@@ -23,6 +23,36 @@ pub struct Manifest {
     /// What was captured by means of its own, in the order of its capture.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub sources: Vec<SourceCapture>,
+    /// Which moment each folder shows. Empty in snapshots of older programs: their files were read until they held still.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub moments: Vec<RootMoment>,
+}
+
+/// Which moment a folder of a snapshot shows.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct RootMoment {
+    /// The folder, as it is called in the snapshot. What lies in it and has a line of its own is of a moment of its own.
+    pub path: String,
+    /// How the moment was made.
+    pub instant: Instant,
+    /// What the folder shows is not older than this.
+    pub began_at: Timestamp,
+    /// And not newer than this.
+    pub ended_at: Timestamp,
+    /// Why there is no snapshot of the file system, where one was to be made.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub cause: Option<String>,
+}
+
+/// How one moment was made out of files that go on changing.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Instant {
+    /// Of a read-only snapshot that btrfs made: everything is of one instant, as after a power cut.
+    #[serde(rename = "btrfs snapshot")]
+    BtrfsSnapshot,
+    /// Files were read again until two passes saw the same; what never held still is among the exceptions.
+    #[serde(rename = "re-read")]
+    Reread,
 }
 
 /// A store that was captured by means of its own, such as a database server, and what a drill needs to start it again.

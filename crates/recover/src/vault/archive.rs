@@ -22,7 +22,7 @@ use super::id::{BlobKind, Id};
 use super::meta::{self, Names};
 use super::open_at;
 use super::repository::Vault;
-use super::request::{FileSeen, Observer};
+use super::request::{FileSeen, Observer, Pictures};
 use super::source::Failure;
 use super::tree::{self, Kind, MAX_DEPTH, Node};
 use super::work::{Dir, DirJob, FilesJob, Job, Next, Work};
@@ -69,6 +69,7 @@ pub(crate) struct Setup<'v> {
     pub(crate) exclude: BTreeSet<PathBuf>,
     pub(crate) filter: &'v Filter,
     pub(crate) substitutes: &'v BTreeMap<PathBuf, PathBuf>,
+    pub(crate) pictures: &'v Pictures,
     pub(crate) observer: Option<Observer<'v>>,
     /// Device and inode of the vault's own folder, which is never part of a backup.
     pub(crate) vault: Option<(u64, u64)>,
@@ -153,7 +154,7 @@ impl Archive<'_> {
         read.attributes
     }
 
-    fn report_failure(&self, path: &Path, error: &io::Error) {
+    pub(crate) fn report_failure(&self, path: &Path, error: &io::Error) {
         let kind = match error.kind() {
             io::ErrorKind::NotFound => ExceptionKind::Vanished,
             _ => ExceptionKind::Unreadable,
@@ -166,7 +167,7 @@ impl Archive<'_> {
             Err(io::Error::other("it is nested too deeply"))
         } else {
             open_at::dir(job.root.as_fd(), &job.relative).and_then(|fd| {
-                let stat = rustix::fs::fstat(&fd)?;
+                let stat = self.setup.as_shown(rustix::fs::fstat(&fd)?);
                 let names = self.names(&job, &fd, &stat)?;
                 Ok((fd, stat, names))
             })
@@ -253,7 +254,7 @@ impl Archive<'_> {
                 continue;
             }
             let stat = match statat(fd, OsStr::from_bytes(&name), AtFlags::SYMLINK_NOFOLLOW) {
-                Ok(stat) => stat,
+                Ok(stat) => self.setup.as_shown(stat),
                 Err(error) => {
                     self.report_failure(&path(), &error.into());
                     print = None;
@@ -316,16 +317,21 @@ impl Archive<'_> {
             dir.spoil();
         }
         match meta::kind_of(stat) {
-            Kind::Dir => Look::Dir(DirJob {
-                parent: Arc::clone(dir),
-                slot,
-                root: Arc::clone(&job.root),
-                relative: job.relative.join(OsStr::from_bytes(&name)),
-                name,
-                path,
-                previous: None,
-                depth: job.depth + 1,
-            }),
+            Kind::Dir => {
+                let Some((root, relative)) = self.place(job, dir, &name, &path, stat) else {
+                    return Look::Nothing;
+                };
+                Look::Dir(DirJob {
+                    parent: Arc::clone(dir),
+                    slot,
+                    root,
+                    relative,
+                    name,
+                    path,
+                    previous: None,
+                    depth: job.depth + 1,
+                })
+            }
             Kind::File => self.without_reading(dir.before(self.vault, &name), fd, name, &path, stat),
             _ => self.without_reading(None, fd, name, &path, stat),
         }
@@ -468,8 +474,10 @@ impl Archive<'_> {
         captured: super::source::Captured,
     ) -> Node {
         // Of a substitute only the content counts; owner, mode and times are those of the file it stands for.
-        let stat = if self.setup.substitutes.contains_key(&path) { listed } else { &captured.stat };
-        let mut node = meta::node(name, stat, &self.setup.names);
+        let is_substitute = self.setup.substitutes.contains_key(&path);
+        let stat = if is_substitute { *listed } else { self.setup.as_shown(captured.stat) };
+        let mut node = meta::node(name, &stat, &self.setup.names);
+        node.ctime = self.setup.remembered_ctime(node.ctime);
         node.size = captured.size;
         node.content = Some(captured.content);
         node.extended_attributes = self.attributes(&path, captured.attributes);

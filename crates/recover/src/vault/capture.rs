@@ -25,7 +25,7 @@ use crate::Error;
 /// Looks after the first pass before what still changes is flagged.
 const RECHECKS: usize = 3;
 /// How coarse a file system's clock may be: two ticks of a kernel at 100 Hz.
-const CLOCK_TICK: SignedDuration = SignedDuration::from_millis(20);
+pub(crate) const CLOCK_TICK: SignedDuration = SignedDuration::from_millis(20);
 const PROGRESS_EVERY: Duration = Duration::from_millis(100);
 
 /// What a capture ends with.
@@ -61,7 +61,7 @@ pub(crate) fn capture(
             distrust_from: last_began.map(|began: Timestamp| began - CLOCK_TICK),
             is_last: pass == RECHECKS,
             known: &known,
-            trust_before: began - CLOCK_TICK,
+            trust_before: setup.pictures.since.map_or(began, |since| began.min(since)) - CLOCK_TICK,
             fresh: Mutex::default(),
             given_up: &given_up,
             counts: Counts::default(),
@@ -178,6 +178,7 @@ fn push_root(archive: &Archive<'_>, top: &Arc<Dir>, slot: usize, root: &Root) {
     let name = root.path.file_name().unwrap_or(OsStr::new("/")).as_bytes().to_owned();
     let looked = rustix::fs::statat(rustix::fs::CWD, &root.at, rustix::fs::AtFlags::SYMLINK_NOFOLLOW);
     let result = looked.map_err(std::io::Error::from).and_then(|stat| {
+        let stat = archive.setup.as_shown(stat);
         if meta::kind_of(&stat) == Kind::Dir {
             let fd = open_at::named_dir(&root.at)?;
             archive.work.push([Job::Dir(DirJob {
@@ -191,7 +192,7 @@ fn push_root(archive: &Archive<'_>, top: &Arc<Dir>, slot: usize, root: &Root) {
                 depth: 0,
             })]);
         } else {
-            let fd = open_at::named_dir(root.path.parent().unwrap_or(Path::new("/")))?;
+            let fd = open_at::named_dir(root.at.parent().unwrap_or(Path::new("/")))?;
             archive.push_single(top, slot, root, fd, &stat);
         }
         Ok(())

@@ -3,6 +3,7 @@
 #![allow(clippy::unwrap_used)]
 
 mod durable;
+mod instant;
 mod servers;
 mod source_gnumed;
 mod source_group;
