@@ -10,6 +10,7 @@ use std::time::Duration;
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
 use recover::Error;
+use recover::adapter::Source;
 use recover::capture::{CaptureRequest, Captured, MomentChoice, capture};
 use recover::vault::{Filter, Observer, ParentChoice, Vault};
 use schema::{ExceptionKind, Instant};
@@ -87,10 +88,21 @@ fn capture_of(
     moment: MomentChoice,
     at_each_step: &dyn Fn(),
 ) -> Result<Captured, Error> {
+    capture_with(vault, dir, roots, Vec::new(), moment, at_each_step)
+}
+
+fn capture_with(
+    vault: &Vault,
+    dir: &Path,
+    roots: &[PathBuf],
+    sources: Vec<Source>,
+    moment: MomentChoice,
+    at_each_step: &dyn Fn(),
+) -> Result<Captured, Error> {
     let staging = tempfile::tempdir_in(dir).unwrap();
     let request = CaptureRequest {
         roots: roots.to_vec(),
-        sources: Vec::new(),
+        sources,
         exclude: Vec::new(),
         filter: Filter::default(),
         tags: Vec::new(),
@@ -203,10 +215,10 @@ fn what_changes_during_a_backup_is_captured_as_of_one_instant() {
             let scans = fs::read_dir(restored.join("scans")).unwrap().count() as u64;
             let rows = captured.manifest.census.databases[0].tables["scan"];
             assert!(scans == rows || scans == rows + 1, "{scans} scans, {rows} rows");
+            assert!(!restored.join("emr.sqlite-wal").exists());
             let database = rusqlite::Connection::open(restored.join("emr.sqlite")).unwrap();
             let there: i64 = database.query_row("SELECT count(*) FROM scan", [], |row| row.get(0)).unwrap();
             assert_eq!(there as u64, rows);
-            assert!(!restored.join("emr.sqlite-wal").exists());
         }
     });
     assert_eq!(volume.snapshots(), [PathBuf::new(); 0]);
@@ -315,6 +327,32 @@ fn volumes_and_mounts_in_a_folder_are_captured_and_unchanged_folders_taken_over(
     );
     assert!(matches!(refused, Err(Error::NoInstant { .. })), "what is in memory has no snapshot");
     assert_eq!(volume.snapshots(), [PathBuf::new(); 0]);
+}
+
+#[test]
+fn folders_of_sources_and_files_of_a_group_are_of_the_same_instant() {
+    let Some(volume) = Volume::new("folders_of_sources_and_files_of_a_group") else { return };
+    let store = volume.store();
+    for folder in ["images", "files"] {
+        fs::create_dir(store.join(folder)).unwrap();
+        fs::write(store.join(folder).join("disk.qcow2"), b"QFI\xfb\0\0\0\x03").unwrap();
+    }
+    let text = format!("opaque:name=vm,path={}", store.join("images").display());
+    let sources = vec![Source::parse(&text).unwrap()];
+    let change = || {
+        for folder in ["images", "files"] {
+            fs::write(store.join(folder).join("disk.qcow2"), "changed meanwhile").unwrap();
+        }
+    };
+    let (vault, dir) = (volume.place.reopen(), volume.place.dir.path());
+    let roots = [store.join("files")];
+    let captured = capture_with(&vault, dir, &roots, sources, MomentChoice::Snapshot, &change).unwrap();
+    let [one, other] = captured.manifest.moments.as_slice() else { panic!("two folders") };
+    assert_eq!((one.began_at, one.ended_at), (other.began_at, other.ended_at));
+    let snapshot = vault.find("latest").unwrap();
+    for path in ["/chartward-source/vm/files/disk.qcow2", store.join("files/disk.qcow2").to_str().unwrap()] {
+        assert_eq!(vault.files(&snapshot).read_path(path, 100).unwrap(), b"QFI\xfb\0\0\0\x03", "{path}");
+    }
 }
 
 #[test]
