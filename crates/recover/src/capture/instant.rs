@@ -34,7 +34,7 @@ pub(super) struct Instants {
     /// From the path in the vault's snapshot to where it is read.
     pub(super) grafts: BTreeMap<PathBuf, PathBuf>,
     pub(super) pictures: Pictures,
-    /// Snapshots of other backups that are running, which are no part of this one.
+    /// Snapshots, ours and those of other backups that are running: no part of what is backed up.
     pub(super) left_out: Vec<PathBuf>,
     /// Those with a snapshot are complete; the others are still to be read.
     moments: Vec<RootMoment>,
@@ -56,12 +56,14 @@ impl Instants {
     ) -> Result<Instants, Error> {
         let mut all = Instants::default();
         for (path, live) in folders {
-            let plan = all.plan(asked, live, now)?;
+            let plan = all.plan(asked, live, now);
             if let (MomentChoice::Snapshot, Some(reason)) = (asked.choice, &plan.cause) {
                 return Err(Error::NoInstant { path: live.clone(), reason: reason.clone() });
             }
             all.adopt(path, live, plan, now());
         }
+        // A folder that is read as it is may hold them.
+        all.left_out.extend(all.snapshots.iter().map(|snapshot| snapshot.at.clone()));
         Ok(all)
     }
 
@@ -89,12 +91,12 @@ impl Instants {
     }
 
     /// Takes what snapshots a folder needs. Without one for the folder itself, it is read as it is, with all that is in it.
-    fn plan(&mut self, asked: &Asked<'_>, live: &Path, now: &dyn Fn() -> Timestamp) -> Result<Plan, Error> {
+    fn plan(&mut self, asked: &Asked<'_>, live: &Path, now: &dyn Fn() -> Timestamp) -> Plan {
         let as_it_is = |cause: Option<String>| Plan {
             places: vec![(live.to_path_buf(), live.to_path_buf(), None)],
             cause,
         };
-        let because = |cause: &str| Ok(as_it_is(Some(cause.to_owned())));
+        let because = |cause: &str| as_it_is(Some(cause.to_owned()));
         if !rustix::process::geteuid().is_root() {
             return because("snapshots of file systems are only made as root");
         }
@@ -104,7 +106,7 @@ impl Instants {
         };
         self.look_for_leftovers(&subvolume);
         if asked.choice == MomentChoice::Reread {
-            return Ok(as_it_is(None));
+            return as_it_is(None);
         }
         let (mut taken, mut cause) = (vec![subvolume], None);
         let mut places = Vec::new();
@@ -121,13 +123,14 @@ impl Instants {
             if taken.len() + open.len() > NESTED_MAX {
                 return because("there are too many subvolumes in it");
             }
-            let place = btrfs::subvolume_of(&path)
-                .map_err(str::to_owned)
-                .and_then(|subvolume| self.read_at(&path, &subvolume, now).map(|found| (subvolume, found)));
+            let place = btrfs::subvolume_of(&path).map_err(str::to_owned).and_then(|subvolume| {
+                let (snapshot, at) = self.read_at(&path, &subvolume, now)?;
+                let inside = btrfs::nested(&subvolume).map_err(|error| error.chain())?;
+                Ok((subvolume, snapshot, at, inside))
+            });
             match place {
-                Ok((subvolume, (snapshot, at))) => {
+                Ok((subvolume, snapshot, at, inside)) => {
                     places.push((path.clone(), at, Some(snapshot)));
-                    let inside = btrfs::nested(&subvolume)?;
                     if !asked.one_file_system {
                         open.extend(inside.into_iter().filter(|it| *it != path && it.starts_with(&path)));
                     }
@@ -140,7 +143,7 @@ impl Instants {
                 }
             }
         }
-        Ok(Plan { places, cause })
+        Plan { places, cause }
     }
 
     fn look_for_leftovers(&mut self, subvolume: &Path) {

@@ -91,6 +91,8 @@ pub(crate) struct Findings {
     /// Attributes that could not be read. They are only asked for where something is new, so no later pass tells of them again.
     pub(crate) attributes: Vec<Exception>,
     pub(crate) unstable: BTreeSet<PathBuf>,
+    /// Those of them that were copied at once.
+    pub(crate) copied: BTreeSet<PathBuf>,
     /// Files that the last pass read: they still changed. In other passes that may be millions, and nobody asks.
     pub(crate) read: BTreeSet<PathBuf>,
 }
@@ -443,7 +445,10 @@ impl Archive<'_> {
                 .map_err(io::Error::from),
                 None => open_at::file(job.fd.as_fd(), &name),
             };
-            let node = match opened.map_err(Failure::from).and_then(|fd| self.capture_file(worker, fd)) {
+            let node = match opened
+                .map_err(Failure::from)
+                .and_then(|fd| self.capture_file(worker, job.fd.as_fd(), fd))
+            {
                 Ok(captured) => {
                     if !captured.stable {
                         job.dir.spoil();
@@ -483,6 +488,9 @@ impl Archive<'_> {
         node.extended_attributes = self.attributes(&path, captured.attributes);
         bump(&self.counts.files_bytes, node.size);
         let mut findings = self.findings.lock().unwrap_or_else(PoisonError::into_inner);
+        if captured.is_copy {
+            findings.copied.insert(path.clone());
+        }
         if !captured.stable {
             findings.unstable.insert(path);
         } else if self.is_last {

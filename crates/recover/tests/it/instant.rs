@@ -26,7 +26,13 @@ struct Volume {
 
 impl Volume {
     fn new(test: &str) -> Option<Volume> {
-        let mkfs = testkit::tool(test, "mkfs.btrfs")?;
+        let volume = Volume::of(test, "btrfs")?;
+        volume.subvolume("store");
+        Some(volume)
+    }
+
+    fn of(test: &str, kind: &str) -> Option<Volume> {
+        let mkfs = testkit::tool(test, &format!("mkfs.{kind}"))?;
         if !testkit::root(test) {
             return None;
         }
@@ -37,9 +43,7 @@ impl Volume {
         let mount = place.dir.path().join("mount");
         fs::create_dir(&mount).unwrap();
         run(Command::new("mount").args(["-o", "loop"]).args([&image, &mount]));
-        let volume = Volume { place, mount, also: Vec::new() };
-        volume.subvolume("store");
-        Some(volume)
+        Some(Volume { place, mount, also: Vec::new() })
     }
 
     fn store(&self) -> PathBuf {
@@ -147,14 +151,16 @@ fn work(store: &Path, stop: &AtomicBool, turns: &AtomicU64) {
     }
 }
 
+struct Stop<'a>(&'a AtomicBool);
+
+impl Drop for Stop<'_> {
+    fn drop(&mut self) {
+        self.0.store(true, Ordering::Relaxed);
+    }
+}
+
 /// Runs `backup` while an EMR works on `store`.
 fn at_work<T>(store: &Path, backup: impl FnOnce(&AtomicU64) -> T) -> T {
-    struct Stop<'a>(&'a AtomicBool);
-    impl Drop for Stop<'_> {
-        fn drop(&mut self) {
-            self.0.store(true, Ordering::Relaxed);
-        }
-    }
     let (stop, turns) = (AtomicBool::new(false), AtomicU64::new(0));
     std::thread::scope(|scope| {
         let _stop = Stop(&stop);
@@ -247,6 +253,39 @@ fn without_a_snapshot_the_same_files_are_torn_apart_and_named() {
     let Some(restored) = volume.restored("torn") else { return };
     let (left, right) = (counter(&restored.join("left")), counter(&restored.join("right")));
     assert!(right > left, "{left} and {right}");
+}
+
+/// A disk image that a machine goes on writing to: its first and its last block count together.
+#[test]
+fn a_file_that_never_holds_still_is_whole_where_files_can_share_blocks() {
+    let Some(volume) = Volume::of("a_file_that_never_holds_still", "xfs") else { return };
+    fs::create_dir(volume.store()).unwrap();
+    let path = volume.store().join("disk.img");
+    fs::write(&path, noise(1, 24 << 20)).unwrap();
+    let file = File::options().write(true).open(&path).unwrap();
+    let (stop, turns) = (AtomicBool::new(false), AtomicU64::new(0));
+    let captured = std::thread::scope(|scope| {
+        let _stop = Stop(&stop);
+        scope.spawn(|| {
+            while !stop.load(Ordering::Relaxed) {
+                let turn = turns.fetch_add(1, Ordering::Relaxed) + 1;
+                for at in [0, 24 << 20] {
+                    file.write_all_at(&turn.to_be_bytes(), at).unwrap();
+                }
+                std::thread::sleep(Duration::from_micros(100));
+            }
+        });
+        wait_until(|| turns.load(Ordering::Relaxed) > 3);
+        volume.capture(MomentChoice::Auto)
+    });
+    let [exception] = captured.manifest.exceptions.as_slice() else { panic!("one file") };
+    assert_eq!(exception.kind, ExceptionKind::Unstable);
+    assert!(exception.cause.contains("reflink"), "{}", exception.cause);
+    let Some(restored) = volume.restored("image") else { return };
+    let bytes = fs::read(restored.join("disk.img")).unwrap();
+    let [first, last] = [0, 24 << 20].map(|at| u64::from_be_bytes(bytes[at..at + 8].try_into().unwrap()));
+    assert!(first == last || first == last + 1, "{first} and {last}");
+    assert_eq!(fs::read_dir(volume.store()).unwrap().count(), 1);
 }
 
 #[test]
