@@ -12,7 +12,7 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use jiff::Timestamp;
-use rustix::fs::{FlockOperation, Mode, OFlags, flock, open, statfs};
+use rustix::fs::{FlockOperation, FsWord, Mode, OFlags, flock, open, statfs};
 
 use super::program;
 use crate::error::Error;
@@ -24,7 +24,7 @@ const DIGITS: usize = 16;
 /// Inode of the uppermost folder of every subvolume (BTRFS_FIRST_FREE_OBJECTID).
 const SUBVOLUME: u64 = 256;
 /// From linux/magic.h.
-const MAGIC: i64 = 0x9123_683e;
+const MAGIC: FsWord = 0x9123_683e;
 /// Somebody who removes what was left behind may be faster than our lock.
 const ATTEMPTS: usize = 3;
 
@@ -75,7 +75,7 @@ impl Snapshot {
 
 /// Uppermost folder of the subvolume that holds `path`, or why there is none to take a snapshot of.
 pub(crate) fn subvolume_of(path: &Path) -> Result<PathBuf, &'static str> {
-    let is_btrfs = statfs(path).is_ok_and(|fs| fs.f_type as i64 == MAGIC);
+    let is_btrfs = statfs(path).is_ok_and(|fs| fs.f_type == MAGIC);
     if !is_btrfs {
         return Err("its file system has no snapshots that this program can make");
     }

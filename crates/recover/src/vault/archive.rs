@@ -10,8 +10,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
 use jiff::Timestamp;
-use rustix::fs::{AtFlags, RawDir, Stat, readlinkat, statat};
-use rustix::io::Errno;
+use rustix::fs::{AtFlags, Stat, readlinkat, statat};
 use schema::{Exception, ExceptionKind};
 
 use super::cache::{Folders, Half, Known, Print};
@@ -190,7 +189,7 @@ impl Archive<'_> {
         if filter.one_file_system && is_mounted {
             return Ok(Vec::new());
         }
-        let mut names = list(fd)?;
+        let mut names = open_at::names(fd)?;
         filter.thin_out(&mut names, &|name| Ok(open_at::file(fd.as_fd(), name)?.into()));
         Ok(names)
     }
@@ -585,22 +584,4 @@ enum Look {
     Known(Box<Node>),
     /// It is left out, or gone and named.
     Nothing,
-}
-
-/// The names in a directory, ordered.
-fn list(fd: &OwnedFd) -> Result<Vec<Vec<u8>>, Errno> {
-    let mut buffer = Vec::with_capacity(64 << 10);
-    let mut names = Vec::new();
-    let mut entries = RawDir::new(fd, buffer.spare_capacity_mut());
-    while let Some(entry) = entries.next() {
-        let entry = entry?;
-        let name = entry.file_name().to_bytes();
-        if name != b"." && name != b".." {
-            names.push(name.to_owned());
-        }
-    }
-    names.sort_unstable();
-    // A directory that changes while it is listed may show a name twice.
-    names.dedup();
-    Ok(names)
 }

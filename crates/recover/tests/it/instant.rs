@@ -281,7 +281,7 @@ fn a_file_that_never_holds_still_is_whole_where_files_can_share_blocks() {
     let [exception] = captured.manifest.exceptions.as_slice() else { panic!("one file") };
     assert_eq!(exception.kind, ExceptionKind::Unstable);
     assert!(exception.cause.contains("reflink"), "{}", exception.cause);
-    let Some(restored) = volume.restored("image") else { return };
+    let Some(restored) = volume.restored("restored-image") else { return };
     let bytes = fs::read(restored.join("disk.img")).unwrap();
     let [first, last] = [0, 24 << 20].map(|at| u64::from_be_bytes(bytes[at..at + 8].try_into().unwrap()));
     assert!(first == last || first == last + 1, "{first} and {last}");
