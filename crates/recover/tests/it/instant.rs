@@ -227,7 +227,7 @@ fn what_changes_during_a_backup_is_captured_as_of_one_instant() {
             assert_eq!(there as u64, rows);
         }
     });
-    assert_eq!(volume.snapshots(), [PathBuf::new(); 0]);
+    assert!(volume.snapshots().is_empty());
 }
 
 #[test]
@@ -365,7 +365,7 @@ fn volumes_and_mounts_in_a_folder_are_captured_and_unchanged_folders_taken_over(
         &|| (),
     );
     assert!(matches!(refused, Err(Error::NoInstant { .. })), "what is in memory has no snapshot");
-    assert_eq!(volume.snapshots(), [PathBuf::new(); 0]);
+    assert!(volume.snapshots().is_empty());
 }
 
 #[test]
@@ -476,6 +476,6 @@ fn what_a_killed_backup_left_goes_with_the_next_and_what_is_in_use_stays() {
     }
     drop(child);
     volume.capture(MomentChoice::Reread);
-    assert_eq!(volume.snapshots(), [foreign.clone()]);
+    assert_eq!(volume.snapshots(), std::slice::from_ref(&foreign));
     assert_ne!(fs::metadata(&foreign).unwrap().ino(), 256);
 }
