@@ -20,12 +20,26 @@ use crate::vault::{
 use crate::vault::{distinct_texts, path_texts, refuse_reserved};
 use crate::{manifest, proof};
 
+mod instant;
 pub(crate) mod sources;
 
+use instant::{Asked, Instants};
 use sources::Sources;
 
 /// Folders deeper than this are not searched for databases.
 const DEPTH_MAX: usize = 128;
+
+/// How one moment is made out of files that go on changing.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum MomentChoice {
+    /// By a snapshot of the file system where it can be made, else by reading until everything holds still.
+    #[default]
+    Auto,
+    /// By a snapshot of the file system; without one there is no backup.
+    Snapshot,
+    /// By reading until everything holds still.
+    Reread,
+}
 
 /// What to capture.
 pub struct CaptureRequest {
@@ -49,6 +63,8 @@ pub struct CaptureRequest {
     pub cache: Option<PathBuf>,
     /// Where unchanged files come from.
     pub parent: ParentChoice,
+    /// How the files become of one moment.
+    pub moment: MomentChoice,
     /// An empty folder of mode 0700 with room for every database; the caller removes it.
     pub staging: PathBuf,
     /// How everything is started again; sealed with the rest, so that whoever has the vault has the plan.
@@ -63,6 +79,8 @@ pub struct Captured {
     pub report: BackupReport,
     /// The manifest that was sealed with it.
     pub manifest: Manifest,
+    /// Why snapshots of file systems are still there. The next backup of the same folders removes them.
+    pub left_behind: Vec<String>,
 }
 
 /// Captures the databases by their own means, the rest as files, and seals the snapshot.
@@ -82,7 +100,19 @@ pub fn capture(
     };
     // Before the files: a row that refers to a file is then never older than the file.
     let mut sources = Sources::capture(&request.sources, &request.staging, now)?;
-    let databases = Databases::capture(&named, request)?;
+    let asked = Asked {
+        choice: request.moment,
+        exclude: &request.exclude,
+        one_file_system: request.filter.one_file_system,
+    };
+    let mut instants = Instants::take(&asked, &folders(&named, &sources, &request.staging), now)?;
+    sources.grafts.append(&mut instants.grafts);
+    let exclude = [request.exclude.as_slice(), &instants.left_out].concat();
+    let databases = Databases::capture(
+        &named,
+        request,
+        &Live { instants: &instants, grafts: &sources.grafts, exclude: &exclude },
+    )?;
     let roots = vault.roots_with_grafts(&named, &sources.grafts)?;
     let known = known_broken(vault, &request.hostname, &roots)?;
     let notes = Mutex::new(Notes::new(request.zone.clone(), known, &roots));
@@ -90,14 +120,9 @@ pub fn capture(
     let mut sealed = None;
     let report = vault.backup(
         BackupRequest {
-            exclude: request
-                .exclude
-                .iter()
-                .chain(&databases.left_out)
-                .chain(&sources.left_out)
-                .cloned()
-                .collect(),
+            exclude: exclude.iter().chain(&databases.left_out).chain(&sources.left_out).cloned().collect(),
             grafts: std::mem::take(&mut sources.grafts),
+            pictures: instants.pictures.clone(),
             substitutes: databases.copies,
             tags: request.tags.clone(),
             hostname: request.hostname.clone(),
@@ -124,16 +149,18 @@ pub fn capture(
                 exceptions.extend(report.exceptions.iter().cloned().chain(databases.failed));
                 exceptions.append(&mut sources.exceptions);
                 exceptions.sort_by(|a, b| a.path.cmp(&b.path));
+                let finished_at = now();
                 let manifest = Manifest {
                     version: manifest::VERSION,
                     started_at,
-                    finished_at: now(),
+                    finished_at,
                     hostname: request.hostname.clone(),
                     roots: path_texts(&roots),
                     census: sources.complete(notes.tally.finish(databases.counted)),
                     exceptions,
                     sources: sources.captured,
                     recovery: request.recovery.clone(),
+                    moments: instants.moments(finished_at),
                 };
                 let bytes = manifest::write(&manifest)?;
                 sealed = Some(manifest);
@@ -143,12 +170,21 @@ pub fn capture(
         },
         progress,
     )?;
+    let left_behind = instants.release();
     let snapshot = report.snapshot.clone();
     let (Some(snapshot), Some(manifest)) = (snapshot, sealed) else {
         let source = std::io::Error::other("the engine sealed no snapshot");
         return Err(Error::Engine { op: "seal the snapshot", source });
     };
-    Ok(Captured { snapshot, report, manifest })
+    Ok(Captured { snapshot, report, manifest, left_behind })
+}
+
+/// What is read where it lies and goes on changing: the roots, and what a source has left in its place. Each by its path in
+/// the snapshot and its own.
+fn folders(named: &[PathBuf], sources: &Sources, staging: &Path) -> Vec<(PathBuf, PathBuf)> {
+    let in_place = sources.grafts.iter().filter(|(_, at)| !at.starts_with(staging));
+    let roots = named.iter().map(|root| (root.clone(), root.clone()));
+    roots.chain(in_place.map(|(path, at)| (path.clone(), at.clone()))).collect()
 }
 
 /// What is noted of the store while it is captured.
@@ -269,15 +305,21 @@ struct Databases {
 }
 
 impl Databases {
-    fn capture(roots: &[PathBuf], request: &CaptureRequest) -> Result<Databases, Error> {
+    fn capture(roots: &[PathBuf], request: &CaptureRequest, live: &Live<'_>) -> Result<Databases, Error> {
         let mut found = Vec::new();
         for root in roots {
-            find(root, request, None, &mut found, 0);
+            let at = live.grafts.get(root).unwrap_or(root).clone();
+            find(root, at, request, live, None, &mut found, 0);
         }
         let mut databases = Databases::default();
-        for (number, path) in found.into_iter().enumerate() {
+        for (number, (path, at)) in found.into_iter().enumerate() {
             let copy = request.staging.join(format!("{number}.sqlite"));
-            match sqlite::capture(&path, &copy) {
+            let captured = if at == path {
+                sqlite::capture(&path, &copy)
+            } else {
+                sqlite::capture_still(&at, &copy, &path)
+            };
+            match captured {
                 Ok(census) => {
                     databases.counted.push(census);
                     databases.left_out.extend(sqlite::companions(&path));
@@ -295,24 +337,42 @@ impl Databases {
     }
 }
 
-/// Databases below `path`. What cannot be listed is named by the archiver, which comes the same way.
-fn find(path: &Path, request: &CaptureRequest, device: Option<u64>, found: &mut Vec<PathBuf>, depth: usize) {
+/// Where the folders are read.
+struct Live<'a> {
+    instants: &'a Instants,
+    grafts: &'a BTreeMap<PathBuf, PathBuf>,
+    exclude: &'a [PathBuf],
+}
+
+/// Databases below `path`, which is read at `at`. What cannot be listed is named by the archiver, which comes the same way.
+fn find(
+    path: &Path,
+    at: PathBuf,
+    request: &CaptureRequest,
+    live: &Live<'_>,
+    device: Option<u64>,
+    found: &mut Vec<(PathBuf, PathBuf)>,
+    depth: usize,
+) {
     let filter = &request.filter;
-    if depth > DEPTH_MAX || request.exclude.iter().any(|excluded| excluded == path) {
+    if depth > DEPTH_MAX || live.exclude.iter().any(|excluded| excluded == path) {
         return;
     }
-    let Ok(metadata) = fs::symlink_metadata(path) else { return };
+    let at = live.instants.place(path, at);
+    let Ok(metadata) = fs::symlink_metadata(&at) else { return };
     let is_elsewhere = filter.one_file_system && device.is_some_and(|device| device != metadata.dev());
     if is_elsewhere || filter.leaves_out(path, metadata.is_file().then_some(metadata.len())) {
         return;
     }
-    if metadata.is_file() && sqlite::is_database(path, metadata.len()) {
-        found.push(path.to_path_buf());
+    if metadata.is_file() && sqlite::is_database(&at, metadata.len()) {
+        found.push((path.to_path_buf(), at));
     } else if metadata.is_dir()
-        && !filter.is_marked(path)
-        && let Ok(entries) = fs::read_dir(path)
+        && !filter.is_marked(&at)
+        && let Ok(entries) = fs::read_dir(&at)
     {
         let device = Some(metadata.dev());
-        entries.flatten().for_each(|entry| find(&entry.path(), request, device, found, depth + 1));
+        for entry in entries.flatten() {
+            find(&path.join(entry.file_name()), entry.path(), request, live, device, found, depth + 1);
+        }
     }
 }

@@ -311,6 +311,20 @@ pub enum Error {
         /// The folder.
         dir: PathBuf,
     },
+    /// Everything was to be captured as of one instant, and there is no way to.
+    #[error("there is no snapshot of the file system for {}: {reason}", path.display())]
+    NoInstant {
+        /// The folder.
+        path: PathBuf,
+        /// Why.
+        reason: String,
+    },
+    /// A snapshot of a file system went while it was made.
+    #[error("the file system's snapshot {} was removed by somebody else", path.display())]
+    InstantLost {
+        /// Where it was.
+        path: PathBuf,
+    },
     /// SQLite refused something.
     #[error("cannot {op} the database {}", path.display())]
     Database {
@@ -438,6 +452,9 @@ impl Error {
                 "nothing is removed until this is understood: compare the file in `receipts` with a copy of it; the repository itself can be checked and read"
             }
             Error::ProgramMissing { .. } => "install that package on this machine, then try again",
+            Error::NoInstant { .. } => {
+                "put what should be of one instant on btrfs, or back up with `--moment auto`, which reads files until they hold still"
+            }
             Error::RootMissing { .. } => "check the path, and that its file system is mounted",
             _ => return None,
         })

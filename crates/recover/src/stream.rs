@@ -62,6 +62,7 @@ pub fn capture_stream(
                 census: tally.finish(Vec::new()),
                 sources: Vec::new(),
                 recovery: Vec::new(),
+                moments: Vec::new(),
                 exceptions: if report.bytes == 0 { vec![nothing] } else { Vec::new() },
             };
             let bytes = manifest::write(&manifest)?;
@@ -74,5 +75,5 @@ pub fn capture_stream(
         let source = std::io::Error::other("the engine sealed no snapshot");
         return Err(Error::Engine { op: "seal the snapshot", source });
     };
-    Ok(Captured { snapshot, report, manifest })
+    Ok(Captured { snapshot, report, manifest, left_behind: Vec::new() })
 }

@@ -32,7 +32,7 @@ pub use lang::Lang;
 pub use proof::{Activity, Coverage, Drill, Evidence, GroupTimes, Proof, Shortfall, ShortfallKind};
 pub use share::ShareLook;
 pub use snapshot::{
-    Census, DatabaseCensus, Exception, ExceptionKind, Manifest, RecoveryRole, RecoveryStep, SourceCapture,
-    Ssmix2Census, in_order,
+    Census, DatabaseCensus, Exception, ExceptionKind, Instant, Manifest, RecoveryRole, RecoveryStep,
+    RootMoment, SourceCapture, Ssmix2Census, in_order,
 };
 pub use watcher::{WatcherClass, WatcherHealth, WatcherState};

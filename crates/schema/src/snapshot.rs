@@ -26,6 +26,9 @@ pub struct Manifest {
     /// In which order everything is started again, as it was written down when the snapshot was made.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub recovery: Vec<RecoveryStep>,
+    /// Which moment each folder shows. Empty in snapshots of older programs: their files were read until they held still.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub moments: Vec<RootMoment>,
 }
 
 /// One group of what a hospital runs, and how it is brought back.
@@ -84,6 +87,33 @@ pub fn in_order(steps: &[RecoveryStep]) -> Vec<&RecoveryStep> {
     let mut ordered: Vec<&RecoveryStep> = steps.iter().collect();
     ordered.sort_by_key(|step| step.role);
     ordered
+}
+
+/// Which moment a folder of a snapshot shows.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct RootMoment {
+    /// The folder, as it is called in the snapshot. What lies in it and has a line of its own is of a moment of its own.
+    pub path: String,
+    /// How the moment was made.
+    pub instant: Instant,
+    /// What the folder shows is not older than this.
+    pub began_at: Timestamp,
+    /// And not newer than this.
+    pub ended_at: Timestamp,
+    /// Why there is no snapshot of the file system, where one was to be made.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub cause: Option<String>,
+}
+
+/// How one moment was made out of files that go on changing.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Instant {
+    /// Of a read-only snapshot that btrfs made: everything is of one instant, as after a power cut.
+    #[serde(rename = "btrfs snapshot")]
+    BtrfsSnapshot,
+    /// Files were read again until two passes saw the same; what never held still is among the exceptions.
+    #[serde(rename = "re-read")]
+    Reread,
 }
 
 /// A store that was captured by means of its own, such as a database server, and what a drill needs to start it again.

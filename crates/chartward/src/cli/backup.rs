@@ -13,9 +13,9 @@ use jiff::tz::TimeZone;
 use prove::{Fact, Ledger};
 use recover::Error;
 use recover::adapter::{self, Source};
-use recover::capture::{CaptureRequest, Captured, capture};
+use recover::capture::{CaptureRequest, Captured, MomentChoice, capture};
 use recover::vault::{Filter, ParentChoice, Vault};
-use schema::{Manifest, RecoveryStep};
+use schema::{Instant, Manifest, RecoveryStep, RootMoment};
 use serde_json::json;
 
 use self::leave_out::LeaveOutArgs;
@@ -67,6 +67,9 @@ pub(crate) struct Args {
     /// Where copies of databases lie while they are read; on an encrypted disk if you can
     #[arg(long, value_name = "DIR")]
     sandbox: Option<PathBuf>,
+    /// How files that change meanwhile become of one moment
+    #[arg(long, value_enum, default_value_t, value_name = "HOW")]
+    moment: Moment,
     /// Read every file, also those that look unchanged: times can be forged, so do this now and then
     #[arg(long)]
     rescan: bool,
@@ -87,6 +90,28 @@ fn recovery(args: &Args) -> anyhow::Result<Vec<RecoveryStep>> {
     steps.collect::<Result<_, _>>().context("a step of the recovery plan is not understood")
 }
 
+/// See [`MomentChoice`].
+#[derive(Clone, Copy, Default, clap::ValueEnum)]
+enum Moment {
+    /// By a snapshot of the file system where it can be made (btrfs, as root), else as `re-read`
+    #[default]
+    Auto,
+    /// By a snapshot of the file system; without one there is no backup
+    Snapshot,
+    /// Read again until everything holds still; what never does is named
+    ReRead,
+}
+
+impl From<Moment> for MomentChoice {
+    fn from(moment: Moment) -> MomentChoice {
+        match moment {
+            Moment::Auto => MomentChoice::Auto,
+            Moment::Snapshot => MomentChoice::Snapshot,
+            Moment::ReRead => MomentChoice::Reread,
+        }
+    }
+}
+
 pub(crate) fn run(args: Args) -> anyhow::Result<ExitCode> {
     let output = Output::new(args.json);
     let recovery = recovery(&args)?;
@@ -101,7 +126,14 @@ pub(crate) fn run(args: Args) -> anyhow::Result<ExitCode> {
             let sources = Sources::resolve(&sources, &leave_out)?;
             let stores = args.source.iter().map(|text| Source::parse(text)).collect::<Result<_, _>>()?;
             let staging = Sandbox::on_disk("capture", args.sandbox.as_deref())?;
-            Work::Files(Files { sources, stores, filter: leave_out.filter, staging, recovery })
+            Work::Files(Files {
+                sources,
+                stores,
+                filter: leave_out.filter,
+                staging,
+                recovery,
+                moment: args.moment.into(),
+            })
         }
     };
     let vault = args.vault.open()?;
@@ -137,6 +169,7 @@ fn names_the_wrong_thing(error: &Error) -> bool {
         Error::RootMissing { .. }
             | Error::UnusablePath { .. }
             | Error::ReservedTag { .. }
+            | Error::NoInstant { .. }
             | Error::SourceNotStarted { .. }
     )
 }
@@ -163,6 +196,7 @@ struct Files {
     staging: Sandbox,
     /// How everything is started again.
     recovery: Vec<RecoveryStep>,
+    moment: MomentChoice,
 }
 
 impl Files {
@@ -187,6 +221,7 @@ impl Files {
             time: note.time,
             cache: Some(state.join("cache")),
             parent,
+            moment: self.moment,
             staging: self.staging.path().to_path_buf(),
             recovery: self.recovery,
         };
@@ -226,7 +261,13 @@ fn sealed(vault: &Vault, captured: &Captured) -> Fact {
 }
 
 fn summary(captured: &Captured, output: Output) -> anyhow::Result<()> {
-    let Captured { snapshot, manifest, report } = captured;
+    let Captured { snapshot, manifest, report, left_behind } = captured;
+    for reason in left_behind {
+        let reason = printable(reason);
+        eprintln!(
+            "chartward: a snapshot of the file system is still there; the next backup removes it: {reason}"
+        );
+    }
     for exception in manifest.exceptions.iter().take(NAMED_MAX) {
         let (path, cause) = (printable(&exception.path), printable(&exception.cause));
         eprintln!("chartward: {:?}: {path}: {cause}", exception.kind);
@@ -251,6 +292,7 @@ fn summary(captured: &Captured, output: Output) -> anyhow::Result<()> {
         "records": census.records(),
         "databases": census.databases,
         "sources": manifest.sources,
+        "moments": manifest.moments,
         "spread_seconds": spread_seconds(manifest),
         "exceptions": manifest.exceptions.len(),
         "seconds": manifest.finished_at.duration_since(manifest.started_at).as_secs_f64(),
@@ -270,9 +312,10 @@ fn summary(captured: &Captured, output: Output) -> anyhow::Result<()> {
             let (name, at) = (printable(&source.name), source.instant);
             output.say(format_args!("{} {name}: as it was at {at}.", source.kind));
         }
+        manifest.moments.iter().take(NAMED_MAX).for_each(|moment| output.say(of_moment(moment)));
         if let Some(seconds) = spread_seconds(manifest) {
             output.say(format_args!(
-                "What is in it was captured within {seconds:.1} s: databases first, then files, which were read until they held still."
+                "What is in it was captured within {seconds:.1} s: databases first, then files."
             ));
         }
         output.say("It is not proven yet: run `chartward drill`.");
@@ -280,14 +323,28 @@ fn summary(captured: &Captured, output: Output) -> anyhow::Result<()> {
     Ok(())
 }
 
+/// What moment a folder shows, for people.
+fn of_moment(moment: &RootMoment) -> String {
+    let path = printable(&moment.path);
+    match moment.instant {
+        Instant::BtrfsSnapshot => format!("{path}: as of one instant, {} (btrfs snapshot).", moment.ended_at),
+        Instant::Reread => format!("{path}: read until it held still, by {}.", moment.ended_at),
+    }
+}
+
 /// How far apart the moments lie that a group of stores shows; a single store has no spread.
 fn spread_seconds(manifest: &Manifest) -> Option<f64> {
-    let instants = manifest.sources.iter().map(|source| source.instant);
-    // A source's own folders are grafts: whatever else there is was read as files, at the end.
-    let has_files = manifest.roots.iter().any(|root| !Path::new(root).starts_with(adapter::FOLDER));
-    let all: Vec<Timestamp> = instants.chain(has_files.then_some(manifest.finished_at)).collect();
-    let (first, last) = (all.iter().min()?, all.iter().max()?);
-    (all.len() > 1).then(|| last.duration_since(*first).as_secs_f64())
+    let of_sources = manifest.sources.iter().map(|source| (source.instant, source.instant));
+    // A source's own folders are grafts. What was read until it held still shows the moment at which it did.
+    let files =
+        manifest.moments.iter().filter(|moment| !Path::new(&moment.path).starts_with(adapter::FOLDER));
+    let of_files = files.map(|moment| match moment.instant {
+        Instant::Reread => (moment.ended_at, moment.ended_at),
+        Instant::BtrfsSnapshot => (moment.began_at, moment.ended_at),
+    });
+    let all: Vec<(Timestamp, Timestamp)> = of_sources.chain(of_files).collect();
+    let (first, last) = (all.iter().map(|it| it.0).min()?, all.iter().map(|it| it.1).max()?);
+    (all.len() > 1).then(|| last.duration_since(first).as_secs_f64())
 }
 
 fn hostname() -> String {

@@ -6,6 +6,7 @@
 //! drill needs no settings, only what the snapshot's manifest says: it starts a server of its own on what was
 //! restored and counts again.
 
+pub(crate) mod btrfs;
 mod jail;
 pub mod mariadb;
 pub mod opaque;

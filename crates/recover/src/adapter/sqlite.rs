@@ -4,8 +4,8 @@
 //! write-ahead log included, while the EMR goes on writing (sqlite.org/backup.html).
 
 use std::ffi::OsString;
-use std::fs::File;
-use std::io::Read;
+use std::fs::{self, File};
+use std::io::{self, Read};
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
@@ -77,6 +77,37 @@ pub fn capture(source: &Path, copy: &Path) -> Result<DatabaseCensus, Error> {
     let mut census = count(&target, source).map_err(fail("count the rows of"))?;
     census.path = source.to_string_lossy().into_owned();
     Ok(census)
+}
+
+/// As [`capture`], for the files of a database that do not change any more and may not be written to: those in a snapshot
+/// of a file system. `path` is where the live one is, for the census.
+///
+/// They are as after a power cut, so a copy of them is opened as SQLite opens a database then: its log is written back.
+pub fn capture_still(source: &Path, copy: &Path, path: &Path) -> Result<DatabaseCensus, Error> {
+    let fail = |op| move |cause| Error::Database { op, path: path.to_path_buf(), source: cause };
+    let io = |cause| Error::Io { op: "copy", path: path.to_path_buf(), source: cause };
+    fs::copy(source, copy).map_err(io)?;
+    // Not `-shm`, which is made anew from the log.
+    for (from, to) in companions(source).zip(companions(copy)).filter(|(from, _)| !is_shared_memory(from)) {
+        match fs::copy(&from, &to) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(0),
+            result => result.map_err(io),
+        }?;
+    }
+    let census = {
+        let access = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+        let database = Connection::open_with_flags(copy, access).map_err(fail("open"))?;
+        database.pragma_update(None, "trusted_schema", false).map_err(fail("open"))?;
+        let written_back =
+            database.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |row| row.get::<_, i64>(0));
+        written_back.map_err(fail("copy"))?;
+        count(&database, copy).map_err(fail("count the rows of"))?
+    };
+    Ok(DatabaseCensus { path: path.to_string_lossy().into_owned(), ..census })
+}
+
+fn is_shared_memory(companion: &Path) -> bool {
+    companion.as_os_str().as_encoded_bytes().ends_with(b"-shm")
 }
 
 /// What reading a restored database found.

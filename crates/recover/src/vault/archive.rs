@@ -10,8 +10,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
 use jiff::Timestamp;
-use rustix::fs::{AtFlags, RawDir, Stat, readlinkat, statat};
-use rustix::io::Errno;
+use rustix::fs::{AtFlags, Stat, readlinkat, statat};
 use schema::{Exception, ExceptionKind};
 
 use super::cache::{Folders, Half, Known, Print};
@@ -22,7 +21,7 @@ use super::id::{BlobKind, Id};
 use super::meta::{self, Names};
 use super::open_at;
 use super::repository::Vault;
-use super::request::{FileSeen, Observer};
+use super::request::{FileSeen, Observer, Pictures};
 use super::source::Failure;
 use super::tree::{self, Kind, MAX_DEPTH, Node};
 use super::work::{Dir, DirJob, FilesJob, Job, Next, Work};
@@ -69,6 +68,7 @@ pub(crate) struct Setup<'v> {
     pub(crate) exclude: BTreeSet<PathBuf>,
     pub(crate) filter: &'v Filter,
     pub(crate) substitutes: &'v BTreeMap<PathBuf, PathBuf>,
+    pub(crate) pictures: &'v Pictures,
     pub(crate) observer: Option<Observer<'v>>,
     /// Device and inode of the vault's own folder, which is never part of a backup.
     pub(crate) vault: Option<(u64, u64)>,
@@ -90,6 +90,8 @@ pub(crate) struct Findings {
     /// Attributes that could not be read. They are only asked for where something is new, so no later pass tells of them again.
     pub(crate) attributes: Vec<Exception>,
     pub(crate) unstable: BTreeSet<PathBuf>,
+    /// Those of them that were copied at once.
+    pub(crate) copied: BTreeSet<PathBuf>,
     /// Files that the last pass read: they still changed. In other passes that may be millions, and nobody asks.
     pub(crate) read: BTreeSet<PathBuf>,
 }
@@ -153,7 +155,7 @@ impl Archive<'_> {
         read.attributes
     }
 
-    fn report_failure(&self, path: &Path, error: &io::Error) {
+    pub(crate) fn report_failure(&self, path: &Path, error: &io::Error) {
         let kind = match error.kind() {
             io::ErrorKind::NotFound => ExceptionKind::Vanished,
             _ => ExceptionKind::Unreadable,
@@ -166,7 +168,7 @@ impl Archive<'_> {
             Err(io::Error::other("it is nested too deeply"))
         } else {
             open_at::dir(job.root.as_fd(), &job.relative).and_then(|fd| {
-                let stat = rustix::fs::fstat(&fd)?;
+                let stat = self.setup.as_shown(rustix::fs::fstat(&fd)?);
                 let names = self.names(&job, &fd, &stat)?;
                 Ok((fd, stat, names))
             })
@@ -187,7 +189,7 @@ impl Archive<'_> {
         if filter.one_file_system && is_mounted {
             return Ok(Vec::new());
         }
-        let mut names = list(fd)?;
+        let mut names = open_at::names(fd)?;
         filter.thin_out(&mut names, &|name| Ok(open_at::file(fd.as_fd(), name)?.into()));
         Ok(names)
     }
@@ -253,7 +255,7 @@ impl Archive<'_> {
                 continue;
             }
             let stat = match statat(fd, OsStr::from_bytes(&name), AtFlags::SYMLINK_NOFOLLOW) {
-                Ok(stat) => stat,
+                Ok(stat) => self.setup.as_shown(stat),
                 Err(error) => {
                     self.report_failure(&path(), &error.into());
                     print = None;
@@ -316,16 +318,21 @@ impl Archive<'_> {
             dir.spoil();
         }
         match meta::kind_of(stat) {
-            Kind::Dir => Look::Dir(DirJob {
-                parent: Arc::clone(dir),
-                slot,
-                root: Arc::clone(&job.root),
-                relative: job.relative.join(OsStr::from_bytes(&name)),
-                name,
-                path,
-                previous: None,
-                depth: job.depth + 1,
-            }),
+            Kind::Dir => {
+                let Some((root, relative)) = self.place(job, dir, &name, &path, stat) else {
+                    return Look::Nothing;
+                };
+                Look::Dir(DirJob {
+                    parent: Arc::clone(dir),
+                    slot,
+                    root,
+                    relative,
+                    name,
+                    path,
+                    previous: None,
+                    depth: job.depth + 1,
+                })
+            }
             Kind::File => self.without_reading(dir.before(self.vault, &name), fd, name, &path, stat),
             _ => self.without_reading(None, fd, name, &path, stat),
         }
@@ -437,7 +444,10 @@ impl Archive<'_> {
                 .map_err(io::Error::from),
                 None => open_at::file(job.fd.as_fd(), &name),
             };
-            let node = match opened.map_err(Failure::from).and_then(|fd| self.capture_file(worker, fd)) {
+            let node = match opened
+                .map_err(Failure::from)
+                .and_then(|fd| self.capture_file(worker, job.fd.as_fd(), fd))
+            {
                 Ok(captured) => {
                     if !captured.stable {
                         job.dir.spoil();
@@ -468,13 +478,18 @@ impl Archive<'_> {
         captured: super::source::Captured,
     ) -> Node {
         // Of a substitute only the content counts; owner, mode and times are those of the file it stands for.
-        let stat = if self.setup.substitutes.contains_key(&path) { listed } else { &captured.stat };
-        let mut node = meta::node(name, stat, &self.setup.names);
+        let is_substitute = self.setup.substitutes.contains_key(&path);
+        let stat = if is_substitute { *listed } else { self.setup.as_shown(captured.stat) };
+        let mut node = meta::node(name, &stat, &self.setup.names);
+        node.ctime = self.setup.remembered_ctime(node.ctime);
         node.size = captured.size;
         node.content = Some(captured.content);
         node.extended_attributes = self.attributes(&path, captured.attributes);
         bump(&self.counts.files_bytes, node.size);
         let mut findings = self.findings.lock().unwrap_or_else(PoisonError::into_inner);
+        if captured.is_copy {
+            findings.copied.insert(path.clone());
+        }
         if !captured.stable {
             findings.unstable.insert(path);
         } else if self.is_last {
@@ -569,22 +584,4 @@ enum Look {
     Known(Box<Node>),
     /// It is left out, or gone and named.
     Nothing,
-}
-
-/// The names in a directory, ordered.
-fn list(fd: &OwnedFd) -> Result<Vec<Vec<u8>>, Errno> {
-    let mut buffer = Vec::with_capacity(64 << 10);
-    let mut names = Vec::new();
-    let mut entries = RawDir::new(fd, buffer.spare_capacity_mut());
-    while let Some(entry) = entries.next() {
-        let entry = entry?;
-        let name = entry.file_name().to_bytes();
-        if name != b"." && name != b".." {
-            names.push(name.to_owned());
-        }
-    }
-    names.sort_unstable();
-    // A directory that changes while it is listed may show a name twice.
-    names.dedup();
-    Ok(names)
 }

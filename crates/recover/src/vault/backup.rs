@@ -42,6 +42,7 @@ impl Vault {
             exclude: request.exclude.iter().cloned().collect(),
             filter: request.filter,
             substitutes: &request.substitutes,
+            pictures: &request.pictures,
             observer: request.observer,
             vault: fs::metadata(self.dir()).ok().map(|meta| (meta.dev(), meta.ino())),
         };

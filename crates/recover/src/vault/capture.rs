@@ -25,7 +25,8 @@ use crate::Error;
 /// Looks after the first pass before what still changes is flagged.
 const RECHECKS: usize = 3;
 /// How coarse a file system's clock may be: two ticks of a kernel at 100 Hz.
-const CLOCK_TICK: SignedDuration = SignedDuration::from_millis(20);
+pub(crate) const CLOCK_TICK: SignedDuration = SignedDuration::from_millis(20);
+const COPIED: &str = "it kept changing; it is whole, as it was at one instant (reflink), but that of the other files is another";
 const PROGRESS_EVERY: Duration = Duration::from_millis(100);
 
 /// What a capture ends with.
@@ -46,7 +47,7 @@ pub(crate) fn capture(
     report: &mut BackupReport,
     progress: &dyn Fn(Progress),
 ) -> Result<Captured, Error> {
-    let mut given_up = BTreeSet::new();
+    let (mut given_up, mut copied) = (BTreeSet::new(), BTreeSet::new());
     let (mut vanished, mut unread) = (Vec::new(), Vec::new());
     let mut seen: Option<Vec<Option<Node>>> = None;
     let mut last_began = None;
@@ -61,7 +62,7 @@ pub(crate) fn capture(
             distrust_from: last_began.map(|began: Timestamp| began - CLOCK_TICK),
             is_last: pass == RECHECKS,
             known: &known,
-            trust_before: began - CLOCK_TICK,
+            trust_before: setup.pictures.since.map_or(began, |since| began.min(since)) - CLOCK_TICK,
             fresh: Mutex::default(),
             given_up: &given_up,
             counts: Counts::default(),
@@ -77,7 +78,7 @@ pub(crate) fn capture(
         }
         // The next pass reads back the trees that this one wrote.
         writer.flush().map_err(|Stopped| failure(writer))?;
-        let Findings { exceptions, attributes, unstable, read } =
+        let Findings { exceptions, attributes, unstable, copied: copies, read } =
             archive.findings.into_inner().unwrap_or_else(PoisonError::into_inner);
         count(report, &archive.counts, pass == 0);
         known = archive.fresh.into_inner().unwrap_or_else(PoisonError::into_inner);
@@ -87,6 +88,7 @@ pub(crate) fn capture(
         report.exceptions = exceptions.into_iter().filter(|e| e.kind != ExceptionKind::Vanished).collect();
         unread.extend(attributes);
         given_up.extend(unstable);
+        copied.extend(copies);
         for (root, node) in roots.iter_mut().zip(&nodes) {
             root.previous.clone_from(node);
         }
@@ -104,7 +106,7 @@ pub(crate) fn capture(
     report.exceptions.extend(given_up.iter().map(|path| Exception {
         path: path.to_string_lossy().into_owned(),
         kind: ExceptionKind::Unstable,
-        cause: "it kept changing while it was read".to_owned(),
+        cause: if copied.contains(path) { COPIED } else { "it kept changing while it was read" }.to_owned(),
     }));
     report.exceptions.sort_by(|a, b| (&a.path, &a.cause).cmp(&(&b.path, &b.cause)));
     report.exceptions.dedup();
@@ -178,6 +180,7 @@ fn push_root(archive: &Archive<'_>, top: &Arc<Dir>, slot: usize, root: &Root) {
     let name = root.path.file_name().unwrap_or(OsStr::new("/")).as_bytes().to_owned();
     let looked = rustix::fs::statat(rustix::fs::CWD, &root.at, rustix::fs::AtFlags::SYMLINK_NOFOLLOW);
     let result = looked.map_err(std::io::Error::from).and_then(|stat| {
+        let stat = archive.setup.as_shown(stat);
         if meta::kind_of(&stat) == Kind::Dir {
             let fd = open_at::named_dir(&root.at)?;
             archive.work.push([Job::Dir(DirJob {
@@ -191,7 +194,7 @@ fn push_root(archive: &Archive<'_>, top: &Arc<Dir>, slot: usize, root: &Root) {
                 depth: 0,
             })]);
         } else {
-            let fd = open_at::named_dir(root.path.parent().unwrap_or(Path::new("/")))?;
+            let fd = open_at::named_dir(root.at.parent().unwrap_or(Path::new("/")))?;
             archive.push_single(top, slot, root, fd, &stat);
         }
         Ok(())

@@ -53,6 +53,7 @@ mod meta;
 pub(crate) mod open_at;
 mod pack;
 mod password;
+mod pictures;
 mod place;
 mod plan;
 mod progress;
@@ -100,7 +101,9 @@ pub use progress::{Phase, Progress};
 pub use prune::{CancelReport, MaxUnused, Moment, Packs, PrunePlan, PruneReport, PruneRequest, Uptime};
 pub use reads::{Coverage, Portion};
 pub use repository::Vault;
-pub use request::{BackupReport, BackupRequest, Extra, ExtraFiles, FileSeen, Observer, ParentChoice};
+pub use request::{
+    BackupReport, BackupRequest, Extra, ExtraFiles, FileSeen, Observer, ParentChoice, Pictures,
+};
 pub use rest::{RestAccess, Trust, VaultAt};
 pub use restore::{NotRestored, RestoreReport};
 pub use retention::{Period, Reason, Rules, Within};

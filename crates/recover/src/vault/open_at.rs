@@ -1,4 +1,4 @@
-//! Opening below a folder without ever following a symbolic link.
+//! Opening and listing below a folder without ever following a symbolic link.
 
 use std::ffi::OsStr;
 use std::io;
@@ -6,7 +6,7 @@ use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Component, Path};
 
-use rustix::fs::{Mode, OFlags, ResolveFlags, openat, openat2};
+use rustix::fs::{Mode, OFlags, RawDir, ResolveFlags, openat, openat2};
 use rustix::io::Errno;
 
 const DIR: OFlags = OFlags::RDONLY
@@ -54,4 +54,22 @@ pub(crate) fn file(dir: BorrowedFd<'_>, name: &[u8]) -> io::Result<OwnedFd> {
         Err(Errno::PERM) => Ok(openat(dir, name, flags, Mode::empty())?),
         result => Ok(result?),
     }
+}
+
+/// The names in a directory, ordered.
+pub(crate) fn names(fd: &OwnedFd) -> Result<Vec<Vec<u8>>, Errno> {
+    let mut buffer = Vec::with_capacity(64 << 10);
+    let mut names = Vec::new();
+    let mut entries = RawDir::new(fd, buffer.spare_capacity_mut());
+    while let Some(entry) = entries.next() {
+        let entry = entry?;
+        let name = entry.file_name().to_bytes();
+        if name != b"." && name != b".." {
+            names.push(name.to_owned());
+        }
+    }
+    names.sort_unstable();
+    // A directory that changes while it is listed may show a name twice.
+    names.dedup();
+    Ok(names)
 }

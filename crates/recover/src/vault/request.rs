@@ -51,6 +51,18 @@ pub enum ParentChoice {
     Snapshot(SnapshotId),
 }
 
+/// Snapshots of file systems that stand for what was asked for. Those of whole roots are grafts.
+#[derive(Debug, Clone, Default)]
+pub struct Pictures {
+    /// Folders within roots that are read elsewhere, by the path that they have in the snapshot: what is mounted there, and
+    /// volumes of their own, of which a file system's snapshot has empty folders.
+    pub overlays: BTreeMap<PathBuf, PathBuf>,
+    /// From the device number of a picture to that of what it shows. Inodes and change times are the same.
+    pub devices: BTreeMap<u64, u64>,
+    /// The pictures are not older than this.
+    pub since: Option<Timestamp>,
+}
+
 /// What to back up, and how.
 pub struct BackupRequest<'a> {
     /// Folders and files, absolute.
@@ -65,8 +77,10 @@ pub struct BackupRequest<'a> {
     pub exclude: Vec<PathBuf>,
     /// What else is left out, by rules.
     pub filter: &'a Filter,
-    /// Folders from elsewhere, by the absolute path that they get in the snapshot: where an adapter has put what it captured.
+    /// Folders and files from elsewhere, by the absolute path that they get in the snapshot: where an adapter has put what it captured.
     pub grafts: BTreeMap<PathBuf, PathBuf>,
+    /// What of the roots and grafts is read from snapshots of their file systems.
+    pub pictures: Pictures,
     /// Files to read in place of others, by the path that they have in the snapshot.
     pub substitutes: BTreeMap<PathBuf, PathBuf>,
     /// Where unchanged files come from.
@@ -90,6 +104,7 @@ impl BackupRequest<'_> {
             exclude: Vec::new(),
             filter: &NO_FILTER,
             grafts: BTreeMap::new(),
+            pictures: Pictures::default(),
             substitutes: BTreeMap::new(),
             parent: ParentChoice::Newest,
             cache: None,

@@ -48,7 +48,7 @@ impl Vault {
         Ok(distinct(asked.iter().cloned()))
     }
 
-    /// All paths of a snapshot: the roots as [`Vault::roots`] gives them, and the grafts, which must be folders and lie apart.
+    /// All paths of a snapshot: the roots as [`Vault::roots`] gives them, and the grafts, which must be folders or files and lie apart.
     pub(crate) fn roots_with_grafts(
         &self,
         asked: &[PathBuf],
@@ -57,8 +57,8 @@ impl Vault {
         let unusable = |path: &Path, reason| Err(Error::UnusablePath { path: path.to_owned(), reason });
         let roots = if asked.is_empty() && !grafts.is_empty() { Vec::new() } else { self.roots(asked)? };
         for at in grafts.values() {
-            if !fs::metadata(at).is_ok_and(|meta| meta.is_dir()) {
-                return unusable(at, "it is no folder");
+            if !fs::symlink_metadata(at).is_ok_and(|meta| meta.is_dir() || meta.is_file()) {
+                return unusable(at, "it is no folder and no file");
             }
             if self.holds(at) {
                 return unusable(at, "it is the vault, or lies in it");

@@ -2,10 +2,10 @@
 
 use std::fs::File;
 use std::io::{self, Read, Seek, SeekFrom};
-use std::os::fd::{AsFd, OwnedFd};
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::sync::{Arc, PoisonError};
 
-use rustix::fs::{SeekFrom as Seeking, Stat, fstat};
+use rustix::fs::{Mode, OFlags, SeekFrom as Seeking, Stat, fstat, ioctl_ficlone, openat};
 use rustix::io::Errno;
 
 use super::archive::{Archive, Worker};
@@ -28,6 +28,8 @@ pub(crate) struct Captured {
     pub(crate) attributes: meta::Attributes,
     /// It did not change in the meantime.
     pub(crate) stable: bool,
+    /// It did, and was read from a copy that the file system made of it at one instant.
+    pub(crate) is_copy: bool,
 }
 
 /// Why nothing was read.
@@ -50,6 +52,14 @@ impl From<io::Error> for Failure {
     }
 }
 
+/// A copy of a file as it is at one instant, without a name: it goes when it is closed, however we end (ioctl_ficlone(2)).
+fn copy_at_once(dir: BorrowedFd<'_>, file: &File) -> Option<File> {
+    let flags = OFlags::RDWR | OFlags::TMPFILE | OFlags::CLOEXEC;
+    let copy = openat(dir, c".", flags, Mode::RUSR | Mode::WUSR).ok()?;
+    ioctl_ficlone(&copy, file).ok()?;
+    Some(File::from(copy))
+}
+
 /// Part of a file: bytes to read, or a hole.
 struct Extent {
     end: u64,
@@ -58,7 +68,16 @@ struct Extent {
 
 impl Archive<'_> {
     /// Stores the content of an open file.
-    pub(crate) fn capture_file(&self, worker: &mut Worker, fd: OwnedFd) -> Result<Captured, Failure> {
+    ///
+    /// One in `dir` that never holds still is read from a copy that shares its blocks, where the file system has such copies
+    /// (XFS, btrfs). Copying all files like that is no better than reading them again: the copies are not of one instant
+    /// either, and nothing would tell which of them do not fit together.
+    pub(crate) fn capture_file(
+        &self,
+        worker: &mut Worker,
+        dir: BorrowedFd<'_>,
+        fd: OwnedFd,
+    ) -> Result<Captured, Failure> {
         let mut file = File::from(fd);
         let mut before = fstat(&file).map_err(io::Error::from)?;
         if meta::kind_of(&before) != tree::Kind::File {
@@ -66,22 +85,40 @@ impl Archive<'_> {
         }
         let mut attempt = 1;
         loop {
-            let (content, size) = if before.st_size as u64 <= MIN {
-                self.store_small(worker, &mut file)?
-            } else {
-                self.store_large(worker, &mut file, &before)?
-            };
-            self.count_bytes(size);
+            let (content, size) = self.store_content(worker, &mut file, &before)?;
             let attributes = meta::attributes(file.as_fd());
             let after = fstat(&file).map_err(io::Error::from)?;
             let stable = is_same_moment(&before, &after);
-            if stable || attempt == ATTEMPTS {
-                return Ok(Captured { stat: after, content, size, attributes, stable });
+            if stable {
+                return Ok(Captured { stat: after, content, size, attributes, stable, is_copy: false });
+            }
+            if attempt == ATTEMPTS {
+                let Some(mut copy) = copy_at_once(dir, &file) else {
+                    return Ok(Captured { stat: after, content, size, attributes, stable, is_copy: false });
+                };
+                let length = fstat(&copy).map_err(io::Error::from)?;
+                let (content, size) = self.store_content(worker, &mut copy, &length)?;
+                return Ok(Captured { stat: after, content, size, attributes, stable, is_copy: true });
             }
             attempt += 1;
             before = after;
             file.rewind()?;
         }
+    }
+
+    fn store_content(
+        &self,
+        worker: &mut Worker,
+        file: &mut File,
+        stat: &Stat,
+    ) -> Result<(Vec<Id>, u64), Failure> {
+        let (content, size) = if stat.st_size as u64 <= MIN {
+            self.store_small(worker, file)?
+        } else {
+            self.store_large(worker, file, stat)?
+        };
+        self.count_bytes(size);
+        Ok((content, size))
     }
 
     /// A file that is one chunk by definition.

@@ -53,6 +53,7 @@ impl Store {
     fn capture(&self) -> Snapshot {
         let staging = tempfile::tempdir_in(self.place.dir.path()).unwrap();
         let request = CaptureRequest {
+            moment: recover::capture::MomentChoice::Auto,
             filter: recover::vault::Filter::default(),
             time: None,
             cache: None,

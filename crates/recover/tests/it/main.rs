@@ -4,6 +4,7 @@
 
 mod drill;
 mod durable;
+mod instant;
 mod jail;
 mod servers;
 mod source_gnumed;

@@ -101,6 +101,7 @@ impl Yard {
         let sources = sources.iter().map(|text| Source::parse(text));
         let request = CaptureRequest {
             filter: recover::vault::Filter::default(),
+            moment: recover::capture::MomentChoice::Auto,
             time: None,
             cache: None,
             parent: recover::vault::ParentChoice::Newest,
