@@ -126,14 +126,14 @@ pub(crate) fn run(args: Args) -> anyhow::Result<ExitCode> {
             let sources = Sources::resolve(&sources, &leave_out)?;
             let stores = args.source.iter().map(|text| Source::parse(text)).collect::<Result<_, _>>()?;
             let staging = Sandbox::on_disk("capture", args.sandbox.as_deref())?;
-            Work::Files(Files {
+            Work::Files(Box::new(Files {
                 sources,
                 stores,
                 filter: leave_out.filter,
                 staging,
                 recovery,
                 moment: args.moment.into(),
-            })
+            }))
         }
     };
     let vault = args.vault.open()?;
@@ -184,7 +184,7 @@ struct Note {
 /// What is stored.
 enum Work {
     Stream(Stream),
-    Files(Files),
+    Files(Box<Files>),
 }
 
 /// Sources that are there.

@@ -82,7 +82,7 @@ enum Command {
     /// Removable media that take turns: what is out of the machine is out of an attacker's reach
     Media(media::Args),
     /// Capture one consistent moment into the vault
-    Backup(backup::Args),
+    Backup(Box<backup::Args>),
     /// Restore into a sandbox, read every record, sign what was found
     Drill(drill::Args),
     /// Say what would be lost now, how soon charts would be read again, and what is wrong
@@ -146,7 +146,7 @@ fn run(command: Command) -> anyhow::Result<ExitCode> {
         Command::Sample(args) => sample::run(args),
         Command::Vault(args) => vault::run(args),
         Command::Media(args) => media::run(args),
-        Command::Backup(args) => backup::run(args),
+        Command::Backup(args) => backup::run(*args),
         Command::Snapshots(args) => snapshots::run(args),
         Command::Ls(args) => ls::run(args),
         Command::Find(args) => find::run(args),
