@@ -129,7 +129,8 @@ fn carry_out(
     };
     shortfalls.extend(sources.shortfalls);
     remarks.extend(sources.remarks);
-    look_closer(vault, request, &part, &restored, &found, &mut evidence, &mut shortfalls)?;
+    let said = (&mut shortfalls, &mut remarks);
+    look_closer(vault, request, &part, &restored, &found, &mut evidence, said)?;
     // Causes before their effects: a server that did not start explains every count that is missing.
     shortfalls.sort_by_key(|shortfall| shortfall.kind.rank());
     evidence.first_cause = shortfalls.first().map(|shortfall| shortfall.kind);
@@ -160,7 +161,7 @@ fn look_closer(
     restored: &RestoreReport,
     found: &Examination,
     evidence: &mut Evidence,
-    shortfalls: &mut Vec<Shortfall>,
+    (shortfalls, remarks): (&mut Vec<Shortfall>, &mut Vec<Shortfall>),
 ) -> Result<(), Error> {
     let files = vault.files(request.snapshot);
     let named: HashSet<&Path> = restored.not_restored.iter().map(|lost| lost.path.as_path()).collect();
@@ -168,10 +169,11 @@ fn look_closer(
     evidence.files_digest = verified.digest;
     evidence.files_verified = verified.files;
     shortfalls.extend(verified.shortfalls);
-    let (read, wrong) =
+    let charts =
         charts_sample::read(request.sandbox, &found.patients, &request.snapshot.id.0, &found.undecodable)?;
-    evidence.charts_read = read;
-    shortfalls.extend(wrong);
+    evidence.charts_read = charts.good;
+    shortfalls.extend(charts.unread);
+    remarks.extend(charts.misnamed);
     if let Some(previous) = request.previous {
         let old = vault.files(&previous.snapshot);
         let roots: Vec<PathBuf> = request.snapshot.paths.iter().map(PathBuf::from).collect();

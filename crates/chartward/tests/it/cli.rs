@@ -132,7 +132,7 @@ fn what_a_killed_drill_left_is_removed_by_the_next() {
     assert_eq!(site.backup(&site.hospital_dir()).code, 0);
     let below = site.path().join("sandboxes");
     ended_by(with_sandbox(&site, &["drill"], &below, &mut Command::new(BINARY)), Signal::KILL);
-    assert_eq!(sandboxes(&below).len(), 1);
+    assert!(!sandboxes(&below).is_empty());
     let drill = run(site
         .command(["drill", "--vault"])
         .arg(site.vault())

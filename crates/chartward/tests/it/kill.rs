@@ -58,9 +58,14 @@ fn fifty_killed_backups_leave_the_snapshots_before_them_whole() {
 }
 
 fn how_long_a_backup_takes(site: &Site, source: &std::path::Path) -> Duration {
-    fs::write(source.join("warm.txt"), "w".repeat(200_000)).unwrap();
-    let started = Instant::now();
-    assert_eq!(site.backup(source).code, 0);
+    // The quickest counts: the first ones still read much from the disk.
+    let once = |round: u32| {
+        fs::write(source.join("warm.txt"), format!("w{round}").repeat(200_000)).unwrap();
+        let started = Instant::now();
+        assert_eq!(site.backup(source).code, 0);
+        started.elapsed()
+    };
+    let quickest = (0..4).map(once).min().unwrap();
     fs::remove_file(source.join("warm.txt")).unwrap();
-    started.elapsed()
+    quickest
 }

@@ -401,7 +401,8 @@ fn bad_watchers_hurt_neither_the_hub_nor_the_good_one() {
     let nuls = named(&health, "nuls");
     assert!(nuls["garbage"].as_u64().unwrap() >= 4, "{nuls}");
     assert!(hub.lines_of("nuls").any(|line| line["line"]["half"] == 1));
-    assert_eq!(named(&health, "endless")["garbage"], 1);
+    // Once for the line, and once for each MiB of it.
+    assert!(named(&health, "endless")["garbage"].as_u64().unwrap() >= 1);
     assert!(named(&health, "endless")["trouble"].as_str().unwrap().contains("more than 65536 bytes"));
     assert_eq!(named(&health, "silent")["lines"], 0);
     assert!(hub.lines_of("last words").any(|line| line["line"]["bye"] == 1), "a line at the end is lost");

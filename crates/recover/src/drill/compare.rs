@@ -108,7 +108,7 @@ impl Comparison<'_> {
 }
 
 /// How many of so many records may be broken in any store.
-fn tolerated(records: u64) -> u64 {
+pub(super) fn tolerated(records: u64) -> u64 {
     BROKEN_MIN.max(records / BROKEN_SHARE)
 }
 
