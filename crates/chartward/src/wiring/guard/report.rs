@@ -18,6 +18,8 @@ pub(crate) enum Report {
     Finding(Finding),
     /// Something was done to a process.
     Action(Action),
+    /// A client is no longer served.
+    CutOff(CutOff),
     /// Files were put back.
     Restored(Restored),
     /// The kernel dropped events.
@@ -117,6 +119,16 @@ impl Ready {
 
 fn words(words: &[&str]) -> Vec<String> {
     words.iter().map(|&word| word.to_owned()).collect()
+}
+
+/// A client of a file server on this machine that was cut off.
+#[derive(Debug, Clone, Serialize)]
+pub(crate) struct CutOff {
+    pub(crate) address: std::net::IpAddr,
+    /// Its account, as far as it is known.
+    pub(crate) user: Option<String>,
+    pub(crate) because: String,
+    pub(crate) at: Timestamp,
 }
 
 /// What became of the files of one stopped actor.

@@ -1,0 +1,203 @@
+//! One file's fate at the hands of several actors: one reads it, another writes it anew under another name, a third removes it.
+//!
+//! They share no parent and perhaps no user, but they share the file. What took a removed original's place is looked for among what
+//! others made in the same minute: named after it; or about as long and made by one who had opened the original; or made by anybody
+//! and no more than a header longer. Whoever made it answers for the replaced original like the one who removed it.
+
+use std::collections::{BTreeSet, VecDeque};
+use std::path::Path;
+
+use jiff::{SignedDuration, Timestamp};
+use schema::{FileEvidence, GateInput};
+
+use super::table::Key;
+use super::{MEASURED_AT_ONCE_MAX, Touch, Tracker, is_suspicious};
+use crate::files::preimage::Stamp;
+use crate::files::process::Actor;
+
+const LATELY: SignedDuration = SignedDuration::from_secs(60);
+const LATELY_MAX: usize = 1024;
+const SHARED_MAX: usize = 4096;
+/// A key, a nonce, a padding: what encryption adds to a file.
+const ENVELOPE_MAX: u64 = 1024;
+
+/// What is remembered to join acts of several actors.
+#[derive(Debug, Default)]
+pub(super) struct Joined {
+    /// Files that were made lately and are complete.
+    made: VecDeque<Made>,
+    /// Removed originals, by actor and file number.
+    gone: VecDeque<(Timestamp, Actor, u64)>,
+    /// What others than the measured actor answer for as well.
+    shared: Vec<(Actor, FileEvidence)>,
+    /// Actors with something that is complete and unmeasured.
+    pub(super) settled: BTreeSet<Actor>,
+}
+
+#[derive(Debug)]
+struct Made {
+    at: Timestamp,
+    actor: Actor,
+    key: Key,
+    /// As it was when it was complete.
+    name: String,
+    bytes: u64,
+    stands_for_another: bool,
+}
+
+impl Tracker {
+    /// Takes out some actors that left something complete and unmeasured, so that it can be judged before anybody's next open:
+    /// a process that does one file and ends opens nothing more itself.
+    pub fn take_settled(&mut self, most: usize) -> Vec<Actor> {
+        let taken: Vec<Actor> = self.joined.settled.iter().take(most).copied().collect();
+        for actor in &taken {
+            self.joined.settled.remove(actor);
+        }
+        taken
+    }
+
+    /// What other actors answer for as well, since the last call.
+    pub fn take_shared(&mut self) -> Vec<(Actor, GateInput)> {
+        let shared = std::mem::take(&mut self.joined.shared);
+        let input =
+            |evidence| move |actor: Actor| GateInput { actor: actor.number(), evidence: vec![evidence] };
+        shared.into_iter().map(|(actor, evidence)| (actor, input(evidence)(actor))).collect()
+    }
+
+    /// The actor with that number, as long as anything that it did is remembered.
+    pub fn by_number(&self, number: u64) -> Option<Actor> {
+        self.actors.keys().find(|actor| actor.number() == number).copied()
+    }
+
+    /// Those who had a hand in what `actor` did harm to: who made what took an original's place, and who removed an original for
+    /// which its own file stands.
+    pub fn accomplices(&self, actor: Actor) -> BTreeSet<Actor> {
+        let maker = |touch: &Touch| {
+            touch.replaced_by.and_then(|key| self.table.get(key)).and_then(|known| known.made_by)
+        };
+        let mut found = BTreeSet::new();
+        for (other, trace) in &self.actors {
+            for touch in trace.touches.values().filter(|touch| touch.suspicious && !touch.made) {
+                match maker(touch) {
+                    Some(maker) if *other == actor => found.insert(maker),
+                    Some(maker) if maker == actor => found.insert(*other),
+                    _ => false,
+                };
+            }
+        }
+        found.remove(&actor);
+        found
+    }
+
+    /// `actor` has made a file, and it is complete now: it may stand for an original that somebody else removed.
+    pub(super) fn made_whole(&mut self, actor: Actor, key: Key, now: Timestamp) {
+        let Some(known) = self.table.get(key) else { return };
+        let Ok(Stamp { size: bytes, .. }) = Stamp::of(&known.pin) else { return };
+        let name = known
+            .path
+            .as_deref()
+            .and_then(Path::file_name)
+            .unwrap_or_default()
+            .to_string_lossy()
+            .into_owned();
+        self.joined.made.retain(|made| made.key != key || made.stands_for_another);
+        if self.joined.made.len() >= LATELY_MAX {
+            self.joined.made.pop_front();
+        }
+        self.joined.made.push_back(Made { at: now, actor, key, name, bytes, stands_for_another: false });
+        let since = now.checked_sub(LATELY).unwrap_or(Timestamp::MIN);
+        self.joined.gone.retain(|(at, ..)| *at >= since);
+        let others: Vec<(Actor, u64)> = self
+            .joined
+            .gone
+            .iter()
+            .filter(|(_, other, _)| *other != actor)
+            .map(|(_, other, id)| (*other, *id))
+            .collect();
+        for (other, id) in others {
+            let Some(trace) = self.actors.get_mut(&other) else { continue };
+            let waits = |touch: &&mut Touch| touch.path_now.is_none() && touch.replaced_by.is_none();
+            if let Some(touch) = trace.touches.get_mut(&id).filter(waits) {
+                touch.measured = None;
+                trace.dirty.insert(id);
+                self.joined.settled.insert(other);
+            }
+        }
+    }
+
+    pub(super) fn gone_lately(&mut self, actor: Actor, key: Key, now: Timestamp) {
+        let Some(known) = self.table.get(key) else { return };
+        if self.joined.gone.len() >= LATELY_MAX {
+            self.joined.gone.pop_front();
+        }
+        self.joined.gone.push_back((now, actor, known.id));
+        self.joined.settled.insert(actor);
+    }
+
+    /// Finds what took the place of the originals that `actor` removed and for which it made nothing itself.
+    pub(super) fn join_replacements(&mut self, actor: Actor) {
+        let Some(trace) = self.actors.get(&actor) else { return };
+        let waits = |touch: &&Touch| touch.path_now.is_none() && touch.replaced_by.is_none() && !touch.made;
+        let waiting: Vec<u64> = trace
+            .dirty
+            .iter()
+            .take(MEASURED_AT_ONCE_MAX)
+            .filter(|id| {
+                trace.touches.get(id).filter(waits).is_some_and(|touch| trace.replacement(touch).is_none())
+            })
+            .copied()
+            .collect();
+        for id in waiting {
+            let Some(at) =
+                self.actors.get(&actor).and_then(|trace| self.foreign(actor, trace.touches.get(&id)?))
+            else {
+                continue;
+            };
+            let Some(made) = self.joined.made.get_mut(at) else { continue };
+            made.stands_for_another = true;
+            let key = made.key;
+            if let Some(touch) = self.actors.get_mut(&actor).and_then(|trace| trace.touches.get_mut(&id)) {
+                touch.replaced_by = Some(key);
+            }
+        }
+    }
+
+    /// Where among the files that others made lately the one is that stands for `gone`.
+    fn foreign(&self, actor: Actor, gone: &Touch) -> Option<usize> {
+        let size = gone.original.as_ref()?.stamp.size;
+        let stem = gone.path_before.file_name()?.to_string_lossy().into_owned();
+        let readers = self.table.get(gone.key).map(|known| known.readers).unwrap_or_default();
+        let candidates = || {
+            self.joined.made.iter().enumerate().rev().filter(|(_, made)| {
+                let apart = made.at.duration_since(gone.at).abs();
+                made.actor != actor && !made.stands_for_another && apart <= LATELY && made.key != gone.key
+            })
+        };
+        let is_named = |made: &Made| made.name.starts_with(&stem);
+        let is_read = |made: &Made| {
+            readers.contains(&Some(made.actor))
+                && made.bytes > 0
+                && made.bytes.abs_diff(size) <= size / 10 + 512
+        };
+        let is_alike = |made: &Made| size > 0 && made.bytes >= size && made.bytes - size <= ENVELOPE_MAX;
+        let find = |test: &dyn Fn(&Made) -> bool| candidates().find(|(_, made)| test(made)).map(|(at, _)| at);
+        find(&is_named).or_else(|| find(&is_read)).or_else(|| find(&is_alike))
+    }
+
+    /// Lets the makers of replacements answer, too, for what was just measured of `actor`.
+    pub(super) fn share(&mut self, actor: Actor, evidence: &[FileEvidence]) {
+        for evidence in evidence.iter().filter(|evidence| evidence.original_gone && is_suspicious(evidence)) {
+            let touch = self.actors.get(&actor).and_then(|trace| trace.touches.get(&evidence.file));
+            let Some(key) = touch.and_then(|touch| touch.replaced_by) else { continue };
+            let Some(known) = self.table.get(key) else { continue };
+            let Some(maker) = known.made_by.filter(|maker| *maker != actor) else { continue };
+            let touch = self.actors.get_mut(&maker).and_then(|trace| trace.touches.get_mut(&known.id));
+            if let Some(touch) = touch {
+                touch.suspicious = true;
+            }
+            if self.joined.shared.len() < SHARED_MAX {
+                self.joined.shared.push((maker, *evidence));
+            }
+        }
+    }
+}
