@@ -201,3 +201,155 @@ impl Tracker {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::fs::{self, File};
+    use std::path::PathBuf;
+
+    use super::*;
+    use crate::files::{Intent, Store};
+
+    const READER: Actor = Actor { pid: 11, start_ticks: 1 };
+    const WRITER: Actor = Actor { pid: 12, start_ticks: 2 };
+    const REMOVER: Actor = Actor { pid: 13, start_ticks: 3 };
+
+    struct Scene {
+        tracker: Tracker,
+        dir: tempfile::TempDir,
+    }
+
+    impl Scene {
+        fn new() -> Self {
+            let dir = tempfile::tempdir().unwrap();
+            let store = Store::open(&dir.path().join("store"), 1 << 20).unwrap();
+            Self { tracker: Tracker::new(store, 1024), dir }
+        }
+
+        fn at(&self, name: &str) -> PathBuf {
+            self.dir.path().join(name)
+        }
+
+        fn read(&mut self, actor: Actor, name: &str) {
+            let path = self.at(name);
+            self.tracker.opened(actor, File::open(&path).unwrap(), path, Intent::Read, Timestamp::now());
+        }
+
+        fn make(&mut self, actor: Actor, name: &str, content: &[u8]) {
+            let path = self.at(name);
+            fs::write(&path, b"").unwrap();
+            self.tracker.created(actor, path.clone());
+            self.tracker.opened(
+                actor,
+                File::open(&path).unwrap(),
+                path.clone(),
+                Intent::Write,
+                Timestamp::now(),
+            );
+            fs::write(&path, content).unwrap();
+            self.tracker.closed(Some(actor), &File::open(&path).unwrap(), Timestamp::now());
+        }
+
+        fn remove(&mut self, actor: Actor, name: &str) {
+            let path = self.at(name);
+            fs::remove_file(&path).unwrap();
+            self.tracker.deleted(Some(actor), &path, Timestamp::now());
+        }
+    }
+
+    fn text() -> Vec<u8> {
+        (0..200).flat_map(|line| format!("OBX|{line}|NM|3A010^TP|{}|g/dL\r", line * 7).into_bytes()).collect()
+    }
+
+    /// Noise that is `more` bytes longer than the text.
+    fn noise(more: usize) -> Vec<u8> {
+        let mut state = 0x9e37_79b9_7f4a_7c15_u64;
+        let mut next = || {
+            state ^= state << 13;
+            state ^= state >> 7;
+            state ^= state << 17;
+            (state >> 24) as u8
+        };
+        (0..text().len() + more).map(|_| next()).collect()
+    }
+
+    /// Whether the three acts are joined, in this order of writing and removing.
+    fn joined(name: &str, content: &[u8], writer: Actor, removed_first: bool) -> bool {
+        let mut scene = Scene::new();
+        fs::write(scene.at("a.txt"), text()).unwrap();
+        scene.read(READER, "a.txt");
+        if removed_first {
+            scene.remove(REMOVER, "a.txt");
+            assert_eq!(scene.tracker.take_settled(8), [REMOVER]);
+            scene.tracker.evidence(REMOVER);
+        }
+        scene.make(writer, name, content);
+        if !removed_first {
+            scene.remove(REMOVER, "a.txt");
+        }
+        let settled = scene.tracker.take_settled(8);
+        let evidence: Vec<FileEvidence> =
+            settled.iter().flat_map(|actor| scene.tracker.evidence(*actor).evidence).collect();
+        let shared = scene.tracker.take_shared();
+        let replaced = evidence.iter().any(|evidence| evidence.original_gone && evidence.bytes_changed > 0);
+        assert_eq!(
+            replaced,
+            shared.iter().any(|(actor, input)| *actor == writer && input.evidence.len() == 1)
+        );
+        assert_eq!(scene.tracker.accomplices(REMOVER).contains(&writer), replaced);
+        assert_eq!(scene.tracker.accomplices(writer).contains(&REMOVER), replaced);
+        replaced
+    }
+
+    #[test]
+    fn what_one_reads_another_writes_and_a_third_removes_is_one_replaced_original() {
+        for (name, more, writer, expected) in [
+            ("a.txt.enc", 5000, WRITER, true),
+            ("x81f", 16, WRITER, true),
+            // Long after a header: only who has read the original can have made it.
+            ("x81f", 1500, WRITER, false),
+            ("x81f", 600, READER, true),
+            ("x81f", 9000, READER, false),
+        ] {
+            for removed_first in [false, true] {
+                let found = joined(name, &noise(more), writer, removed_first);
+                assert_eq!(found, expected, "{name} +{more} by {writer:?}, removed first: {removed_first}");
+            }
+        }
+    }
+
+    #[test]
+    fn a_copy_that_stands_beside_a_removed_file_is_no_harm() {
+        let mut scene = Scene::new();
+        fs::write(scene.at("a.txt"), text()).unwrap();
+        scene.read(READER, "a.txt");
+        scene.make(WRITER, "a.txt.bak", &text());
+        scene.remove(REMOVER, "a.txt");
+        scene.tracker.evidence(REMOVER);
+        assert!(scene.tracker.take_shared().is_empty());
+        assert!(scene.tracker.accomplices(REMOVER).is_empty());
+    }
+
+    #[test]
+    fn who_shares_the_encryption_of_one_file_is_compared_with_the_same_original() {
+        let mut scene = Scene::new();
+        let path = scene.at("a.txt");
+        fs::write(&path, text()).unwrap();
+        let middle = text().len() / 2;
+        let mut content = text();
+        for (actor, part) in [(READER, 0..middle), (WRITER, middle..text().len())] {
+            let file = File::open(&path).unwrap();
+            scene.tracker.opened(actor, file, path.clone(), Intent::Write, Timestamp::now());
+            content[part.clone()].copy_from_slice(&noise(0)[part]);
+            fs::write(&path, &content).unwrap();
+            scene.tracker.closed(Some(actor), &File::open(&path).unwrap(), Timestamp::now());
+            scene.tracker.evidence(actor);
+        }
+        let touches = scene.tracker.take(WRITER, Timestamp::now());
+        assert_eq!(touches[0].original.as_ref().unwrap().stamp.size, text().len() as u64);
+        let mut original = Vec::new();
+        std::io::Read::read_to_end(&mut touches[0].original.as_ref().unwrap().reader(), &mut original)
+            .unwrap();
+        assert_eq!(original, text());
+    }
+}
