@@ -95,6 +95,27 @@ impl Circles {
         full
     }
 
+    /// An actor of these circles was stopped for what it did by itself. Gives the others who did harm there lately, since that is
+    /// hardly a coincidence: an attack that was spread, and caught where it was not. The circles stay alert, the widest no
+    /// longer than what happens in it belongs together.
+    pub fn alarm(&mut self, actor: u64, circles: &[Circle], now: Timestamp) -> Vec<u64> {
+        let mut found = Vec::new();
+        for circle in circles {
+            self.make_room(circle);
+            let ring = self.circles.entry(*circle).or_default();
+            ring.last = now;
+            let (_, within) = measure_of(circle);
+            let alert = if *circle == Circle::Anybody { within } else { ALERT };
+            ring.forget(within, now);
+            found.extend(ring.empty(alert, now));
+            ring.stopped.push_back(actor);
+        }
+        found.sort_unstable();
+        found.dedup();
+        found.retain(|other| *other != actor);
+        found
+    }
+
     /// A person has released this actor: what its circles were alert for was no attack.
     pub fn release(&mut self, actor: u64) {
         for ring in self.circles.values_mut() {
@@ -135,8 +156,7 @@ impl Ring {
     fn fill(&mut self, circle: &Circle, now: Timestamp) -> Option<Joint> {
         let (enough, within) = measure_of(circle);
         let alert = self.alert_until.is_some_and(|until| now < until);
-        let since = now.checked_sub(within).unwrap_or(Timestamp::MIN);
-        self.harms.retain(|harm| harm.at >= since);
+        self.forget(within, now);
         // A file that two actors harmed is one file.
         let mut files: BTreeMap<u64, u32> = BTreeMap::new();
         for harm in &self.harms {
@@ -146,16 +166,25 @@ impl Ring {
         if files.values().sum::<u32>() < if alert { STRONG } else { enough } {
             return None;
         }
-        let mut actors: Vec<u64> = self.harms.iter().map(|harm| harm.actor).collect();
+        let files = u32::try_from(files.len()).unwrap_or(u32::MAX);
+        Some(Joint { circle: *circle, actors: self.empty(ALERT, now), files })
+    }
+
+    fn forget(&mut self, within: SignedDuration, now: Timestamp) {
+        let since = now.checked_sub(within).unwrap_or(Timestamp::MIN);
+        self.harms.retain(|harm| harm.at >= since);
+    }
+
+    /// Gives those who did harm. They are dealt with; what comes now is new.
+    fn empty(&mut self, alert: SignedDuration, now: Timestamp) -> Vec<u64> {
+        let mut actors: Vec<u64> = self.harms.drain(..).map(|harm| harm.actor).collect();
         actors.sort_unstable();
         actors.dedup();
-        // They are dealt with; what comes now is new.
-        self.harms.clear();
-        self.alert_until = now.checked_add(ALERT).ok();
+        self.alert_until = now.checked_add(alert).ok().max(self.alert_until);
         self.stopped.extend(actors.iter().copied());
         let surplus = self.stopped.len().saturating_sub(STOPPED_MAX);
         self.stopped.drain(..surplus);
-        Some(Joint { circle: *circle, actors, files: u32::try_from(files.len()).unwrap_or(u32::MAX) })
+        actors
     }
 }
 

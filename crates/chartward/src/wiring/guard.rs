@@ -25,7 +25,7 @@ use schema::{Action, GateInput, Verdict};
 use super::control::Control;
 
 use clients::Door;
-pub(crate) use report::{CutOff, Ready, Report};
+pub(crate) use report::{Ready, Report};
 use response::Frozen;
 pub(crate) use unprivileged::unprivileged;
 

@@ -89,8 +89,12 @@ impl Samba {
     fn answers(&self) -> bool {
         match &self.network {
             None => TcpStream::connect(("127.0.0.1", self.port)).is_ok(),
-            // Its pid file is written once it listens.
-            Some(_) => self.dir.join("smbd.pid").exists(),
+            // The table of connections of the server's own network says when it listens.
+            Some(_) => {
+                let pid = self.child.as_ref().map(Child::id).unwrap_or_default();
+                let table = fs::read_to_string(format!("/proc/{pid}/net/tcp")).unwrap_or_default();
+                table.contains(&format!(":{:04X} 00000000:0000 0A", self.port))
+            }
         }
     }
 

@@ -82,6 +82,24 @@ fn an_alert_circle_needs_one_more_file_until_somebody_is_released() {
 }
 
 #[test]
+fn who_is_stopped_alone_draws_in_those_who_did_the_same_around_it() {
+    let mut all = Circles::default();
+    let mut weigh = |all: &mut Circles, actor, circles: &[Circle], second| {
+        let input = GateInput { actor, evidence: vec![noise(actor)] };
+        all.weigh(&input, circles, at(second)).map(|joint| joint.actors)
+    };
+    assert_eq!(weigh(&mut all, 1, &[USER, Circle::Anybody], 0), None);
+    assert_eq!(weigh(&mut all, 2, &[Circle::Anybody], 0), None);
+    assert_eq!(weigh(&mut all, 3, &[Circle::Anybody], 50), None);
+    // The first by its user, the third by the minute; the second was too long ago.
+    assert_eq!(all.alarm(9, &[USER, Circle::Anybody], at(100)), [1, 3]);
+    assert_eq!(weigh(&mut all, 4, &[Circle::Anybody], 110), Some(vec![4]));
+    assert_eq!(weigh(&mut all, 5, &[USER], 800), Some(vec![5]));
+    all.release(9);
+    assert_eq!(weigh(&mut all, 6, &[USER], 801), None);
+}
+
+#[test]
 fn a_file_counts_once_and_one_that_is_whole_again_not_at_all() {
     let mut all = Circles::default();
     for actor in 1..=20 {

@@ -51,20 +51,25 @@ impl Guard {
     fn weigh(&mut self, actor: Actor, input: &GateInput, culprits: &mut Culprits) {
         let now = Timestamp::now();
         let verdict = self.gate.decide(input, now);
-        let joint = self.circles.weigh(input, &self.lineage.circles(actor), now);
-        if let Verdict::Stop(reasons) = verdict {
-            culprits.add(actor);
-            if culprits.reasons.is_empty() {
-                culprits.reasons = reasons;
+        let circles = self.lineage.circles(actor);
+        let joint = self.circles.weigh(input, &circles, now);
+        let (reasons, circle, others) = match (verdict, joint) {
+            (Verdict::Stop(reasons), joint) => {
+                let mut others = self.circles.alarm(actor.number(), &circles, now);
+                others.extend(joint.into_iter().flat_map(|joint| joint.actors));
+                (reasons, None, others)
             }
-        }
-        let Some(joint) = joint else { return };
+            (_, Some(joint)) => {
+                let reasons = vec![Reason::ContentReplacedByNoise { files: joint.files }];
+                (reasons, Some(joint.circle), joint.actors)
+            }
+            (_, None) => return,
+        };
         culprits.add(actor);
         if culprits.reasons.is_empty() {
-            culprits.reasons = vec![Reason::ContentReplacedByNoise { files: joint.files }];
-            culprits.circle = Some(joint.circle);
+            (culprits.reasons, culprits.circle) = (reasons, circle);
         }
-        let others = joint.actors.iter().filter_map(|number| self.tracker.by_number(*number));
+        let others = others.into_iter().filter_map(|number| self.tracker.by_number(number));
         others.collect::<Vec<_>>().into_iter().for_each(|other| culprits.add(other));
     }
 
