@@ -19,7 +19,7 @@ use anyhow::Context;
 use crossbeam_channel::{Receiver, Sender};
 use jiff::Timestamp;
 use observe::files::fanotify::{Change, Message, NameChange, Waiting, Watch, path_of};
-use observe::files::{Actor, Lineage, Samba, Store, Tracker, intent, pins};
+use observe::files::{Actor, Lineage, Samba, Store, Tracker, intent, pins, serves_all};
 use schema::{Action, GateInput, Verdict};
 
 use super::control::Control;
@@ -290,6 +290,8 @@ impl Guard {
     fn processes(&self, actor: Actor) -> Vec<(i32, u64)> {
         let mut processes = vec![(actor.pid, actor.start_ticks)];
         processes.extend(self.lineage.members(actor));
+        // All clients hang on it, whoever its child was.
+        processes.retain(|(pid, _)| !serves_all(*pid));
         processes
     }
 

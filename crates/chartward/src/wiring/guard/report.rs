@@ -54,6 +54,9 @@ impl Ready {
             "files that nobody had opened since then when they were removed".to_owned(),
             "files that are only emptied by their path (truncate), when nothing else shows an encryption"
                 .to_owned(),
+            "a slow encryption whose every file is done by another process: fewer than 3 files within 10 minutes from one control \
+             group or one address, 4 within 5 minutes by one user, 6 within a minute by anybody"
+                .to_owned(),
             format!("contents above {} MiB on a file system without reflinks", COPY_EACH_MAX >> 20),
             "writes to the block device, and a hostile root, who can end the guard: opens pass then"
                 .to_owned(),

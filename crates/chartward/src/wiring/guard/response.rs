@@ -139,18 +139,25 @@ impl Guard {
             Attribution::Guessed(_) => vec![Actor::ANYBODY],
         };
         traced.iter().for_each(|actor| self.measure_all(*actor));
-        let folder = match (&who, self.frozen.get(&actor)) {
-            (Attribution::Late(_), _) => self.late_folder(actor, stopped_at)?,
-            (_, Some(frozen)) => frozen.evidence.clone(),
-            (_, None) => return Ok(()),
+        let folder = match (is_late, self.frozen.get(&actor)) {
+            (true, _) => None,
+            (false, Some(frozen)) => Some(frozen.evidence.clone()),
+            (false, None) => return Ok(()),
         };
-        let actions = traced.iter().chain([&actor]).filter_map(|actor| self.frozen.get(actor));
-        let mut actions: Vec<_> = actions.flat_map(|frozen| frozen.applied.actions.iter().cloned()).collect();
-        actions.dedup();
-        write_json(&folder.join("processes.json"), &evidence::processes(&actions))?;
+        if let Some(folder) = &folder {
+            let frozen = traced.iter().chain([&actor]).filter_map(|actor| self.frozen.get(actor));
+            let mut actions: Vec<_> =
+                frozen.flat_map(|frozen| frozen.applied.actions.iter().cloned()).collect();
+            actions.dedup();
+            write_json(&folder.join("processes.json"), &evidence::processes(&actions))?;
+        }
         self.end_connections(&traced);
 
         let touches = self.take_all(&traced, stopped_at);
+        if is_late && touches.is_empty() {
+            return Ok(());
+        }
+        let folder = folder.map_or_else(|| self.late_folder(actor, stopped_at), Ok)?;
         let first_harm_at = first_harm(&touches, &who).unwrap_or(stopped_at);
         let harmed: Vec<Touch> = match who {
             Attribution::Certain(_) => {
@@ -161,9 +168,6 @@ impl Guard {
         };
         let records = self.restore(&harmed, &folder.join("taken"));
         write_json(&folder.join("files.json"), &records)?;
-        if records.is_empty() && is_late {
-            return Ok(());
-        }
         let count = |outcome: &str| {
             records.iter().filter(|record| record.outcome.starts_with(outcome)).count() as u64
         };

@@ -15,7 +15,7 @@ use std::collections::HashMap;
 use std::net::IpAddr;
 use std::path::PathBuf;
 
-pub use connection::{Connection, Servers};
+pub use connection::{Connection, Servers, serves_all};
 pub use names::ClientName;
 
 use super::{Actor, Stat};

@@ -9,7 +9,8 @@ use super::is_server;
 use crate::files::process::Stat;
 
 const LISTEN: &str = "0A";
-const ESTABLISHED: &str = "01";
+/// Established, and those that one side has closed already: what the client asked for may still be under way.
+const CONNECTED: [&str; 4] = ["01", "04", "05", "08"];
 const TABLE_LINES_MAX: usize = 65_536;
 const DESCRIPTORS_MAX: usize = 65_536;
 /// How often all processes are looked through for servers; their children are looked at each time.
@@ -66,8 +67,7 @@ impl Servers {
 pub(super) fn of(process: &Stat) -> Option<Connection> {
     let pid = process.pid;
     let parent = Stat::of(process.parent)?;
-    let is_parent = || children(pid).filter_map(Stat::of).any(|child| is_server(&child.command));
-    if !is_server(&process.command) || !is_server(&parent.command) || is_parent() {
+    if !is_server(&process.command) || !is_server(&parent.command) || serves_all(pid) {
         return None;
     }
     let own = sockets(pid);
@@ -93,6 +93,12 @@ pub(super) fn of(process: &Stat) -> Option<Connection> {
     still.then_some(Connection { pid, start_ticks: process.start_ticks, address })
 }
 
+/// A process of Samba's that has others of its kind as children: the listening server. It is neither frozen nor ended.
+pub fn serves_all(pid: i32) -> bool {
+    let is_one = |pid| Stat::of(pid).is_some_and(|stat| is_server(&stat.command));
+    is_one(pid) && children(pid).any(is_one)
+}
+
 /// A line of `/proc/net/tcp` or `tcp6` (proc_pid_net(5)) that listens or is connected.
 #[derive(Debug, PartialEq, Eq)]
 struct Socket {
@@ -109,7 +115,7 @@ impl Socket {
         let (remote, state) = (fields.next()?, fields.next()?);
         let inode = fields.nth(5)?.parse().ok()?;
         let listens = state == LISTEN;
-        if !listens && state != ESTABLISHED {
+        if !listens && !CONNECTED.contains(&state) {
             return None;
         }
         let port = u16::from_str_radix(local.rsplit_once(':')?.1, 16).ok()?;
