@@ -387,7 +387,7 @@ impl Tracker {
         let previous = known.writer.replace(actor).filter(|previous| *previous != actor)?;
         let touch = self.actors.get_mut(&previous)?.touches.get_mut(&known.id)?;
         touch.contested = true;
-        touch.original.clone().filter(|_| touch.suspicious || !touch.closed)
+        touch.original.clone().filter(|_| touch.suspicious || !touch.closed || touch.measured.is_none())
     }
 
     fn touch(&mut self, actor: Actor, key: Key, now: Timestamp, change: impl FnOnce(&mut Touch)) {

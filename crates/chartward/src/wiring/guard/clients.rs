@@ -15,10 +15,12 @@ use jiff::Timestamp;
 use observe::files::{Actor, Client, Connection, Servers, Stat, Touch};
 
 use super::report::CutOff;
-use super::{Guard, Report, Settings};
+use super::{Guard, Report, Response, Settings};
 
 /// A new connection has to agree on a dialect, log in and open the share first, which takes several times as long.
-const LOOK: Duration = Duration::from_millis(10);
+const LOOK: Duration = Duration::from_millis(3);
+/// Ahead of the server that would let the client in; nothing of this thread's takes long.
+const NICE: i32 = -15;
 const ENDS_WITHIN: Duration = Duration::from_secs(2);
 
 /// Keeps clients out: their new connections are ended before they can do anything.
@@ -32,7 +34,7 @@ pub(super) struct Door {
 }
 
 impl Door {
-    /// Who was refused before the guard started stays so.
+    /// Who was refused before the guard started stays so, unless it may only look.
     pub(super) fn new(settings: &Settings) -> Self {
         let mut door = Self {
             state: settings.state.clone(),
@@ -40,8 +42,8 @@ impl Door {
             never: settings.never.clone(),
             wake: None,
         };
-        for refusal in client::refused(&settings.state) {
-            door.refuse(refusal.address);
+        if settings.response == Response::Armed {
+            client::refused(&settings.state).iter().for_each(|refusal| door.refuse(refusal.address));
         }
         door
     }
@@ -70,6 +72,8 @@ fn watch(refused: Arc<Mutex<BTreeSet<IpAddr>>>, never: NeverTouch) -> Sender<()>
     let (send, woken) = bounded::<()>(1);
     let work = move || {
         let mut servers = Servers::default();
+        // Of this thread only; where it may not, it is as quick as others.
+        let _ = rustix::process::setpriority_process(None, NICE);
         while woken.recv().is_ok() {
             loop {
                 let Some(shut) = refused.lock().ok().map(|refused| refused.clone()) else { return };

@@ -145,10 +145,9 @@ impl Guard {
             (false, None) => return Ok(()),
         };
         if let Some(folder) = &folder {
-            let frozen = traced.iter().chain([&actor]).filter_map(|actor| self.frozen.get(actor));
-            let mut actions: Vec<_> =
-                frozen.flat_map(|frozen| frozen.applied.actions.iter().cloned()).collect();
-            actions.dedup();
+            let named: BTreeSet<Actor> = traced.iter().chain([&actor]).copied().collect();
+            let frozen = named.iter().filter_map(|actor| self.frozen.get(actor));
+            let actions: Vec<_> = frozen.flat_map(|frozen| frozen.applied.actions.iter().cloned()).collect();
             write_json(&folder.join("processes.json"), &evidence::processes(&actions))?;
         }
         self.end_connections(&traced);

@@ -28,8 +28,12 @@ def apart(act, session=True, uid=None, group=None):
         if group:
             with open(os.path.join(group, "cgroup.procs"), "w") as file:
                 file.write(str(os.getpid()))
+        parent = os.getpid()
         if os.fork() == 0:
             os.close(inlet)
+            # Apart only once nobody is left between it and init.
+            while os.getppid() == parent:
+                time.sleep(0.001)
             if uid:
                 os.setgid(uid)
                 os.setuid(uid)

@@ -86,6 +86,10 @@ fn check_attack_over_smb(test: &str, kind: &str) {
     for name in ["before-7.txt", "before-8.txt"] {
         fs::remove_file(office.case.tree.join(name)).unwrap();
     }
+    // What somebody has opened can be put back, should a removal slip through a closing door.
+    let victim = office.case.before.keys().nth(100).unwrap();
+    let name = victim.strip_prefix(&office.case.tree).unwrap().to_str().unwrap().replace('/', "\\");
+    office.as_client(COLLEAGUE, &format!("get \"{name}\" {}", office.room.path().join("got").display()));
     // Somebody else has a connection open all the while.
     let mut colleague = office.samba.client(COLLEAGUE, "").stdin(Stdio::piped()).spawn().unwrap();
     for commands in office.attack(kind) {
@@ -108,8 +112,6 @@ fn check_attack_over_smb(test: &str, kind: &str) {
 
     // Cut off: nothing can be written, changed or removed; everybody else goes on.
     assert!(!office.works(ATTACKER, "after-7.txt"), "{kind}: the attacker still works");
-    let victim = office.case.before.keys().nth(100).unwrap();
-    let name = victim.strip_prefix(&office.case.tree).unwrap().to_str().unwrap().replace('/', "\\");
     office.as_client(ATTACKER, &format!("del \"{name}\"\nrename \"{name}\" x"));
     assert!(office.works(COLLEAGUE, "after-8.txt"), "{kind}: another client was harmed");
     assert!(office.samba.is_up(), "{kind}: the server itself was ended");

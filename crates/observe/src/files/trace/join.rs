@@ -11,7 +11,7 @@ use jiff::{SignedDuration, Timestamp};
 use schema::{FileEvidence, GateInput};
 
 use super::table::Key;
-use super::{MEASURED_AT_ONCE_MAX, Touch, Tracker, is_suspicious};
+use super::{MEASURED_AT_ONCE_MAX, Touch, Trace, Tracker, is_suspicious};
 use crate::files::preimage::Stamp;
 use crate::files::process::Actor;
 
@@ -69,15 +69,27 @@ impl Tracker {
         self.actors.keys().find(|actor| actor.number() == number).copied()
     }
 
-    /// Those who had a hand in what `actor` did harm to: who made what took an original's place, and who removed an original for
-    /// which its own file stands.
+    /// Those who had a hand in what `actor` did harm to: who made what took an original's place, who removed an original for which
+    /// its own file stands, and who did harm to the same file.
     pub fn accomplices(&self, actor: Actor) -> BTreeSet<Actor> {
         let maker = |touch: &Touch| {
             touch.replaced_by.and_then(|key| self.table.get(key)).and_then(|known| known.made_by)
         };
         let mut found = BTreeSet::new();
+        let harmed = |trace: &Trace| -> BTreeSet<u64> {
+            trace
+                .touches
+                .values()
+                .filter(|touch| touch.suspicious && !touch.made)
+                .map(|touch| touch.file)
+                .collect()
+        };
+        let own = self.actors.get(&actor).map(harmed).unwrap_or_default();
         for (other, trace) in &self.actors {
             for touch in trace.touches.values().filter(|touch| touch.suspicious && !touch.made) {
+                if own.contains(&touch.file) {
+                    found.insert(*other);
+                }
                 match maker(touch) {
                     Some(maker) if *other == actor => found.insert(maker),
                     Some(maker) if maker == actor => found.insert(*other),

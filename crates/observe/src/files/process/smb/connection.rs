@@ -14,7 +14,7 @@ const CONNECTED: [&str; 4] = ["01", "04", "05", "08"];
 const TABLE_LINES_MAX: usize = 65_536;
 const DESCRIPTORS_MAX: usize = 65_536;
 /// How often all processes are looked through for servers; their children are looked at each time.
-const SERVERS_FRESH: Duration = Duration::from_secs(1);
+const SERVERS_FRESH: Duration = Duration::from_secs(10);
 
 /// One client's connection: the process that serves it alone.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -39,12 +39,19 @@ pub struct Servers {
 impl Servers {
     /// Connections that stand now.
     pub fn connections(&mut self) -> Vec<Connection> {
-        if self.looked_at.is_none_or(|at| at.elapsed() >= SERVERS_FRESH) {
+        // Looking through all processes takes long enough for a client to slip in, so it is done seldom, and when a server is gone.
+        let gone = self
+            .servers
+            .iter()
+            .any(|server| Stat::of(server.pid).is_none_or(|now| now.start_ticks != server.start_ticks));
+        if gone || self.looked_at.is_none_or(|at| at.elapsed() >= SERVERS_FRESH) {
             self.looked_at = Some(Instant::now());
-            self.servers = processes().filter(|stat| is_server(&stat.command)).collect();
+            let all: Vec<Stat> = processes().filter(|stat| is_server(&stat.command)).collect();
             let standing: BTreeSet<(i32, u64)> =
-                self.servers.iter().map(|stat| (stat.pid, stat.start_ticks)).collect();
+                all.iter().map(|stat| (stat.pid, stat.start_ticks)).collect();
             self.known.retain(|key, _| standing.contains(key));
+            // Who serves a connection has no children: the listening ones are the others.
+            self.servers = all.into_iter().filter(|stat| of(stat).is_none()).collect();
         }
         let mut found = Vec::new();
         let pids = self.servers.iter().flat_map(|server| children(server.pid)).collect::<BTreeSet<_>>();
