@@ -187,23 +187,19 @@ impl Guard {
             self.show_out(actor);
             return self.freeze_newcomers(actor, tell);
         }
-        if let Some(culprits) = self.accuse(actor) {
-            let stopped = self.stop_all(culprits, tell)?;
-            if stopped.contains(&actor) {
-                waiting.deny();
-                return self.set_right(&stopped, tell);
-            }
-            self.set_right(&stopped, tell)?;
-        }
-        for other in self.tracker.take_settled(SETTLED_AT_ONCE_MAX) {
-            if other != actor {
-                self.judge_and_stop(other, tell)?;
+        let settled = self.tracker.take_settled(SETTLED_AT_ONCE_MAX);
+        let mut stopped = Vec::new();
+        for judged in [actor].into_iter().chain(settled.into_iter().filter(|other| *other != actor)) {
+            if let Some(culprits) = self.accuse(judged) {
+                stopped.extend(self.stop_all(culprits, tell)?);
             }
         }
         if self.is_stopped(actor) {
+            // Answered first: who waits in an open does not come to rest.
             waiting.deny();
-            return Ok(());
+            return self.set_right(&stopped, tell);
         }
+        self.set_right(&stopped, tell)?;
         let Some(path) = path_of(waiting.file.as_fd()) else { return Ok(()) };
         let is_file = waiting.file.metadata().is_ok_and(|meta| meta.is_file());
         if is_file && let Ok(file) = waiting.file.try_clone() {
