@@ -229,7 +229,10 @@ impl Guard {
 
     fn name(&mut self, change: NameChange) {
         let now = Timestamp::now();
-        let actor = self.lineage.actor(change.pid);
+        let actor = self.lineage.actor(change.pid).or_else(|| {
+            let address = self.door.ended(change.pid)?;
+            Some(self.lineage.stranger(address))
+        });
         match (change.change, change.is_directory) {
             (Change::Renamed { from: Some(from), to: Some(to) }, true) => {
                 self.tracker.directory_renamed(&from, &to)

@@ -1,6 +1,6 @@
 //! Clients of Samba's: who they are in words, and a door that stays shut for those who were cut off.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeSet, VecDeque};
 use std::net::IpAddr;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex};
@@ -23,11 +23,17 @@ const LOOK: Duration = Duration::from_millis(3);
 const NICE: i32 = -15;
 const ENDS_WITHIN: Duration = Duration::from_secs(2);
 
+const ENDED_MAX: usize = 256;
+
+/// Processes that were ended at the door, with the address that each served.
+type Ended = Arc<Mutex<VecDeque<(i32, IpAddr)>>>;
+
 /// Keeps clients out: their new connections are ended before they can do anything.
 #[derive(Debug)]
 pub(super) struct Door {
     state: PathBuf,
     refused: Arc<Mutex<BTreeSet<IpAddr>>>,
+    ended: Ended,
     never: NeverTouch,
     /// Wakes the thread, which is only there once somebody was refused; dropped, it ends.
     wake: Option<Sender<()>>,
@@ -39,6 +45,7 @@ impl Door {
         let mut door = Self {
             state: settings.state.clone(),
             refused: Arc::default(),
+            ended: Arc::default(),
             never: settings.never.clone(),
             wake: None,
         };
@@ -52,11 +59,17 @@ impl Door {
         self.refused.lock().is_ok_and(|refused| refused.contains(&address))
     }
 
+    /// Whom a process served that was ended at the door: what it did before is heard of when it is gone.
+    pub(super) fn ended(&self, pid: i32) -> Option<IpAddr> {
+        let ended = self.ended.lock().ok()?;
+        ended.iter().rev().find(|(known, _)| *known == pid).map(|(_, address)| *address)
+    }
+
     fn refuse(&mut self, address: IpAddr) {
         if let Ok(mut refused) = self.refused.lock() {
             refused.insert(address);
         }
-        let watch = || watch(Arc::clone(&self.refused), self.never.clone());
+        let watch = || watch(Arc::clone(&self.refused), Arc::clone(&self.ended), self.never.clone());
         let _ = self.wake.get_or_insert_with(watch).try_send(());
     }
 
@@ -68,7 +81,7 @@ impl Door {
     }
 }
 
-fn watch(refused: Arc<Mutex<BTreeSet<IpAddr>>>, never: NeverTouch) -> Sender<()> {
+fn watch(refused: Arc<Mutex<BTreeSet<IpAddr>>>, ended: Ended, never: NeverTouch) -> Sender<()> {
     let (send, woken) = bounded::<()>(1);
     let work = move || {
         let mut servers = Servers::default();
@@ -82,6 +95,11 @@ fn watch(refused: Arc<Mutex<BTreeSet<IpAddr>>>, never: NeverTouch) -> Sender<()>
                 }
                 let unwanted = |connection: &Connection| shut.contains(&connection.address);
                 for connection in servers.connections().into_iter().filter(unwanted) {
+                    let Ok(mut ended) = ended.lock() else { return };
+                    ended.push_back((connection.pid, connection.address));
+                    let surplus = ended.len().saturating_sub(ENDED_MAX);
+                    ended.drain(..surplus);
+                    drop(ended);
                     client::end(connection.pid, connection.start_ticks, &never, Duration::ZERO);
                 }
                 match woken.recv_timeout(LOOK) {

@@ -1,6 +1,7 @@
 //! Who acts: the uppermost process of a job, or the client behind Samba's server.
 
 use std::collections::HashMap;
+use std::net::IpAddr;
 use std::time::{Duration, Instant};
 
 use schema::Circle;
@@ -94,6 +95,11 @@ impl Lineage {
     /// The client that `actor` stands for.
     pub fn client(&self, actor: Actor) -> Option<Client> {
         self.clients.client(actor)
+    }
+
+    /// A client of whom only the address is known: its connection ended before it opened anything.
+    pub fn stranger(&mut self, address: IpAddr) -> Actor {
+        self.clients.number(Client { address, uid: u32::MAX })
     }
 
     /// What Samba calls a client, once it has told.

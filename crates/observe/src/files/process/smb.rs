@@ -78,9 +78,13 @@ impl Clients {
                 address
             }
         };
-        let client = Client { address, uid };
+        Some(self.number(Client { address, uid }))
+    }
+
+    /// The actor that stands for a client.
+    pub(super) fn number(&mut self, client: Client) -> Actor {
         if let Some(actor) = self.actors.get(&client) {
-            return Some(*actor);
+            return *actor;
         }
         if self.actors.len() >= CLIENTS_MAX {
             self.actors.clear();
@@ -91,7 +95,7 @@ impl Clients {
         let actor = Actor { pid: self.last, start_ticks: 0 };
         self.actors.insert(client, actor);
         self.clients.insert(actor, client);
-        Some(actor)
+        actor
     }
 
     pub(super) fn client(&self, actor: Actor) -> Option<Client> {
