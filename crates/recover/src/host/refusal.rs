@@ -81,10 +81,9 @@ impl Refusal {
             Refusal::TooLarge => {
                 ("larger than a file of this kind may be", "この種類のファイルとしては大きすぎます")
             }
-            Refusal::TooMany => (
-                "as many files of this kind as there may be",
-                "この種類のファイルの数が上限に達しています",
-            ),
+            Refusal::TooMany => {
+                ("as many files of this kind as there may be", "この種類のファイルの数が上限に達しています")
+            }
             Refusal::OnlyLocks => (
                 "this key removes nothing but locks; removing takes an administrator's key and a delay",
                 "この鍵で消せるのはロックだけです。削除には管理者の鍵と待機期間が必要です",
