@@ -268,7 +268,30 @@ async fn refuse(served: &Arc<Served>, client: &str, by: &str, refusal: Refusal) 
 
 #[cfg(test)]
 mod tests {
+    use axum::http::HeaderValue;
+    use proptest::prelude::*;
+
     use super::*;
+
+    proptest! {
+        #[test]
+        fn a_range_is_part_of_the_file_or_none(text in r"(bytes=)?[0-9]{0,21}-?[0-9]{0,21}|\PC{0,40}", size in any::<u64>()) {
+            let found = parse_range(&text, size);
+            prop_assert!(found.is_none_or(|(start, end)| start < end && end <= size));
+        }
+
+        #[test]
+        fn a_login_is_a_name_and_a_key_or_none(bytes in any::<Vec<u8>>(), name in "[^:\x00-\x1f]{0,20}", key in r"\PC{0,40}") {
+            let headers = |value: &[u8]| {
+                let value = HeaderValue::from_bytes(value).ok()?;
+                Some(HeaderMap::from_iter([(AUTHORIZATION, value)]))
+            };
+            let _ = headers(&bytes).and_then(|headers| login(&headers));
+            let _ = headers(&[b"Basic ", BASE64_STANDARD.encode(&bytes).as_bytes()].concat()).and_then(|h| login(&h));
+            let right = format!("Basic {}", BASE64_STANDARD.encode(format!("{name}:{key}")));
+            prop_assert_eq!(headers(right.as_bytes()).and_then(|headers| login(&headers)), Some((name, key)));
+        }
+    }
 
     #[test]
     fn ranges_are_cut_at_the_end_and_never_beyond() {

@@ -48,6 +48,8 @@ pub(crate) fn as_of(text: &str) -> Option<Timestamp> {
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::*;
 
     #[test]
@@ -87,6 +89,22 @@ mod tests {
             &format!("/clinic/config/{id}"),
         ] {
             assert_eq!(what(path), None, "{path:?}");
+        }
+    }
+
+    proptest! {
+        /// Whatever comes, what is understood names one client, and a file by its 64 digits or not at all.
+        #[test]
+        fn no_path_leads_anywhere_else(
+            path in r"/?[a-z0-9._@%T\x00-]{0,12}(/(config|data|locks|keys|\.\.|[a-f0-9]{63,65}|\PC{0,4})){0,4}/?|\PC{0,60}",
+        ) {
+            let Some(target) = Target::parse(&path) else { return Ok(()) };
+            let first = path[1..].split(['/', '@']).next().unwrap();
+            prop_assert_eq!(target.repository.as_str(), first);
+            prop_assert!(!path.contains("..") || first.contains("..") && !path.contains("/.."));
+            if let What::File(name) = target.what {
+                prop_assert!(path.ends_with(&name.to_string()));
+            }
         }
     }
 

@@ -85,6 +85,11 @@ pub(super) fn choose(
             }
         }
     })?;
+    if chosen.paths.is_empty() && chosen.coverage.files_total > 0 {
+        // A small share of a small store may be nothing, and a restore of nothing in particular is one of everything.
+        let one = SampleRequest { size: SampleSize::Count(1), seed: request.seed.clone() };
+        return choose(files, roots, &one);
+    }
     chosen.paths.sort();
     chosen.paths.dedup();
     Ok(chosen)

@@ -29,6 +29,8 @@ mod removal;
 mod repository;
 #[cfg(test)]
 mod tests;
+#[cfg(any(test, fuzzing))]
+pub mod untrusted;
 mod upload;
 
 use std::collections::HashMap;

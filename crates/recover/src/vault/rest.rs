@@ -21,7 +21,7 @@ use ureq::http::{HeaderMap, HeaderValue, Request, Response};
 use ureq::tls::{Certificate, PemItem, RootCerts, TlsConfig, parse_pem};
 use ureq::{Agent, Body};
 
-use super::backend::{FileKind, MAX_FILE};
+use super::file_kind::{FileKind, MAX_FILE};
 use super::id::Id;
 use crate::Error;
 
@@ -113,15 +113,22 @@ impl Rest {
         })
     }
 
-    /// Whether there is a config; and if not, whether there is anything else.
-    pub(crate) fn probe(&self) -> Result<(), Error> {
-        let pauses = &PAUSES_MS[..PAUSES_OF_A_LOOK];
-        let has = self.patiently("look at", "config", pauses, || match self.length("config") {
+    /// Whether a file is there.
+    pub(crate) fn has(&self, path: &str) -> Result<bool, Error> {
+        self.is_there(path, &PAUSES_MS)
+    }
+
+    fn is_there(&self, path: &str, pauses: &[u64]) -> Result<bool, Error> {
+        self.patiently("look at", path, pauses, || match self.length(path) {
             Err(Failure::Refused(404, _)) => Ok(false),
             result => result.map(|_| true),
-        })?;
+        })
+    }
+
+    /// Whether there is a config; and if not, whether there is anything else.
+    pub(crate) fn probe(&self) -> Result<(), Error> {
         let dir = || PathBuf::from(format!("rest:{}", self.url));
-        match has {
+        match self.is_there("config", &PAUSES_MS[..PAUSES_OF_A_LOOK])? {
             true => Ok(()),
             false if self.list(FileKind::Key).is_ok_and(|keys| !keys.is_empty()) => {
                 Err(Error::ConfigLost { dir: dir() })

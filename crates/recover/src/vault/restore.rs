@@ -1,3 +1,6 @@
+mod fetch;
+mod plan;
+
 use std::collections::{HashMap, HashSet};
 use std::ffi::OsStr;
 use std::io;
@@ -11,10 +14,8 @@ use std::time::Duration;
 use rustix::fs::{AtFlags, Mode, mkdirat, statat};
 use rustix::io::Errno;
 
-use super::codec::Codec;
-use super::fetch::{self, Fetch};
-use super::id::BlobKind;
-use super::plan::{Batch, TargetDir};
+use super::codec::{Codec, limit};
+use super::id::{BlobKind, Id};
 use super::progress::{Phase, Progress};
 use super::repository::Vault;
 use super::snapshot::Snapshot;
@@ -22,6 +23,8 @@ use super::tree::{Kind, MAX_DEPTH, Node};
 use super::unset::{NotSet, Tally, Unset};
 use super::{lock, meta, open_at, place};
 use crate::Error;
+use fetch::Fetch;
+use plan::{Batch, TargetDir};
 
 /// Something that a restore could not put back.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -395,10 +398,11 @@ impl Selection {
 
 /// The length of a blob. Where the index names places that disagree about it, one of them is forged or damaged, and the blob itself
 /// is asked: a wrong length would put all that follows in the file in the wrong place.
-fn length_of(vault: &Vault, id: &super::id::Id) -> Option<u64> {
+pub(crate) fn length_of(vault: &Vault, id: &Id) -> Option<u64> {
     let places = vault.locate(BlobKind::Data, id).ok()?;
     let length = places.first()?.content_length();
-    if places.iter().all(|place| place.content_length() == length) {
+    let is_possible = length <= u64::from(limit(BlobKind::Data));
+    if is_possible && places.iter().all(|place| place.content_length() == length) {
         return Some(length);
     }
     let mut codec = vault.codecs.take().ok()?;

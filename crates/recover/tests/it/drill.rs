@@ -240,6 +240,16 @@ fn a_sample_states_its_coverage_and_never_proves_the_whole() {
     assert_eq!(proven.evidence.files_digest, full.evidence.files_digest, "a sample takes no full proof away");
 }
 
+#[test]
+fn a_share_of_nothing_is_one_and_not_everything() {
+    let store = Store::new();
+    let snapshot = store.capture();
+    let request = SampleRequest { size: SampleSize::Percent(0.000_001), seed: "2026".to_owned() };
+    let drill = store.drill(&snapshot, Some(&request), &nobody());
+    let coverage = drill.evidence.coverage.clone().unwrap();
+    assert_eq!((coverage.files, drill.census.files, drill.evidence.files_verified), (1, 1, 1));
+}
+
 /// A signature of this test's own for a text that is harmless and means nothing.
 fn signature(folder: &Path) -> (PathBuf, String) {
     let harmless = ["chartward", "test", "pattern", "8f1c"].join("-");

@@ -9,15 +9,15 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use rustix::fs::{AtFlags, statat};
 use rustix::io::Errno;
 
-use super::codec::Codec;
-use super::crypto::random;
-use super::id::{BlobKind, Id};
-use super::index::Location;
+use super::super::codec::Codec;
+use super::super::crypto::random;
+use super::super::id::{BlobKind, Id};
+use super::super::index::Location;
+use super::super::repository::Vault;
+use super::super::tree::Kind;
+use super::super::{meta, open_at, place};
+use super::Restore;
 use super::plan::{Batch, OpenDirs, Prepared, TargetFile};
-use super::repository::Vault;
-use super::restore::Restore;
-use super::tree::Kind;
-use super::{meta, open_at, place};
 use crate::Error;
 
 /// A run is not made longer than this.
