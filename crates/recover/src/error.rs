@@ -344,6 +344,12 @@ pub enum Error {
         /// Why.
         reason: String,
     },
+    /// A source names a secret that nobody handed over.
+    #[error("the secret {name:?} that holds a password was not handed over")]
+    NotHanded {
+        /// Its name.
+        name: String,
+    },
     /// A program that captures or starts a database is not on this machine.
     #[error("{program} is not on this machine (package {package})")]
     ProgramMissing {
@@ -408,6 +414,9 @@ impl Error {
             }
             Error::Damaged { .. } | Error::Missing { .. } => {
                 "run `vault check --read-data` to see what is affected, and fetch the damaged files from another copy of the vault"
+            }
+            Error::NotHanded { .. } => {
+                "store it with `chartward secret set NAME`, from which the hub hands it over, or give `--secret NAME=FILE`"
             }
             Error::Locked { .. } => {
                 "wait until it is done; if no such process runs, run `chartward vault unlock` or `restic unlock`"

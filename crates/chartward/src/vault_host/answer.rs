@@ -95,6 +95,10 @@ async fn carry_out(
             // The folders are there already; a config, if there is one, stays.
             Ok(StatusCode::OK.into_response())
         }
+        (&Method::GET, What::Protection) if now => {
+            let found = blocking(move || repository.protection()).await?;
+            Ok(axum::Json(found).into_response())
+        }
         (&Method::GET, What::List(kind)) => {
             let found = blocking(move || repository.list(kind, view)).await?;
             Ok(listing(request.headers(), &found))

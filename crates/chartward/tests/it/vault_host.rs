@@ -3,5 +3,6 @@
 mod attack;
 mod clients;
 mod forge;
+mod protection;
 mod retention;
 mod stage;
