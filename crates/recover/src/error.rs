@@ -305,6 +305,16 @@ pub enum Error {
         /// From 1.
         line: u64,
     },
+    /// What a drill would restore is more than there is room for; nothing was begun.
+    #[error("the drill needs {needed} bytes and the sandbox {} has room for {free}", dir.display())]
+    SandboxSmall {
+        /// The folder.
+        dir: PathBuf,
+        /// Bytes of the files.
+        needed: u64,
+        /// Bytes that it may take.
+        free: u64,
+    },
     /// The folder of a drill ran full.
     #[error("there is no room left in the sandbox {}, so the drill could not be carried out", dir.display())]
     SandboxFull {
@@ -446,6 +456,9 @@ impl Error {
             }
             Error::SourceFailed { .. } => {
                 "no snapshot was made of it; run the command by itself to see what is wrong, then back up again"
+            }
+            Error::SandboxSmall { .. } => {
+                "name a folder with more room with --sandbox, or drill a part of it with --sample"
             }
             Error::SandboxFull { .. } => "name a folder with more room with --sandbox",
             Error::Remote { .. } => {

@@ -25,8 +25,6 @@ use answer::Served;
 const WORKERS: usize = 2;
 /// Threads that read and write files; one for each upload.
 const BLOCKING_MAX: usize = 96;
-/// The head of a request must be there by then, and a connection that asks nothing is closed.
-const HEAD_TIMEOUT: Duration = Duration::from_secs(20);
 const HANDSHAKE_TIMEOUT: Duration = Duration::from_secs(10);
 const HEADERS_MAX: usize = 32;
 /// Bytes of a request's head.
@@ -43,6 +41,25 @@ pub(crate) struct Settings {
     /// Without it, only this machine can be talked to.
     pub(crate) tls: bool,
     pub(crate) lang: Lang,
+    pub(crate) patience: Patience,
+}
+
+/// How long a client may take. Whoever sends a byte a second must not keep a seat for hours.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Patience {
+    /// The head of a request must be there by then, and a connection that asks nothing is closed.
+    head: Duration,
+    /// Whoever sends or takes nothing for so long is cut off.
+    pub(super) pause: Duration,
+    /// A body is given this long, and a second more for every [`transfer::BYTES_A_SECOND_MIN`].
+    pub(super) body: Duration,
+}
+
+impl Patience {
+    /// From the longest silence that is borne.
+    pub(crate) fn of(pause: Duration) -> Patience {
+        Patience { head: pause.mul_f64(2.0 / 3.0), pause, body: pause * 2 }
+    }
 }
 
 /// What is told once it serves.
@@ -79,7 +96,8 @@ pub(crate) fn serve(
         .enable_time()
         .build()
         .context("start the threads")?;
-    let served = Arc::new(Served { host, lang: settings.lang, show });
+    let patience = settings.patience;
+    let served = Arc::new(Served { host, lang: settings.lang, patience, show });
     let handle = Handle::new();
     runtime.block_on(async {
         let ending = end_on_signal(handle.clone())?;
@@ -98,13 +116,14 @@ async fn listen(
     handle: Handle<SocketAddr>,
     served: Arc<Served>,
 ) -> std::io::Result<()> {
+    let head = served.patience.head;
     let service = Router::new().fallback(answer::answer).with_state(served).into_make_service();
     let mut server = axum_server::from_tcp(listener)?.handle(handle).http1_only();
     server
         .http_builder()
         .http1()
         .timer(TokioTimer::new())
-        .header_read_timeout(HEAD_TIMEOUT)
+        .header_read_timeout(head)
         .max_headers(HEADERS_MAX)
         .max_buf_size(HEAD_MAX);
     match tls {

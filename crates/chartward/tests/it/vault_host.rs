@@ -5,4 +5,5 @@ mod clients;
 mod forge;
 mod protection;
 mod retention;
+mod slow;
 mod stage;

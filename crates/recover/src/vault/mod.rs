@@ -65,6 +65,7 @@ mod request;
 mod rest;
 mod restore;
 mod retention;
+mod room;
 mod roots;
 mod skeleton;
 mod snapshot;
@@ -109,6 +110,7 @@ pub use request::{
 pub use rest::{RestAccess, Trust, VaultAt};
 pub use restore::{NotRestored, RestoreReport};
 pub use retention::{Period, Reason, Rules, Within};
+pub use room::Room;
 pub use snapshot::Snapshot;
 pub use stream::StreamRequest;
 pub use tree::Kind;

@@ -111,6 +111,7 @@ impl Yard {
         let staging = tempfile::tempdir_in(self.dir.path()).unwrap();
         let sources = sources.iter().map(|text| Source::parse_with(text, handed));
         let request = CaptureRequest {
+            pulled: Vec::new(),
             filter: recover::vault::Filter::default(),
             moment: recover::capture::MomentChoice::Auto,
             time: None,
