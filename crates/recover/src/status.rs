@@ -6,6 +6,7 @@
 mod alarms;
 mod locks;
 mod opaque;
+mod sampled;
 
 use std::path::Path;
 
@@ -233,6 +234,7 @@ pub fn assess(medium: &Medium, remembered: Option<&Remembered>, limits: &Limits,
                 status.alarms.push(alarms::no_snapshot());
             }
             status.remarks.extend(locks::remark(lock));
+            status.remarks.extend(sampled::remark(jobs, &believed, now));
             for job in jobs {
                 // With one job everybody knows what is meant.
                 let label = if jobs.len() > 1 { job.label.as_str() } else { "" };

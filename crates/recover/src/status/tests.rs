@@ -260,6 +260,31 @@ fn a_lock_that_ends_under_what_is_still_needed_is_an_alarm() {
 }
 
 #[test]
+fn drills_of_parts_are_told_with_what_they_come_to_together() {
+    let part = |hours: i64, files| {
+        let coverage =
+            schema::Coverage { seed: "s".into(), files, files_total: 100, bytes: files, bytes_total: 100 };
+        let evidence = schema::Evidence { coverage: Some(coverage), ..schema::Evidence::default() };
+        Proof { evidence, proven_at: at(hours), ..proof("aa", -60) }
+    };
+    let remarks = |proofs| {
+        let status = assess(&present(vec![held("aa", -60)], proofs), None, &Limits::default(), at(0));
+        status
+            .remarks
+            .into_iter()
+            .filter(|it| it.id == "backup.sampled")
+            .map(|it| it.title)
+            .collect::<Vec<_>>()
+    };
+    assert!(remarks(vec![proof("aa", -60)]).is_empty());
+    let said =
+        remarks(vec![proof("aa", -60), part(-40 * 24, 100), part(-50, 50), part(-20, 50), part(-10, 50)]);
+    assert!(said[0].contains("3 drills read a part, 50.0 %") && said[0].contains("about 88 %"), "{said:?}");
+    assert!(said[0].contains("The last drill of everything passed on"), "{said:?}");
+    assert!(remarks(vec![part(-10, 5)])[0].contains("never drilled as a whole"));
+}
+
+#[test]
 fn what_no_drill_can_look_into_is_told_by_name_and_count() {
     let newest = Held {
         opaque: vec![
