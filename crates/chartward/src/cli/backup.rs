@@ -5,15 +5,17 @@ mod sources;
 mod stream;
 mod summary;
 
+use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use anyhow::Context;
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
+use observe::share::shown;
 use prove::{Fact, Ledger};
 use recover::Error;
-use recover::adapter::Source;
+use recover::adapter::{Handed, Source};
 use recover::capture::{CaptureRequest, Captured, MomentChoice, capture};
 use recover::vault::{Filter, ParentChoice, Vault};
 use schema::RecoveryStep;
@@ -41,6 +43,9 @@ pub(crate) struct Args {
     /// config sources` lists them). In one backup with files it is one group
     #[arg(long, value_name = "KIND:…")]
     source: Vec<String>,
+    /// File with a password that a source names by password-secret=NAME; only its owner may read it
+    #[arg(long, value_name = "NAME=FILE", value_parser = handed)]
+    secret: Vec<(String, PathBuf)>,
     #[command(flatten)]
     files_from: FilesFromArgs,
     #[command(flatten)]
@@ -90,6 +95,16 @@ fn recovery(args: &Args) -> anyhow::Result<Vec<RecoveryStep>> {
     steps.collect::<Result<_, _>>().context("a step of the recovery plan is not understood")
 }
 
+/// A file that others may read holds no secret.
+fn handed(text: &str) -> Result<(String, PathBuf), String> {
+    let (name, file) = text.split_once('=').ok_or("write NAME=FILE")?;
+    let mode = std::fs::metadata(file).map_err(|error| format!("{file}: {error}"))?.permissions().mode();
+    if mode & 0o077 != 0 {
+        return Err(format!("others than its owner may use {file}: chmod 600 {file}"));
+    }
+    Ok((name.to_owned(), PathBuf::from(file)))
+}
+
 /// See [`MomentChoice`].
 #[derive(Clone, Copy, Default, clap::ValueEnum)]
 enum Moment {
@@ -124,7 +139,9 @@ pub(crate) fn run(args: Args) -> anyhow::Result<ExitCode> {
             sources.extend(args.files_from.read()?);
             let leave_out = args.leave_out.read()?;
             let sources = Sources::resolve(&sources, &leave_out)?;
-            let stores = args.source.iter().map(|text| Source::parse(text)).collect::<Result<_, _>>()?;
+            let secrets: Handed = args.secret.into_iter().collect();
+            let stores = args.source.iter().map(|text| Source::parse_with(text, &secrets));
+            let stores = stores.collect::<Result<_, _>>()?;
             let staging = Sandbox::on_disk("capture", args.sandbox.as_deref())?;
             Work::Files(Box::new(Files {
                 sources,
@@ -210,7 +227,9 @@ impl Files {
     ) -> Result<Captured, Error> {
         self.sources.resolved.iter().for_each(|line| output.say(line));
         self.sources.warnings.iter().for_each(|warning| eprintln!("chartward: {warning}"));
+        let pulled = self.sources.roots.iter().filter_map(|root| Some((root.clone(), shown(root)?)));
         let request = CaptureRequest {
+            pulled: pulled.collect(),
             roots: self.sources.roots,
             sources: self.stores,
             exclude: self.sources.exclude,

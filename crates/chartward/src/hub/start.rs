@@ -93,8 +93,15 @@ pub(crate) fn start(settings: Settings) -> anyhow::Result<Running> {
     let mut others = Vec::new();
 
     let keeper = keeper(&config, &folder, passphrase.as_ref())?;
-    let jobs =
-        Jobs::new(&config, &folder, state.clone(), Arc::clone(&ledger), hub.clone(), passphrase.clone())?;
+    let jobs = Jobs::new(
+        &config,
+        &folder,
+        state.clone(),
+        Arc::clone(&ledger),
+        hub.clone(),
+        passphrase.clone(),
+        Arc::clone(&sealed),
+    )?;
     let tools = Tools {
         wall: act::wall::Wall::new(setup::wall(&config, &rules.never)),
         look_every: config.wall.look_every.0.unsigned_abs(),
@@ -244,5 +251,8 @@ fn limits(config: &Config) -> Limits {
     Limits {
         snapshot_age_max: longest(&|it| it.backup.when).unwrap_or(defaults.snapshot_age_max),
         proof_age_max: longest(&|it| it.drill.when).unwrap_or(defaults.proof_age_max),
+        lock_lead: config.vault.as_ref().map_or(defaults.lock_lead, |vault| vault.lock_lead.0),
+        generations: config.retention.as_ref().map_or(defaults.generations, |keep| keep.generations),
+        zone: config.zone(),
     }
 }

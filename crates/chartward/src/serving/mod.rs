@@ -20,16 +20,22 @@ const WORKERS: usize = 2;
 const HEAD_TIMEOUT: Duration = Duration::from_secs(20);
 const HANDSHAKE_TIMEOUT: Duration = Duration::from_secs(10);
 
-/// How much of a head is read; programs send less than browsers.
+/// How much of a head is read and how long that may take; programs send less than browsers.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Head {
     headers_max: usize,
     bytes_max: usize,
+    timeout: Duration,
 }
 
 impl Head {
-    pub(crate) const OF_A_BROWSER: Head = Head { headers_max: 64, bytes_max: 32 * 1024 };
-    pub(crate) const OF_A_PROGRAM: Head = Head { headers_max: 32, bytes_max: 16 * 1024 };
+    pub(crate) const OF_A_BROWSER: Head = Head { headers_max: 64, bytes_max: 32 * 1024, timeout: HEAD_TIMEOUT };
+    pub(crate) const OF_A_PROGRAM: Head = Head { headers_max: 32, bytes_max: 16 * 1024, timeout: HEAD_TIMEOUT };
+
+    /// With another time.
+    pub(crate) fn within(self, timeout: Duration) -> Head {
+        Head { timeout, ..self }
+    }
 }
 
 /// Takes the port. The address is the real one also where port 0 was asked for.
@@ -65,7 +71,7 @@ pub(crate) async fn serve(
         .http_builder()
         .http1()
         .timer(TokioTimer::new())
-        .header_read_timeout(HEAD_TIMEOUT)
+        .header_read_timeout(head.timeout)
         .max_headers(head.headers_max)
         .max_buf_size(head.bytes_max);
     match tls {

@@ -35,6 +35,25 @@ pub(crate) struct Settings {
     /// Without it, only this machine can be talked to.
     pub(crate) tls: bool,
     pub(crate) lang: Lang,
+    pub(crate) patience: Patience,
+}
+
+/// How long a client may take. Whoever sends a byte a second must not keep a seat for hours.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Patience {
+    /// The head of a request must be there by then, and a connection that asks nothing is closed.
+    head: Duration,
+    /// Whoever sends or takes nothing for so long is cut off.
+    pub(super) pause: Duration,
+    /// A body is given this long, and a second more for every [`transfer::BYTES_A_SECOND_MIN`].
+    pub(super) body: Duration,
+}
+
+impl Patience {
+    /// From the longest silence that is borne.
+    pub(crate) fn of(pause: Duration) -> Patience {
+        Patience { head: pause.mul_f64(2.0 / 3.0), pause, body: pause * 2 }
+    }
 }
 
 /// What is told once it serves.
@@ -62,7 +81,8 @@ pub(crate) fn serve(
     };
     let fingerprint = identity.as_ref().map(|identity| identity.fingerprint.clone());
     let runtime = serving::runtime("vault-host", BLOCKING_MAX).context("start the threads")?;
-    let served = Arc::new(Served { host, lang: settings.lang, show });
+    let patience = settings.patience;
+    let served = Arc::new(Served { host, lang: settings.lang, patience, show });
     let handle = Handle::new();
     runtime.block_on(async {
         let ending = end_on_signal(handle.clone())?;
@@ -70,7 +90,7 @@ pub(crate) fn serve(
         let removing = tokio::spawn(remove_for_good(Arc::clone(&served)));
         let routes = Router::new().fallback(answer::answer).with_state(served);
         let tls = identity.map(|identity| RustlsConfig::from_config(identity.config));
-        let ended = serving::serve(listener, tls, handle, Head::OF_A_PROGRAM, routes).await;
+        let ended = serving::serve(listener, tls, handle, Head::OF_A_PROGRAM.within(patience.head), routes).await;
         removing.abort();
         ending.abort();
         ended.context("serve")

@@ -1,4 +1,4 @@
-//! What a request is about. Only plain paths are understood: nothing is decoded, so nothing can hide in an encoding.
+//! What a request is about: what restic's protocol knows, and `protection`, which is ours. Only plain paths are understood: nothing is decoded, so nothing can hide in an encoding.
 
 use jiff::Timestamp;
 use jiff::civil::DateTime;
@@ -16,6 +16,8 @@ pub(super) struct Target {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum What {
     Repository,
+    /// Until when its snapshots are kept; not part of restic's protocol.
+    Protection,
     List(Kind),
     File(FileName),
 }
@@ -31,6 +33,7 @@ impl Target {
         let repository = ClientName::parse(repository)?;
         let what = match (parts.next(), parts.next(), parts.next()) {
             (None | Some(""), None, None) => What::Repository,
+            (Some("protection"), None, None) => What::Protection,
             (Some("config"), None, None) => What::File(FileName::CONFIG),
             (Some(kind), None | Some(""), None) => What::List(Kind::parse(kind)?),
             (Some(kind), Some(name), None) => What::File(FileName::parse(Kind::parse(kind)?, name)?),
@@ -59,6 +62,7 @@ mod tests {
         let file = |kind| FileName::parse(kind, &id).map(What::File);
         assert_eq!(what("/clinic/"), Some(What::Repository));
         assert_eq!(what("/clinic"), Some(What::Repository));
+        assert_eq!(what("/clinic/protection"), Some(What::Protection));
         assert_eq!(what("/clinic/config"), Some(What::File(FileName::CONFIG)));
         assert_eq!(what("/clinic/data/"), Some(What::List(Kind::Data)));
         assert_eq!(what(&format!("/clinic/data/{id}")), file(Kind::Data));
@@ -74,6 +78,7 @@ mod tests {
             "/clinic/%2e%2e/other/config",
             "/clinic/config/",
             "/clinic/config/x",
+            "/clinic/protection/",
             "/clinic/data/ab/",
             "/clinic/data/../config",
             "/clinic/data//etc/passwd",

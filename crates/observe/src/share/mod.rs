@@ -19,6 +19,6 @@ mod watch;
 pub use account::{Account, ShareName};
 pub use canary::Decoys;
 pub use client::Client;
-pub use pull::{Instant, Pulled, Wish, pull};
+pub use pull::{Instant, Pulled, Wish, pull, shown};
 pub use shadow::Shadow;
 pub use watch::{Bounds, Cover, Watch};

@@ -51,6 +51,11 @@ impl Backend {
         &self.dir
     }
 
+    /// The server, where it is one.
+    pub(crate) fn rest(&self) -> Option<&Rest> {
+        self.rest.as_deref()
+    }
+
     /// Makes the folders of a new repository in a folder that is missing or empty, or in which another init was killed.
     pub(crate) fn create_layout(&self) -> Result<(), Error> {
         if let Some(rest) = &self.rest {

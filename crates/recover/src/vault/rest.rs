@@ -24,6 +24,7 @@ use ureq::{Agent, Body};
 use super::file_kind::{FileKind, MAX_FILE};
 use super::id::Id;
 use crate::Error;
+use crate::host::Protection;
 
 pub use access::{RestAccess, Trust, VaultAt};
 
@@ -166,6 +167,20 @@ impl Rest {
             *self.sizes.lock().unwrap_or_else(PoisonError::into_inner) = found.iter().copied().collect();
         }
         Ok(found)
+    }
+
+    /// Until when the server keeps snapshots whatever anybody asks; `None` from a server that does not know the question, as
+    /// restic's own. It is none of the protocol: a stock client never asks.
+    pub(crate) fn protection(&self) -> Result<Option<Protection>, Error> {
+        let pauses = &PAUSES_MS[..PAUSES_OF_A_LOOK];
+        self.patiently("ask for the write protection of", "protection", pauses, || {
+            let bytes = match self.send("GET", "protection", &[], None) {
+                Err(Failure::Refused(400 | 403 | 404 | 405, _)) => return Ok(None),
+                answer => read_body(answer?, MAX_FILE)?,
+            };
+            // Whatever else answers there is not our host.
+            Ok(serde_json::from_slice(&bytes).ok())
+        })
     }
 
     /// The length of a pack.

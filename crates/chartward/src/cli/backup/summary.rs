@@ -94,6 +94,9 @@ fn in_words(captured: &Captured, output: Output) {
 /// What moment a folder shows, for people.
 fn of_moment(moment: &RootMoment) -> String {
     let path = printable(&moment.path);
+    if let Some(at) = moment.pulled_as_of {
+        return format!("{path}: the share as of one instant, {at} (previous version).");
+    }
     match moment.instant {
         Instant::BtrfsSnapshot => format!("{path}: as of one instant, {} (btrfs snapshot).", moment.ended_at),
         Instant::Reread => format!("{path}: read until it held still, by {}.", moment.ended_at),
@@ -106,9 +109,10 @@ fn spread_seconds(manifest: &Manifest) -> Option<f64> {
     // A source's own folders are grafts. What was read until it held still shows the moment at which it did.
     let files =
         manifest.moments.iter().filter(|moment| !Path::new(&moment.path).starts_with(adapter::FOLDER));
-    let of_files = files.map(|moment| match moment.instant {
-        Instant::Reread => (moment.ended_at, moment.ended_at),
-        Instant::BtrfsSnapshot => (moment.began_at, moment.ended_at),
+    let of_files = files.map(|moment| match (moment.pulled_as_of, moment.instant) {
+        (Some(at), _) => (at, at),
+        (None, Instant::Reread) => (moment.ended_at, moment.ended_at),
+        (None, Instant::BtrfsSnapshot) => (moment.began_at, moment.ended_at),
     });
     let all: Vec<(Timestamp, Timestamp)> = of_sources.chain(of_files).collect();
     let (first, last) = (all.iter().map(|it| it.0).min()?, all.iter().map(|it| it.1).max()?);

@@ -114,6 +114,9 @@ impl<'a> Fetch<'a> {
             }
         }
         while let Some(run) = self.runs.get(self.next_run.fetch_add(1, Ordering::Relaxed)) {
+            if self.restore.is_out_of_room() {
+                break;
+            }
             self.fetch(&mut worker, run);
         }
         self.restore.vault.codecs.give_back(worker.codec);
