@@ -11,12 +11,13 @@ use std::time::{Duration, Instant};
 
 use jiff::Timestamp;
 use observe::files::fanotify::{Change, Message, Waiting, Watch, path_of};
-use observe::files::{Lineage, Store, Tracker, intent, pins};
+use observe::files::{Asked, Lineage, Store, Tracker, pins};
 
 struct Bench {
     watch: Watch,
     tracker: Tracker,
     lineage: Lineage,
+    asked: Asked,
     opens: u64,
     spent: BTreeMap<&'static str, Duration>,
 }
@@ -28,7 +29,14 @@ fn main() {
     let tracker = Tracker::new(store, pins());
     let watch = Watch::start(&[dir]).unwrap();
     println!("{{\"type\": \"ready\"}}");
-    let mut bench = Bench { watch, tracker, lineage: Lineage::new(), opens: 0, spent: BTreeMap::new() };
+    let mut bench = Bench {
+        watch,
+        tracker,
+        lineage: Lineage::new(),
+        asked: Asked::default(),
+        opens: 0,
+        spent: BTreeMap::new(),
+    };
     bench.run();
     let opens = bench.opens.max(1) as f64;
     let parts: Vec<String> = bench
@@ -78,12 +86,14 @@ impl Bench {
     fn open(&mut self, waiting: Waiting) {
         self.opens += 1;
         self.timed("open_1_names", Self::names);
-        let Some(actor) = self.timed("open_2_actor", |bench| bench.lineage.actor(waiting.tid)) else { return };
+        let Some(actor) = self.timed("open_2_actor", |bench| bench.lineage.actor(waiting.tid)) else {
+            return;
+        };
         self.timed("open_3_evidence", |bench| bench.tracker.evidence(actor));
         let Some(path) = self.timed("open_4_path", |_| path_of(waiting.file.as_fd())) else { return };
         let is_file = waiting.file.metadata().is_ok_and(|meta| meta.is_file());
         if is_file && let Ok(file) = waiting.file.try_clone() {
-            let intent = self.timed("open_5_intent", |_| intent(waiting.tid));
+            let intent = self.timed("open_5_intent", |bench| bench.asked.intent(waiting.tid));
             self.timed("open_6_kept", |bench| {
                 bench.tracker.opened(actor, file, path, intent, Timestamp::now())
             });
