@@ -148,6 +148,8 @@ pub struct Watch {
     passed: Arc<AtomicU64>,
     messages: Receiver<Message>,
     directories: HashMap<Handle, Option<PathBuf>>,
+    /// For reading names: filling 64 KiB anew for each open would cost more than the reading.
+    buffer: Vec<u8>,
     stop: Option<OwnedFd>,
     reader: Option<thread::JoinHandle<()>>,
 }
@@ -188,6 +190,7 @@ impl Watch {
             passed,
             messages,
             directories: HashMap::new(),
+            buffer: vec![0; BUFFER],
             stop: Some(stop),
             reader: Some(reader),
         };
@@ -236,7 +239,7 @@ impl Watch {
     pub fn names(&mut self) -> (Vec<NameChange>, bool) {
         self.pending.store(false, Ordering::SeqCst);
         let own = rustix::process::getpid().as_raw_nonzero().get();
-        let mut buffer = vec![0; BUFFER];
+        let mut buffer = std::mem::take(&mut self.buffer);
         let (mut changes, mut overflow) = (Vec::new(), false);
         while let Ok(len) = rustix::io::read(&self.names, buffer.as_mut_slice()) {
             for event in event::events(buffer.get(..len).unwrap_or_default()) {
@@ -249,6 +252,7 @@ impl Watch {
                 break;
             }
         }
+        self.buffer = buffer;
         (changes, overflow)
     }
 
