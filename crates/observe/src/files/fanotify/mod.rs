@@ -16,18 +16,20 @@ mod event;
 mod sys;
 
 use std::collections::HashMap;
-use std::ffi::CString;
+use std::ffi::{CString, OsString};
 use std::fs::{self, File};
 use std::io;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
-use std::os::unix::ffi::OsStrExt;
+use std::os::unix::ffi::{OsStrExt, OsStringExt};
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::thread;
 
 use crossbeam_channel::{Receiver, Sender, TrySendError, bounded};
 use rustix::event::{PollFd, PollFlags, poll};
+use rustix::fs::readlinkat;
+use rustix::path::DecInt;
 
 use self::event::Handle;
 use super::mount::{Apart, Ward};
@@ -41,6 +43,8 @@ const CONTENT_MASK: u64 = libc::FAN_OPEN_PERM | libc::FAN_CLOSE_WRITE;
 const NAME_MASK: u64 = libc::FAN_CREATE | libc::FAN_DELETE | libc::FAN_RENAME | libc::FAN_ONDIR;
 const BUFFER: usize = 64 * 1024;
 const QUEUE: usize = 1024;
+/// Longer paths take a second call.
+const PATH_LIKELY: usize = 256;
 const DIRECTORIES_REMEMBERED_MAX: usize = 65_536;
 
 /// Something the judging thread has to know.
@@ -328,7 +332,11 @@ pub(super) fn termination() -> Result<OwnedFd, Error> {
 
 /// The path behind a descriptor, `None` when it was removed.
 pub fn path_of(fd: BorrowedFd<'_>) -> Option<PathBuf> {
-    let path = fs::read_link(format!("/proc/self/fd/{}", fd.as_raw_fd())).ok()?;
+    // From a kept descriptor: this is asked for each open, and most of it would be the way to /proc/self/fd.
+    static FOLDER: OnceLock<Option<File>> = OnceLock::new();
+    let folder = FOLDER.get_or_init(|| File::open("/proc/self/fd").ok()).as_ref()?;
+    let path = readlinkat(folder, DecInt::from_fd(fd), Vec::with_capacity(PATH_LIKELY)).ok()?;
+    let path = PathBuf::from(OsString::from_vec(path.into_bytes()));
     (path.is_absolute() && !path.as_os_str().as_bytes().ends_with(b" (deleted)")).then_some(path)
 }
 
