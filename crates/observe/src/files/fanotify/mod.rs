@@ -359,8 +359,6 @@ impl Reader {
     }
 
     fn read(&self) -> io::Result<()> {
-        let own = format!("/proc/{}/task", std::process::id());
-        let own = Path::new(&own);
         let mut buffer = vec![0; BUFFER];
         loop {
             // While a names message is under way the names descriptor stays readable and would make this loop spin.
@@ -378,7 +376,7 @@ impl Reader {
             }
             let [content, stopped, termination, names] = ready.each_ref().map(|fd| !fd.revents().is_empty());
             if content {
-                self.content(&mut buffer, own)?;
+                self.content(&mut buffer)?;
             }
             if names
                 && !self.pending.swap(true, Ordering::SeqCst)
@@ -398,7 +396,7 @@ impl Reader {
         }
     }
 
-    fn content(&self, buffer: &mut [u8], own: &Path) -> io::Result<()> {
+    fn content(&self, buffer: &mut [u8]) -> io::Result<()> {
         let len = match rustix::io::read(&self.content, &mut *buffer) {
             Ok(len) => len,
             // Out of descriptors for a moment: the pins are trimmed every tick.
@@ -412,7 +410,7 @@ impl Reader {
                 let _ = self.send.try_send(Message::Overflow);
             }
             let Some(file) = sys::adopt(event.fd).map(File::from) else { continue };
-            let is_own = own.join(event.pid.to_string()).exists();
+            let is_own = sys::is_own(event.pid);
             if event.mask & libc::FAN_OPEN_PERM != 0 {
                 let waiting =
                     Waiting { file, tid: event.pid, group: Arc::clone(&self.content), answered: false };
