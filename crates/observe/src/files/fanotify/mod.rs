@@ -22,9 +22,10 @@ use std::io;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
 use std::os::unix::ffi::{OsStrExt, OsStringExt};
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, OnceLock};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Arc, OnceLock};
 use std::thread;
+use std::time::{Duration, Instant};
 
 use crossbeam_channel::{Receiver, Sender, TrySendError, bounded};
 use rustix::event::{PollFd, PollFlags, poll};
@@ -41,6 +42,10 @@ const NAME_GROUP: u32 =
     libc::FAN_CLASS_NOTIF | libc::FAN_CLOEXEC | libc::FAN_NONBLOCK | libc::FAN_REPORT_DFID_NAME;
 const CONTENT_MASK: u64 = libc::FAN_OPEN_PERM | libc::FAN_CLOSE_WRITE;
 const NAME_MASK: u64 = libc::FAN_CREATE | libc::FAN_DELETE | libc::FAN_RENAME | libc::FAN_ONDIR;
+/// Between two messages that names have changed: the kernel keeps 16,384 of them.
+const NAMES_EVERY: Duration = Duration::from_millis(5);
+/// How long the reader waits for anything at all.
+const IDLE: Duration = Duration::from_millis(20);
 const BUFFER: usize = 64 * 1024;
 const QUEUE: usize = 1024;
 /// Longer paths take a second call.
@@ -360,16 +365,21 @@ impl Reader {
 
     fn read(&self) -> io::Result<()> {
         let mut buffer = vec![0; BUFFER];
+        let mut names_due = Instant::now();
         loop {
-            // While a names message is under way the names descriptor stays readable and would make this loop spin.
-            let names = if self.pending.load(Ordering::SeqCst) { PollFlags::empty() } else { PollFlags::IN };
+            // Names are read before each open anyway; in between, a message for each would wake two threads for every file that is
+            // made. While one is under way the descriptor stays readable and would make this loop spin.
+            let rest = names_due.saturating_duration_since(Instant::now());
+            let is_due = rest.is_zero() && !self.pending.load(Ordering::SeqCst);
+            let names = if is_due { PollFlags::IN } else { PollFlags::empty() };
             let mut ready = [
                 PollFd::new(&self.content, PollFlags::IN),
                 PollFd::new(&self.stopped, PollFlags::IN),
                 PollFd::new(&self.termination, PollFlags::IN),
                 PollFd::new(&self.names, names),
             ];
-            let timeout = rustix::time::Timespec { tv_sec: 0, tv_nsec: 20_000_000 };
+            let rest = if rest.is_zero() { IDLE } else { rest };
+            let timeout = rustix::time::Timespec { tv_sec: 0, tv_nsec: rest.subsec_nanos().into() };
             match poll(&mut ready, Some(&timeout)) {
                 Ok(_) | Err(rustix::io::Errno::INTR) => {}
                 Err(error) => return Err(error.into()),
@@ -378,11 +388,11 @@ impl Reader {
             if content {
                 self.content(&mut buffer)?;
             }
-            if names
-                && !self.pending.swap(true, Ordering::SeqCst)
-                && self.send.try_send(Message::Names).is_err()
-            {
-                self.pending.store(false, Ordering::SeqCst);
+            if names {
+                names_due = Instant::now() + NAMES_EVERY;
+                if !self.pending.swap(true, Ordering::SeqCst) && self.send.try_send(Message::Names).is_err() {
+                    self.pending.store(false, Ordering::SeqCst);
+                }
             }
             if termination {
                 let mut signal = [0; 128];
