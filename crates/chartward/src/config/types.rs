@@ -213,8 +213,10 @@ impl Moment {
 #[derive(Debug, Clone, PartialEq, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct WatchedShare {
-    /// See [`Share::path`].
+    /// See [`Share::path`]; or the folder where it is mounted.
     pub(crate) path: String,
+    /// Of the server of a mounted share.
+    pub(crate) address: Option<IpAddr>,
     /// See [`Share::folders`].
     #[serde(default)]
     pub(crate) folders: Vec<String>,
@@ -231,6 +233,13 @@ pub(crate) struct WatchedShare {
     /// Whether decoys are written to it; the only thing that ever is.
     #[serde(default)]
     pub(crate) plant: bool,
+}
+
+impl WatchedShare {
+    /// Whether it is looked at where it is mounted, rather than over a session of our own.
+    pub(crate) fn is_mounted(&self) -> bool {
+        self.path.starts_with('/') && !self.path.starts_with("//")
+    }
 }
 
 /// When a job runs and how long it may take.

@@ -17,7 +17,7 @@ use anyhow::Context;
 use crossbeam_channel::{Receiver, Sender};
 use jiff::Timestamp;
 use observe::files::fanotify::{Change, Message, NameChange, Waiting, Watch, path_of};
-use observe::files::{Actor, Lineage, Store, Tracker, intent, pins};
+use observe::files::{Actor, Asked, Lineage, Store, Tracker, pins};
 use schema::{Action, GateInput, Verdict};
 
 use super::control::Control;
@@ -92,6 +92,7 @@ struct Guard {
     watch: Option<Watch>,
     gate: judge::gate::Gate,
     lineage: Lineage,
+    asked: Asked,
     frozen: HashMap<Actor, Frozen>,
     /// Observe only: actors that were told of already.
     told: Vec<Actor>,
@@ -123,6 +124,7 @@ impl Guard {
             watch,
             gate: judge::gate::Gate::default(),
             lineage,
+            asked: Asked::default(),
             frozen: HashMap::new(),
             told: Vec::new(),
             backlog: VecDeque::new(),
@@ -179,7 +181,7 @@ impl Guard {
         let Some(path) = path_of(waiting.file.as_fd()) else { return Ok(()) };
         let is_file = waiting.file.metadata().is_ok_and(|meta| meta.is_file());
         if is_file && let Ok(file) = waiting.file.try_clone() {
-            let intent = intent(waiting.tid);
+            let intent = self.asked.intent(waiting.tid);
             self.tracker.opened(actor, file, path, intent, Timestamp::now());
         }
         // Only now, with the pre-image taken, may it pass: dropping the waiter lets it.

@@ -3,6 +3,7 @@
 //! [`fanotify`] hears it from the kernel with opens that wait for an answer, [`Folders`] hears it afterwards with the means of an
 //! ordinary user; both feed a [`Tracker`], which keeps what the files held before and measures what became of them.
 
+mod asked;
 pub mod fanotify;
 mod folders;
 mod limits;
@@ -14,11 +15,12 @@ mod preimage;
 mod process;
 mod trace;
 
+pub use asked::Asked;
 pub use folders::{FolderChange, Folders};
 pub use limits::pins;
 pub use mirror::{Mirror, open};
 pub use mount::Apart;
 pub use names::suffix_of;
 pub use preimage::{COPY_EACH_MAX, PreImage, Stamp, Store};
-pub use process::{Actor, Intent, Lineage, Nearness, Stat, intent, near, written_by};
+pub use process::{Actor, Intent, Lineage, Nearness, Stat, near, written_by};
 pub use trace::{Touch, Tracker};

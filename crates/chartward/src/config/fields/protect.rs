@@ -130,7 +130,20 @@ const SHARED: &[Field] = &[
 ];
 
 const WATCHED: &[Field] = &[
-    SHARE_PATH,
+    required(
+        "path",
+        Kind::Text { max: 256 },
+        r#""//192.0.2.10/karte""#,
+        "The share, as `//server/share`, or the folder where this machine has mounted it.",
+        "共有フォルダー。`//サーバー/共有名` の形か、この機械でマウントしているフォルダーを書きます。",
+    ),
+    optional(
+        "address",
+        Kind::Address,
+        r#""192.0.2.10""#,
+        "Address of the server of a mounted share: what is cut off. Default: what the mount table tells (cifs and NFS).",
+        "マウントした共有フォルダーのサーバーのアドレス。切り離しの対象です。省略時は、マウント表に書かれているもの（cifs と NFS）。",
+    ),
     SHARE_FOLDERS,
     SHARE_PORT,
     SHARE_CREDENTIALS,
