@@ -1,7 +1,9 @@
 """Over SMB, as a workstation that was taken does it: smbclient with a session of its own."""
 
 import os
+import select
 import subprocess
+import time
 
 from deeds import cipher, deed, outside, read, write
 
@@ -16,16 +18,31 @@ class Client:
         self.turn = 0
 
     def do(self, command):
+        """Gives a command and waits for the mark that follows it. smbclient polls its input before it looks at what it has read of it already, so a
+        line that came together with another waits for the next: empty lines push it on."""
         self.turn += 1
-        mark = f"turn-{self.turn}-over"
-        self.process.stdin.write(f"{command}\n!echo {mark}\n".encode("utf-8", "surrogateescape"))
+        mark = f"turn-{self.turn}-over".encode()
+        self.say(command)
+        time.sleep(0.002)
+        self.say(f"!echo {mark.decode()}")
+        heard, end = b"", time.monotonic() + 30
+        while mark not in heard:
+            if time.monotonic() > end:
+                raise SystemExit("the server does not answer")
+            if select.select([self.process.stdout], [], [], 0.02)[0]:
+                more = os.read(self.process.stdout.fileno(), 65536)
+                if not more:
+                    raise SystemExit("the server closed the session")
+                heard += more
+            else:
+                self.say("")
+        refusals = [line for line in heard.splitlines() if b"NT_STATUS" in line]
+        if refusals:
+            raise SystemExit(f"refused by the server: {refusals[0]!r}")
+
+    def say(self, line):
+        self.process.stdin.write(line.encode("utf-8", "surrogateescape") + b"\n")
         self.process.stdin.flush()
-        for line in self.process.stdout:
-            if line.strip().endswith(mark.encode()):
-                return
-            if b"NT_STATUS" in line and b"OBJECT_NAME_COLLISION" not in line:
-                raise SystemExit(f"refused by the server: {line!r}")
-        raise SystemExit("the server closed the session")
 
 
 def theirs(path, args):

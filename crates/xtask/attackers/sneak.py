@@ -10,7 +10,7 @@ from deeds import cipher, deed, outside, read, write
 _libc = ctypes.CDLL(None, use_errno=True)
 PUNCH_HOLE, COLLAPSE, KEEP_SIZE = 2, 8, 1
 FICLONE = 0x40049409
-EXCHANGE = 2
+EXCHANGE, FOLLOW = 2, 0x400
 AT_FDCWD = -100
 O_PATH = 0o10000000
 
@@ -113,7 +113,7 @@ def each_unnamed_then_linked(path):
     os.write(descriptor, cipher(data, path))
     deed(path)
     os.unlink(path)
-    os.link(f"/proc/self/fd/{descriptor}", path, follow_symlinks=True)
+    check(_libc.linkat(AT_FDCWD, b"/proc/self/fd/%d" % descriptor, AT_FDCWD, os.fsencode(path), FOLLOW))
     os.close(descriptor)
 
 

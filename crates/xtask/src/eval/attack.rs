@@ -6,7 +6,7 @@ use std::process::{Child, Command, Stdio};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use anyhow::Context;
+use anyhow::{Context, ensure};
 use clap::ValueEnum;
 use jiff::Timestamp;
 use serde::Serialize;
@@ -169,6 +169,10 @@ pub(crate) fn run(stage: &Stage<'_>, class: &Class, order: Order, seed: u64) -> 
     let sum = |field: &str| guard.said("restored").filter_map(|line| line[field].as_u64()).sum();
     let examples = |paths: &[PathBuf]| paths.iter().take(EXAMPLES_MAX).cloned().collect();
     let log = fs::read_to_string(place.join("attacker.log")).unwrap_or_default();
+    let attacker_said = log.trim().lines().last().unwrap_or_default().to_owned();
+    // An attacker that failed by itself proves nothing about the guard.
+    ensure!(found || deeds.done || watched.timed_out, "the attacker failed by itself: {attacker_said}");
+    ensure!(!deeds.files.is_empty(), "the attacker did nothing: {attacker_said}");
     Ok(Attack {
         class: class.name,
         fs: stage.volume.fs,
@@ -194,7 +198,7 @@ pub(crate) fn run(stage: &Stage<'_>, class: &Class, order: Order, seed: u64) -> 
         seconds: began.elapsed().as_secs_f64(),
         examples_irrecoverable: examples(&damage.irrecoverable),
         examples_leftover: examples(&damage.leftovers),
-        attacker_said: log.trim().lines().last().unwrap_or_default().to_owned(),
+        attacker_said,
     })
 }
 

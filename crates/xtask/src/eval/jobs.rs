@@ -29,7 +29,11 @@ pub(crate) const JOBS: &[Job] = &[
         &["gzip"],
         "find $T/records -type f | head -60 | xargs gzip && find $T/records -name '*.gz' | xargs gunzip",
     ),
-    job("xz-in-place", &["xz"], "find $T/records $T/share -name '*.*' -type f | head -40 | xargs xz -0"),
+    job(
+        "xz-in-place",
+        &["xz"],
+        "find $T/dicom $T/share -name '*.*' -type f | head -40 | xargs -d '\\n' xz -0",
+    ),
     job("bzip2-in-place", &["bzip2"], "find $T/records -type f | head -60 | xargs bzip2"),
     job("zstd-and-remove", &["zstd"], "find $T/records -type f | head -60 | xargs zstd -q --rm"),
     job(
