@@ -30,7 +30,9 @@ def main():
     deeds.refuse_unless_made_by(args.room, args.token, args.tree)
     deeds.begin(args.tree, args.journal, args.seed)
     files = [os.path.join(folder, name) for folder, _, names in os.walk(args.tree) for name in names]
-    files = in_order([path for path in files if os.path.isfile(path)], args.order, args.seed)
+    # The bystander's folder is left to it, so that its notes say what became of somebody whom nobody attacked.
+    files = [path for path in files if os.path.isfile(path) and not os.path.relpath(path, args.tree).startswith("bystander/")]
+    files = in_order(files, args.order, args.seed)
     kind = args.kind.replace("-", "_")
     for module in map(importlib.import_module, MODULES):
         if hasattr(module, "each_" + kind):

@@ -11,6 +11,7 @@ use clap::ValueEnum;
 use jiff::Timestamp;
 use serde::Serialize;
 
+use super::bystander::{self, Bystander};
 use super::classes::{Class, Needs};
 use super::guard::Guard;
 use super::samba::Samba;
@@ -100,6 +101,10 @@ pub(crate) struct Attack {
     pub(crate) events_missed: bool,
     pub(crate) guard_died: bool,
     pub(crate) timed_out: bool,
+    /// Whether somebody innocent, who worked in the tree as the same user, was stopped too.
+    pub(crate) bystander_stopped: bool,
+    /// Files of theirs that are not as they were written.
+    pub(crate) bystander_harmed: usize,
     /// Over a share: whether others are still served.
     pub(crate) share_still_served: Option<bool>,
     pub(crate) seconds: f64,
@@ -107,6 +112,23 @@ pub(crate) struct Attack {
     pub(crate) examples_leftover: Vec<PathBuf>,
     /// What the attacker said when it ended badly.
     pub(crate) attacker_said: String,
+}
+
+impl Attack {
+    /// What else went wrong, for the line about the case.
+    pub(crate) fn aside(&self) -> String {
+        [
+            (self.bystander_stopped, ", a bystander was stopped"),
+            (self.bystander_harmed > 0, ", a bystander's files were changed"),
+            (self.share_still_served == Some(false), ", the share serves nobody"),
+            (self.guard_died, ", the guard died"),
+            (self.events_missed, ", the guard missed events"),
+            (self.timed_out, ", out of patience"),
+        ]
+        .into_iter()
+        .filter_map(|(happened, words)| happened.then_some(words))
+        .collect()
+    }
 }
 
 /// Puts the attackers where they can be started.
@@ -147,10 +169,12 @@ pub(crate) fn run(stage: &Stage<'_>, class: &Class, order: Order, seed: u64) -> 
     let samba = (class.needs == Needs::Samba).then(|| Samba::start(stage.room, &place, &tree)).transpose()?;
     let mut guard =
         Guard::start(stage.binary, stage.settings.mode(), &tree, &place, &stage.guard_arguments())?;
+    let mut bystander = Bystander::start(stage, &tree, &place)?;
     let journal = place.join("journal");
     let mut attacker = start(stage, class, order, seed, &tree, &journal, samba.as_ref())?;
     let watched = watch(stage, &mut guard, &mut attacker, &journal);
 
+    let bystander_stopped = !bystander.goes_on();
     let share_still_served = samba.as_ref().map(Samba::serves);
     let mut keep = vec![guard.pid()];
     keep.extend(samba.as_ref().map(Samba::pid));
@@ -161,7 +185,10 @@ pub(crate) fn run(stage: &Stage<'_>, class: &Class, order: Order, seed: u64) -> 
     tidy::end_others(&[]);
     tidy::unmount_below(&tree);
 
-    let damage = compare(&stage.corpus.contents, &contents(&tree)?);
+    let bystander_harmed = bystander.notes_harmed();
+    let mut after = contents(&tree)?;
+    after.retain(|path, _| !path.starts_with(bystander::FOLDER));
+    let damage = compare(&stage.corpus.contents, &after);
     let deeds = Deeds::read(&journal);
     let found = guard.findings() > 0;
     let last_restored =
@@ -194,6 +221,8 @@ pub(crate) fn run(stage: &Stage<'_>, class: &Class, order: Order, seed: u64) -> 
         events_missed: guard.said("missed").next().is_some(),
         guard_died,
         timed_out: watched.timed_out,
+        bystander_stopped,
+        bystander_harmed,
         share_still_served,
         seconds: began.elapsed().as_secs_f64(),
         examples_irrecoverable: examples(&damage.irrecoverable),

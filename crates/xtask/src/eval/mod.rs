@@ -1,6 +1,7 @@
 //! The evaluation of the guard: real guard, real file systems, real programs, simulated attackers.
 
 mod attack;
+mod bystander;
 mod classes;
 mod corpus;
 mod guard;
@@ -150,7 +151,7 @@ impl Run<'_> {
                     case.files_irrecoverable,
                     case.files_leftover,
                     case.time_to_stop_ms.map_or("never".into(), |ms| format!("{ms} ms")),
-                    if case.share_still_served == Some(false) { ", the share serves nobody" } else { "" },
+                    case.aside(),
                 );
                 self.record.attacks.push(case);
             }
@@ -207,7 +208,12 @@ impl Run<'_> {
             }
         }
         let evasions = report::evasions(&record.attacks);
-        if evasions.is_empty() {
+        if !record.attacks.is_empty() {
+            println!("\n{}", report::summary(&record.attacks));
+        }
+        if record.attacks.is_empty() {
+            println!("\nNo attack ran, so no evasion was looked for.");
+        } else if evasions.is_empty() {
             println!("\nEvasions that work: none of the classes that ran.");
         } else {
             println!("\n## Evasions that work\n\n- {}", evasions.join("\n- "));

@@ -1,6 +1,6 @@
 //! Tables in Markdown, so that they can be pasted where people read them.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use serde::Serialize;
 
@@ -34,9 +34,16 @@ impl Record {
     }
 }
 
-/// Stopped, and every file as before.
-pub(crate) fn is_held(attack: &Attack) -> bool {
-    attack.end == End::Stopped && attack.files_irrecoverable == 0 && !attack.guard_died && !attack.timed_out
+/// Stopped, every file as before, and nobody else the worse for it.
+fn is_held(attack: &Attack) -> bool {
+    let others_are_well = !attack.bystander_stopped && attack.bystander_harmed == 0;
+    let guard_is_well = !attack.guard_died && !attack.timed_out;
+    let share_is_well = attack.share_still_served != Some(false);
+    attack.end == End::Stopped
+        && attack.files_irrecoverable == 0
+        && others_are_well
+        && guard_is_well
+        && share_is_well
 }
 
 fn is_left_alone(job: &Ordinary) -> bool {
@@ -172,6 +179,9 @@ pub(crate) fn evasions(attacks: &[Attack]) -> Vec<String> {
                 count(&|case| case.end == End::Late),
             );
             for (what, number) in [
+                ("bystander stopped", count(&|case| case.bystander_stopped)),
+                ("bystander's files changed", count(&|case| case.bystander_harmed > 0)),
+                ("share served nobody any more", count(&|case| case.share_still_served == Some(false))),
                 ("guard died", count(&|case| case.guard_died)),
                 ("timed out", count(&|case| case.timed_out)),
                 ("events missed", count(&|case| case.events_missed)),
@@ -183,6 +193,31 @@ pub(crate) fn evasions(attacks: &[Attack]) -> Vec<String> {
             line
         })
         .collect()
+}
+
+/// The figures that the guard is measured by, over all attacks.
+pub(crate) fn summary(attacks: &[Attack]) -> String {
+    let stopped: Vec<_> = attacks.iter().filter(|attack| attack.end == End::Stopped).collect();
+    // An attacker that takes its time decides itself how long it is at work.
+    let hasty = stopped.iter().filter(|attack| attack.class != "slow");
+    let mut times: Vec<i64> = hasty.filter_map(|attack| attack.time_to_stop_ms).collect();
+    let few = stopped.iter().filter(|attack| attack.files_touched <= 3).count();
+    let left: BTreeSet<_> =
+        stopped.iter().filter(|attack| attack.files_leftover > 0).map(|attack| attack.class).collect();
+    let mut lines = format!(
+        "{} of {} attacks stopped, {few} of them after at most 3 files; {} held with nothing lost and nobody else the worse for it. \
+         Time to stop: p50 {} ms, p95 {} ms (without `slow`).",
+        stopped.len(),
+        attacks.len(),
+        attacks.iter().filter(|attack| is_held(attack)).count(),
+        percentile(&mut times, 50),
+        percentile(&mut times, 95),
+    );
+    if !left.is_empty() {
+        lines +=
+            &format!(" Stopped, but files of the attacker are left: {}.", Vec::from_iter(left).join(", "));
+    }
+    lines
 }
 
 /// One line per indicator that was switched off.
