@@ -151,6 +151,7 @@ pub(crate) fn hindrance(class: &Class, fs: FileSystem, with_samba: bool) -> Opti
         Needs::Reflinks => {
             matches!(fs, FileSystem::Ext4 | FileSystem::Folder).then(|| format!("{fs} shares no blocks"))
         }
+        Needs::Collapsing => (fs == FileSystem::Btrfs).then(|| format!("{fs} cuts nothing out of files")),
         Needs::Root => (!rustix::process::geteuid().is_root()).then(|| "it needs root".to_owned()),
         Needs::Samba if !with_samba => Some("it runs with --samba only".to_owned()),
         Needs::Samba => ["smbd", "smbpasswd", "smbclient"]

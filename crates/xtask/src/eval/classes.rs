@@ -8,6 +8,8 @@ pub(crate) enum Needs {
     Program(&'static str),
     /// A file system that shares blocks between files.
     Reflinks,
+    /// A file system that can cut stretches out of files.
+    Collapsing,
     /// To be root, so as to become others.
     Root,
     /// The tree is reached over a share.
@@ -62,7 +64,7 @@ pub(crate) const CLASSES: &[Class] = &[
     class("diluted"),
     // Rare calls and detours.
     class("fallocate"),
-    class("append-then-collapse"),
+    needing("append-then-collapse", Needs::Collapsing),
     class("copy-file-range"),
     class("sendfile"),
     class("o-path-reopen"),
