@@ -23,19 +23,19 @@ pub(crate) const JOBS: &[Job] = &[
         &["7z"],
         "cd $T && 7z a -mx=1 week.7z records office >/dev/null && 7z x -o$B/out week.7z >/dev/null",
     ),
-    job("gzip-in-place", &["gzip"], "find $T/records -type f | head -60 | xargs gzip"),
+    job("gzip-in-place", &["gzip"], "find $T/records -type f | head -60 | xargs -d '\n' gzip"),
     job(
         "gzip-and-back",
         &["gzip"],
-        "find $T/records -type f | head -60 | xargs gzip && find $T/records -name '*.gz' | xargs gunzip",
+        "find $T/records -type f | head -60 | xargs -d '\n' gzip && find $T/records -name '*.gz' | xargs -d '\n' gunzip",
     ),
     job(
         "xz-in-place",
         &["xz"],
         "find $T/dicom $T/share -name '*.*' -type f | head -40 | xargs -d '\\n' xz -0",
     ),
-    job("bzip2-in-place", &["bzip2"], "find $T/records -type f | head -60 | xargs bzip2"),
-    job("zstd-and-remove", &["zstd"], "find $T/records -type f | head -60 | xargs zstd -q --rm"),
+    job("bzip2-in-place", &["bzip2"], "find $T/records -type f | head -60 | xargs -d '\n' bzip2"),
+    job("zstd-and-remove", &["zstd"], "find $T/records -type f | head -60 | xargs -d '\n' zstd -q --rm"),
     job(
         "recompression",
         &["gzip", "xz"],
@@ -51,7 +51,7 @@ pub(crate) const JOBS: &[Job] = &[
         "gpg-beside",
         &["gpg"],
         "mkdir -m 700 $B/gnupg; find $T/office -type f | head -15 | while read -r f; do \
-         gpg --homedir $B/gnupg --batch --yes --pinentry-mode loopback --passphrase x --symmetric -o \"$f.gpg\" \"$f\" 2>/dev/null; done",
+         gpg --homedir $B/gnupg --batch --yes --pinentry-mode loopback --passphrase x --s2k-count 1024 --symmetric -o \"$f.gpg\" \"$f\" 2>/dev/null; done",
     ),
     job(
         "openssl-outbox",
@@ -113,7 +113,7 @@ pub(crate) const JOBS: &[Job] = &[
         &["convert"],
         "find $T/share -name '*.png' | head -12 | while read -r f; do convert \"$f\" \"${f%.png}.jpg\" && rm \"$f\" || true; done",
     ),
-    job("optipng", &["optipng"], "find $T/share -name '*.png' | head -12 | xargs optipng -quiet -o1"),
+    job("optipng", &["optipng"], "find $T/share -name '*.png' | head -12 | xargs -d '\n' optipng -quiet -o1"),
     job(
         "ffmpeg",
         &["ffmpeg"],
@@ -153,7 +153,7 @@ pub(crate) const JOBS: &[Job] = &[
         "git",
         &["git"],
         "cd $T && git init -q && git config user.name a && git config user.email a@b.invalid && git add -A && git commit -qm x && \
-         find office records -type f | head -40 | xargs sed -i 's/2/3/' && git commit -qam y && git checkout -q HEAD~1 && git gc -q --prune=now",
+         find office records -type f | head -40 | xargs -d '\n' sed -i 's/2/3/' && git commit -qam y && git checkout -q HEAD~1 && git gc -q --prune=now",
     ),
     job(
         "rsync",
@@ -171,7 +171,7 @@ pub(crate) const JOBS: &[Job] = &[
         "restore-over",
         &["restic"],
         "export RESTIC_PASSWORD=x RESTIC_REPOSITORY=$B/vault RESTIC_CACHE_DIR=$B/cache; restic init -q && restic backup -q $T && \
-         find $T/records -type f | head -30 | xargs rm && restic restore -q latest --target /",
+         find $T/records -type f | head -30 | xargs -d '\n' rm && restic restore -q latest --target /",
     ),
     job("removal", &["rm"], "rm -r $T/records && rm -r $T/share"),
     job("chmod", &["chmod"], "chmod -R go-w $T && chown -R 1000:1000 $T"),
@@ -194,6 +194,54 @@ pub(crate) const JOBS: &[Job] = &[
         "log-rotation",
         &["gzip"],
         "mkdir $T/log; for n in 1 2 3 4 5 6; do seq 1 20000 >$T/log/app.log; mv $T/log/app.log $T/log/app.log.$n; gzip $T/log/app.log.$n; done",
+    ),
+    // Clearing out: what thieves and wipers do, too.
+    job("move-out", &["rsync"], "rsync -a --remove-source-files $T/records $T/office $B/"),
+    job("tar-and-remove", &["tar"], "tar czf $B/x.tgz --remove-files -C $T records"),
+    job(
+        "rsync-delete",
+        &["rsync"],
+        "cp -a $T $B/copy && rm -r $B/copy/records && rsync -a --delete $B/copy/ $T/",
+    ),
+    job(
+        "empty-logs",
+        &["truncate"],
+        "find $T/share -name '*.txt' -o -name '*.json' | xargs -d '\\n' truncate -s 0",
+    ),
+    job(
+        "copy-truncate-rotation",
+        &["cp"],
+        "find $T/share -name '*.txt' -o -name '*.xml' | while read -r f; do cp \"$f\" \"$f.1\"; : >\"$f\"; seq 1 50 >>\"$f\"; done",
+    ),
+    job(
+        "temporary-files",
+        &["python3"],
+        "python3 -c '\nimport os,sys\nfor k in range(400):\n p=os.path.join(sys.argv[1],\"tmp%d\"%k); open(p,\"wb\").write(os.urandom(3000)); open(p,\"rb\").read(); os.unlink(p)' $T/share",
+    ),
+    job(
+        "hard-link-snapshots",
+        &["cp"],
+        "cp -al $T/records $T/.daily.1 && find $T/records -type f | head -40 | xargs -d '\n' sed -i s/2018/2019/ && rm -r $T/.daily.1",
+    ),
+    job(
+        "rename-folders",
+        &["mv"],
+        "mv $T/records $T/archive && mv $T/archive/ssmix2 $T/archive/ssmix2-2018 && find $T/archive -type f | head -20 | xargs -d '\n' sed -i s/2018/2019/",
+    ),
+    job(
+        "sqlite-rebuild",
+        &["sqlite3"],
+        "for f in $T/office/*.db; do sqlite3 $f .dump | sqlite3 $f.new && mv $f.new $f; done",
+    ),
+    job(
+        "dicom-transcode",
+        &["dcmconv", "dcmcrle"],
+        "find $T/dicom -type f | while read -r f; do dcmcrle \"$f\" \"$f.n\" 2>/dev/null && mv \"$f.n\" \"$f\" || rm -f \"$f.n\"; dcmconv +te \"$f\" \"$f.n\" 2>/dev/null && mv \"$f.n\" \"$f\" || rm -f \"$f.n\"; done",
+    ),
+    job(
+        "minify",
+        &["tr"],
+        "find $T/share -name '*.html' -o -name '*.json' -o -name '*.svg' | while read -r f; do tr -d '\\n\\t' <\"$f\" >\"$f.n\" && cat \"$f.n\" >\"$f\" && rm \"$f.n\"; done",
     ),
     // Software.
     job(
