@@ -239,13 +239,28 @@ pub(crate) fn ablation(record: &Record) -> String {
                 attacks.iter().map(|attack| attack.files_touched).sum::<usize>().to_string(),
                 attacks.iter().map(|attack| attack.files_irrecoverable).sum::<usize>().to_string(),
                 format!("{}/{}", jobs.iter().filter(|job| job.false_stops > 0).count(), jobs.len()),
+                no_longer_held(&record.attacks, name).join(" "),
             ]
         })
         .collect();
-    table(
-        &["switched off", "attacks stopped", "files touched", "irrecoverable", "jobs stopped wrongly"],
-        &rows,
-    )
+    let heads = [
+        "switched off",
+        "attacks stopped",
+        "files touched",
+        "irrecoverable",
+        "jobs stopped wrongly",
+        "no longer held",
+    ];
+    table(&heads, &rows)
+}
+
+/// Classes that are held with everything switched on and not without this indicator.
+fn no_longer_held<'a>(attacks: &'a [Attack], without: Option<&String>) -> Vec<&'a str> {
+    let held = |class: &str, without: Option<&String>| {
+        attacks.iter().filter(|a| a.class == class && a.without.as_ref() == without).all(is_held)
+    };
+    let own = attacks.iter().filter(|attack| attack.without.as_ref() == without).map(|attack| attack.class);
+    own.filter(|class| held(class, None) && !held(class, without)).collect()
 }
 
 #[cfg(test)]
