@@ -15,6 +15,10 @@ use super::tidy;
 
 const SHARE: &str = "records";
 const USER: &str = "root";
+/// Somebody else, who asks whether the share is still served.
+const OTHER: &str = "nobody";
+/// As the kernel lists it.
+const LOOPBACK_6: &str = "00000000000000000000000000000001";
 const START_WITHIN: Duration = Duration::from_secs(20);
 const ANSWER_WITHIN: &str = "8";
 
@@ -23,7 +27,8 @@ const ANSWER_WITHIN: &str = "8";
 pub(crate) struct Samba {
     child: Child,
     port: u16,
-    account: PathBuf,
+    /// Folder with a file for each account.
+    accounts: PathBuf,
 }
 
 impl Samba {
@@ -41,10 +46,11 @@ impl Samba {
         let conf = root.join("smb.conf");
         fs::write(&conf, configuration(&root, tree, port)).context("write smb.conf")?;
         let password = super::secret()?;
-        add_account(&conf, &password)?;
-        let account = place.join("account");
-        fs::write(&account, format!("username={USER}\npassword={password}\n"))
-            .context("write the account")?;
+        for user in [USER, OTHER] {
+            add_account(&conf, user, &password)?;
+            let text = format!("username={user}\npassword={password}\n");
+            fs::write(place.join(user), text).context("write an account")?;
+        }
         let child = tidy::start(
             Command::new(program("smbd").context("smbd is not installed")?)
                 .args(["--foreground", "--no-process-group", "-s"])
@@ -53,7 +59,7 @@ impl Samba {
                 .stdout(Stdio::null())
                 .stderr(Stdio::null()),
         )?;
-        let mut samba = Self { child, port, account };
+        let mut samba = Self { child, port, accounts: place.to_owned() };
         let end = Instant::now() + START_WITHIN;
         while TcpStream::connect((Ipv4Addr::LOCALHOST, port)).is_err() {
             ensure!(matches!(samba.child.try_wait(), Ok(None)), "smbd ended");
@@ -69,16 +75,20 @@ impl Samba {
 
     /// Port, share and file with the account, for the attackers.
     pub(crate) fn reached_by(&self) -> String {
-        format!("{},{SHARE},{}", self.port, self.account.display())
+        format!("{},{SHARE},{}", self.port, self.accounts.join(USER).display())
     }
 
-    /// Whether another client is let in and sees the share.
+    /// Whether another client is let in and sees the share: another account and, where the loopback has a second address, from
+    /// there, since an attacker may well be cut off by either.
     pub(crate) fn serves(&self) -> bool {
+        let has_second = fs::read_to_string("/proc/net/if_inet6").is_ok_and(|list| list.contains(LOOPBACK_6));
+        let elsewhere: &[&str] = if has_second { &["-I", "::1"] } else { &[] };
         let listed = tidy::run(
             Command::new("smbclient")
                 .args(["-p", &self.port.to_string(), "-t", ANSWER_WITHIN])
                 .arg(format!("//127.0.0.1/{SHARE}"))
-                .args(["-A".as_ref(), self.account.as_os_str()])
+                .args(elsewhere)
+                .args(["-A".as_ref(), self.accounts.join(OTHER).as_os_str()])
                 .args(["-c", "ls"]),
         );
         listed.is_ok()
@@ -100,16 +110,16 @@ fn configuration(root: &Path, tree: &Path, port: u16) -> String {
          lock directory = {root}/lock\nstate directory = {root}/state\ncache directory = {root}/cache\n\
          pid directory = {root}\nncalrpc dir = {root}/ncalrpc\nlog file = {root}/log/smbd.log\n\
          passdb backend = tdbsam\nserver min protocol = SMB3\n\
-         [{SHARE}]\npath = {tree}\nread only = no\nvalid users = {USER}\nforce user = {USER}\n"
+         [{SHARE}]\npath = {tree}\nread only = no\nvalid users = {USER} {OTHER}\nforce user = {USER}\n"
     )
 }
 
-fn add_account(conf: &Path, password: &str) -> anyhow::Result<()> {
+fn add_account(conf: &Path, user: &str, password: &str) -> anyhow::Result<()> {
     let mut child = tidy::start(
         Command::new(program("smbpasswd").context("smbpasswd is not installed")?)
             .arg("-c")
             .arg(conf)
-            .args(["-a", "-s", USER])
+            .args(["-a", "-s", user])
             .stdin(Stdio::piped())
             .stdout(Stdio::null())
             .stderr(Stdio::null()),
