@@ -29,12 +29,19 @@ fn main() {
                 }
                 let opened = if found.opened { " opened" } else { "" };
                 let sum = kinds.entry(format!("{:?}{opened}", found.kind)).or_default();
-                *sum = (sum.0 + 1, sum.1 + sample.chunks.iter().map(|c| c.bytes.len() as u64).sum::<u64>(), sum.2 + took);
+                *sum = (
+                    sum.0 + 1,
+                    sum.1 + sample.chunks.iter().map(|c| c.bytes.len() as u64).sum::<u64>(),
+                    sum.2 + took,
+                );
             }
         }
     }
     for (kind, (files, bytes, took)) in kinds {
-        println!("{kind:20} {files:6} files {bytes:12} bytes {:8} µs each", took.as_micros() / u128::from(files));
+        println!(
+            "{kind:20} {files:6} files {bytes:12} bytes {:8} µs each",
+            took.as_micros() / u128::from(files)
+        );
     }
     println!("{broken} of {files} broken");
 }

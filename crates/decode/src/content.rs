@@ -5,6 +5,7 @@
 
 mod format;
 mod kind;
+mod measure;
 mod places;
 mod statistics;
 mod structure;
@@ -14,6 +15,7 @@ mod text;
 mod written;
 
 pub use kind::{Family, Kind};
+pub use measure::{measure, measure_gone, measure_made};
 pub use places::{WHOLE_MAX, places};
 pub use statistics::{Comparison, Histogram, compare};
 pub use structure::Structure;

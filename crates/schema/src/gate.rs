@@ -47,6 +47,8 @@ pub struct FileEvidence {
     pub structure_kept: bool,
     /// The present content is another format that holds together, such as a gzip file that unpacks to the original.
     pub structured_after: bool,
+    /// The present content was unpacked or walked, not only its frame.
+    pub opened_after: bool,
     /// The present content begins as a known format does, and what follows is not that format.
     pub forged: bool,
     /// The present content says itself that it is encrypted: an archive or document with a password.

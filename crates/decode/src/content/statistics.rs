@@ -4,8 +4,8 @@ use std::ops::Range;
 
 use super::Sample;
 
-/// What differs is looked for in blocks of this size,
-const BLOCK: usize = 128;
+/// What differs is looked for in blocks of this size: an encryptor may take 64 bytes here and there,
+const BLOCK: usize = 32;
 /// noise in windows of this one, and equal stretches are passed over in pages of that.
 const WINDOW: usize = 1024;
 const PAGE: usize = 4096;
@@ -159,7 +159,13 @@ pub fn compare(before: &Sample, after: &Sample) -> Comparison {
 }
 
 impl Comparison {
-    fn stretch<'a>(&mut self, start: u64, old: &'a [u8], new: &'a [u8], windows: &mut Vec<(&'a [u8], &'a [u8])>) {
+    fn stretch<'a>(
+        &mut self,
+        start: u64,
+        old: &'a [u8],
+        new: &'a [u8],
+        windows: &mut Vec<(&'a [u8], &'a [u8])>,
+    ) {
         self.compared += old.len().min(new.len()) as u64;
         for (page, (old, new)) in old.chunks(PAGE).zip(new.chunks(PAGE)).enumerate() {
             let len = old.len().min(new.len());

@@ -1,3 +1,5 @@
+use schema::FileEvidence;
+
 use super::*;
 
 /// A record of 400 bytes replaced by noise in place.
@@ -15,6 +17,19 @@ const ENCRYPTED: FileEvidence = FileEvidence {
     structured_before: true,
     structure_kept: false,
     structured_after: false,
+    bytes_differing: 400,
+    noise_before: 0,
+    noise_after: 0,
+    kind_before: 1,
+    plain_before: false,
+    packed_before: false,
+    opened_after: false,
+    forged: false,
+    sealed: false,
+    spells_noise: false,
+    even_after: false,
+    suffix: 0,
+    made: false,
     suffix_added: false,
     suffix_known: false,
     original_gone: false,

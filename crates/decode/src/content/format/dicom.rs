@@ -76,9 +76,8 @@ impl Element {
         let tag = (le16(bytes, at)?, le16(bytes, at + 2)?);
         let representation = bytes.get(at + 4..at + 6)?;
         let (start, len) = match representation {
-            b"OB" | b"OD" | b"OF" | b"OL" | b"OV" | b"OW" | b"SQ" | b"SV" | b"UC" | b"UN" | b"UR" | b"UT" | b"UV" => {
-                (at + 12, le32(bytes, at + 8)?)
-            }
+            b"OB" | b"OD" | b"OF" | b"OL" | b"OV" | b"OW" | b"SQ" | b"SV" | b"UC" | b"UN" | b"UR" | b"UT"
+            | b"UV" => (at + 12, le32(bytes, at + 8)?),
             _ => (at + 8, u32::from(le16(bytes, at + 6)?)),
         };
         let short: [&[u8; 2]; 21] = [

@@ -32,7 +32,9 @@ pub(in crate::content) fn other(sample: &Sample) -> Option<Hold> {
         let start = head.get(..head.len().min(128)).unwrap_or_default();
         let named = |name: &[u8]| start.windows(name.len()).any(|window| window == name);
         Hold::framed((named(b"matroska") || named(b"webm")) && named(b"\x18\x53\x80\x67"))
-    } else if is(b"\0\x01\0\0") && be16(head, 4).is_some_and(|tables| (4..64).contains(&tables)) || is(b"OTTO") {
+    } else if is(b"\0\x01\0\0") && be16(head, 4).is_some_and(|tables| (4..64).contains(&tables))
+        || is(b"OTTO")
+    {
         font(sample)
     } else if is(b"wOF2") || is(b"wOFF") {
         Hold::framed(be32(head, 8).is_some_and(|len| u64::from(len).abs_diff(sample.len) < 4))
@@ -134,7 +136,8 @@ fn boxes(sample: &Sample) -> Hold {
         at = match len {
             0 => return Hold::Framed,
             1 => {
-                let Some(wide) = exactly(sample, at + 8, 8).and_then(|wide| Some((be32(wide, 0)?, be32(wide, 4)?)))
+                let Some(wide) =
+                    exactly(sample, at + 8, 8).and_then(|wide| Some((be32(wide, 0)?, be32(wide, 4)?)))
                 else {
                     break;
                 };
@@ -154,7 +157,8 @@ fn font(sample: &Sample) -> Hold {
     let tables = head.get(12..12 + 16 * count).unwrap_or_default().chunks_exact(16);
     let sound = tables.clone().all(|table| {
         let end = be32(table, 8).zip(be32(table, 12)).map(|(at, len)| u64::from(at) + u64::from(len));
-        table.iter().take(4).all(|byte| (0x20..0x7f).contains(byte)) && end.is_some_and(|end| end <= sample.len + 3)
+        table.iter().take(4).all(|byte| (0x20..0x7f).contains(byte))
+            && end.is_some_and(|end| end <= sample.len + 3)
     });
     Hold::framed(sound && tables.len() == count)
 }

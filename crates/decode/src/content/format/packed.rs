@@ -138,7 +138,11 @@ pub(in crate::content) fn zstd(sample: &Sample) -> Hold {
         if len > 128 * 1024 {
             return Hold::Broken;
         }
-        if block >> 1 & 3 == 0 { raw += len } else { packed += 1 }
+        if block >> 1 & 3 == 0 {
+            raw += len
+        } else {
+            packed += 1
+        }
         at += 3 + here;
         if block & 1 == 1 {
             let checksum = if descriptor & 4 != 0 { 4 } else { 0 };
@@ -243,7 +247,11 @@ pub(in crate::content) fn lz4(sample: &Sample) -> Hold {
         if len > 4 * 1024 * 1024 + 64 {
             return Hold::Broken;
         }
-        if size >> 31 == 1 { raw += len } else { packed += len }
+        if size >> 31 == 1 {
+            raw += len
+        } else {
+            packed += len
+        }
         at += 4 + len + checksum;
     }
     Hold::framed(at <= sample.len && (packed > 0 || raw < 1024))
@@ -264,7 +272,8 @@ pub(in crate::content) fn seven_zip(sample: &Sample) -> Hold {
     if le32(head, 8) != Some(crc32fast::hash(start)) || head.get(6) != Some(&0) {
         return Hold::Broken;
     }
-    let Some(at) = offset.checked_add(32).filter(|at| at.checked_add(len).is_some_and(|end| end == sample.len))
+    let Some(at) =
+        offset.checked_add(32).filter(|at| at.checked_add(len).is_some_and(|end| end == sample.len))
     else {
         return Hold::Broken;
     };

@@ -82,7 +82,9 @@ pub(in crate::content) fn jpeg(sample: &Sample) -> Hold {
         let impossible = |pair: &[u8]| pair[0] == 0xff && (0x02..=0xbf).contains(&pair[1]);
         !bytes.windows(2).any(impossible)
     };
-    Hold::framed(beyond.take_while(|chunk| chunk.offset < sample.len / 10 * 9).all(|chunk| sound(&chunk.bytes)))
+    Hold::framed(
+        beyond.take_while(|chunk| chunk.offset < sample.len / 10 * 9).all(|chunk| sound(&chunk.bytes)),
+    )
 }
 
 /// Where the next marker that is no restart stands; `None` when the scan goes on to the end.

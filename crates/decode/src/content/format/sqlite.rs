@@ -45,7 +45,8 @@ fn is_page(page: &[u8], number: u64, count: u64, usable: u64) -> bool {
     let start = if number == 0 { 100 } else { 0 };
     let header = page.get(start..).unwrap_or_default();
     let tree = |interior: bool| {
-        let (Some(free), Some(cells), Some(content)) = (be16(header, 1), be16(header, 3), be16(header, 5)) else {
+        let (Some(free), Some(cells), Some(content)) = (be16(header, 1), be16(header, 3), be16(header, 5))
+        else {
             return false;
         };
         let pointers = (start + if interior { 12 } else { 8 }) as u64 + 2 * u64::from(cells);
