@@ -148,10 +148,9 @@ fn long(evidence: &FileEvidence, lost: bool) -> Option<Kind> {
     let noise = evidence.chi2_changed <= NOISE_CHI2_MAX && evidence.chi2_xor <= NOISE_CHI2_MAX;
     let was_structured = evidence.chi2_before >= STRUCTURE_CHI2_MIN;
     if !lost {
-        return match (noise, was_structured) {
-            (true, true) if !evidence.structured_before => Some(Kind::Noise),
-            (true, true) => Some(Kind::PartlyNoise),
-            (true, false) if is_overwritten_in_its_frame(evidence) => Some(Kind::PartlyNoise),
+        return match (noise, evidence.structured_before) {
+            (true, false) => was_structured.then_some(Kind::Noise),
+            (true, true) => is_overwritten_in_its_frame(evidence).then_some(Kind::PartlyNoise),
             _ => None,
         };
     }
@@ -169,11 +168,11 @@ fn long(evidence: &FileEvidence, lost: bool) -> Option<Kind> {
     }
 }
 
-/// A packed content replaced by noise at the same offsets, between headers that stayed. A program that packs anew gets another
+/// A content replaced by noise at the same offsets, between headers that stayed. A program that packs anew gets another
 /// length; one that changes a part moves the rest. What was seen to unpack is whole, whoever wrote it.
 fn is_overwritten_in_its_frame(evidence: &FileEvidence) -> bool {
     let grown = evidence.size_after.checked_sub(evidence.size_before);
     let partly = evidence.bytes_changed * 10 <= evidence.bytes_compared * 6;
     let same_places = grown == Some(0) || (partly && grown.is_some_and(|grown| grown <= APPENDED_MAX));
-    evidence.structured_before && !evidence.opened_after && same_places
+    !evidence.opened_after && same_places
 }

@@ -26,7 +26,10 @@ struct Member<'a> {
 
 /// Local headers and directory agree, and members unpack to what their checksums say; those in `changed` places first.
 pub(in crate::content) fn zip(sample: &Sample, changed: &[Range<u64>]) -> Hold {
-    let Some((directory, prefix)) = directory(sample) else { return local_only(sample) };
+    let Some((directory, prefix)) = directory(sample) else {
+        // Where the end was read and holds no directory, this is none.
+        return if sample.tail().is_empty() { local_only(sample) } else { Hold::Broken };
+    };
     if directory.is_empty() {
         // A directory out of reach proves nothing, a file that is only an empty archive holds.
         return if sample.len < 64 { Hold::Framed } else { local_only(sample) };
@@ -187,5 +190,5 @@ pub(in crate::content) fn tar(sample: &Sample) -> Hold {
         let Some(size) = number(124..136) else { break };
         at = at.saturating_add(512).saturating_add(size.next_multiple_of(512));
     }
-    Hold::opened(at > 0)
+    Hold::framed(at > 0)
 }

@@ -60,7 +60,7 @@ fn elements(sample: &Sample, mut at: usize, read: fn(&[u8], usize) -> Option<Ele
         last = element.tag;
         at = element.end();
     }
-    Hold::Opened
+    Hold::Framed
 }
 
 struct Element {

@@ -28,6 +28,6 @@ pub(in crate::content) fn ole(sample: &Sample) -> Hold {
     match (root, is_package) {
         (false, _) => Hold::Broken,
         (true, true) => Hold::Sealed,
-        (true, false) => Hold::Opened,
+        (true, false) => Hold::Framed,
     }
 }
