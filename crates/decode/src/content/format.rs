@@ -13,7 +13,7 @@ pub(super) mod pdf;
 pub(super) mod picture;
 pub(super) mod sqlite;
 
-use super::Sample;
+use super::{Histogram, Kind, Sample};
 
 /// How far a file keeps what its signature promises, worst first.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -65,4 +65,12 @@ pub(super) fn le64(bytes: &[u8], at: usize) -> Option<u64> {
 /// Exactly `len` bytes at `offset`, where they were read.
 pub(super) fn exactly(sample: &Sample, offset: u64, len: usize) -> Option<&[u8]> {
     sample.at(offset).get(..len)
+}
+
+/// Whether a content that was stored as it is is noise without a format: ciphertext wrapped up to look like something.
+pub(super) fn is_nameless_noise(bytes: &[u8]) -> bool {
+    let bytes = bytes.get(..bytes.len().min(32 * 1024)).unwrap_or_default();
+    let mut histogram = Histogram::default();
+    histogram.add(bytes.iter().copied());
+    bytes.len() >= 256 && histogram.is_even() && Kind::signature_of(&Sample::whole(bytes)).is_none()
 }

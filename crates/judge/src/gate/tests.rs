@@ -259,7 +259,7 @@ fn each_indicator_can_be_switched_off() {
         let numbered = evidence.iter().zip(1..).map(|(one, file)| FileEvidence { file, ..*one });
         gate.decide(&GateInput { actor: 1, evidence: numbered.collect() }, Timestamp::UNIX_EPOCH)
     };
-    let named = FileEvidence { suffix_added: true, suffix_known: true, ..LOST };
+    let named = FileEvidence { suffix_added: true, suffix_known: true, ..FileEvidence::default() };
     let renamed = FileEvidence { suffix_added: true, suffix: 7, ..FileEvidence::default() };
     let note = FileEvidence { ransom_note: true, suffix: 7, ..FileEvidence::default() };
     for (off, evidence) in [

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use decode::content::{Kind, Sample};
 
 /// Files of each format.
-const EACH_MAX: usize = 24;
+const EACH_MAX: usize = 16;
 const SIZE: std::ops::Range<u64> = 400..600_000;
 
 /// One file.

@@ -23,7 +23,7 @@ pub(crate) const ATTACKS: &[Attack] = &[
     attack("whole file", cipher, 2, true),
     attack("first 4 KiB", |bytes, seed| part(bytes, seed, |at| at < 4096), 3, true),
     attack("first 64 bytes", |bytes, seed| part(bytes, seed, |at| at < 64), 12, false),
-    attack("all but the first KiB", |bytes, seed| part(bytes, seed, |at| at >= 1024), 6, false),
+    attack("all but the first KiB", |bytes, seed| part(bytes, seed, |at| at >= 1024), 12, false),
     attack("every 16th 512 bytes", |bytes, seed| part(bytes, seed, |at| at / 512 % 16 == 1), 8, false),
     attack("every 25th 64 bytes", |bytes, seed| part(bytes, seed, |at| at / 64 % 25 == 3), 6, false),
     attack("every 2nd 4 KiB", |bytes, seed| part(bytes, seed, |at| at / 4096 % 2 == 0), 3, true),
@@ -86,7 +86,7 @@ pub(crate) const ATTACKS: &[Attack] = &[
         true,
     ),
     attack("a sound gzip of it", stored_gzip, 3, false),
-    attack("a sound ZIP of it", stored_zip, 3, false),
+    attack("a sound ZIP of it", stored_zip, 4, false),
     attack(
         "behind a PDF header",
         |bytes, seed| [b"%PDF-1.7\n", &cipher(bytes, seed)[..], b"\nstartxref\n99\n%%EOF\n"].concat(),

@@ -4,8 +4,8 @@ use std::ops::Range;
 
 use miniz_oxide::DataFormat;
 
-use super::{Hold, exactly, inflate, le16, le32};
-use crate::content::{Histogram, Kind, Sample};
+use super::{Hold, exactly, inflate, is_nameless_noise, le16, le32};
+use crate::content::Sample;
 
 /// At most this many members are looked into, and this many of their bytes.
 const MEMBERS_MAX: usize = 64;
@@ -140,10 +140,7 @@ fn stored(bytes: &[u8], member: &Member, whole: bool, budget: &mut u64) -> Hold 
     if whole && crc32fast::hash(bytes) != member.crc {
         return Hold::Broken;
     }
-    let mut histogram = Histogram::default();
-    histogram.add(bytes.iter().copied().take(64 * 1024));
-    let named = Kind::signature_of(&Sample { len: bytes.len() as u64, ..Sample::whole(bytes) }).is_some();
-    Hold::framed(bytes.len() < 256 || named || !histogram.is_even())
+    Hold::framed(!is_nameless_noise(bytes))
 }
 
 /// Without a directory in reach the first member has to do.

@@ -3,8 +3,6 @@
 use miniz_oxide::inflate::stream::{InflateState, inflate};
 use miniz_oxide::{DataFormat, MZError, MZFlush, MZStatus};
 
-use crate::content::{Histogram, Kind, Sample};
-
 /// What is kept of the content.
 const HEAD: usize = 32 * 1024;
 /// At most this many bytes come out of one stream.
@@ -57,9 +55,6 @@ pub(in crate::content) fn unpack(input: &[u8], format: DataFormat) -> Option<Inf
 impl Inflated {
     /// Whether the content is noise without a format: ciphertext that was packed to look like something.
     pub(in crate::content) fn is_noise(&self) -> bool {
-        let mut histogram = Histogram::default();
-        histogram.add(self.head.iter().copied());
-        let sample = Sample { len: self.len, ..Sample::whole(&self.head) };
-        self.head.len() >= 256 && histogram.is_even() && Kind::signature_of(&sample).is_none()
+        super::is_nameless_noise(&self.head)
     }
 }

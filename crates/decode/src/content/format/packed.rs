@@ -4,7 +4,7 @@
 
 use miniz_oxide::DataFormat;
 
-use super::{Hold, be32, exactly, inflate, le16, le32, le64};
+use super::{Hold, be32, exactly, inflate, is_nameless_noise, le16, le32, le64};
 use crate::content::Sample;
 
 /// At most this many blocks are followed.
@@ -77,7 +77,7 @@ pub(in crate::content) fn xz(sample: &Sample) -> Hold {
 /// The chunks of LZMA2: a control byte, lengths, content. Stored ones hide nothing.
 fn lzma2(sample: &Sample, mut at: u64) -> Hold {
     let mut first = true;
-    let (mut stored, mut packed) = (0, 0);
+    let (mut hidden, mut packed) = (false, 0);
     for _ in 0..BLOCKS_MAX {
         let bytes = sample.at(at);
         let Some(&control) = bytes.first() else { break };
@@ -85,7 +85,8 @@ fn lzma2(sample: &Sample, mut at: u64) -> Hold {
             0 => break,
             1 | 2 => {
                 let Some(len) = bytes.get(1..3) else { break };
-                stored += 1;
+                hidden = hidden
+                    || hides_noise(sample, at + 3, u64::from(u16::from_be_bytes([len[0], len[1]])) + 1);
                 (u64::from(len[0]) << 8 | u64::from(len[1]), 3)
             }
             3..=0x7f => return Hold::Broken,
@@ -109,8 +110,17 @@ fn lzma2(sample: &Sample, mut at: u64) -> Hold {
         first = false;
         at = at.saturating_add(header).saturating_add(len + 1);
     }
-    // xz stores a chunk now and then, never nearly all of what it could not pack.
-    Hold::framed(at <= sample.len && (stored < 4 || packed > 0))
+    // What cannot be packed is stored as it is, and then it is a picture or an archive.
+    Hold::framed(at <= sample.len && (!hidden || packed > 0))
+}
+
+/// Whether the first of the stored blocks is noise; later ones begin in the midst of something.
+fn hides_noise(sample: &Sample, at: u64, len: u64) -> bool {
+    let bytes = sample.at(at);
+    at < 64
+        && is_nameless_noise(
+            bytes.get(..usize::try_from(len).unwrap_or(0).min(bytes.len())).unwrap_or_default(),
+        )
 }
 
 /// zstd, RFC 8878: the blocks along their lengths to the end of the frame.
@@ -124,7 +134,7 @@ pub(in crate::content) fn zstd(sample: &Sample) -> Hold {
     let content = [usize::from(single), 2, 4, 8].get(usize::from(descriptor >> 6)).copied().unwrap_or(0);
     let dictionary = [0, 1, 2, 4].get(usize::from(descriptor & 3)).copied().unwrap_or(0);
     let mut at = 5 + u64::from(!single) + (dictionary + content) as u64;
-    let (mut raw, mut packed) = (0u64, 0u64);
+    let (mut raw, mut packed) = (false, 0u64);
     for _ in 0..BLOCKS_MAX {
         let Some(bytes) = exactly(sample, at, 3) else { return Hold::framed(at <= sample.len + 3) };
         let block = u32::from_le_bytes([bytes[0], bytes[1], bytes[2], 0]);
@@ -139,15 +149,15 @@ pub(in crate::content) fn zstd(sample: &Sample) -> Hold {
             return Hold::Broken;
         }
         if block >> 1 & 3 == 0 {
-            raw += len
+            raw = raw || hides_noise(sample, at + 3, len);
         } else {
-            packed += 1
+            packed += 1;
         }
         at += 3 + here;
         if block & 1 == 1 {
             let checksum = if descriptor & 4 != 0 { 4 } else { 0 };
-            // A frame of raw blocks alone is a wrapper around what cannot be packed.
-            return Hold::framed(at + checksum <= sample.len && (packed > 0 || raw < 1024));
+            // A frame of raw blocks alone is a wrapper around what cannot be packed: a picture, an archive or ciphertext.
+            return Hold::framed(at + checksum <= sample.len && (packed > 0 || !raw));
         }
     }
     Hold::Framed
@@ -237,7 +247,7 @@ pub(in crate::content) fn lz4(sample: &Sample) -> Hold {
     }
     let mut at = 7 + if flags & 8 != 0 { 8 } else { 0 } + if flags & 1 != 0 { 4 } else { 0 };
     let checksum = if flags & 16 != 0 { 4 } else { 0 };
-    let (mut raw, mut packed) = (0u64, 0u64);
+    let (mut raw, mut packed) = (false, 0u64);
     for _ in 0..BLOCKS_MAX {
         let Some(size) = exactly(sample, at, 4).and_then(|bytes| le32(bytes, 0)) else { break };
         let len = u64::from(size & 0x7fff_ffff);
@@ -248,13 +258,13 @@ pub(in crate::content) fn lz4(sample: &Sample) -> Hold {
             return Hold::Broken;
         }
         if size >> 31 == 1 {
-            raw += len
+            raw = raw || hides_noise(sample, at + 4, len);
         } else {
-            packed += len
+            packed += len;
         }
         at += 4 + len + checksum;
     }
-    Hold::framed(at <= sample.len && (packed > 0 || raw < 1024))
+    Hold::framed(at <= sample.len && (packed > 0 || !raw))
 }
 
 /// 7z: the start header's checksum, the end header where it says, and with its own checksum. Which method packed the content stands

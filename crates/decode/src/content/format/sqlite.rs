@@ -17,16 +17,22 @@ pub(in crate::content) fn sqlite(sample: &Sample, changed: &[Range<u64>]) -> Hol
     };
     let fractions = head.get(21..24).is_some_and(|fractions| fractions != [64, 32, 32]);
     let usable = size - u64::from(head.get(20).copied().unwrap_or(0));
-    if fractions || usable < 480 {
+    if fractions || usable < 480 || sample.len < size {
         return Hold::Broken;
     }
     let count = (sample.len / size).max(1);
     let within = |range: &Range<u64>| range.start / size..range.end.div_ceil(size);
     let (mut checked, mut broken) = (0, 0);
+    let read = sample.chunks.iter().map(|chunk| chunk.offset..chunk.offset + chunk.bytes.len() as u64);
+    // Only what was read can be looked at, however far the changes reach.
     let read: Vec<Range<u64>> = if changed.is_empty() {
-        sample.chunks.iter().map(|chunk| chunk.offset..chunk.offset + chunk.bytes.len() as u64).collect()
+        read.collect()
     } else {
-        changed.to_vec()
+        read.flat_map(|read| {
+            let within = |range: &Range<u64>| range.start.max(read.start)..range.end.min(read.end);
+            changed.iter().map(within).filter(|range| !range.is_empty()).collect::<Vec<_>>()
+        })
+        .collect()
     };
     for page in read.iter().flat_map(within) {
         let Some(bytes) = usize::try_from(size).ok().and_then(|len| exactly(sample, page * size, len)) else {
@@ -38,7 +44,7 @@ pub(in crate::content) fn sqlite(sample: &Sample, changed: &[Range<u64>]) -> Hol
             break;
         }
     }
-    Hold::opened(broken * 4 <= checked)
+    if checked == 0 { Hold::Framed } else { Hold::opened(broken * 4 <= checked) }
 }
 
 fn is_page(page: &[u8], number: u64, count: u64, usable: u64) -> bool {
