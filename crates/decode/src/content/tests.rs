@@ -18,7 +18,13 @@ const HL7: &[u8] = b"MSH|^~\\&|HIS|SEND|GW|RECEIVE|20181016054000||ADT^A08^ADT_A
 #[test]
 fn formats_are_known_by_holding_together() {
     let png = b"\x89PNG\r\n\x1a\n\0\0\0\rIHDR\0\0\0\x01\0\0\0\x01";
-    let sqlite = [b"SQLite format 3\0\x10\0\x01\x01\0\x40\x20\x20".to_vec(), vec![0; 100]].concat();
+    let sqlite = [
+        b"SQLite format 3\0\x10\0\x01\x01\0\x40\x20\x20".to_vec(),
+        vec![0; 76],
+        b"\x0d\0\0\0\0\x10\0\0".to_vec(),
+        vec![0; 3988],
+    ]
+    .concat();
     let sjis = encoding_rs::SHIFT_JIS.encode("患者さんのカルテを読む。アレルギーなし").0.into_owned();
     for (bytes, expected) in [
         (&b""[..], Kind::Empty),
