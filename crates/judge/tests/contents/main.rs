@@ -5,7 +5,8 @@
     clippy::disallowed_methods,
     clippy::disallowed_types,
     clippy::print_stdout,
-    reason = "tests read files and say what they measured"
+    clippy::unwrap_used,
+    reason = "tests read files, say what they measured and fail where they cannot"
 )]
 
 mod corpus;

@@ -6,16 +6,18 @@ use std::thread;
 
 use crate::corpus::Original;
 
+/// From a file to what the job makes of it; `None` for files that it leaves alone.
+type Change = Box<dyn Fn(&Original) -> Option<Vec<u8>>>;
+
 /// One job.
 pub(crate) struct Job {
     pub(crate) name: &'static str,
     pub(crate) tool: Option<&'static str>,
-    /// `None` for files that the job leaves alone.
-    pub(crate) change: Box<dyn Fn(&Original) -> Option<Vec<u8>>>,
+    pub(crate) change: Change,
 }
 
 pub(crate) fn jobs() -> Vec<Job> {
-    let job = |name, tool, change: Box<dyn Fn(&Original) -> Option<Vec<u8>>>| Job { name, tool, change };
+    let job = |name, tool, change: Change| Job { name, tool, change };
     let piped = |name: &'static str, line: &'static [&'static str], formats: &'static [&'static str]| {
         job(
             name,
