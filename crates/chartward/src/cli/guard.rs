@@ -5,7 +5,9 @@ use std::process::ExitCode;
 
 use anyhow::{Context, bail};
 use clap::ValueEnum;
+use clap::builder::{PossibleValuesParser, TypedValueParser};
 use jiff::Timestamp;
+use judge::gate::{Indicator, Indicators};
 use schema::Action;
 use serde_json::{Value, json};
 
@@ -39,6 +41,9 @@ pub(crate) struct GuardArgs {
     /// A command that is never stopped, by its name in /proc/PID/comm; can be given several times
     #[arg(long, value_name = "COMMAND")]
     never: Vec<String>,
+    /// Do without one of the signs that verdicts rest on; can be given several times
+    #[arg(long, value_name = "INDICATOR", value_parser = indicators())]
+    without: Vec<Indicator>,
     /// Serve a control socket there, for the hub
     #[arg(long, value_name = "SOCKET")]
     control: Option<PathBuf>,
@@ -86,6 +91,7 @@ pub(crate) fn run(args: GuardArgs) -> anyhow::Result<ExitCode> {
         max_store: args.max_store,
         response: if args.observe_only { Response::ObserveOnly } else { Response::Armed },
         never: act::NeverTouch::of_commands(args.never),
+        indicators: Indicators::without(args.without),
         control: args.control,
         addresses: args.address,
     };
@@ -96,6 +102,12 @@ pub(crate) fn run(args: GuardArgs) -> anyhow::Result<ExitCode> {
         Mode::Auto | Mode::Unprivileged => guard::unprivileged(settings, &mut tell)?,
     }
     Ok(ExitCode::SUCCESS)
+}
+
+/// The names of the gate's indicators, for the command line.
+fn indicators() -> impl TypedValueParser<Value = Indicator> {
+    PossibleValuesParser::new(Indicator::ALL.map(Indicator::name))
+        .try_map(|name| Indicator::named(&name).ok_or("no such indicator"))
 }
 
 /// Whether the kernel gives this process permission events: CAP_SYS_ADMIN, bit 21 of the effective set.
@@ -160,6 +172,12 @@ impl Talk {
         let paths: Vec<_> = ready.paths.iter().map(|path| path.display().to_string()).collect();
         let only = if ready.armed { "" } else { ", observe only" };
         self.say(&format!("guarding {} ({} mode{only})", paths.join(", "), ready.mode));
+        let off: Vec<_> = Indicator::ALL.into_iter().map(Indicator::name).collect();
+        let off: Vec<String> =
+            off.into_iter().filter(|name| !ready.indicators.contains(name)).map(str::to_owned).collect();
+        if !off.is_empty() {
+            eprintln!("does without: {}", off.join(", "));
+        }
         eprintln!("holds until judged: {}; undoes: {}", none_or(&ready.holds), none_or(&ready.undoes));
         for spot in &ready.blind_spots {
             eprintln!("does not see: {spot}");

@@ -38,6 +38,8 @@ pub(crate) struct Settings {
     pub(crate) max_store: u64,
     pub(crate) response: Response,
     pub(crate) never: act::NeverTouch,
+    /// What the gate goes by.
+    pub(crate) indicators: judge::gate::Indicators,
     /// Where it is asked while it runs.
     pub(crate) control: Option<PathBuf>,
     /// Of this machine, for whoever may have to cut it off.
@@ -118,11 +120,11 @@ impl Guard {
         let mut settings = settings;
         settings.never.pids.extend(lineage.own());
         Ok(Self {
-            settings,
             tracker,
             trees,
             watch,
-            gate: judge::gate::Gate::default(),
+            gate: judge::gate::Gate::with(settings.indicators),
+            settings,
             lineage,
             asked: Asked::default(),
             frozen: HashMap::new(),

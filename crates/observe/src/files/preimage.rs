@@ -5,13 +5,14 @@
 //! it cannot be read by name.
 
 use std::fs::{self, DirBuilder, File, OpenOptions};
+use std::hash::{BuildHasher, RandomState};
 use std::io::{self, Read};
 use std::os::unix::fs::{DirBuilderExt, FileExt, MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, LazyLock};
 
-use decode::content::{Chunk, Sample};
+use decode::content::{Chunk, Sample, WHOLE_MAX, places};
 use rustix::fs::{FallocateFlags, OFlags, fallocate, ioctl_ficlone};
 
 use crate::Error;
@@ -22,9 +23,6 @@ const MEMORY_EACH_MAX: u64 = 256 * 1024;
 const MEMORY_ALL_MAX: u64 = 20 << 20;
 /// Above this no file is copied while its open waits; a reflink has no such bound.
 pub const COPY_EACH_MAX: u64 = 256 * 1024 * 1024;
-/// Up to here whole contents are compared, above it stretches of them.
-const SAMPLE_WHOLE_MAX: u64 = 256 * 1024;
-const SAMPLE_CHUNK: u64 = 32 * 1024;
 
 /// Everything about a file beside its content that putting back restores.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -162,8 +160,10 @@ fn read_slice(bytes: &[u8], buffer: &mut [u8], at: u64) -> io::Result<usize> {
     rest.read(buffer)
 }
 
-/// Stretches of an open file: all of a small one; head, tail and six places between of a large one. The places depend on the
-/// length only, so that two files of one length are sampled alike.
+/// Where stretches of large files lie: another place each time the guard starts, so that nobody can write around them.
+static SEED: LazyLock<u64> = LazyLock::new(|| RandomState::new().hash_one(std::process::id()));
+
+/// Stretches of an open file: all of a small one; head, tail and many places between of a large one.
 pub(super) fn sample(file: &File) -> io::Result<Sample> {
     sample_with(file.metadata()?.len(), |buffer, at| file.read_at(buffer, at))
 }
@@ -181,21 +181,14 @@ fn sample_with(len: u64, read: impl Fn(&mut [u8], u64) -> io::Result<usize>) -> 
         bytes.truncate(filled);
         Ok(Chunk { offset, bytes })
     };
-    if len <= SAMPLE_WHOLE_MAX {
-        let whole = chunk(0, len)?;
-        return Ok(Sample {
-            len: whole.bytes.len() as u64,
-            chunks: if whole.bytes.is_empty() { vec![] } else { vec![whole] },
-        });
+    let mut chunks = Vec::new();
+    for (offset, len) in places(len, *SEED) {
+        chunks.push(chunk(offset, len)?);
     }
-    let step = (len - SAMPLE_CHUNK) / 7;
-    let mut chunks = Vec::with_capacity(8);
-    for place in 0..8 {
-        // Aligned, so that an original and a copy with bytes added at its end are still compared at equal offsets.
-        let offset = if place == 7 { len - SAMPLE_CHUNK } else { (place * step) & !4095 };
-        chunks.push(chunk(offset, SAMPLE_CHUNK)?);
-    }
-    Ok(Sample { len, chunks })
+    chunks.retain(|chunk| !chunk.bytes.is_empty());
+    // A small file may have become shorter since its length was asked for.
+    let read = chunks.last().map_or(0, |last| last.offset + last.bytes.len() as u64);
+    Ok(Sample { len: if len <= WHOLE_MAX { read } else { len }, chunks })
 }
 
 /// The bounded place where pre-images are kept.

@@ -16,7 +16,7 @@ use jiff::{SignedDuration, Timestamp};
 use schema::{FileEvidence, GateInput};
 
 use self::table::{Key, Table};
-use super::measure::measure;
+use super::measure::{measure, measure_gone, measure_made};
 use super::names;
 use super::preimage::{PreImage, Stamp, Store, sample};
 use super::process::{Actor, Intent};
@@ -83,6 +83,8 @@ struct Trace {
     /// Touched files whose name may be gone: looked through for each file that is made, so it must be short where many are made.
     gone: BTreeSet<u64>,
     note_names: HashMap<String, u32>,
+    /// An original went away and nothing took its place: from then on it matters whether what the actor made is noise.
+    lost_some: bool,
 }
 
 /// The bounded memory of what happened below the protected trees.
@@ -452,13 +454,19 @@ impl Trace {
     fn measure_made(&mut self, file: u64) -> Option<FileEvidence> {
         let touch = self.touches.get_mut(&file)?;
         let path = touch.path_now.as_deref()?;
-        if touch.note || !names::is_note(path) {
-            return None;
+        let suffix = names::note_suffix(path);
+        let is_note = names::is_note(path) || suffix != 0;
+        if touch.note || !is_note {
+            if !self.lost_some {
+                return None;
+            }
+            // Read from the page cache: it was written a moment ago.
+            return sample(&touch.pin).ok().map(|made| measure_made(&made));
         }
         touch.note = true;
         let name = path.file_name()?.to_string_lossy().into_owned();
         *self.note_names.entry(name).or_default() += 1;
-        Some(FileEvidence { ransom_note: true, ..FileEvidence::default() })
+        Some(FileEvidence { made: true, ransom_note: true, suffix, ..FileEvidence::default() })
     }
 
     fn measure_changed(&mut self, file: u64, table: &Table) -> Option<FileEvidence> {
@@ -471,11 +479,9 @@ impl Trace {
         let replacement = touch.replaced_by.and_then(|key| table.get(key));
         let (present, name) = match (&touch.path_now, replacement) {
             (None, None) => {
-                return Some(FileEvidence {
-                    size_before: original.len,
-                    original_gone: true,
-                    ..FileEvidence::default()
-                });
+                let gone = measure_gone(&original);
+                self.lost_without_trace();
+                return Some(gone);
             }
             (None, Some(other)) => (sample(&other.pin).ok()?, other.path.clone()),
             (Some(path), _) => (sample(&touch.pin).ok()?, Some(path.clone())),
@@ -485,8 +491,20 @@ impl Trace {
             original_gone: touch.path_now.is_none(),
             suffix_added: renaming.suffix_added,
             suffix_known: renaming.suffix_known,
+            suffix: renaming.suffix,
             ..measure(&original, &present)
         })
+    }
+
+    /// From now on files that the actor made are measured, and those that it made before.
+    fn lost_without_trace(&mut self) {
+        if std::mem::replace(&mut self.lost_some, true) {
+            return;
+        }
+        for (id, touch) in self.touches.iter_mut().filter(|(_, touch)| touch.made && !touch.note) {
+            touch.measured = None;
+            self.dirty.insert(*id);
+        }
     }
 
     /// Which of the files that the actor made took the place of `gone`: the one named after it, else the newest of like size that
@@ -517,5 +535,7 @@ fn is_suspicious(evidence: &FileEvidence) -> bool {
     let lost = evidence.structured_before && !evidence.structure_kept && evidence.size_after > 0;
     let emptied = evidence.size_before > 0 && evidence.size_after == 0;
     let noise = evidence.bytes_changed > 0 && evidence.chi2_changed < 1.6 && evidence.chi2_before > 2.0;
-    lost || emptied || noise || evidence.suffix_known || evidence.ransom_note
+    let in_places = evidence.noise_after >= evidence.noise_before + 1024;
+    let named = evidence.suffix_known || evidence.ransom_note;
+    !evidence.made && (lost || emptied || noise || in_places) || named
 }

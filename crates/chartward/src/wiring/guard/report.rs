@@ -43,6 +43,8 @@ pub(crate) struct Ready {
     /// What happens first and is undone after.
     pub(crate) undoes: Vec<String>,
     pub(crate) blind_spots: Vec<String>,
+    /// What verdicts rest on; the others were switched off.
+    pub(crate) indicators: Vec<&'static str>,
 }
 
 impl Ready {
@@ -70,6 +72,7 @@ impl Ready {
             holds: words(&["open for writing", "open with truncation", "open for mapping into memory"]),
             undoes: words(&["rename", "rename over another file", "removal"]),
             blind_spots,
+            indicators: settings.indicators.names(),
         }
     }
 }
@@ -111,6 +114,7 @@ impl Ready {
             holds: vec![],
             undoes,
             blind_spots,
+            indicators: settings.indicators.names(),
         }
     }
 }

@@ -379,6 +379,34 @@ fn sentence(reason: &Reason, lang: Lang) -> String {
         Reason::ContentReplacedByNoise { files } => {
             (files, "structured content became noise", "構造のある内容が乱数状のデータに置き換わった")
         }
+        Reason::SpelledAsText { files } => (
+            files,
+            "became text that spells noise (base64 and the like)",
+            "乱数状のデータを文字で書き表したもの(base64など)に変わった",
+        ),
+        Reason::ForgedFormat { files } => (
+            files,
+            "begins like a known format, and noise follows",
+            "既知の形式を装った先頭部分の後に、乱数状のデータが続いている",
+        ),
+        Reason::StructureLost { files } => (
+            files,
+            "the format is lost and no other took its place",
+            "ファイル形式が失われ、別の形式にもなっていない",
+        ),
+        Reason::Emptied { files } => {
+            (files, "was emptied or cut off", "中身が空にされたか、途中で切り捨てられた")
+        }
+        Reason::RemovedBesideNoise { files } => (
+            files,
+            "was removed or emptied while noise was written elsewhere",
+            "別の場所に乱数状のデータが書かれる間に、削除されたか空にされた",
+        ),
+        Reason::NoteNamedAfterSuffix { files } => (
+            files,
+            "has a new suffix that a new note is named after",
+            "新しい拡張子が付き、その拡張子を名前に含む脅迫文がある",
+        ),
         Reason::SuffixWithLostStructure { files } => {
             (files, "a new suffix, and the structure is lost", "新しい拡張子が付き、構造が失われた")
         }
