@@ -118,7 +118,7 @@ pub fn undo(actions: &[Action], now: Timestamp) -> Vec<Action> {
 
 /// Signals exactly the process that was meant: the descriptor is taken first and the start time is compared after, so that a
 /// process id given out anew in between is never hit.
-fn signal(pid: i32, start_ticks: u64, signal: Signal, done: Outcome) -> Outcome {
+pub(crate) fn signal(pid: i32, start_ticks: u64, signal: Signal, done: Outcome) -> Outcome {
     let failed = |cause: String| Outcome::Failed { cause };
     let Some(target) = Pid::from_raw(pid) else { return failed("no such process".into()) };
     let descriptor = match pidfd_open(target, PidfdFlags::empty()) {

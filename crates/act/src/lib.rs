@@ -5,6 +5,7 @@
 #![forbid(unsafe_code)]
 
 pub mod cgroup;
+pub mod client;
 mod error;
 pub mod evidence;
 pub mod freeze;

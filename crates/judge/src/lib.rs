@@ -5,6 +5,7 @@
 //! find and of what it must leave alone.
 #![forbid(unsafe_code)]
 
+pub mod circles;
 pub mod correlate;
 pub mod gate;
 mod registry;

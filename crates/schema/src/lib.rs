@@ -6,6 +6,7 @@
 
 mod action;
 mod alarm;
+mod circle;
 mod event;
 mod finding;
 mod gate;
@@ -21,6 +22,7 @@ pub use action::{
     Act, ActKind, Action, Countermeasure, CountermeasureId, CountermeasureState, Outcome, Plan,
 };
 pub use alarm::{Alarm, Remark, Severity, Status};
+pub use circle::Circle;
 pub use event::Event;
 pub use finding::{Attack, Entity, Finding, FindingClass, Subject, SubjectRole, Tactic};
 pub use gate::{FileEvidence, GateInput, Reason, Verdict};

@@ -1,13 +1,16 @@
 //! `chartward guard`: the watcher of a protected tree.
 
+use std::net::IpAddr;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
+use std::str::FromStr;
 
 use anyhow::{Context, bail};
 use clap::ValueEnum;
 use clap::builder::{PossibleValuesParser, TypedValueParser};
 use jiff::Timestamp;
 use judge::gate::{Indicator, Indicators};
+use observe::files::Samba;
 use schema::Action;
 use serde_json::{Value, json};
 
@@ -53,9 +56,33 @@ pub(crate) struct GuardArgs {
     /// End when the process that started this one ends, however it ends
     #[arg(long, hide = true)]
     end_with_parent: bool,
-    /// Let a frozen process and its relatives go on, and end
-    #[arg(long, value_name = "PID", conflicts_with = "dirs")]
-    release: Option<i32>,
+    /// Samba's program that lists sessions, for the names of its clients
+    #[arg(long, value_name = "PATH", default_value = "smbstatus")]
+    smbstatus: PathBuf,
+    /// Samba's configuration, where it is not the default one
+    #[arg(long, value_name = "FILE")]
+    smb_conf: Option<PathBuf>,
+    /// Let a frozen process and its relatives, or a client that was cut off, go on, and end
+    #[arg(long, value_name = "PID|ADDRESS", conflicts_with = "dirs")]
+    release: Option<Released>,
+}
+
+/// Who is to go on.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Released {
+    Process(i32),
+    Client(IpAddr),
+}
+
+impl FromStr for Released {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        let process = text.parse().map(Self::Process);
+        process
+            .or_else(|_| text.parse().map(Self::Client))
+            .map_err(|_| "neither a process id nor an address".into())
+    }
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
@@ -73,8 +100,10 @@ pub(crate) fn run(args: GuardArgs) -> anyhow::Result<ExitCode> {
     let is_default = args.state.is_none();
     let state = std::path::absolute(super::state_dir(args.state)?).context("find the state folder")?;
     let talk = Talk { output, state: (!is_default).then(|| state.clone()) };
-    if let Some(pid) = args.release {
-        return release(&talk, &state, pid);
+    match args.release {
+        Some(Released::Process(pid)) => return release(&talk, &state, pid),
+        Some(Released::Client(address)) => return admit(&talk, &state, address),
+        None => {}
     }
     if args.end_with_parent {
         let asked = rustix::process::set_parent_process_death_signal(Some(rustix::process::Signal::TERM));
@@ -94,6 +123,7 @@ pub(crate) fn run(args: GuardArgs) -> anyhow::Result<ExitCode> {
         indicators: Indicators::without(args.without),
         control: args.control,
         addresses: args.address,
+        samba: Samba { smbstatus: args.smbstatus, configuration: args.smb_conf },
     };
     let mut tell = |report: Report| talk.tell(&report);
     match args.mode {
@@ -128,6 +158,17 @@ fn release(talk: &Talk, state: &Path, pid: i32) -> anyhow::Result<ExitCode> {
     Ok(ExitCode::SUCCESS)
 }
 
+fn admit(talk: &Talk, state: &Path, address: IpAddr) -> anyhow::Result<ExitCode> {
+    if !act::client::admit(state, address).context("let a client back in")? {
+        bail!("{address} is not cut off");
+    }
+    let line = json!({"type": "admitted", "address": address});
+    // A reader that went away does not keep the client out.
+    let _ = talk.output.line(&line);
+    talk.say(&format!("{address} is served again"));
+    Ok(ExitCode::SUCCESS)
+}
+
 /// How the guard talks to its operator.
 struct Talk {
     output: Output,
@@ -148,6 +189,12 @@ impl Talk {
                 finding.reasons.join("; ")
             )),
             Report::Action(action) => self.say(&self.words(action)),
+            Report::CutOff(done) => self.say(&format!(
+                "{} is no longer served{} (let it back in: {})",
+                done.address,
+                done.user.as_ref().map(|user| format!(" (user {user})")).unwrap_or_default(),
+                self.release_command(done.address)
+            )),
             Report::Restored(done) => self.say(&format!(
                 "stopped {} ms after the first harm; {} files touched, {} put back, {} irrecoverable, {} left to their newer writer; evidence in {}",
                 done.time_to_stop_ms,
@@ -206,9 +253,9 @@ impl Talk {
         }
     }
 
-    fn release_command(&self, pid: i32) -> String {
+    fn release_command(&self, who: impl std::fmt::Display) -> String {
         let state = self.state.as_deref().map(|state| format!(" --state {}", shell_quoted(state)));
-        format!("chartward guard --release {pid}{}", state.unwrap_or_default())
+        format!("chartward guard --release {who}{}", state.unwrap_or_default())
     }
 
     fn as_json(&self, report: &Report) -> Value {
@@ -230,6 +277,11 @@ impl Talk {
                     fields.extend(outcome);
                     fields.insert("at".into(), json!(action.at));
                 }
+                value
+            }
+            Report::CutOff(done) => {
+                let mut value = typed("cut_off", serde_json::to_value(done));
+                value["release"] = json!(self.release_command(done.address));
                 value
             }
             Report::Restored(done) => typed("restored", serde_json::to_value(done)),

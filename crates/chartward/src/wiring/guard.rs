@@ -3,12 +3,14 @@
 //! One thread judges; a second one, in observe, reads events and answers the guard's own opens. When this thread falls behind, opens pass
 //! unjudged and are counted; when the process dies, the kernel lets everything pass.
 
+mod clients;
 mod control;
+mod culprits;
 mod report;
 mod response;
 mod unprivileged;
 
-use std::collections::{HashMap, VecDeque};
+use std::collections::{BTreeSet, HashMap, VecDeque};
 use std::os::fd::{AsFd, OwnedFd};
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
@@ -17,17 +19,20 @@ use anyhow::Context;
 use crossbeam_channel::{Receiver, Sender};
 use jiff::Timestamp;
 use observe::files::fanotify::{Change, Message, NameChange, Waiting, Watch, path_of};
-use observe::files::{Actor, Asked, Lineage, Store, Tracker, pins};
+use observe::files::{Actor, Asked, Lineage, Samba, Store, Tracker, pins, serves_all};
 use schema::{Action, GateInput, Verdict};
 
 use super::control::Control;
 
+use clients::Door;
 pub(crate) use report::{Ready, Report};
-use response::{Attribution, Frozen};
+use response::Frozen;
 pub(crate) use unprivileged::unprivileged;
 
 const TICK: Duration = Duration::from_millis(100);
 const STAND_STILL: Duration = Duration::from_secs(2);
+/// Others' complete work that is judged before one open may pass; the rest is judged with the next, or at the next tick.
+const SETTLED_AT_ONCE_MAX: usize = 8;
 
 /// What the operator chose.
 #[derive(Debug, Clone)]
@@ -44,6 +49,8 @@ pub(crate) struct Settings {
     pub(crate) control: Option<PathBuf>,
     /// Of this machine, for whoever may have to cut it off.
     pub(crate) addresses: Vec<std::net::IpAddr>,
+    /// Where Samba's own tool is, for the names of its clients.
+    pub(crate) samba: Samba,
 }
 
 /// Whether a verdict has consequences.
@@ -93,9 +100,14 @@ struct Guard {
     trees: Vec<(PathBuf, OwnedFd)>,
     watch: Option<Watch>,
     gate: judge::gate::Gate,
+    circles: judge::circles::Circles,
     lineage: Lineage,
     asked: Asked,
     frozen: HashMap<Actor, Frozen>,
+    /// Clients of Samba's that are no longer served.
+    door: Door,
+    /// Actors that were stopped and did something after all: it is undone at the next tick.
+    late: BTreeSet<Actor>,
     /// Observe only: actors that were told of already.
     told: Vec<Actor>,
     backlog: VecDeque<Message>,
@@ -116,18 +128,22 @@ impl Guard {
         watch: Option<Watch>,
     ) -> anyhow::Result<Self> {
         let control = settings.control.as_deref().map(Control::serve).transpose()?;
-        let lineage = Lineage::new();
+        let lineage = Lineage::with_samba(settings.samba.clone());
         let mut settings = settings;
         settings.never.pids.extend(lineage.own());
+        let door = Door::new(&settings);
         Ok(Self {
             tracker,
             trees,
             watch,
             gate: judge::gate::Gate::with(settings.indicators),
+            circles: judge::circles::Circles::default(),
             settings,
             lineage,
             asked: Asked::default(),
             frozen: HashMap::new(),
+            door,
+            late: BTreeSet::new(),
             told: Vec::new(),
             backlog: VecDeque::new(),
             overflows: 0,
@@ -168,17 +184,29 @@ impl Guard {
     /// The synchronous gate: what the actor did before is judged before its next open may pass.
     fn open(&mut self, waiting: Waiting, tell: &mut dyn FnMut(Report)) -> anyhow::Result<()> {
         self.names();
-        let Some(actor) = self.lineage.actor(waiting.tid) else { return Ok(()) };
-        if self.frozen.contains_key(&actor) {
+        let Some(actor) = self.lineage.opener(waiting.tid) else { return Ok(()) };
+        if self.is_stopped(actor) {
             waiting.deny();
+            self.late.insert(actor);
+            self.show_out(actor);
             return self.freeze_newcomers(actor, tell);
         }
-        if let Verdict::Stop(reasons) = self.judge(actor)
-            && self.stop(actor, &self.processes(actor), &reasons, tell)?
-        {
+        if let Some(culprits) = self.accuse(actor) {
+            let stopped = self.stop_all(culprits, tell)?;
+            if stopped.contains(&actor) {
+                waiting.deny();
+                return self.set_right(&stopped, tell);
+            }
+            self.set_right(&stopped, tell)?;
+        }
+        for other in self.tracker.take_settled(SETTLED_AT_ONCE_MAX) {
+            if other != actor {
+                self.judge_and_stop(other, tell)?;
+            }
+        }
+        if self.is_stopped(actor) {
             waiting.deny();
-            self.let_it_come_to_rest(actor);
-            return self.put_back(actor, Attribution::Certain(actor), tell);
+            return Ok(());
         }
         let Some(path) = path_of(waiting.file.as_fd()) else { return Ok(()) };
         let is_file = waiting.file.metadata().is_ok_and(|meta| meta.is_file());
@@ -238,16 +266,13 @@ impl Guard {
     fn tick(&mut self, tell: &mut dyn FnMut(Report)) -> anyhow::Result<()> {
         self.names();
         for actor in self.tracker.unmeasured() {
-            if self.frozen.contains_key(&actor) {
-                continue;
-            }
-            if let Verdict::Stop(reasons) = self.judge(actor)
-                && self.stop(actor, &self.processes(actor), &reasons, tell)?
-            {
-                self.let_it_come_to_rest(actor);
-                self.put_back(actor, Attribution::Certain(actor), tell)?;
+            if self.is_stopped(actor) {
+                self.late.insert(actor);
+            } else {
+                self.judge_and_stop(actor, tell)?;
             }
         }
+        self.undo_late(tell)?;
         self.hold_or_release();
         self.tracker.expire(Timestamp::now());
         self.tell_missed(tell);
@@ -269,6 +294,8 @@ impl Guard {
     fn processes(&self, actor: Actor) -> Vec<(i32, u64)> {
         let mut processes = vec![(actor.pid, actor.start_ticks)];
         processes.extend(self.lineage.members(actor));
+        // All clients hang on it, whoever its child was.
+        processes.retain(|(pid, _)| !serves_all(*pid));
         processes
     }
 

@@ -1,5 +1,8 @@
 //! The guard against processes that encrypt, and beside processes that only look as if they did.
 
+mod actors;
+mod samba;
+
 use std::collections::BTreeMap;
 use std::fs;
 use std::io::{BufRead, BufReader};
@@ -87,27 +90,21 @@ impl Case {
         }
         fs::write(dir.path().join("made-by-the-guard-test"), tree.to_str().unwrap()).unwrap();
         let before = contents(&tree);
-        let mut guard = Command::new(env!("CARGO_BIN_EXE_chartward"))
-            .args(["guard", "--json", "--mode", mode])
-            .arg(&tree)
-            .args(["--store".as_ref(), dir.path().join("store").as_os_str()])
-            .args(["--state".as_ref(), dir.path().join("state").as_os_str()])
-            .args(more)
-            .stdout(Stdio::piped())
-            .stderr(Stdio::null())
-            .spawn()
-            .unwrap();
-        let stdout = guard.stdout.take().unwrap();
-        let (send, lines) = channel();
-        thread::spawn(move || {
-            for line in BufReader::new(stdout).lines().map_while(Result::ok) {
-                let _ = send.send(serde_json::from_str(&line).unwrap());
-            }
-        });
+        let (guard, lines) = guard(dir.path(), &tree, mode, more);
         let mut case = Self { dir, tree, before, guard, lines, seen: vec![] };
-        let ready = case.wait_for("ready", Duration::from_secs(20)).expect("the guard is never ready");
-        assert_eq!(ready["mode"], mode);
+        case.ready(mode);
         case
+    }
+
+    fn ready(&mut self, mode: &str) {
+        let ready = self.wait_for("ready", Duration::from_secs(20)).expect("the guard is never ready");
+        assert_eq!(ready["mode"], mode);
+    }
+
+    /// After [`Case::end`].
+    fn start_again(&mut self, more: &[&str]) {
+        (self.guard, self.lines) = guard(self.dir.path(), &self.tree, "permission", more);
+        self.ready("permission");
     }
 
     fn wait_for(&mut self, kind: &str, patience: Duration) -> Option<Value> {
@@ -141,6 +138,28 @@ impl Case {
         let mounts = fs::read_to_string("/proc/self/mountinfo").unwrap();
         assert!(!mounts.contains(self.tree.to_str().unwrap()), "the guard leaves its mount behind");
     }
+}
+
+/// A guard of `tree` with everything of its own in `dir`, and what it says.
+fn guard(dir: &Path, tree: &Path, mode: &str, more: &[&str]) -> (Child, Receiver<Value>) {
+    let mut guard = Command::new(env!("CARGO_BIN_EXE_chartward"))
+        .args(["guard", "--json", "--mode", mode])
+        .arg(tree)
+        .args(["--store".as_ref(), dir.join("store").as_os_str()])
+        .args(["--state".as_ref(), dir.join("state").as_os_str()])
+        .args(more)
+        .stdout(Stdio::piped())
+        .stderr(Stdio::null())
+        .spawn()
+        .unwrap();
+    let stdout = guard.stdout.take().unwrap();
+    let (send, lines) = channel();
+    thread::spawn(move || {
+        for line in BufReader::new(stdout).lines().map_while(Result::ok) {
+            let _ = send.send(serde_json::from_str(&line).unwrap());
+        }
+    });
+    (guard, lines)
 }
 
 impl Drop for Case {

@@ -15,6 +15,7 @@ mod promise;
 mod prove;
 mod real_input;
 mod rehearse;
+mod samba;
 mod sample;
 mod share;
 mod share_cutoff;

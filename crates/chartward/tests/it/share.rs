@@ -2,7 +2,6 @@
 
 use std::fs;
 use std::io::{BufRead, BufReader, Write};
-use std::net::{TcpListener, TcpStream};
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
@@ -13,16 +12,16 @@ use std::time::{Duration, Instant};
 use serde_json::Value;
 use tempfile::TempDir;
 
+use crate::samba::{PASSWORD, Samba, user};
 use crate::support::{BINARY, Run, run};
 
 const PATIENTS: u32 = 50;
-const PASSWORD: &str = "only for this test";
 
-/// A Samba on a port of its own that serves a hospital; dropped, it is gone.
+/// A Samba that serves a hospital; dropped, it is gone.
 struct Server {
-    dir: TempDir,
+    samba: Samba,
     port: u16,
-    smbd: Option<Child>,
+    dir: TempDir,
 }
 
 impl Server {
@@ -33,79 +32,19 @@ impl Server {
 
     /// With more lines in the share's part of its configuration, made for the server's folder.
     fn start_with(test: &str, patients: u32, more: impl Fn(&Path) -> String) -> Option<Server> {
-        let (smbd, smbpasswd) = (testkit::tool(test, "smbd")?, testkit::tool(test, "smbpasswd")?);
+        testkit::tool(test, "smbd")?;
         testkit::tool(test, "python3")?;
         let dir = TempDir::with_prefix("chartward-share-").unwrap();
-        let at = |name: &str| dir.path().join(name);
-        for name in ["private", "lock", "state", "cache", "ncalrpc", "log"] {
-            fs::create_dir(at(name)).unwrap();
-        }
+        let hospital = dir.path().join("hospital");
         let made = run(Command::new(BINARY)
             .args(["sample", "hospital", "--json", "--patients", &patients.to_string()])
-            .arg(at("hospital")));
+            .arg(&hospital));
         assert_eq!(made.code, 0, "{}", made.stderr);
-        let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
-        let root = dir.path().display();
-        let user = user();
-        fs::write(
-            at("smb.conf"),
-            format!(
-                "[global]\nserver role = standalone server\ninterfaces = lo\nbind interfaces only = yes\nsmb ports = {port}\n\
-                 disable netbios = yes\nload printers = no\nprintcap name = /dev/null\nprivate dir = {root}/private\n\
-                 lock directory = {root}/lock\nstate directory = {root}/state\ncache directory = {root}/cache\n\
-                 pid directory = {root}\nncalrpc dir = {root}/ncalrpc\nlog file = {root}/log/smbd.log\n\
-                 passdb backend = tdbsam\nserver min protocol = SMB3\n\
-                 [ssmix]\npath = {root}/hospital\nread only = no\nvalid users = {user}\nforce user = {user}\n{}",
-                more(dir.path())
-            ),
-        )
-        .unwrap();
-        let mut add = Command::new(smbpasswd)
-            .arg("-c")
-            .arg(at("smb.conf"))
-            .args(["-a", "-s", &user])
-            .stdin(Stdio::piped())
-            .stdout(Stdio::null())
-            .stderr(Stdio::null())
-            .spawn()
-            .unwrap();
-        write!(add.stdin.take().unwrap(), "{PASSWORD}\n{PASSWORD}\n").unwrap();
-        assert!(add.wait().unwrap().success(), "the account of the test's Samba cannot be made");
-        let account = at("account");
-        fs::write(&account, format!("username={user}\npassword={PASSWORD}\n")).unwrap();
+        let samba = Samba::start(test, dir.path(), &hospital, &more(dir.path()), None)?;
+        let account = dir.path().join("account");
+        fs::write(&account, format!("username={}\npassword={PASSWORD}\n", user())).unwrap();
         fs::set_permissions(&account, fs::Permissions::from_mode(0o600)).unwrap();
-        let mut server = Server { dir, port, smbd: None };
-        server.go(&smbd);
-        Some(server)
-    }
-
-    fn go(&mut self, smbd: &Path) {
-        let child = Command::new(smbd)
-            .args(["--foreground", "--no-process-group", "-s"])
-            .arg(self.dir.path().join("smb.conf"))
-            .stdin(Stdio::null())
-            .stdout(Stdio::null())
-            .stderr(Stdio::null())
-            .spawn()
-            .unwrap();
-        self.smbd = Some(child);
-        let end = Instant::now() + Duration::from_secs(20);
-        while TcpStream::connect(("127.0.0.1", self.port)).is_err() {
-            assert!(Instant::now() < end, "the test's Samba does not start");
-            thread::sleep(Duration::from_millis(20));
-        }
-    }
-
-    /// Ends the server with all its children, as a reboot does.
-    fn stop(&mut self) {
-        let Some(mut smbd) = self.smbd.take() else { return };
-        let all = Command::new("pgrep").args(["-P", &smbd.id().to_string()]).output();
-        let children = all.map(|out| String::from_utf8_lossy(&out.stdout).into_owned()).unwrap_or_default();
-        let _ = smbd.kill();
-        let _ = smbd.wait();
-        for child in children.split_whitespace() {
-            let _ = Command::new("kill").args(["-9", child]).stderr(Stdio::null()).status();
-        }
+        Some(Server { port: samba.port, samba, dir })
     }
 
     fn tree(&self) -> PathBuf {
@@ -154,12 +93,6 @@ impl Server {
     }
 }
 
-impl Drop for Server {
-    fn drop(&mut self) {
-        self.stop();
-    }
-}
-
 struct Watch {
     child: Child,
     lines: Receiver<Value>,
@@ -188,11 +121,6 @@ impl Drop for Watch {
         let _ = self.child.kill();
         let _ = self.child.wait();
     }
-}
-
-fn user() -> String {
-    let out = Command::new("id").arg("-un").output().unwrap();
-    String::from_utf8(out.stdout).unwrap().trim().to_owned()
 }
 
 /// XORs files of the tree with a seeded stream, so that it can be turned back; it writes how many it has done.
@@ -355,13 +283,12 @@ fn daily_work_is_left_alone() {
 fn a_server_that_restarts_is_missed_and_seen_again() {
     let test = "a_server_that_restarts_is_missed_and_seen_again";
     let Some(mut server) = Server::start(test, 5) else { return };
-    let Some(smbd) = testkit::tool(test, "smbd") else { return };
     let mut watch = server.watch(&["--canary-interval", "0.5", "--look-interval", "1", "--plant"]);
-    server.stop();
+    server.samba.stop();
     let missed =
         watch.wait_for("missed", Duration::from_secs(20)).expect("nobody says that the share is gone");
     assert_eq!(missed["answers"], false);
-    server.go(&smbd);
+    server.samba.go();
     let again =
         watch.wait_for("missed", Duration::from_secs(20)).expect("nobody says that the share is back");
     assert_eq!(again["answers"], true);
@@ -559,6 +486,6 @@ fn the_watch_answers_how_it_stands_also_while_the_server_is_gone() {
     assert!(health["files"].as_u64().unwrap() > 10 && health["complete"] == true, "{health}");
     // It acts on nobody.
     assert_eq!(ask(r#"{"do":"release","pid":7}"#)["ok"], false);
-    server.stop();
+    server.samba.stop();
     until("without its server", &|health| health["answers"] == false);
 }

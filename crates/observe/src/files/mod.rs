@@ -22,5 +22,6 @@ pub use mirror::{Mirror, open};
 pub use mount::Apart;
 pub use names::suffix_of;
 pub use preimage::{COPY_EACH_MAX, PreImage, Stamp, Store};
+pub use process::smb::{Client, ClientName, Connection, Samba, Servers, serves_all};
 pub use process::{Actor, Intent, Lineage, Nearness, Stat, near, written_by};
 pub use trace::{Touch, Tracker};

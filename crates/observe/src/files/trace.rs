@@ -5,6 +5,7 @@
 //! and what is put back. A touch that proved harmless begins anew with the actor's next open, so that a program that rewrites its
 //! files all day is compared with yesterday's content by nobody.
 
+mod join;
 mod table;
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
@@ -15,6 +16,7 @@ use std::sync::Arc;
 use jiff::{SignedDuration, Timestamp};
 use schema::{FileEvidence, GateInput};
 
+use self::join::Joined;
 use self::table::{Key, Table};
 use super::measure::{measure, measure_gone, measure_made};
 use super::names;
@@ -69,6 +71,17 @@ impl Touch {
         Timestamp::new(seconds, i32::try_from(nanoseconds).ok()?).ok()
     }
 
+    /// Takes in what a later actor did to the same file, both of whom are undone together.
+    pub fn join(&mut self, later: Self) {
+        self.path_now = later.path_now;
+        self.note |= later.note;
+        self.suspicious |= later.suspicious;
+        self.contested = later.contested;
+        self.replaced_by = later.replaced_by.or(self.replaced_by);
+        // It was made by one of them: nothing was there before.
+        self.made |= later.made;
+    }
+
     /// The file that took its place, when one did.
     pub fn replaced_by(&self) -> Option<(u64, u64)> {
         self.replaced_by
@@ -94,12 +107,14 @@ pub struct Tracker {
     table: Table,
     actors: HashMap<Actor, Trace>,
     touches_max: usize,
+    joined: Joined,
 }
 
 impl Tracker {
     /// With a place for pre-images and a bound on pinned files.
     pub fn new(store: Store, pins_max: usize) -> Self {
-        Self { store, table: Table::new(pins_max), actors: HashMap::new(), touches_max: pins_max / 2 }
+        let table = Table::new(pins_max);
+        Self { store, table, actors: HashMap::new(), touches_max: pins_max / 2, joined: Joined::default() }
     }
 
     /// The place for pre-images.
@@ -115,8 +130,13 @@ impl Tracker {
             self.keep(key, &stamp);
         }
         if intent == Intent::Write {
-            self.contest(actor, key);
-            self.touch(actor, key, now, |touch| touch.closed = false);
+            let original = self.contest(actor, key);
+            self.touch(actor, key, now, |touch| {
+                touch.closed = false;
+                if let Some(original) = original {
+                    touch.original = Some(original);
+                }
+            });
         }
     }
 
@@ -192,6 +212,7 @@ impl Tracker {
             touch.closed = true;
             touch.measured = None;
             trace.dirty.insert(known.id);
+            self.joined.settled.insert(actor);
         } else {
             // Opened before the guard started, or its open passed unjudged.
             self.touch(actor, stamp.key, now, |touch| touch.closed = true);
@@ -199,6 +220,7 @@ impl Tracker {
         }
         if made {
             trace.reconsider_gone();
+            self.made_whole(actor, stamp.key, now);
         }
     }
 
@@ -278,12 +300,14 @@ impl Tracker {
     /// Measures what `actor` left unmeasured, for the gate.
     pub fn evidence(&mut self, actor: Actor) -> GateInput {
         let mut evidence = Vec::new();
+        self.join_replacements(actor);
         if let Some(trace) = self.actors.get_mut(&actor) {
             let files: Vec<u64> = trace.dirty.iter().copied().take(MEASURED_AT_ONCE_MAX).collect();
             for file in files {
                 evidence.extend(trace.measure(file, &self.table));
             }
         }
+        self.share(actor, &evidence);
         GateInput { actor: actor.number(), evidence }
     }
 
@@ -335,8 +359,10 @@ impl Tracker {
 
     fn gone(&mut self, actor: Option<Actor>, key: Key, by: Option<Key>, now: Timestamp) {
         let Some(known) = self.table.get(key) else { return };
-        // A process that ended before its removal was read is taken for the one that last opened the file.
-        let Some(actor) = actor.or(known.last) else { return };
+        // A process that ended before its removal was read is taken for the one that made what stands there now, else for the one
+        // that last opened the file.
+        let maker = || self.table.get(by?)?.made_by;
+        let Some(actor) = actor.or_else(maker).or(known.last) else { return };
         if known.made_by == Some(actor) {
             let id = known.id;
             if let Some(trace) = self.actors.get_mut(&actor) {
@@ -359,17 +385,17 @@ impl Tracker {
             touch.measured = None;
             touch.closed = true;
         });
+        self.gone_lately(actor, key, now);
     }
 
-    /// Another actor's touch of this file can no longer be undone without harm to this one's.
-    fn contest(&mut self, actor: Actor, key: Key) {
-        let previous = self.table.get_mut(key).and_then(|known| known.writer.replace(actor));
-        if let Some(trace) =
-            previous.filter(|previous| *previous != actor).and_then(|previous| self.actors.get_mut(&previous))
-            && let Some(touch) = trace.touches.values_mut().find(|touch| touch.key == key)
-        {
-            touch.contested = true;
-        }
+    /// Another actor's touch of this file can no longer be undone without harm to this one's. Gives what the file held before that
+    /// one, when it did harm or is at it still: who shares the encryption of one file is compared with the same original.
+    fn contest(&mut self, actor: Actor, key: Key) -> Option<PreImage> {
+        let known = self.table.get_mut(key)?;
+        let previous = known.writer.replace(actor).filter(|previous| *previous != actor)?;
+        let touch = self.actors.get_mut(&previous)?.touches.get_mut(&known.id)?;
+        touch.contested = true;
+        touch.original.clone().filter(|_| touch.suspicious || !touch.closed || touch.measured.is_none())
     }
 
     fn touch(&mut self, actor: Actor, key: Key, now: Timestamp, change: impl FnOnce(&mut Touch)) {

@@ -18,6 +18,8 @@ pub(crate) enum Report {
     Finding(Finding),
     /// Something was done to a process.
     Action(Action),
+    /// A client is no longer served.
+    CutOff(CutOff),
     /// Files were put back.
     Restored(Restored),
     /// The kernel dropped events.
@@ -53,6 +55,9 @@ impl Ready {
             "files that were open for writing before the guard started".to_owned(),
             "files that nobody had opened since then when they were removed".to_owned(),
             "files that are only emptied by their path (truncate), when nothing else shows an encryption"
+                .to_owned(),
+            "a slow encryption whose every file is done by another process: fewer than 3 files within 10 minutes from one control \
+             group or one address, 4 within 5 minutes by one user, 6 within a minute by anybody"
                 .to_owned(),
             format!("contents above {} MiB on a file system without reflinks", COPY_EACH_MAX >> 20),
             "writes to the block device, and a hostile root, who can end the guard: opens pass then"
@@ -121,6 +126,16 @@ impl Ready {
 
 fn words(words: &[&str]) -> Vec<String> {
     words.iter().map(|&word| word.to_owned()).collect()
+}
+
+/// A client of a file server on this machine that was cut off.
+#[derive(Debug, Clone, Serialize)]
+pub(crate) struct CutOff {
+    pub(crate) address: std::net::IpAddr,
+    /// Its account, as far as it is known.
+    pub(crate) user: Option<String>,
+    pub(crate) because: String,
+    pub(crate) at: Timestamp,
 }
 
 /// What became of the files of one stopped actor.

@@ -31,8 +31,10 @@ pub(super) struct Frozen {
 /// How sure it is who touched the files.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum Attribution {
-    /// The kernel named this actor with every event: all that it did since its first harm is put back.
-    Certain(Actor),
+    /// The kernel named these actors with every event: all that they did since the first harm is put back.
+    Certain(Vec<Actor>),
+    /// The same of actors that were stopped before: whatever they did since is put back.
+    Late(Vec<Actor>),
     /// Nobody did: only what was plainly harmed is put back, and the files (by device and inode) that the stopped processes
     /// had open for writing.
     Guessed(BTreeSet<(u64, u64)>),
@@ -59,35 +61,67 @@ impl Guard {
         reasons: &[Reason],
         tell: &mut dyn FnMut(Report),
     ) -> anyhow::Result<bool> {
-        if self.told.contains(&actor) {
-            return Ok(false);
-        }
+        let finding = finding(actor, reasons, &self.settings, Timestamp::now());
+        let stopped = self.stop_each(finding, vec![(actor, processes.to_vec())], tell)?;
+        Ok(!stopped.is_empty())
+    }
+
+    /// Tells of the actors and, when armed, stops each by itself, so that each can be released by itself. Gives those that were
+    /// stopped; one that has ended counts as stopped. Left out: never-touch, and who was told of already.
+    pub(super) fn stop_each(
+        &mut self,
+        finding: Finding,
+        actors: Vec<(Actor, Vec<(i32, u64)>)>,
+        tell: &mut dyn FnMut(Report),
+    ) -> anyhow::Result<Vec<Actor>> {
+        let untold = |(actor, _): &(Actor, _)| !self.told.contains(actor);
+        let actors: Vec<_> = actors.into_iter().filter(untold).collect();
+        let Some((leader, _)) = actors.first() else { return Ok(vec![]) };
         let now = Timestamp::now();
-        let finding = finding(actor, reasons, &self.settings, now);
         if self.settings.response == Response::ObserveOnly {
-            self.told.push(actor);
+            self.told.extend(actors.iter().map(|(actor, _)| *actor));
             tell(Report::Finding(finding));
-            return Ok(false);
+            return Ok(vec![]);
         }
-        let plan = freeze::plan(processes, &finding.reasons.join("; "), now);
-        let actions = freeze::apply(&plan, &self.settings.never, now);
+        let because = finding.reasons.join("; ");
+        let evidence =
+            format!("evidence/{}-{}", now.strftime("%Y%m%dT%H%M%S%.3fZ"), leader.pid.unsigned_abs());
+        let evidence = self.settings.store.join(evidence);
+        let mut stopped = Vec::new();
+        let mut all = Vec::new();
+        for (actor, processes) in actors {
+            let plan = freeze::plan(&processes, &because, now);
+            let actions =
+                if plan.acts.is_empty() { vec![] } else { freeze::apply(&plan, &self.settings.never, now) };
+            all.extend(actions.iter().cloned());
+            let spared = self.spared_client(actor)
+                || actions.iter().any(|action| action.outcome == Outcome::NeverTouch);
+            if spared {
+                freeze::undo(&actions, now);
+                self.told.push(actor);
+            } else {
+                stopped.push((actor, Applied { plan, actions }));
+            }
+        }
         tell(Report::Finding(finding.clone()));
-        for action in &actions {
-            tell(Report::Action(action.clone()));
+        all.into_iter().for_each(|action| tell(Report::Action(action)));
+        if stopped.is_empty() {
+            return Ok(vec![]);
         }
-        if actions.iter().any(|action| action.outcome == Outcome::NeverTouch) {
-            freeze::undo(&actions, now);
-            self.told.push(actor);
-            return Ok(false);
-        }
-        let applied = Applied { plan, actions };
-        let folder = format!("evidence/{}-{}", now.strftime("%Y%m%dT%H%M%S%.3fZ"), actor.pid);
-        let evidence = private_dir(&self.settings.store.join(folder))?;
-        private_dir(&evidence.join("taken"))?;
+        private_dir(&private_dir(&evidence)?.join("taken"))?;
         write_json(&evidence.join("finding.json"), &finding)?;
-        let plan = freeze::remember(&self.settings.state, &applied)?;
-        self.frozen.insert(actor, Frozen { applied, plan, evidence });
-        Ok(true)
+        let mut named = Vec::with_capacity(stopped.len());
+        for (actor, applied) in stopped {
+            let plan = match self.lineage.client(actor) {
+                Some(client) => self.refuse(client, &because, now, tell)?,
+                // Nobody to hold and nobody to release.
+                None if applied.actions.is_empty() => evidence.join("ended"),
+                None => freeze::remember(&self.settings.state, &applied)?,
+            };
+            self.frozen.insert(actor, Frozen { applied, plan, evidence: evidence.clone() });
+            named.push(actor);
+        }
+        Ok(named)
     }
 
     /// Puts back what an actor that stands still touched since its first harmful act.
@@ -98,22 +132,37 @@ impl Guard {
         tell: &mut dyn FnMut(Report),
     ) -> anyhow::Result<()> {
         let stopped_at = Timestamp::now();
+        let is_late = matches!(who, Attribution::Late(_));
         self.names();
-        let traced = match who {
-            Attribution::Certain(actor) => actor,
-            Attribution::Guessed(_) => Actor::ANYBODY,
+        let traced = match &who {
+            Attribution::Certain(actors) | Attribution::Late(actors) => actors.clone(),
+            Attribution::Guessed(_) => vec![Actor::ANYBODY],
         };
-        self.measure_all(traced);
-        let Some(frozen) = self.frozen.get(&actor) else { return Ok(()) };
-        let folder = frozen.evidence.clone();
-        write_json(&folder.join("processes.json"), &evidence::processes(&frozen.applied.actions))?;
+        traced.iter().for_each(|actor| self.measure_all(*actor));
+        let folder = match (is_late, self.frozen.get(&actor)) {
+            (true, _) => None,
+            (false, Some(frozen)) => Some(frozen.evidence.clone()),
+            (false, None) => return Ok(()),
+        };
+        if let Some(folder) = &folder {
+            let named: BTreeSet<Actor> = traced.iter().chain([&actor]).copied().collect();
+            let frozen = named.iter().filter_map(|actor| self.frozen.get(actor));
+            let actions: Vec<_> = frozen.flat_map(|frozen| frozen.applied.actions.iter().cloned()).collect();
+            write_json(&folder.join("processes.json"), &evidence::processes(&actions))?;
+        }
+        self.end_connections(&traced);
 
-        let touches = self.tracker.take(traced, stopped_at);
+        let touches = self.take_all(&traced, stopped_at);
+        if is_late && touches.is_empty() {
+            return Ok(());
+        }
+        let folder = folder.map_or_else(|| self.late_folder(actor, stopped_at), Ok)?;
         let first_harm_at = first_harm(&touches, &who).unwrap_or(stopped_at);
-        let harmed = match who {
+        let harmed: Vec<Touch> = match who {
             Attribution::Certain(_) => {
                 touches.into_iter().filter(|touch| touch.at >= first_harm_at).collect()
             }
+            Attribution::Late(_) => touches,
             Attribution::Guessed(held) => plainly_harmed(touches, &held),
         };
         let records = self.restore(&harmed, &folder.join("taken"));
@@ -144,7 +193,9 @@ impl Guard {
         while Instant::now() < end {
             while let Some(message) = messages.as_ref().and_then(|messages| messages.try_recv().ok()) {
                 match message {
-                    Message::Open(waiting) if self.lineage.actor(waiting.tid) == Some(actor) => {
+                    Message::Open(waiting)
+                        if self.lineage.actor(waiting.tid).is_some_and(|other| self.is_stopped(other)) =>
+                    {
                         waiting.deny()
                     }
                     Message::Closed { file, tid } => self.closed(&file, tid),
@@ -258,16 +309,21 @@ impl Guard {
 
     /// Keeps the frozen frozen, and lets go whom a person has released by removing the plan.
     pub(super) fn hold_or_release(&mut self) {
-        let gate = &mut self.gate;
+        let (gate, circles) = (&mut self.gate, &mut self.circles);
         self.frozen.retain(|actor, frozen| {
             let held = frozen.plan.exists();
             if held {
                 freeze::hold(&frozen.applied.actions);
             } else {
                 gate.release(actor.number());
+                // Who ended by itself was released by nobody.
+                if !frozen.applied.actions.is_empty() || actor.is_client() {
+                    circles.release(actor.number());
+                }
             }
             held
         });
+        self.door.renew();
     }
 }
 
@@ -298,7 +354,7 @@ fn first_harm(touches: &[Touch], who: &Attribution) -> Option<Timestamp> {
     let replacements: BTreeSet<_> = suspicious().filter_map(Touch::replaced_by).collect();
     let made = touches.iter().filter(|touch| replacements.contains(&touch.key()));
     let at = |touch: &Touch| match who {
-        Attribution::Certain(_) => touch.at,
+        Attribution::Certain(_) | Attribution::Late(_) => touch.at,
         // Seen only afterwards: the file's own time of change is nearer to the truth, where it says something plausible.
         Attribution::Guessed(_) => touch
             .modified_at()
@@ -337,7 +393,7 @@ fn record(touch: &Touch, outcome: String, sha256: Option<String>) -> FileRecord 
     }
 }
 
-fn finding(actor: Actor, reasons: &[Reason], settings: &Settings, now: Timestamp) -> Finding {
+pub(super) fn finding(actor: Actor, reasons: &[Reason], settings: &Settings, now: Timestamp) -> Finding {
     let command =
         Stat::of(actor.pid).map_or_else(|| "a process that has ended".to_owned(), |stat| stat.command);
     let entry = &judge::gate::ENTRY;

@@ -10,6 +10,8 @@ use crate::files::preimage::{PreImage, Stamp};
 use crate::files::process::Actor;
 
 const MADE_WAITING_MAX: usize = 4096;
+/// Openers of one file that are remembered.
+pub(super) const READERS: usize = 4;
 
 /// Device and inode.
 pub(super) type Key = (u64, u64);
@@ -29,6 +31,8 @@ pub(super) struct Known {
     pub(super) last: Option<Actor>,
     /// Who opened it for writing last.
     pub(super) writer: Option<Actor>,
+    /// Who opened it lately, for whatever: one of them may have written it anew under another name.
+    pub(super) readers: [Option<Actor>; READERS],
     used: u64,
 }
 
@@ -86,11 +90,16 @@ impl Table {
             made_by,
             last: None,
             writer: None,
+            readers: [None; READERS],
             used: now,
         });
         self.ages.remove(&known.used);
         known.used = now;
         known.last = Some(actor);
+        if !known.readers.contains(&Some(actor)) {
+            known.readers.rotate_right(1);
+            known.readers[0] = Some(actor);
+        }
         self.ages.insert(now, stamp.key);
         self.name(stamp.key, path);
         stamp.key

@@ -1,0 +1,267 @@
+//! Who acts: the uppermost process of a job, or the client behind Samba's server.
+
+use std::collections::HashMap;
+use std::time::{Duration, Instant};
+
+use schema::Circle;
+
+use super::smb::{self, Client, ClientName, Clients, Samba};
+use super::standing::{Standing, circles, control_group, narrowest};
+use super::{Actor, Stat};
+
+/// Services whose children are jobs of their own: climbing past them would make one actor of a whole machine.
+const SERVICES: [&str; 19] = [
+    "systemd",
+    "init",
+    "sshd",
+    "sshd-session",
+    "cron",
+    "crond",
+    "atd",
+    "login",
+    "dockerd",
+    "containerd",
+    "containerd-shim",
+    "smbd",
+    "tmux: server",
+    "screen",
+    "supervisord",
+    "runsvdir",
+    "s6-supervise",
+    "xinetd",
+    "launchd",
+];
+const CLIMB_MAX: usize = 64;
+const REMEMBERED_MAX: usize = 8192;
+const FRESH: Duration = Duration::from_secs(2);
+const CIRCLES_EACH_MAX: usize = 8;
+
+/// Finds the actor behind a thread, and remembers it for the events that arrive after the process has ended.
+#[derive(Debug, Default)]
+pub struct Lineage {
+    /// The guard and its ancestors: never part of an actor.
+    own: Vec<i32>,
+    own_group: Option<String>,
+    /// With the start of the process, since ids are given out anew.
+    remembered: HashMap<i32, (Instant, Actor, u64)>,
+    /// Processes that were seen at work, by actor: what a double fork would otherwise hide.
+    members: HashMap<Actor, Vec<(i32, u64)>>,
+    /// Actors of process groups whose leader may have ended since.
+    groups: HashMap<i32, Actor>,
+    circles: HashMap<Actor, Vec<Circle>>,
+    clients: Clients,
+}
+
+impl Lineage {
+    /// For the calling process.
+    pub fn new() -> Self {
+        Self::with_samba(Samba::default())
+    }
+
+    /// For the calling process, with a Samba that stands somewhere else.
+    pub fn with_samba(samba: Samba) -> Self {
+        let mut own = vec![0, 1, 2];
+        let mut pid = rustix::process::getpid().as_raw_nonzero().get();
+        while let Some(stat) = Stat::of(pid).filter(|_| own.len() < CLIMB_MAX) {
+            own.push(pid);
+            pid = stat.parent;
+        }
+        let own_group = std::fs::read_to_string("/proc/self/cgroup").ok().and_then(|text| narrowest(&text));
+        Self { own, own_group, clients: Clients::new(samba), ..Self::default() }
+    }
+
+    /// The guard's process id and those of its ancestors.
+    pub fn own(&self) -> &[i32] {
+        &self.own
+    }
+
+    /// The actor that thread or process `tid` belongs to; `None` when it has ended and was never seen.
+    pub fn actor(&mut self, tid: i32) -> Option<Actor> {
+        if let Some((_, actor, _)) = self.remembered.get(&tid).filter(|(seen, ..)| seen.elapsed() < FRESH) {
+            return Some(*actor);
+        }
+        self.look(tid).or_else(|| self.remembered.get(&tid).map(|(_, actor, _)| *actor))
+    }
+
+    /// The actor of thread `tid`, which waits in an open: whom a server acts for is asked anew each time.
+    pub fn opener(&mut self, tid: i32) -> Option<Actor> {
+        match self.actor(tid)? {
+            client if client.is_client() => self.look(tid).or(Some(client)),
+            actor => Some(actor),
+        }
+    }
+
+    /// The client that `actor` stands for.
+    pub fn client(&self, actor: Actor) -> Option<Client> {
+        self.clients.client(actor)
+    }
+
+    /// What Samba calls a client, once it has told.
+    pub fn client_name(&self, client: Client) -> Option<ClientName> {
+        self.clients.name(client)
+    }
+
+    /// Processes that were seen to belong to `actor`, with their start times; some may have ended.
+    pub fn members(&self, actor: Actor) -> &[(i32, u64)] {
+        self.members.get(&actor).map_or(&[], Vec::as_slice)
+    }
+
+    /// What `actor` has in common with others, narrowest first; everybody belongs to the last.
+    pub fn circles(&self, actor: Actor) -> Vec<Circle> {
+        if let Some(client) = self.client(actor) {
+            return vec![Circle::Address { address: client.address }, Circle::Anybody];
+        }
+        let mut circles = self.circles.get(&actor).cloned().unwrap_or_default();
+        circles.push(Circle::Anybody);
+        circles
+    }
+
+    fn look(&mut self, tid: i32) -> Option<Actor> {
+        let standing = Standing::of(tid)?;
+        let process = Stat::of(standing.process)?;
+        if self.remembered.len() >= REMEMBERED_MAX {
+            self.forget_all();
+        }
+        let member = (process.pid, process.start_ticks);
+        let client = if smb::is_server(&process.command) {
+            self.clients.actor(&process, standing.effective_user)
+        } else {
+            None
+        };
+        let actor = match client {
+            Some(client) => client,
+            None => self.climb(process, 0),
+        };
+        self.join(actor, member);
+        if client.is_none() {
+            self.note_circles(actor, member.0, standing.user);
+        }
+        // Under the process as well: names that change are told by it.
+        for id in [tid, member.0] {
+            self.remembered.insert(id, (Instant::now(), actor, member.1));
+        }
+        Some(actor)
+    }
+
+    fn forget_all(&mut self) {
+        self.remembered.clear();
+        self.members.clear();
+        self.groups.clear();
+        self.circles.clear();
+    }
+
+    fn note_circles(&mut self, actor: Actor, pid: i32, user: u32) {
+        let group = control_group(pid, self.own_group.as_deref());
+        let known = self.circles.entry(actor).or_default();
+        for circle in circles(group.as_deref(), user) {
+            if known.len() < CIRCLES_EACH_MAX && !known.contains(&circle) {
+                known.push(circle);
+            }
+        }
+        known.sort_unstable();
+    }
+
+    fn climb(&mut self, first: Stat, depth: usize) -> Actor {
+        let mut top = first;
+        for _ in 0..CLIMB_MAX {
+            let known = self.remembered.get(&top.pid);
+            if let Some((_, known, _)) = known.filter(|(.., start_ticks)| *start_ticks == top.start_ticks) {
+                // An ancestor that was seen at work decides, even when its own parent has since gone.
+                return *known;
+            }
+            if self.own.contains(&top.parent) {
+                break;
+            }
+            let Some(parent) = Stat::of(top.parent) else { break };
+            let is_login_shell = parent.session == parent.pid && parent.terminal != 0;
+            if is_login_shell || SERVICES.contains(&parent.command.as_str()) {
+                break;
+            }
+            top = parent;
+        }
+        let own = Actor { pid: top.pid, start_ticks: top.start_ticks };
+        let actor = if depth == 0 { self.by_group(&top).unwrap_or(own) } else { own };
+        self.remembered.insert(top.pid, (Instant::now(), actor, top.start_ticks));
+        actor
+    }
+
+    /// The actor of the process group that an orphan was born into: a double fork leaves it the group of its job.
+    fn by_group(&mut self, top: &Stat) -> Option<Actor> {
+        if top.group == top.pid || self.own.contains(&top.group) {
+            self.groups.insert(top.group, Actor { pid: top.pid, start_ticks: top.start_ticks });
+            return None;
+        }
+        let leader = Stat::of(top.group).filter(|leader| leader.start_ticks <= top.start_ticks);
+        let actor = match (leader, self.groups.get(&top.group)) {
+            (Some(leader), _) => self.climb(leader, 1),
+            (None, Some(known)) => *known,
+            // Its leader ended before it was ever seen: whoever else was born into the group joins this one.
+            (None, None) => Actor { pid: top.group, start_ticks: 0 },
+        };
+        self.groups.insert(top.group, actor);
+        Some(actor)
+    }
+
+    fn join(&mut self, actor: Actor, member: (i32, u64)) {
+        let members = self.members.entry(actor).or_default();
+        if !members.contains(&member) {
+            // Of a job with thousands of short-lived children the youngest are the ones that may still live.
+            if members.len() >= 256 {
+                members.remove(0);
+            }
+            members.push(member);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::process::Command;
+
+    use super::*;
+
+    #[test]
+    fn the_guard_and_its_ancestors_are_no_actors() {
+        let lineage = Lineage::new();
+        assert!(lineage.own().contains(&1));
+        assert!(lineage.own().contains(&i32::try_from(std::process::id()).unwrap()));
+    }
+
+    /// Processes of one shell line, by what it prints: the actor of each.
+    fn actors(line: &str) -> Vec<Actor> {
+        use std::os::unix::process::CommandExt;
+        let out = Command::new("sh").args(["-c", line]).process_group(0).output().unwrap();
+        let mut lineage = Lineage::new();
+        let pids = String::from_utf8(out.stdout).unwrap();
+        let pids: Vec<i32> = pids.split_ascii_whitespace().map(|pid| pid.parse().unwrap()).collect();
+        let actors = pids.iter().filter_map(|pid| lineage.actor(*pid)).collect();
+        for pid in pids.into_iter().filter_map(rustix::process::Pid::from_raw) {
+            let _ = rustix::process::kill_process(pid, rustix::process::Signal::KILL);
+        }
+        actors
+    }
+
+    #[test]
+    fn orphans_of_one_job_are_one_actor_and_new_sessions_share_the_user() {
+        let orphan = "(sleep 60 >/dev/null 2>&1 & echo $!)";
+        let found = actors(&format!("{orphan}; {orphan}"));
+        assert_eq!(found.len(), 2);
+        assert_eq!(found[0], found[1], "both were born into the group of a shell that has ended");
+        let session = "(setsid sleep 60 >/dev/null 2>&1 & echo $!)";
+        let found = actors(&format!("{session}; {session}"));
+        assert_eq!(found.len(), 2);
+    }
+
+    #[test]
+    fn everybody_belongs_to_the_widest_circle_and_to_a_users() {
+        let mut lineage = Lineage::new();
+        let mut child = Command::new("sleep").arg("60").spawn().unwrap();
+        let actor = lineage.actor(i32::try_from(child.id()).unwrap()).unwrap();
+        let circles = lineage.circles(actor);
+        child.kill().unwrap();
+        child.wait().unwrap();
+        let uid = rustix::process::getuid().as_raw();
+        assert!(circles.contains(&Circle::User { uid }), "{circles:?}");
+        assert_eq!(circles.last(), Some(&Circle::Anybody));
+    }
+}

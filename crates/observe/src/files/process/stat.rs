@@ -1,0 +1,65 @@
+//! One process as proc_pid_stat(5) shows it.
+
+use std::fs;
+
+/// One line of proc_pid_stat(5), as far as the guard needs it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Stat {
+    /// Process or thread id.
+    pub pid: i32,
+    /// Name of the command, at most 15 bytes.
+    pub command: String,
+    /// `R`, `S`, `D`, `T`, `Z` and so on.
+    pub state: char,
+    /// Parent's process id.
+    pub parent: i32,
+    /// Process group; equal to `pid` in the leader of a job.
+    pub group: i32,
+    /// Session id; equal to `pid` in a session leader.
+    pub session: i32,
+    /// Controlling terminal, 0 for none.
+    pub terminal: i32,
+    /// Clock ticks since boot.
+    pub start_ticks: u64,
+}
+
+impl Stat {
+    /// Of a process or a thread that lives.
+    pub fn of(pid: i32) -> Option<Self> {
+        Self::parse(&fs::read(format!("/proc/{pid}/stat")).ok()?)
+    }
+
+    fn parse(line: &[u8]) -> Option<Self> {
+        let text = String::from_utf8_lossy(line);
+        // The name may hold blanks and parentheses, so it ends at the last one.
+        let (pid, rest) = text.split_once(" (")?;
+        let (command, rest) = rest.rsplit_once(") ")?;
+        let fields: Vec<&str> = rest.split(' ').collect();
+        Some(Self {
+            pid: pid.trim().parse().ok()?,
+            command: command.to_owned(),
+            state: fields.first()?.chars().next()?,
+            parent: fields.get(1)?.parse().ok()?,
+            group: fields.get(2)?.parse().ok()?,
+            session: fields.get(3)?.parse().ok()?,
+            terminal: fields.get(4)?.parse().ok()?,
+            start_ticks: fields.get(19)?.parse().ok()?,
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_command_name_with_parentheses_and_blanks_does_not_shift_the_fields() {
+        let line = b"42 (a) (b c) S 7 42 41 34816 42 4194560 1 2 3 4 5 6 7 8 20 0 1 0 987654 100 200 1\n";
+        let stat = Stat::parse(line).unwrap();
+        assert_eq!(
+            (stat.command.as_str(), stat.parent, stat.group, stat.session, stat.terminal, stat.start_ticks),
+            ("a) (b c", 7, 42, 41, 34816, 987_654)
+        );
+        assert_eq!(Stat::parse(b"42 (cut off"), None);
+    }
+}

@@ -1,0 +1,367 @@
+//! One file's fate at the hands of several actors: one reads it, another writes it anew under another name, a third removes it.
+//!
+//! They share no parent and perhaps no user, but they share the file. What took a removed original's place is looked for among what
+//! others made in the same minute: named after it; or about as long and made by one who had opened the original; or made by anybody
+//! and no more than a header longer. Whoever made it answers for the replaced original like the one who removed it.
+
+use std::collections::{BTreeSet, VecDeque};
+use std::path::Path;
+
+use jiff::{SignedDuration, Timestamp};
+use schema::{FileEvidence, GateInput};
+
+use super::table::Key;
+use super::{MEASURED_AT_ONCE_MAX, Touch, Trace, Tracker, is_suspicious};
+use crate::files::preimage::Stamp;
+use crate::files::process::Actor;
+
+const LATELY: SignedDuration = SignedDuration::from_secs(60);
+const LATELY_MAX: usize = 1024;
+const SHARED_MAX: usize = 4096;
+/// A key, a nonce, a padding: what encryption adds to a file.
+const ENVELOPE_MAX: u64 = 1024;
+
+/// What is remembered to join acts of several actors.
+#[derive(Debug, Default)]
+pub(super) struct Joined {
+    /// Files that were made lately and are complete.
+    made: VecDeque<Made>,
+    /// Removed originals, by actor and file number.
+    gone: VecDeque<(Timestamp, Actor, u64)>,
+    /// What others than the measured actor answer for as well.
+    shared: Vec<(Actor, FileEvidence)>,
+    /// Actors with something that is complete and unmeasured.
+    pub(super) settled: BTreeSet<Actor>,
+}
+
+#[derive(Debug)]
+struct Made {
+    at: Timestamp,
+    actor: Actor,
+    key: Key,
+    /// As it was when it was complete.
+    name: String,
+    bytes: u64,
+    stands_for_another: bool,
+}
+
+impl Tracker {
+    /// Takes out some actors that left something complete and unmeasured, so that it can be judged before anybody's next open:
+    /// a process that does one file and ends opens nothing more itself.
+    pub fn take_settled(&mut self, most: usize) -> Vec<Actor> {
+        let taken: Vec<Actor> = self.joined.settled.iter().take(most).copied().collect();
+        for actor in &taken {
+            self.joined.settled.remove(actor);
+        }
+        taken
+    }
+
+    /// What other actors answer for as well, since the last call.
+    pub fn take_shared(&mut self) -> Vec<(Actor, GateInput)> {
+        let shared = std::mem::take(&mut self.joined.shared);
+        let input =
+            |evidence| move |actor: Actor| GateInput { actor: actor.number(), evidence: vec![evidence] };
+        shared.into_iter().map(|(actor, evidence)| (actor, input(evidence)(actor))).collect()
+    }
+
+    /// The actor with that number, as long as anything that it did is remembered.
+    pub fn by_number(&self, number: u64) -> Option<Actor> {
+        self.actors.keys().find(|actor| actor.number() == number).copied()
+    }
+
+    /// Those who had a hand in what `actor` did harm to: who made what took an original's place, who removed an original for which
+    /// its own file stands, and who did harm to the same file.
+    pub fn accomplices(&self, actor: Actor) -> BTreeSet<Actor> {
+        let maker = |touch: &Touch| {
+            touch.replaced_by.and_then(|key| self.table.get(key)).and_then(|known| known.made_by)
+        };
+        let mut found = BTreeSet::new();
+        let harmed = |trace: &Trace| -> BTreeSet<u64> {
+            trace
+                .touches
+                .values()
+                .filter(|touch| touch.suspicious && !touch.made)
+                .map(|touch| touch.file)
+                .collect()
+        };
+        let own = self.actors.get(&actor).map(harmed).unwrap_or_default();
+        for (other, trace) in &self.actors {
+            for touch in trace.touches.values().filter(|touch| touch.suspicious && !touch.made) {
+                if own.contains(&touch.file) {
+                    found.insert(*other);
+                }
+                match maker(touch) {
+                    Some(maker) if *other == actor => found.insert(maker),
+                    Some(maker) if maker == actor => found.insert(*other),
+                    _ => false,
+                };
+            }
+        }
+        found.remove(&actor);
+        found
+    }
+
+    /// `actor` has made a file, and it is complete now: it may stand for an original that somebody else removed.
+    pub(super) fn made_whole(&mut self, actor: Actor, key: Key, now: Timestamp) {
+        let Some(known) = self.table.get(key) else { return };
+        let Ok(Stamp { size: bytes, .. }) = Stamp::of(&known.pin) else { return };
+        let name = known
+            .path
+            .as_deref()
+            .and_then(Path::file_name)
+            .unwrap_or_default()
+            .to_string_lossy()
+            .into_owned();
+        self.joined.made.retain(|made| made.key != key || made.stands_for_another);
+        if self.joined.made.len() >= LATELY_MAX {
+            self.joined.made.pop_front();
+        }
+        self.joined.made.push_back(Made { at: now, actor, key, name, bytes, stands_for_another: false });
+        let since = now.checked_sub(LATELY).unwrap_or(Timestamp::MIN);
+        self.joined.gone.retain(|(at, ..)| *at >= since);
+        let others: Vec<(Actor, u64)> = self
+            .joined
+            .gone
+            .iter()
+            .filter(|(_, other, _)| *other != actor)
+            .map(|(_, other, id)| (*other, *id))
+            .collect();
+        for (other, id) in others {
+            let Some(trace) = self.actors.get_mut(&other) else { continue };
+            let waits = |touch: &&mut Touch| touch.path_now.is_none() && touch.replaced_by.is_none();
+            if let Some(touch) = trace.touches.get_mut(&id).filter(waits) {
+                touch.measured = None;
+                trace.dirty.insert(id);
+                self.joined.settled.insert(other);
+            }
+        }
+    }
+
+    pub(super) fn gone_lately(&mut self, actor: Actor, key: Key, now: Timestamp) {
+        let Some(known) = self.table.get(key) else { return };
+        if self.joined.gone.len() >= LATELY_MAX {
+            self.joined.gone.pop_front();
+        }
+        self.joined.gone.push_back((now, actor, known.id));
+        self.joined.settled.insert(actor);
+    }
+
+    /// Finds what took the place of the originals that `actor` removed and for which it made nothing itself.
+    pub(super) fn join_replacements(&mut self, actor: Actor) {
+        let Some(trace) = self.actors.get(&actor) else { return };
+        let waits = |touch: &&Touch| touch.path_now.is_none() && touch.replaced_by.is_none() && !touch.made;
+        let waiting: Vec<u64> = trace
+            .dirty
+            .iter()
+            .take(MEASURED_AT_ONCE_MAX)
+            .filter(|id| {
+                trace.touches.get(id).filter(waits).is_some_and(|touch| trace.replacement(touch).is_none())
+            })
+            .copied()
+            .collect();
+        for id in waiting {
+            let Some(at) =
+                self.actors.get(&actor).and_then(|trace| self.foreign(actor, trace.touches.get(&id)?))
+            else {
+                continue;
+            };
+            let Some(made) = self.joined.made.get_mut(at) else { continue };
+            made.stands_for_another = true;
+            let key = made.key;
+            if let Some(touch) = self.actors.get_mut(&actor).and_then(|trace| trace.touches.get_mut(&id)) {
+                touch.replaced_by = Some(key);
+            }
+        }
+    }
+
+    /// Where among the files that others made lately the one is that stands for `gone`.
+    fn foreign(&self, actor: Actor, gone: &Touch) -> Option<usize> {
+        let size = gone.original.as_ref()?.stamp.size;
+        let stem = gone.path_before.file_name()?.to_string_lossy().into_owned();
+        let readers = self.table.get(gone.key).map(|known| known.readers).unwrap_or_default();
+        let candidates = || {
+            self.joined.made.iter().enumerate().rev().filter(|(_, made)| {
+                let apart = made.at.duration_since(gone.at).abs();
+                made.actor != actor && !made.stands_for_another && apart <= LATELY && made.key != gone.key
+            })
+        };
+        let is_named = |made: &Made| made.name.starts_with(&stem);
+        let is_read = |made: &Made| {
+            readers.contains(&Some(made.actor))
+                && made.bytes > 0
+                && made.bytes.abs_diff(size) <= size / 10 + 512
+        };
+        let is_alike = |made: &Made| size > 0 && made.bytes >= size && made.bytes - size <= ENVELOPE_MAX;
+        let find = |test: &dyn Fn(&Made) -> bool| candidates().find(|(_, made)| test(made)).map(|(at, _)| at);
+        find(&is_named).or_else(|| find(&is_read)).or_else(|| find(&is_alike))
+    }
+
+    /// Lets the makers of replacements answer, too, for what was just measured of `actor`.
+    pub(super) fn share(&mut self, actor: Actor, evidence: &[FileEvidence]) {
+        for evidence in evidence.iter().filter(|evidence| evidence.original_gone && is_suspicious(evidence)) {
+            let touch = self.actors.get(&actor).and_then(|trace| trace.touches.get(&evidence.file));
+            let Some(key) = touch.and_then(|touch| touch.replaced_by) else { continue };
+            let Some(known) = self.table.get(key) else { continue };
+            let Some(maker) = known.made_by.filter(|maker| *maker != actor) else { continue };
+            let touch = self.actors.get_mut(&maker).and_then(|trace| trace.touches.get_mut(&known.id));
+            if let Some(touch) = touch {
+                touch.suspicious = true;
+            }
+            if self.joined.shared.len() < SHARED_MAX {
+                self.joined.shared.push((maker, *evidence));
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fs::{self, File};
+    use std::path::PathBuf;
+
+    use super::*;
+    use crate::files::{Intent, Store};
+
+    const READER: Actor = Actor { pid: 11, start_ticks: 1 };
+    const WRITER: Actor = Actor { pid: 12, start_ticks: 2 };
+    const REMOVER: Actor = Actor { pid: 13, start_ticks: 3 };
+
+    struct Scene {
+        tracker: Tracker,
+        dir: tempfile::TempDir,
+    }
+
+    impl Scene {
+        fn new() -> Self {
+            let dir = tempfile::tempdir().unwrap();
+            let store = Store::open(&dir.path().join("store"), 1 << 20).unwrap();
+            Self { tracker: Tracker::new(store, 1024), dir }
+        }
+
+        fn at(&self, name: &str) -> PathBuf {
+            self.dir.path().join(name)
+        }
+
+        fn read(&mut self, actor: Actor, name: &str) {
+            let path = self.at(name);
+            self.tracker.opened(actor, File::open(&path).unwrap(), path, Intent::Read, Timestamp::now());
+        }
+
+        fn make(&mut self, actor: Actor, name: &str, content: &[u8]) {
+            let path = self.at(name);
+            fs::write(&path, b"").unwrap();
+            self.tracker.created(actor, path.clone());
+            self.tracker.opened(
+                actor,
+                File::open(&path).unwrap(),
+                path.clone(),
+                Intent::Write,
+                Timestamp::now(),
+            );
+            fs::write(&path, content).unwrap();
+            self.tracker.closed(Some(actor), &File::open(&path).unwrap(), Timestamp::now());
+        }
+
+        fn remove(&mut self, actor: Actor, name: &str) {
+            let path = self.at(name);
+            fs::remove_file(&path).unwrap();
+            self.tracker.deleted(Some(actor), &path, Timestamp::now());
+        }
+    }
+
+    fn text() -> Vec<u8> {
+        (0..200).flat_map(|line| format!("OBX|{line}|NM|3A010^TP|{}|g/dL\r", line * 7).into_bytes()).collect()
+    }
+
+    /// Noise that is `more` bytes longer than the text.
+    fn noise(more: usize) -> Vec<u8> {
+        let mut state = 0x9e37_79b9_7f4a_7c15_u64;
+        let mut next = || {
+            state ^= state << 13;
+            state ^= state >> 7;
+            state ^= state << 17;
+            (state >> 24) as u8
+        };
+        (0..text().len() + more).map(|_| next()).collect()
+    }
+
+    /// Whether the three acts are joined, in this order of writing and removing.
+    fn joined(name: &str, content: &[u8], writer: Actor, removed_first: bool) -> bool {
+        let mut scene = Scene::new();
+        fs::write(scene.at("a.txt"), text()).unwrap();
+        scene.read(READER, "a.txt");
+        if removed_first {
+            scene.remove(REMOVER, "a.txt");
+            assert_eq!(scene.tracker.take_settled(8), [REMOVER]);
+            scene.tracker.evidence(REMOVER);
+        }
+        scene.make(writer, name, content);
+        if !removed_first {
+            scene.remove(REMOVER, "a.txt");
+        }
+        let settled = scene.tracker.take_settled(8);
+        let evidence: Vec<FileEvidence> =
+            settled.iter().flat_map(|actor| scene.tracker.evidence(*actor).evidence).collect();
+        let shared = scene.tracker.take_shared();
+        let replaced = evidence.iter().any(|evidence| evidence.original_gone && evidence.bytes_changed > 0);
+        assert_eq!(
+            replaced,
+            shared.iter().any(|(actor, input)| *actor == writer && input.evidence.len() == 1)
+        );
+        assert_eq!(scene.tracker.accomplices(REMOVER).contains(&writer), replaced);
+        assert_eq!(scene.tracker.accomplices(writer).contains(&REMOVER), replaced);
+        replaced
+    }
+
+    #[test]
+    fn what_one_reads_another_writes_and_a_third_removes_is_one_replaced_original() {
+        for (name, more, writer, expected) in [
+            ("a.txt.enc", 5000, WRITER, true),
+            ("x81f", 16, WRITER, true),
+            // Long after a header: only who has read the original can have made it.
+            ("x81f", 1500, WRITER, false),
+            ("x81f", 600, READER, true),
+            ("x81f", 9000, READER, false),
+        ] {
+            for removed_first in [false, true] {
+                let found = joined(name, &noise(more), writer, removed_first);
+                assert_eq!(found, expected, "{name} +{more} by {writer:?}, removed first: {removed_first}");
+            }
+        }
+    }
+
+    #[test]
+    fn a_copy_that_stands_beside_a_removed_file_is_no_harm() {
+        let mut scene = Scene::new();
+        fs::write(scene.at("a.txt"), text()).unwrap();
+        scene.read(READER, "a.txt");
+        scene.make(WRITER, "a.txt.bak", &text());
+        scene.remove(REMOVER, "a.txt");
+        scene.tracker.evidence(REMOVER);
+        assert!(scene.tracker.take_shared().is_empty());
+        assert!(scene.tracker.accomplices(REMOVER).is_empty());
+    }
+
+    #[test]
+    fn who_shares_the_encryption_of_one_file_is_compared_with_the_same_original() {
+        let mut scene = Scene::new();
+        let path = scene.at("a.txt");
+        fs::write(&path, text()).unwrap();
+        let middle = text().len() / 2;
+        let mut content = text();
+        for (actor, part) in [(READER, 0..middle), (WRITER, middle..text().len())] {
+            let file = File::open(&path).unwrap();
+            scene.tracker.opened(actor, file, path.clone(), Intent::Write, Timestamp::now());
+            content[part.clone()].copy_from_slice(&noise(0)[part]);
+            fs::write(&path, &content).unwrap();
+            scene.tracker.closed(Some(actor), &File::open(&path).unwrap(), Timestamp::now());
+            scene.tracker.evidence(actor);
+        }
+        let touches = scene.tracker.take(WRITER, Timestamp::now());
+        assert_eq!(touches[0].original.as_ref().unwrap().stamp.size, text().len() as u64);
+        let mut original = Vec::new();
+        std::io::Read::read_to_end(&mut touches[0].original.as_ref().unwrap().reader(), &mut original)
+            .unwrap();
+        assert_eq!(original, text());
+    }
+}
