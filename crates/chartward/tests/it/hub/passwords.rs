@@ -5,6 +5,7 @@ use std::os::unix::fs::{PermissionsExt, chown};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
 
 use super::stage::{Stage, until};
 use super::vault::done;
@@ -76,6 +77,15 @@ impl Mariadb {
     }
 }
 
+/// Ends the watch also where the test fails: a scope waits for its threads.
+struct Ending<'o>(&'o AtomicBool);
+
+impl Drop for Ending<'_> {
+    fn drop(&mut self) {
+        self.0.store(true, Ordering::Relaxed);
+    }
+}
+
 /// Whether any process has the password in its arguments or its environment.
 fn is_shown() -> bool {
     let has = |path: PathBuf| {
@@ -118,9 +128,11 @@ fn a_password_of_the_sealed_store_reaches_its_backup_and_nobody_else() {
             let mut seen = false;
             while !over.load(Ordering::Relaxed) {
                 seen |= is_shown();
+                std::thread::sleep(Duration::from_millis(10));
             }
             seen
         });
+        let end = Ending(&over);
         let up = stage.up();
         until("the backup that lacks its password", || {
             super::vault::runs(&stage, "backup:emr")
@@ -129,11 +141,11 @@ fn a_password_of_the_sealed_store_reaches_its_backup_and_nobody_else() {
                 .then_some(())
         });
         let file = stage.private_file("typed", PASSWORD);
-        stage.done(&["secret", "set", "emr-db", "--file", file.to_str().unwrap()]);
+        assert_eq!(stage.ask(&["secret", "set", "emr-db", "--file", file.to_str().unwrap()]).code, 0);
         fs::remove_file(file).unwrap();
         stage.done(&["act", "apply", "snapshot_now", "emr"]);
         done(&stage, "backup:emr", 1);
-        over.store(true, Ordering::Relaxed);
+        drop(end);
         assert!(!watch.join().unwrap(), "a process showed the password");
         drop(up);
     });
