@@ -214,6 +214,13 @@ class Mode:
     def memory_mb(self):
         return kilobytes(self.process.pid, "VmHWM") / 1024 if self.process else 0
 
+    def cpu_s(self):
+        """User and system time of its threads: what hardly changes on a busy machine."""
+        if not self.process:
+            return 0
+        tasks = Path(f"/proc/{self.process.pid}/task").glob("*/schedstat")
+        return sum(int(task.read_text().split()[0]) for task in tasks) / 1e9
+
     def stop(self):
         """Ends it; says what it stopped, which must be nothing."""
         if not self.process:
@@ -417,7 +424,7 @@ def rounds(place, tree, modes, wanted, count):
             mode.start(tree)
             try:
                 done = work.all()
-                done["memory_mb"] = mode.memory_mb()
+                done["memory_mb"], done["cpu_s"] = mode.memory_mb(), mode.cpu_s()
             finally:
                 mode.stop()
             work.clear()
@@ -460,7 +467,7 @@ def table(measured, modes):
     others = [name for name in modes if name != "none"]
     print(f"{'tree':6} {'work':16} {'none':>10} " + " ".join(f"{name:>18}" for name in others) + "  aim")
     for tree, results in measured.items():
-        rows = [name for name in results["none"][0] if name not in ("open", "memory_mb")]
+        rows = [name for name in results["none"][0] if name not in ("open", "memory_mb", "cpu_s")]
         for row in rows:
             plain = [done[row] for done in results["none"]]
             cells, ratios = [], {}
@@ -476,6 +483,8 @@ def table(measured, modes):
                 pooled = {name: quantile([one for done in results[name] for one in done["open"]], share) for name in modes}
                 cells = " ".join(f"{pooled[name]:15.1f} µs" for name in others)
                 print(f"{tree:6} {f'open p{share * 100:.0f}':16} {pooled['none']:7.1f} µs {cells}")
+        cells = " ".join(f"{statistics.median(done['cpu_s'] for done in results[name]):16.2f} s" for name in others)
+        print(f"{tree:6} {'its own cpu':16} {'':10} {cells}")
         peak = {name: max(done["memory_mb"] for done in results[name]) for name in others}
         cells = " ".join(f"{peak[name]:15.1f} MB" for name in others)
         over = [name for name in others if name == "guard" and peak[name] > MEMORY_MB_MAX]
