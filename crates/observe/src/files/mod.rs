@@ -5,6 +5,7 @@
 
 pub mod fanotify;
 mod folders;
+mod held;
 mod limits;
 pub(crate) mod measure;
 mod mirror;
@@ -15,10 +16,11 @@ mod process;
 mod trace;
 
 pub use folders::{FolderChange, Folders};
-pub use limits::pins;
+pub use held::{Held, held_for_writing};
+pub use limits::{exhausted, pins};
 pub use mirror::{Mirror, open};
-pub use mount::Apart;
+pub use mount::{Apart, Foreign};
 pub use names::suffix_of;
-pub use preimage::{COPY_EACH_MAX, PreImage, Stamp, Store};
+pub use preimage::{COPY_EACH_MAX, Home, PreImage, Stamp, Store};
 pub use process::{Actor, Intent, Lineage, Nearness, Stat, intent, near, written_by};
 pub use trace::{Touch, Tracker};

@@ -5,6 +5,7 @@
 //! and what is put back. A touch that proved harmless begins anew with the actor's next open, so that a program that rewrites its
 //! files all day is compared with yesterday's content by nobody.
 
+mod beyond;
 mod table;
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
@@ -90,12 +91,19 @@ pub struct Tracker {
     table: Table,
     actors: HashMap<Actor, Trace>,
     touches_max: usize,
+    keep: SignedDuration,
 }
 
 impl Tracker {
     /// With a place for pre-images and a bound on pinned files.
     pub fn new(store: Store, pins_max: usize) -> Self {
-        Self { store, table: Table::new(pins_max), actors: HashMap::new(), touches_max: pins_max / 2 }
+        Self {
+            store,
+            table: Table::new(pins_max),
+            actors: HashMap::new(),
+            touches_max: pins_max / 2,
+            keep: SUSPICIOUS_KEPT,
+        }
     }
 
     /// The place for pre-images.
@@ -308,6 +316,7 @@ impl Tracker {
             !trace.touches.is_empty()
         });
         self.table.trim(self.store.used() > self.store.max() / 4 * 3);
+        self.age_out(now);
     }
 
     fn keep(&mut self, key: Key, stamp: &Stamp) {
@@ -316,10 +325,7 @@ impl Tracker {
             return;
         }
         let pin = Arc::clone(&known.pin);
-        let mut kept = self.store.keep(&pin).ok().flatten();
-        if kept.is_none() && self.table.trim(true) {
-            kept = self.store.keep(&pin).ok().flatten();
-        }
+        let kept = self.content_of(&pin, stamp.size);
         if let Some(known) = self.table.get_mut(key) {
             known.kept = kept;
         }
@@ -340,7 +346,8 @@ impl Tracker {
         }
         if known.kept.is_none() {
             let pin = Arc::clone(&known.pin);
-            let kept = self.store.keep(&pin).ok().flatten();
+            let size = Stamp::of(&pin).map_or(0, |stamp| stamp.size);
+            let kept = self.content_of(&pin, size);
             if let Some(known) = self.table.get_mut(key) {
                 known.kept = kept;
             }
