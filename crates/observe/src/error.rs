@@ -50,6 +50,15 @@ pub enum Error {
         /// The bound.
         seconds: u64,
     },
+    /// A decoy could not be planted, or their list not be read.
+    #[error("plant the decoy {path}")]
+    Canary {
+        /// The decoy, or the list.
+        path: PathBuf,
+        /// Why.
+        #[source]
+        source: io::Error,
+    },
     /// The list of mounts could not be read.
     #[error("read the list of mounts")]
     Mounts(#[source] io::Error),

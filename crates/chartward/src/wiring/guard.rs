@@ -1,9 +1,13 @@
 //! The guard's loop: observe holds an open, judge weighs what its actor did before, act stops it and puts back.
 //!
-//! One thread judges; a second one, in observe, reads events and answers the guard's own opens. When this thread falls behind, opens pass
-//! unjudged and are counted; when the process dies, the kernel lets everything pass.
+//! One thread judges; a second one, in observe, reads events and answers the guard's own opens. When this thread falls behind, opens wait,
+//! and a third one freezes whoever waits too long with unjudged writes; when the process dies, the kernel lets everything pass.
 
+mod alive;
 mod control;
+mod late;
+mod limits;
+mod mouth;
 mod report;
 mod response;
 mod unprivileged;
@@ -17,12 +21,15 @@ use anyhow::Context;
 use crossbeam_channel::{Receiver, Sender};
 use jiff::Timestamp;
 use observe::files::fanotify::{Change, Message, NameChange, Waiting, Watch, path_of};
-use observe::files::{Actor, Lineage, Store, Tracker, intent, pins};
+use observe::files::{Actor, Canaries, Intent, Lineage, Store, Tracker, intent, pins};
 use schema::{Action, GateInput, Verdict};
 
 use super::control::Control;
 
-pub(crate) use report::{Ready, Report};
+use late::Late;
+use limits::{Limits, Who};
+pub(crate) use mouth::Mouth;
+pub(crate) use report::{Ready, Report, Shortfall};
 use response::{Attribution, Frozen};
 pub(crate) use unprivileged::unprivileged;
 
@@ -36,8 +43,12 @@ pub(crate) struct Settings {
     pub(crate) store: PathBuf,
     pub(crate) state: PathBuf,
     pub(crate) max_store: u64,
+    /// How long contents are kept that nobody used since.
+    pub(crate) keep: jiff::SignedDuration,
     pub(crate) response: Response,
     pub(crate) never: act::NeverTouch,
+    /// Plant decoys among the records while it runs.
+    pub(crate) canaries: bool,
     /// Where it is asked while it runs.
     pub(crate) control: Option<PathBuf>,
     /// Of this machine, for whoever may have to cut it off.
@@ -55,20 +66,46 @@ pub(crate) enum Response {
 
 /// Guards with permission events until it is asked to end.
 pub(crate) fn permission(settings: Settings, tell: &mut dyn FnMut(Report)) -> anyhow::Result<()> {
-    let store = Store::open(&settings.store, settings.max_store)?;
+    let mut store = Store::open(&settings.store, settings.max_store)?;
     outside(&store, &settings.dirs)?;
+    // Before anything is watched, so that planting them is nobody's act.
+    let canaries =
+        settings.canaries.then(|| Canaries::plant(&settings.dirs, &canary_list(&settings.store))).transpose()?;
     let watch = Watch::start(&settings.dirs)?;
-    let ready = Ready::permission(
-        watch.trees().map(|(path, apart, _)| (path.to_owned(), apart)).collect(),
-        &settings,
-    );
+    let homes = watch.trees().map(|(path, _, tree)| (path.to_owned(), store.settle(tree))).collect();
     let trees = watch.trees().map(|(path, _, tree)| Ok((path.to_owned(), tree.try_clone_to_owned()?)));
     let trees = trees.collect::<std::io::Result<_>>().context("keep hold of the protected folders")?;
-    let mut guard = Guard::new(settings, Tracker::new(store, pins()), trees, Some(watch))?;
+    let mut ready = Ready::permission(&watch, homes, &settings);
+    let (alive, gap) = limits::begin(store.dir())?;
+    let mut tracker = Tracker::new(store, pins());
+    tracker.keep_for(settings.keep);
+    tracker.set_canaries(canaries.iter().flat_map(Canaries::keys));
+    let armed = settings.response == Response::Armed;
+    let board = std::sync::Arc::clone(watch.board());
+    let mut guard = Guard::new(settings, tracker, trees, Some(watch))?;
+    let (never, state) = (guard.settings.never.clone(), guard.settings.state.clone());
+    guard.limits.late = Some(Late::watch(board, never, state, armed)?);
+    guard.limits.alive = Some(alive);
+    guard.inherit();
+    ready.held_before(guard.take_in_held());
     tell(Report::Ready(ready));
+    if let Some(from) = gap {
+        let gap = Shortfall::Gap { from, to: Timestamp::now() };
+        tell(Report::Finding(guard.tampered(&gap)));
+        tell(Report::Shortfall(gap));
+    }
     let ended = guard.run(tell);
+    if let (Ok(()), Some(alive)) = (&ended, &guard.limits.alive) {
+        canaries.iter().for_each(|canaries| drop(canaries.remove()));
+        alive.end();
+    }
     guard.farewell(tell);
     ended
+}
+
+/// Where the decoys are listed.
+pub(crate) fn canary_list(store: &Path) -> PathBuf {
+    store.join("canaries.json")
 }
 
 /// The store may not lie where the attacker writes and the guard itself would wait.
@@ -99,6 +136,7 @@ struct Guard {
     overflows: u64,
     /// Overflows that were told of.
     missed: u64,
+    limits: Limits,
     since: Timestamp,
     control: Option<Control>,
     /// What was released over the control socket and is not told of yet.
@@ -128,6 +166,7 @@ impl Guard {
             backlog: VecDeque::new(),
             overflows: 0,
             missed: 0,
+            limits: Limits::default(),
             since: Timestamp::now(),
             control,
             released: crossbeam_channel::unbounded(),
@@ -143,13 +182,23 @@ impl Guard {
                 None => messages.recv_timeout(next_tick.saturating_duration_since(Instant::now())).ok(),
             };
             match message {
-                Some(Message::Open(waiting)) => self.open(waiting, tell)?,
+                Some(Message::Open(waiting)) => {
+                    let intent = intent(waiting.tid);
+                    self.held(waiting, intent, tell)?;
+                }
+                Some(Message::Access(waiting)) => self.access(waiting, tell)?,
+                Some(Message::Pieces(file)) => self.pieces(&file),
                 Some(Message::Closed { file, tid }) => {
                     self.names();
                     self.closed(&file, tid);
                 }
+                Some(Message::Modified { file, tid }) => {
+                    self.names();
+                    self.modified(file, tid);
+                }
                 Some(Message::Names) => self.names(),
                 Some(Message::Overflow) => self.overflows += 1,
+                Some(Message::Crowded) => self.make_room(),
                 Some(Message::Terminate) => return Ok(()),
                 Some(Message::Broken(error)) => return Err(error.into()),
                 None => {}
@@ -161,10 +210,17 @@ impl Guard {
         }
     }
 
-    /// The synchronous gate: what the actor did before is judged before its next open may pass.
-    fn open(&mut self, waiting: Waiting, tell: &mut dyn FnMut(Report)) -> anyhow::Result<()> {
+    /// The synchronous gate: what the actor did before is judged before what it waits for may pass.
+    fn held(&mut self, waiting: Waiting, intent: Intent, tell: &mut dyn FnMut(Report)) -> anyhow::Result<()> {
         self.names();
-        let Some(actor) = self.lineage.actor(waiting.tid) else { return Ok(()) };
+        let actor = match self.actor_at_the_limit(waiting.tid) {
+            Who::Actor(actor) => actor,
+            Who::Nobody => return Ok(()),
+            Who::Unknown => {
+                waiting.deny();
+                return Ok(());
+            }
+        };
         if self.frozen.contains_key(&actor) {
             waiting.deny();
             return self.freeze_newcomers(actor, tell);
@@ -178,9 +234,11 @@ impl Guard {
         }
         let Some(path) = path_of(waiting.file.as_fd()) else { return Ok(()) };
         let is_file = waiting.file.metadata().is_ok_and(|meta| meta.is_file());
-        if is_file && let Ok(file) = waiting.file.try_clone() {
-            let intent = intent(waiting.tid);
-            self.tracker.opened(actor, file, path, intent, Timestamp::now());
+        if is_file {
+            if let Ok(file) = waiting.file.try_clone() {
+                self.tracker.opened(actor, file, path, intent, Timestamp::now());
+            }
+            self.spare(&waiting.file, intent);
         }
         // Only now, with the pre-image taken, may it pass: dropping the waiter lets it.
         drop(waiting);
@@ -189,6 +247,9 @@ impl Guard {
 
     fn closed(&mut self, file: &std::fs::File, tid: i32) {
         let actor = self.lineage.actor(tid);
+        if let Some(watch) = &self.watch {
+            watch.unspare(file.as_fd());
+        }
         self.tracker.closed(actor, file, Timestamp::now());
     }
 
@@ -198,6 +259,7 @@ impl Guard {
         let Some(watch) = self.watch.as_mut() else { return };
         let (changes, overflow) = watch.names();
         self.overflows += u64::from(overflow);
+        self.limits.names_lost |= overflow;
         for change in changes {
             self.name(change);
         }
@@ -237,15 +299,11 @@ impl Guard {
             if self.frozen.contains_key(&actor) {
                 continue;
             }
-            if let Verdict::Stop(reasons) = self.judge(actor)
-                && self.stop(actor, &self.processes(actor), &reasons, tell)?
-            {
-                self.let_it_come_to_rest(actor);
-                self.put_back(actor, Attribution::Certain(actor), tell)?;
-            }
+            self.judge_and_stop(actor, tell)?;
         }
         self.hold_or_release();
         self.tracker.expire(Timestamp::now());
+        self.at_the_limits(tell)?;
         self.tell_missed(tell);
         self.answer(tell);
         Ok(())

@@ -1,5 +1,7 @@
 //! The guard against processes that encrypt, and beside processes that only look as if they did.
 
+mod limits;
+
 use std::collections::BTreeMap;
 use std::fs;
 use std::io::{BufRead, BufReader};

@@ -48,7 +48,8 @@ fn descriptors(pid: i32, dirs: &[PathBuf]) -> impl Iterator<Item = (PathBuf, Pat
         let info = fs::read_to_string(format!("/proc/{pid}/fdinfo/{}", entry.file_name().to_str()?)).ok()?;
         let flags = info.lines().find_map(|line| line.strip_prefix("flags:"))?;
         let flags = i32::from_str_radix(flags.trim(), 8).ok()?;
-        (flags & libc::O_ACCMODE != libc::O_RDONLY && flags & libc::O_PATH == 0).then(|| (entry.path(), target))
+        (flags & libc::O_ACCMODE != libc::O_RDONLY && flags & libc::O_PATH == 0)
+            .then(|| (entry.path(), target))
     })
 }
 

@@ -3,6 +3,7 @@
 //! [`fanotify`] hears it from the kernel with opens that wait for an answer, [`Folders`] hears it afterwards with the means of an
 //! ordinary user; both feed a [`Tracker`], which keeps what the files held before and measures what became of them.
 
+mod canary;
 pub mod fanotify;
 mod folders;
 mod held;
@@ -15,6 +16,7 @@ mod preimage;
 mod process;
 mod trace;
 
+pub use canary::Canaries;
 pub use folders::{FolderChange, Folders};
 pub use held::{Held, held_for_writing};
 pub use limits::{exhausted, pins};

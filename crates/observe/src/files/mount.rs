@@ -101,14 +101,17 @@ pub struct Foreign {
 /// Whether a server or a program answers for this kind of file system.
 fn is_foreign(kind: &str) -> bool {
     const KINDS: [&str; 14] = [
-        "9p", "afs", "autofs", "beegfs", "ceph", "cifs", "coda", "fuse", "gfs2", "lustre", "nfs", "nfs4", "smb3",
-        "virtiofs",
+        "9p", "afs", "autofs", "beegfs", "ceph", "cifs", "coda", "fuse", "gfs2", "lustre", "nfs", "nfs4",
+        "smb3", "virtiofs",
     ];
     KINDS.contains(&kind) || kind.starts_with("fuse.")
 }
 
 /// Asks the file system about `path` on a thread of its own, since one that does not answer keeps whoever asks.
-fn within<T: Send + 'static>(path: &Path, ask: impl FnOnce(PathBuf) -> T + Send + 'static) -> Result<T, Error> {
+fn within<T: Send + 'static>(
+    path: &Path,
+    ask: impl FnOnce(PathBuf) -> T + Send + 'static,
+) -> Result<T, Error> {
     let silent = || Error::Silent { path: path.to_owned(), seconds: ANSWERS_WITHIN.as_secs() };
     let (send, answer) = crossbeam_channel::bounded(1);
     let asked = path.to_owned();

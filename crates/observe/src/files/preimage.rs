@@ -82,8 +82,11 @@ pub struct PreImage {
 #[derive(Debug, Clone)]
 enum Content {
     Memory(Arc<[u8]>),
-    /// A file of its own; the other part is counted by its references.
-    Reflinked(Arc<File>, Arc<()>),
+    /// A file of its own; how many there are is counted by references.
+    Reflinked {
+        file: Arc<File>,
+        _counted: Arc<()>,
+    },
     /// A stretch of the pack: offset and length.
     Packed(Arc<File>, u64, u64),
 }
@@ -121,7 +124,7 @@ impl PreImage {
             Content::Memory(bytes) => {
                 sample_with(bytes.len() as u64, |buffer, at| read_slice(bytes, buffer, at))
             }
-            Content::Reflinked(file, _) => sample(file),
+            Content::Reflinked { file, .. } => sample(file),
             Content::Packed(pack, start, len) => {
                 sample_with(*len, |buffer, at| read_stretch(pack, *start, *len, buffer, at))
             }
@@ -138,7 +141,7 @@ impl Read for ContentReader<'_> {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
         let len = match self.content {
             Content::Memory(bytes) => read_slice(bytes, buffer, self.at)?,
-            Content::Reflinked(file, _) => file.read_at(buffer, self.at)?,
+            Content::Reflinked { file, .. } => file.read_at(buffer, self.at)?,
             Content::Packed(pack, start, len) => read_stretch(pack, *start, *len, buffer, self.at)?,
         };
         self.at += len as u64;

@@ -92,6 +92,7 @@ pub struct Tracker {
     actors: HashMap<Actor, Trace>,
     touches_max: usize,
     keep: SignedDuration,
+    canaries: BTreeSet<Key>,
 }
 
 impl Tracker {
@@ -103,6 +104,7 @@ impl Tracker {
             actors: HashMap::new(),
             touches_max: pins_max / 2,
             keep: SUSPICIOUS_KEPT,
+            canaries: BTreeSet::new(),
         }
     }
 
@@ -282,7 +284,9 @@ impl Tracker {
         if let Some(trace) = self.actors.get_mut(&actor) {
             let files: Vec<u64> = trace.dirty.iter().copied().take(MEASURED_AT_ONCE_MAX).collect();
             for file in files {
-                evidence.extend(trace.measure(file, &self.table));
+                let canary = trace.touches.get(&file).is_some_and(|touch| self.canaries.contains(&touch.key));
+                let measured = trace.measure(file, &self.table);
+                evidence.extend(measured.map(|evidence| FileEvidence { canary, ..evidence }));
             }
         }
         GateInput { actor: actor.number(), evidence }

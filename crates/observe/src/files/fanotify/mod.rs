@@ -144,10 +144,11 @@ impl Watch {
             let at = &mount.at;
             let open = |source| Error::OpenRoot { path: at.clone(), source };
             let target = CString::new(at.as_os_str().as_bytes()).map_err(|e| open(e.into()))?;
-            let mark = |group, flags, mask, purpose| {
-                sys::mark(group, libc::FAN_MARK_ADD | flags, mask, &target)
-                    .map_err(|source| Error::Mark { path: at.clone(), purpose, source })
-            };
+            let mark =
+                |group, flags, mask, purpose| {
+                    sys::mark(group, libc::FAN_MARK_ADD | flags, mask, &target)
+                        .map_err(|source| Error::Mark { path: at.clone(), purpose, source })
+                };
             let whole = ward.apart == Apart::FileSystem && *at == ward.path;
             let scope = if whole { libc::FAN_MARK_FILESYSTEM } else { libc::FAN_MARK_MOUNT };
             mark(self.names.group.as_fd(), libc::FAN_MARK_FILESYSTEM, names::MASK, "names")?;

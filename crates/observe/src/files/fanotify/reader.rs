@@ -129,8 +129,17 @@ impl Reader {
         if is_own {
             return;
         }
+        // Each of them holds a descriptor. What is lost here is measured all the same before its writer's next open.
+        if self.send.len() > self.waiting_max {
+            self.board.count_lost();
+            return;
+        }
         let closed = mask & libc::FAN_CLOSE_WRITE != 0;
-        let _ = self.send.send(if closed { Message::Closed { file, tid } } else { Message::Modified { file, tid } });
+        let _ = self.send.send(if closed {
+            Message::Closed { file, tid }
+        } else {
+            Message::Modified { file, tid }
+        });
     }
 
     fn piece(&self, file: File, pieces: &mut Pieces) {

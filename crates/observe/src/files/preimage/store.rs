@@ -74,7 +74,10 @@ impl Store {
         let meta = fs::metadata(&dir).map_err(failed)?;
         if meta.uid() != rustix::process::geteuid().as_raw() {
             // Its owner could open it again at any time.
-            return Err(failed(io::Error::new(io::ErrorKind::PermissionDenied, "it belongs to somebody else")));
+            return Err(failed(io::Error::new(
+                io::ErrorKind::PermissionDenied,
+                "it belongs to somebody else",
+            )));
         }
         if meta.mode() & 0o077 != 0 {
             fs::set_permissions(&dir, Permissions::from_mode(0o700)).map_err(failed)?;
@@ -135,7 +138,8 @@ impl Store {
     pub fn keep(&mut self, file: &File) -> Result<Option<PreImage>, Error> {
         let stamp = Stamp::of(file).map_err(Error::PreImage)?;
         let fits = self.used() + stamp.size <= self.max;
-        if stamp.size <= MEMORY_EACH_MAX && self.in_memory.load(Ordering::Relaxed) + stamp.size <= MEMORY_MAX {
+        if stamp.size <= MEMORY_EACH_MAX && self.in_memory.load(Ordering::Relaxed) + stamp.size <= MEMORY_MAX
+        {
             return if fits { self.keep_in_memory(stamp, file).map(Some) } else { Ok(None) };
         }
         if stamp.size > MEMORY_EACH_MAX
@@ -173,7 +177,7 @@ impl Store {
         }
         let copy = nameless(home).ok()?;
         ioctl_ficlone(&copy, file).ok()?;
-        let content = Content::Reflinked(Arc::new(copy), Arc::clone(&self.clones));
+        let content = Content::Reflinked { file: Arc::new(copy), _counted: Arc::clone(&self.clones) };
         Some(image(stamp, content, [&self.reflinked, &Arc::default()], None))
     }
 
@@ -205,7 +209,12 @@ impl Store {
     }
 }
 
-fn image(stamp: Stamp, content: Content, used: [&Arc<AtomicU64>; 2], hole: Option<(Arc<File>, u64)>) -> PreImage {
+fn image(
+    stamp: Stamp,
+    content: Content,
+    used: [&Arc<AtomicU64>; 2],
+    hole: Option<(Arc<File>, u64)>,
+) -> PreImage {
     for used in used {
         used.fetch_add(stamp.size, Ordering::Relaxed);
     }

@@ -29,7 +29,9 @@ impl Tracker {
 
     /// `actor` has `file` open for writing, as far as was seen.
     pub fn writes(&self, actor: Actor, file: &File) -> bool {
-        let Some(known) = Stamp::of(file).ok().and_then(|stamp| self.table.get(stamp.key)) else { return false };
+        let Some(known) = Stamp::of(file).ok().and_then(|stamp| self.table.get(stamp.key)) else {
+            return false;
+        };
         let touch = self.actors.get(&actor).and_then(|trace| trace.touches.get(&known.id));
         touch.is_some_and(|touch| !touch.closed && touch.path_now.is_some())
     }
@@ -70,6 +72,11 @@ impl Tracker {
         self.expire(now);
     }
 
+    /// These inodes are decoys.
+    pub fn set_canaries(&mut self, keys: impl Iterator<Item = (u64, u64)>) {
+        self.canaries = keys.collect();
+    }
+
     /// Contents and files that nobody used for longer than this are let go.
     pub fn keep_for(&mut self, keep: SignedDuration) {
         self.keep = keep;
@@ -87,7 +94,9 @@ impl Tracker {
         }
         let mut folders: Vec<(PathBuf, Option<Actor>)> = Vec::new();
         for (path, _, actor) in &changed {
-            if let Some(folder) = path.parent().filter(|folder| !folders.iter().any(|(known, _)| known == folder)) {
+            if let Some(folder) =
+                path.parent().filter(|folder| !folders.iter().any(|(known, _)| known == folder))
+            {
                 folders.push((folder.to_owned(), *actor));
             }
         }
@@ -114,7 +123,11 @@ impl Tracker {
             let path = entry.path();
             let young = entry.metadata().is_ok_and(|meta| {
                 meta.is_file()
-                    && meta.created().ok().and_then(|at| Timestamp::try_from(at).ok()).is_some_and(|at| at >= since)
+                    && meta
+                        .created()
+                        .ok()
+                        .and_then(|at| Timestamp::try_from(at).ok())
+                        .is_some_and(|at| at >= since)
             });
             if young && self.table.at(&path).is_none() {
                 self.table.made(path.clone(), actor);

@@ -77,7 +77,10 @@ fn a_full_store_lets_go_of_what_was_unused_for_longest_and_says_what_it_could_no
     let large = record(dir.path(), "large", 10_001);
     opened(&mut tracker, &large, Intent::Write, 30);
     assert_eq!(tracker.store().refused(), 1);
-    assert!(tracker.is_kept(&File::open(&paths[19]).unwrap()), "nothing goes for a file that cannot fit at all");
+    assert!(
+        tracker.is_kept(&File::open(&paths[19]).unwrap()),
+        "nothing goes for a file that cannot fit at all"
+    );
     // What an actor is being judged for does not go.
     let mut held = Vec::new();
     for (second, path) in (40..).zip(&paths) {
