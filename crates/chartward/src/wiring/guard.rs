@@ -69,8 +69,10 @@ pub(crate) fn permission(settings: Settings, tell: &mut dyn FnMut(Report)) -> an
     let mut store = Store::open(&settings.store, settings.max_store)?;
     outside(&store, &settings.dirs)?;
     // Before anything is watched, so that planting them is nobody's act.
-    let canaries =
-        settings.canaries.then(|| Canaries::plant(&settings.dirs, &canary_list(&settings.store))).transpose()?;
+    let canaries = settings
+        .canaries
+        .then(|| Canaries::plant(&settings.dirs, &canary_list(&settings.store)))
+        .transpose()?;
     let watch = Watch::start(&settings.dirs)?;
     let homes = watch.trees().map(|(path, _, tree)| (path.to_owned(), store.settle(tree))).collect();
     let trees = watch.trees().map(|(path, _, tree)| Ok((path.to_owned(), tree.try_clone_to_owned()?)));
@@ -96,7 +98,7 @@ pub(crate) fn permission(settings: Settings, tell: &mut dyn FnMut(Report)) -> an
     }
     let ended = guard.run(tell);
     if let (Ok(()), Some(alive)) = (&ended, &guard.limits.alive) {
-        canaries.iter().for_each(|canaries| drop(canaries.remove()));
+        let _removed: usize = canaries.iter().map(Canaries::remove).sum();
         alive.end();
     }
     guard.farewell(tell);
@@ -225,6 +227,7 @@ impl Guard {
             waiting.deny();
             return self.freeze_newcomers(actor, tell);
         }
+        self.tracker.look_at_spared(false, Timestamp::now());
         if let Verdict::Stop(reasons) = self.judge(actor)
             && self.stop(actor, &self.processes(actor), &reasons, tell)?
         {

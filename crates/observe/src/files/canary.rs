@@ -44,7 +44,8 @@ impl Canaries {
         let mut canaries = Self { list: list.to_owned(), planted: read(list)? };
         canaries.planted.retain(is_there);
         for dir in dirs {
-            let dir = fs::canonicalize(dir).map_err(|source| Error::OpenRoot { path: dir.clone(), source })?;
+            let dir =
+                fs::canonicalize(dir).map_err(|source| Error::OpenRoot { path: dir.clone(), source })?;
             let has = canaries.planted.iter().any(|canary| canary.path.starts_with(&dir));
             for folder in if has { vec![] } else { folders(&dir) } {
                 canaries.plant_in(&folder)?;
@@ -130,7 +131,8 @@ fn folders(root: &Path) -> Vec<PathBuf> {
         let below = level.iter().flat_map(|folder| fs::read_dir(folder).into_iter().flatten().flatten());
         // Not into other file systems, whose servers may be silent.
         let below = below.filter(|entry| {
-            entry.file_type().is_ok_and(|kind| kind.is_dir()) && entry.metadata().is_ok_and(|meta| meta.dev() == device)
+            entry.file_type().is_ok_and(|kind| kind.is_dir())
+                && entry.metadata().is_ok_and(|meta| meta.dev() == device)
         });
         level = below.map(|entry| entry.path()).take(LOOKED_AT_MAX).collect();
     }
@@ -156,7 +158,8 @@ fn neighbour(folder: &Path) -> Option<(String, Metadata)> {
 /// Name and content. An SS-MIX2 record is named patient_date_type_order_department_flag.
 fn decoy(neighbour: &str, number: &str, sorts: &str) -> (String, Vec<u8>) {
     let parts: Vec<&str> = neighbour.split('_').collect();
-    let is_record = parts.len() >= 6 && parts.first().is_some_and(|id| id.bytes().all(|byte| byte.is_ascii_digit()));
+    let is_record =
+        parts.len() >= 6 && parts.first().is_some_and(|id| id.bytes().all(|byte| byte.is_ascii_digit()));
     if is_record {
         let kind = parts.get(2).copied().unwrap_or("OML-11");
         let mut text = format!(
@@ -170,7 +173,8 @@ fn decoy(neighbour: &str, number: &str, sorts: &str) -> (String, Vec<u8>) {
     }
     let suffix = Path::new(neighbour).extension().and_then(|suffix| suffix.to_str()).unwrap_or("txt");
     // Formats with a structure of their own would be found broken by whoever opens them: those get a list.
-    let suffix = if ["txt", "csv", "log", "md", "html", "xml", "json"].contains(&suffix) { suffix } else { "csv" };
+    let suffix =
+        if ["txt", "csv", "log", "md", "html", "xml", "json"].contains(&suffix) { suffix } else { "csv" };
     let mut text = String::from("number,date,ward,remark\r\n");
     for line in 1..=96 {
         text += &format!("{line:04},2000-01-{:02},{},none\r\n", line % 28 + 1, line % 7);
@@ -194,7 +198,9 @@ mod tests {
     #[test]
     fn decoys_look_like_their_neighbours_and_sort_first_and_last() {
         let record = "0001234567_20181016_OML-11_000000001234567_01_1";
-        for (neighbour, sorted) in [(record, ["0000000000_2", "9999999999_2"]), ("report.docx", ["!00_list.csv", "~99_list.csv"])] {
+        for (neighbour, sorted) in
+            [(record, ["0000000000_2", "9999999999_2"]), ("report.docx", ["!00_list.csv", "~99_list.csv"])]
+        {
             for ((number, sorts), start) in NOBODY.into_iter().zip(sorted) {
                 let (name, content) = decoy(neighbour, number, sorts);
                 assert!(name.starts_with(start), "{name}");

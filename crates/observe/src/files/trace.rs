@@ -8,7 +8,7 @@
 mod beyond;
 mod table;
 
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque};
 use std::fs::File;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -93,6 +93,8 @@ pub struct Tracker {
     touches_max: usize,
     keep: SignedDuration,
     canaries: BTreeSet<Key>,
+    /// Files of which the kernel does not tell, with what they were when it was told not to.
+    spared: VecDeque<(Timestamp, Stamp)>,
 }
 
 impl Tracker {
@@ -105,6 +107,7 @@ impl Tracker {
             touches_max: pins_max / 2,
             keep: SUSPICIOUS_KEPT,
             canaries: BTreeSet::new(),
+            spared: VecDeque::new(),
         }
     }
 
@@ -121,6 +124,7 @@ impl Tracker {
             self.keep(key, &stamp);
         }
         if intent == Intent::Write {
+            self.no_longer_spared(key);
             self.contest(actor, key);
             self.touch(actor, key, now, |touch| touch.closed = false);
         }

@@ -25,7 +25,7 @@ impl Alive {
         let before = fs::read_to_string(&path).ok().and_then(|text| last_well(&text));
         let pid = rustix::process::getpid().as_raw_nonzero().get();
         let who = (pid, Stat::of(pid).map_or(0, |stat| stat.start_ticks));
-        let mut alive = Self { path, who, beaten: Instant::now() };
+        let alive = Self { path, who, beaten: Instant::now() };
         alive.write(now)?;
         Ok((alive, before))
     }

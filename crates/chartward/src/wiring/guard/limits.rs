@@ -5,8 +5,8 @@ use std::os::fd::AsFd;
 use std::path::{Path, PathBuf};
 
 use act::freeze::{self, Applied};
-use jiff::Timestamp;
-use observe::files::fanotify::{Spare, Waiting, path_of};
+use jiff::{SignedDuration, Timestamp};
+use observe::files::fanotify::{Spare, Tier, Waiting, path_of};
 use observe::files::{Actor, exhausted, held_for_writing, pins};
 use schema::{Finding, FindingClass, Severity, Verdict};
 
@@ -16,6 +16,8 @@ use super::report::{Report, Shortfall};
 use super::response::{Attribution, subjects_of_machine};
 use super::{Guard, Response};
 
+/// A file that is being read need not be told of for so long.
+const SPARED_FOR: SignedDuration = SignedDuration::from_secs(10);
 const PLANS_MAX: usize = 256;
 const PLAN_BYTES_MAX: u64 = 4 << 20;
 
@@ -75,12 +77,13 @@ impl Guard {
     }
 
     /// Whether reads and writes of a file whose open passes need not be told.
-    pub(super) fn spare(&self, file: &fs::File, intent: observe::files::Intent) {
+    pub(super) fn spare(&mut self, file: &fs::File, intent: observe::files::Intent) {
         let Some(watch) = &self.watch else { return };
         match intent {
             observe::files::Intent::Write => watch.spare(file.as_fd(), Spare::Writes),
             observe::files::Intent::Read if self.tracker.is_kept(file) => {
-                watch.spare(file.as_fd(), Spare::Reads)
+                watch.spare(file.as_fd(), Spare::Reads);
+                self.tracker.spared(file, Timestamp::now());
             }
             observe::files::Intent::Read => {}
         }
@@ -91,6 +94,7 @@ impl Guard {
         if let Some(watch) = &self.watch {
             // Also when it could not be kept: a large file that is read in pieces all day must not be made ten times slower.
             watch.spare(file.as_fd(), Spare::Reads);
+            self.tracker.spared(file, Timestamp::now());
         }
     }
 
@@ -136,6 +140,7 @@ impl Guard {
             let found = self.tracker.recover(Timestamp::now());
             tell(Report::Shortfall(Shortfall::NamesLost { found }));
         }
+        self.tell_again();
         self.post_unjudged();
         self.settle_late(tell)?;
         self.limits.inherited.retain(|(plan, applied)| {
@@ -150,6 +155,18 @@ impl Guard {
         }
         self.tell_shortfalls(tell);
         Ok(())
+    }
+
+    /// Nothing is spared for long where the kernel can hold truncations; where it cannot, looking is all there is.
+    fn tell_again(&mut self) {
+        let Some(watch) = &self.watch else { return };
+        let now = Timestamp::now();
+        self.tracker.look_at_spared(true, now);
+        let held = watch.watched().iter().any(|mount| mount.tier == Tier::PreAccess);
+        let limit = if held { now.checked_sub(SPARED_FOR).unwrap_or(Timestamp::MIN) } else { Timestamp::MIN };
+        for pin in self.tracker.spared_enough(limit) {
+            watch.unspare(pin.as_fd());
+        }
     }
 
     /// The board knows who may not pass.

@@ -58,7 +58,13 @@ impl Place {
         File::create(&image).unwrap().set_len(320 << 20).unwrap();
         fs::create_dir(&at).unwrap();
         let run = |program: &str, args: &[&std::ffi::OsStr]| {
-            Command::new(program).args(args).stdout(Stdio::null()).stderr(Stdio::null()).status().unwrap().success()
+            Command::new(program)
+                .args(args)
+                .stdout(Stdio::null())
+                .stderr(Stdio::null())
+                .status()
+                .unwrap()
+                .success()
         };
         assert!(run(&format!("mkfs.{kind}"), &["-q".as_ref(), image.as_os_str()]), "mkfs.{kind}");
         if !run("mount", &["-o".as_ref(), "loop".as_ref(), image.as_os_str(), at.as_os_str()]) {
@@ -74,7 +80,8 @@ impl Place {
         for number in 0..RECORDS {
             let folder = self.tree.join(format!("{:03}/{number:010}", number / 10));
             fs::create_dir_all(&folder).unwrap();
-            fs::write(folder.join(format!("{number:010}_20181016_OML-11_{number}_01_1")), record(number)).unwrap();
+            fs::write(folder.join(format!("{number:010}_20181016_OML-11_{number}_01_1")), record(number))
+                .unwrap();
         }
         let mark = self.tree.parent().unwrap().join("made-by-the-guard-test");
         fs::write(mark, self.tree.to_str().unwrap()).unwrap();
@@ -106,7 +113,11 @@ impl Place {
             let folder = self.tree.join(format!("{:03}/{number:010}", number / 10));
             (folder.join(format!("{number:010}_20181016_OML-11_{number}_01_1")), record(number))
         };
-        (0..RECORDS).map(of).filter(|(path, content)| fs::read(path).ok().as_ref() != Some(content)).map(|(path, _)| path).collect()
+        (0..RECORDS)
+            .map(of)
+            .filter(|(path, content)| fs::read(path).ok().as_ref() != Some(content))
+            .map(|(path, _)| path)
+            .collect()
     }
 
     fn guard(&self, more: &[&str]) -> Guarded {
@@ -144,7 +155,12 @@ impl Guarded {
         let mut guard = Command::new(env!("CARGO_BIN_EXE_chartward"))
             .args(["guard", "--json", "--mode", "permission"])
             .arg(&place.tree)
-            .args([OsString::from("--store"), place.store().into(), "--state".into(), place.dir.path().join("state").into()])
+            .args([
+                OsString::from("--store"),
+                place.store().into(),
+                "--state".into(),
+                place.dir.path().join("state").into(),
+            ])
             .args(more)
             .stdout(Stdio::piped())
             .stderr(Stdio::null())
@@ -158,8 +174,9 @@ impl Guarded {
             }
         });
         let mut guarded = Self { guard, lines, seen: vec![], ready: Value::Null };
-        guarded.ready =
-            guarded.wait("ready", Duration::from_secs(30), |line| line["type"] == "ready").expect("never ready");
+        guarded.ready = guarded
+            .wait("ready", Duration::from_secs(30), |line| line["type"] == "ready")
+            .expect("never ready");
         guarded
     }
 
@@ -178,7 +195,8 @@ impl Guarded {
     }
 
     fn restored(&mut self) -> Value {
-        self.wait("restored", Duration::from_secs(40), |line| line["type"] == "restored").expect("not stopped")
+        self.wait("restored", Duration::from_secs(40), |line| line["type"] == "restored")
+            .expect("not stopped")
     }
 
     fn missed(&mut self, what: &str) -> Value {
@@ -212,7 +230,9 @@ impl Drop for Guarded {
     fn drop(&mut self) {
         let _ = self.guard.kill();
         let _ = self.guard.wait();
-        for line in self.seen.iter().cloned().chain(self.lines.try_iter()).filter(|line| line["type"] == "action") {
+        for line in
+            self.seen.iter().cloned().chain(self.lines.try_iter()).filter(|line| line["type"] == "action")
+        {
             if let Some(pid) = line["pid"].as_i64().and_then(|pid| Pid::from_raw(i32::try_from(pid).ok()?)) {
                 let _ = kill_process(pid, Signal::KILL);
             }
@@ -247,7 +267,10 @@ for path in files:
     assert_eq!(restored["files_irrecoverable"], 0, "{restored}");
     guarded.end();
     assert_eq!(place.lost(), Vec::<PathBuf>::new());
-    println!("reads first: {reads_first}: {} touched, {} ms", restored["files_touched"], restored["time_to_stop_ms"]);
+    println!(
+        "reads first: {reads_first}: {} touched, {} ms",
+        restored["files_touched"], restored["time_to_stop_ms"]
+    );
 }
 
 #[test]
@@ -291,7 +314,8 @@ fn large_contents_are_kept_as_reflinks_on_the_trees_own_file_system() {
     for kind in ["xfs", "btrfs", "ext4"] {
         let Some(place) = Place::on(test, kind) else { continue };
         // Larger than what the store may hold: only a reflink can keep it.
-        let image: Vec<u8> = (0..4_000_000u32).flat_map(|at| (at / 64 * 7).to_le_bytes()).take(8 << 20).collect();
+        let image: Vec<u8> =
+            (0..4_000_000u32).flat_map(|at| (at / 64 * 7).to_le_bytes()).take(8 << 20).collect();
         let path = place.tree.join("image.bin");
         fs::write(&path, &image).unwrap();
         File::open(&path).unwrap().sync_all().unwrap();
@@ -333,7 +357,8 @@ fn the_store_is_closed_to_ordinary_users() {
     let place = Place::new();
     fs::set_permissions(place.dir.path(), std::os::unix::fs::PermissionsExt::from_mode(0o755)).unwrap();
     let mut guarded = place.guard(&[]);
-    let listed = Command::new("ls").arg(place.store()).uid(NOBODY).gid(NOBODY).stderr(Stdio::null()).status().unwrap();
+    let listed =
+        Command::new("ls").arg(place.store()).uid(NOBODY).gid(NOBODY).stderr(Stdio::null()).status().unwrap();
     assert!(!listed.success(), "another user can look into the store");
     guarded.end();
 }
@@ -545,7 +570,8 @@ for path in {list:?}:
     );
     // It must not walk the tree itself: that would wait for the silent one.
     let script = place.dir.path().join("attack.py");
-    fs::write(&script, format!("{}{attack}", PRELUDE.replace("files = sorted", "lazy = lambda: sorted"))).unwrap();
+    fs::write(&script, format!("{}{attack}", PRELUDE.replace("files = sorted", "lazy = lambda: sorted")))
+        .unwrap();
     let mut command = Command::new("python3");
     command.arg(script).arg(&place.tree);
     let _attacker = Attacker::start(command);

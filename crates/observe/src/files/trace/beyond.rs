@@ -3,10 +3,12 @@
 use std::fs::{self, File};
 use std::os::fd::AsFd;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use jiff::{SignedDuration, Timestamp};
 
 use super::Tracker;
+use super::table::Key;
 use crate::files::fanotify::path_of;
 use crate::files::preimage::{PreImage, Stamp};
 use crate::files::process::Actor;
@@ -16,6 +18,10 @@ const FOLDERS_MAX: usize = 256;
 const ENTRIES_MAX: usize = 4096;
 /// Quarters of what is known that are let go for one file.
 const ROUNDS_MAX: u32 = 8;
+/// Read files whose reads the kernel no longer tells of; beyond that the oldest are told of again.
+const SPARED_MAX: usize = 2048;
+/// So many of them are looked at before an actor's next act.
+const SPARED_LATEST: usize = 8;
 /// A file that is younger than this may have been made while nobody saw it.
 const YOUNG: SignedDuration = SignedDuration::from_mins(2);
 
@@ -58,6 +64,53 @@ impl Tracker {
             touch.measured = None;
             touch.closed = !writes;
         });
+    }
+
+    /// The kernel no longer tells of reads of `file`, nor of its truncation by path: it is looked at instead.
+    pub fn spared(&mut self, file: &File, now: Timestamp) {
+        let Ok(stamp) = Stamp::of(file) else { return };
+        if !self.spared.iter().rev().take(SPARED_LATEST).any(|(_, known)| known.key == stamp.key) {
+            self.spared.push_back((now, stamp));
+        }
+    }
+
+    /// Somebody opens it for writing: what changes it from now on is told.
+    pub(super) fn no_longer_spared(&mut self, key: Key) {
+        self.spared.retain(|(_, stamp)| stamp.key != key);
+    }
+
+    /// Looks whether the files that were spared last, or all of them, changed unseen.
+    pub fn look_at_spared(&mut self, all: bool, now: Timestamp) {
+        let most = if all { usize::MAX } else { SPARED_LATEST };
+        let changed: Vec<Key> = self
+            .spared
+            .iter()
+            .rev()
+            .take(most)
+            .filter(|(_, before)| {
+                let present = self.table.get(before.key).and_then(|known| Stamp::of(&known.pin).ok());
+                present.is_some_and(|present| (present.size, present.mtime) != (before.size, before.mtime))
+            })
+            .map(|(_, stamp)| stamp.key)
+            .collect();
+        for key in changed {
+            self.no_longer_spared(key);
+            let Some(actor) = self.table.get(key).and_then(|known| known.last) else { continue };
+            self.touch(actor, key, now, |touch| {
+                touch.measured = None;
+                touch.closed = true;
+            });
+        }
+    }
+
+    /// The files of which the kernel is to tell again: those that were spared before `limit`, and those beyond the bound.
+    pub fn spared_enough(&mut self, limit: Timestamp) -> Vec<Arc<File>> {
+        let mut pins = Vec::new();
+        while self.spared.front().is_some_and(|(at, _)| *at < limit) || self.spared.len() > SPARED_MAX {
+            let Some((_, stamp)) = self.spared.pop_front() else { break };
+            pins.extend(self.table.get(stamp.key).map(|known| Arc::clone(&known.pin)));
+        }
+        pins
     }
 
     /// Processes with unjudged writes are those of these actors.
