@@ -124,6 +124,8 @@ fn outside(store: &Store, dirs: &[PathBuf]) -> anyhow::Result<()> {
 
 /// Everything that the loop carries.
 struct Guard {
+    /// Before the watch, which cannot end while somebody waits.
+    backlog: VecDeque<Message>,
     settings: Settings,
     tracker: Tracker,
     /// Each protected folder with a descriptor through which nothing waits.
@@ -134,7 +136,6 @@ struct Guard {
     frozen: HashMap<Actor, Frozen>,
     /// Observe only: actors that were told of already.
     told: Vec<Actor>,
-    backlog: VecDeque<Message>,
     overflows: u64,
     /// Overflows that were told of.
     missed: u64,

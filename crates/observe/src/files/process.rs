@@ -31,6 +31,8 @@ const SERVICES: [&str; 19] = [
 ];
 const CLIMB_MAX: usize = 64;
 const REMEMBERED_MAX: usize = 8192;
+const CALL_TRIES: u32 = 100;
+const CALL_PAUSE: Duration = Duration::from_micros(100);
 const FRESH: Duration = Duration::from_secs(2);
 
 /// One line of proc_pid_stat(5), as far as the guard needs it.
@@ -275,11 +277,19 @@ pub enum Intent {
 /// Only flags passed in a register are believed: `openat2` takes them from memory that another thread could change after
 /// the kernel has read it. What cannot be told (io_uring, a 32-bit process, a kernel thread) counts as a write.
 pub fn intent(tid: i32) -> Intent {
-    fs::read_to_string(format!("/proc/{tid}/syscall"))
-        .ok()
-        .as_deref()
-        .and_then(parse_syscall)
-        .unwrap_or(Intent::Write)
+    call_of(tid).as_deref().and_then(parse_syscall).unwrap_or(Intent::Write)
+}
+
+/// proc_pid_syscall(5) of a thread that waits. Its event may arrive before it has gone to sleep, and on a busy machine long before.
+pub(super) fn call_of(tid: i32) -> Option<String> {
+    for _ in 0..CALL_TRIES {
+        let line = fs::read_to_string(format!("/proc/{tid}/syscall")).ok()?;
+        if !line.starts_with("running") {
+            return Some(line);
+        }
+        std::thread::sleep(CALL_PAUSE);
+    }
+    None
 }
 
 fn parse_syscall(line: &str) -> Option<Intent> {

@@ -458,9 +458,8 @@ fn without_descriptors_the_guard_lives_refuses_and_says_so() {
     }
     let place = Place::new();
     let mut guarded = place.guard(&[]);
-    for path in place.records() {
-        fs::read(path).unwrap();
-    }
+    // By somebody who is not the guard's ancestor, as this test is.
+    assert!(Command::new("cat").args(place.records()).stdout(Stdio::null()).status().unwrap().success());
     // Fewer than it holds by now.
     let pid = guarded.guard.id().to_string();
     let limited = Command::new("prlimit").args(["--pid", &pid, "--nofile=70:70"]).status().unwrap();
@@ -491,9 +490,11 @@ fn a_guard_that_was_killed_is_followed_by_one_that_tells_the_gap_and_keeps_the_f
     let mut guarded = place.guard(&[]);
     let attack = "
 for path in files:
-    with open(path, 'r+b') as f:
-        data = f.read(); f.seek(0); f.write(noise(data, path))
-time.sleep(60)
+    try:
+        with open(path, 'r+b') as f:
+            data = f.read(); f.seek(0); f.write(noise(data, path))
+    except OSError: pass
+while True: time.sleep(0.01)
 ";
     let attacker = Attacker::start(place.python("attack", attack));
     guarded.restored();
@@ -520,6 +521,41 @@ time.sleep(60)
     let told = last.seen.iter().cloned().chain(last.lines.try_iter()).any(|line| line["what"] == "gap");
     assert!(!told, "a clean end leaves a gap");
     assert_eq!(place.lost(), Vec::<PathBuf>::new());
+}
+
+/// The kernel lets those who wait pass only if the dying process can let go of its groups: it once could not.
+#[test]
+fn a_guard_that_is_killed_or_ended_in_a_flood_of_opens_holds_up_nobody() {
+    let test = "a_guard_that_is_killed_or_ended_in_a_flood_of_opens_holds_up_nobody";
+    if !may(test) {
+        return;
+    }
+    for signal in [Signal::KILL, Signal::TERM] {
+        let place = Place::new();
+        let mut guarded = place.guard(&[]);
+        let flood = "
+import threading
+def run():
+    while True:
+        for path in files: os.close(os.open(path, os.O_RDONLY))
+for _ in range(64): threading.Thread(target=run).start()
+";
+        let _flooder = Attacker::start(place.python("flood", flood));
+        thread::sleep(Duration::from_secs(2));
+        kill_process(guarded.pid(), signal).unwrap();
+        let end = Instant::now() + Duration::from_secs(20);
+        while guarded.lives() {
+            assert!(Instant::now() < end, "{signal:?}: the guard cannot end while somebody waits");
+            thread::sleep(Duration::from_millis(5));
+        }
+        let (send, read) = channel();
+        let path = place.records().remove(0);
+        thread::spawn(move || send.send(fs::read(path).unwrap()));
+        assert!(
+            read.recv_timeout(Duration::from_secs(10)).is_ok(),
+            "{signal:?}: opens wait for a guard that is gone"
+        );
+    }
 }
 
 /// A file system whose program never answers, mounted; dropped, whoever waits for it goes on.

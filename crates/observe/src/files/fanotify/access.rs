@@ -1,7 +1,8 @@
 //! What a call that waits for `FAN_PRE_ACCESS` is about to do: read, or change what the file holds.
 
 use std::collections::HashMap;
-use std::fs;
+
+use super::super::process::call_of;
 
 /// After so many pieces of one file the judging thread is asked to keep the file, so that nobody need ask for more of them.
 const PIECES_MAX: u16 = 256;
@@ -24,8 +25,7 @@ pub(super) fn access(tid: i32, bytes: Option<u64>) -> Access {
     if bytes.is_some_and(|bytes| bytes > PAGE) {
         return Access::Read;
     }
-    let line = fs::read_to_string(format!("/proc/{tid}/syscall")).unwrap_or_default();
-    parse(&line)
+    parse(&call_of(tid).unwrap_or_default())
 }
 
 fn parse(line: &str) -> Access {

@@ -83,11 +83,12 @@ pub enum Spare {
 pub struct Watch {
     wards: Vec<Ward>,
     watched: Vec<Watched>,
+    messages: Receiver<Message>,
+    /// Let go before the names, see [`Watch::start`].
     content: Arc<OwnedFd>,
     names: Names,
     pending: Arc<AtomicBool>,
     board: Arc<Board>,
-    messages: Receiver<Message>,
     stop: Option<OwnedFd>,
     reader: Option<thread::JoinHandle<()>>,
 }
@@ -99,8 +100,11 @@ impl Watch {
             sys::init(flags, libc::O_RDONLY | libc::O_LARGEFILE | libc::O_CLOEXEC)
                 .map_err(|source| Error::Group { purpose, source })
         };
-        let content = Arc::new(group(CONTENT_GROUP, "opens that wait")?);
+        // The order decides whether the guard can be killed. Whoever waits for an answer of (a) also holds (b), whose end waits for it; a dying
+        // process lets go of its files from the highest number to the lowest. With (a) below (b) the guard could not end while
+        // anybody waits, and everybody would wait for good (measured on 6.18).
         let names = Arc::new(group(NAME_GROUP, "names")?);
+        let content = Arc::new(group(CONTENT_GROUP, "opens that wait")?);
         // Signals before threads: the mask is inherited.
         let termination = sys::termination().map_err(Error::Read)?;
         let (stopped, stop) =
@@ -221,6 +225,15 @@ impl Drop for Watch {
         while self.messages.try_recv().is_ok() {}
         if let Some(reader) = self.reader.take() {
             let _ = reader.join();
+        }
+        // Nobody reads what comes from here on: without marks nobody waits for it.
+        for ward in &self.wards {
+            for mount in &ward.mounts {
+                let Ok(target) = CString::new(mount.at.as_os_str().as_bytes()) else { continue };
+                for scope in [libc::FAN_MARK_MOUNT, libc::FAN_MARK_FILESYSTEM] {
+                    let _ = sys::mark(self.content.as_fd(), libc::FAN_MARK_FLUSH | scope, 0, &target);
+                }
+            }
         }
         while self.messages.try_recv().is_ok() {}
     }
