@@ -111,7 +111,7 @@ pub(crate) fn run(args: GuardArgs) -> anyhow::Result<ExitCode> {
         control: args.control,
         addresses: args.address,
     };
-    let mut mouth = Mouth::open(move |report: Report| talk.tell(&report))?;
+    let mut mouth = Mouth::new(move |report: Report| talk.tell(&report));
     let mut tell = |report: Report| mouth.say(report);
     match args.mode {
         Mode::Permission => guard::permission(settings, &mut tell)?,
