@@ -32,6 +32,8 @@ pub(super) struct Limits {
     inherited: Vec<(PathBuf, Applied)>,
     /// Names were lost, and nobody has looked for them yet.
     pub(super) names_lost: bool,
+    /// Times that room was made for descriptors.
+    crowded: u64,
     told: [u64; 4],
 }
 
@@ -114,6 +116,7 @@ impl Guard {
 
     /// Descriptors ran out: what is only remembered is let go.
     pub(super) fn make_room(&mut self) {
+        self.limits.crowded += 1;
         // Somebody may have lowered the limit of this very process.
         self.tracker.bound_pins(pins(), Timestamp::now());
     }
@@ -237,14 +240,14 @@ impl Guard {
             self.tracker.store().refused(),
             board.map_or(0, |board| board.passed()),
             board.map_or(0, |board| board.denied()),
-            board.map_or(0, |board| board.lost()),
+            board.map_or(0, |board| board.lost()) + self.limits.crowded,
         ];
         let told = std::mem::replace(&mut self.limits.told, counts);
         let kinds: [fn(u64) -> Shortfall; 4] = [
             |files| Shortfall::StoreFull { files },
             |opens| Shortfall::Passed { opens },
             |opens| Shortfall::Denied { opens },
-            |events| Shortfall::Descriptors { events },
+            |times| Shortfall::Descriptors { times },
         ];
         for ((now, before), kind) in counts.into_iter().zip(told).zip(kinds) {
             if now > before {

@@ -164,8 +164,8 @@ pub(crate) enum Shortfall {
     Passed { opens: u64 },
     /// Opens were refused for the same reason.
     Denied { opens: u64 },
-    /// The kernel could not hand over events for want of descriptors; opens among them were refused.
-    Descriptors { events: u64 },
+    /// Descriptors ran out: events were lost and their opens refused by the kernel, or room was made just in time.
+    Descriptors { times: u64 },
     /// Somebody with unjudged writes waited too long and was frozen until judged.
     Late { pid: i32 },
     /// Names were lost; so many changes were found afterwards.
@@ -199,7 +199,7 @@ impl Shortfall {
             Shortfall::StoreFull { files: count }
             | Shortfall::Passed { opens: count }
             | Shortfall::Denied { opens: count }
-            | Shortfall::Descriptors { events: count }
+            | Shortfall::Descriptors { times: count }
             | Shortfall::Lines { lines: count } => json!({"count": count}),
             Shortfall::Late { pid } => json!({"pid": pid}),
             Shortfall::NamesLost { found } => json!({"count": found}),
@@ -235,11 +235,13 @@ impl Shortfall {
                 format!("{opens} opens were refused: too many waited at once"),
                 format!("同時に待つ操作が多すぎたため、{opens}件を拒否しました"),
             ),
-            Shortfall::Descriptors { events } => (
+            Shortfall::Descriptors { times } => (
                 format!(
-                    "{events} events were lost and their opens refused: the guard had no file descriptors left"
+                    "the guard had no file descriptors left, {times} times: opens may have been refused, and less is remembered now"
                 ),
-                format!("ファイル記述子が不足し、{events}件の操作を受け取れず拒否しました"),
+                format!(
+                    "監視のファイル記述子が{times}回不足しました。操作を拒否した場合があり、保持する情報を減らしました"
+                ),
             ),
             Shortfall::Late { pid } => (
                 format!(
