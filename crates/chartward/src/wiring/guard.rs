@@ -113,8 +113,7 @@ pub(crate) fn canary_list(store: &Path) -> PathBuf {
 /// The store may not lie where the attacker writes and the guard itself would wait.
 fn outside(store: &Store, dirs: &[PathBuf]) -> anyhow::Result<()> {
     for dir in dirs {
-        let root =
-            dir.canonicalize().with_context(|| format!("open the protected folder {}", dir.display()))?;
+        let root = observe::files::resolve(dir)?;
         if store.dir().starts_with(&root) {
             return Err(observe::Error::StoreInside { store: store.dir().to_owned(), root }.into());
         }

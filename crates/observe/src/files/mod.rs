@@ -21,7 +21,7 @@ pub use folders::{FolderChange, Folders};
 pub use held::{Held, held_for_writing};
 pub use limits::{exhausted, pins};
 pub use mirror::{Mirror, open};
-pub use mount::{Apart, Foreign};
+pub use mount::{Apart, Foreign, resolve};
 pub use names::suffix_of;
 pub use preimage::{COPY_EACH_MAX, Home, PreImage, Stamp, Store};
 pub use process::{Actor, Intent, Lineage, Nearness, Stat, intent, near, written_by};

@@ -47,8 +47,7 @@ pub(super) struct Ward {
 impl Ward {
     /// Sets the tree apart.
     pub(super) fn new(path: &Path) -> Result<Self, Error> {
-        let open = |source| Error::OpenRoot { path: path.to_owned(), source };
-        let path = within(path, fs::canonicalize)?.map_err(open)?;
+        let path = resolve(path)?;
         let bind = |source: rustix::io::Errno| Error::Bind { path: path.clone(), source: source.into() };
         let apart = match own_mount(&path)? {
             Some(Mount { root, .. }) if root == Path::new("/") => Apart::FileSystem,
@@ -105,6 +104,11 @@ fn is_foreign(kind: &str) -> bool {
         "smb3", "virtiofs",
     ];
     KINDS.contains(&kind) || kind.starts_with("fuse.")
+}
+
+/// The absolute path of a folder to protect, without symbolic links. A file system that does not answer is an error.
+pub fn resolve(path: &Path) -> Result<PathBuf, Error> {
+    within(path, fs::canonicalize)?.map_err(|source| Error::OpenRoot { path: path.to_owned(), source })
 }
 
 /// Asks the file system about `path` on a thread of its own, since one that does not answer keeps whoever asks.
