@@ -15,13 +15,17 @@ use schema::Action;
 use serde_json::{Value, json};
 
 use crate::output::{Output, printable, shell_quoted};
-use crate::wiring::guard::{self, Ready, Report, Response, Settings};
+use crate::wiring::guard::{self, Mouth, Ready, Report, Response, Settings};
+
+/// Shorter, a slow attacker would outlive what is kept; longer, the store fills.
+const KEEP_MIN: jiff::SignedDuration = jiff::SignedDuration::from_mins(1);
+const KEEP_MAX: jiff::SignedDuration = jiff::SignedDuration::from_hours(24 * 30);
 
 /// Watch folders, stop whoever encrypts them, put back what was touched
 #[derive(Debug, clap::Args)]
 pub(crate) struct GuardArgs {
     /// Folders to protect
-    #[arg(value_name = "DIR", required_unless_present = "release")]
+    #[arg(value_name = "DIR", required_unless_present_any = ["release", "remove_canaries"])]
     dirs: Vec<PathBuf>,
     /// JSON lines on stdout
     #[arg(long)]
@@ -41,6 +45,15 @@ pub(crate) struct GuardArgs {
     /// The most bytes of pre-images to keep
     #[arg(long, value_name = "BYTES", default_value_t = 2 << 30)]
     max_store: u64,
+    /// Plant decoys that look like records among the files while it runs; one that is changed stops whoever did it
+    #[arg(long)]
+    canaries: bool,
+    /// Remove the decoys that a guard with this --store (or --state) left behind, and end
+    #[arg(long, conflicts_with_all = ["canaries", "release"])]
+    remove_canaries: bool,
+    /// How long contents that nobody used since are kept, such as 24h
+    #[arg(long, value_name = "TIME", default_value = "24h")]
+    keep: jiff::SignedDuration,
     /// A command that is never stopped, by its name in /proc/PID/comm; can be given several times
     #[arg(long, value_name = "COMMAND")]
     never: Vec<String>,
@@ -105,6 +118,13 @@ pub(crate) fn run(args: GuardArgs) -> anyhow::Result<ExitCode> {
         Some(Released::Client(address)) => return admit(&talk, &state, address),
         None => {}
     }
+    if args.remove_canaries {
+        let list = guard::canary_list(&args.store.unwrap_or_else(|| state.join("guard")));
+        let removed = observe::files::Canaries::left(&list)?.remove();
+        output.line(&json!({"type": "canaries_removed", "count": removed}))?;
+        output.say(format!("{removed} decoys removed"));
+        return Ok(ExitCode::SUCCESS);
+    }
     if args.end_with_parent {
         let asked = rustix::process::set_parent_process_death_signal(Some(rustix::process::Signal::TERM));
         asked.context("ask to be told of the parent's end")?;
@@ -118,6 +138,8 @@ pub(crate) fn run(args: GuardArgs) -> anyhow::Result<ExitCode> {
         store: args.store.unwrap_or_else(|| state.join("guard")),
         state,
         max_store: args.max_store,
+        canaries: args.canaries,
+        keep: args.keep.clamp(KEEP_MIN, KEEP_MAX),
         response: if args.observe_only { Response::ObserveOnly } else { Response::Armed },
         never: act::NeverTouch::of_commands(args.never),
         indicators: Indicators::without(args.without),
@@ -125,7 +147,8 @@ pub(crate) fn run(args: GuardArgs) -> anyhow::Result<ExitCode> {
         addresses: args.address,
         samba: Samba { smbstatus: args.smbstatus, configuration: args.smb_conf },
     };
-    let mut tell = |report: Report| talk.tell(&report);
+    let mut mouth = Mouth::new(move |report: Report| talk.tell(&report));
+    let mut tell = |report: Report| mouth.say(report);
     match args.mode {
         Mode::Permission => guard::permission(settings, &mut tell)?,
         Mode::Auto if may_hold_opens() => guard::permission(settings, &mut tell)?,
@@ -207,6 +230,7 @@ impl Talk {
             Report::Missed { events } => {
                 eprintln!("chartward: the kernel's queue overflowed {events} times: some changes of names were not seen");
             }
+            Report::Shortfall(shortfall) => eprintln!("chartward: {}", printable(&shortfall.sentence(schema::Lang::En))),
             Report::StillFrozen { actors } => self.farewell(actors),
         }
     }
@@ -286,6 +310,7 @@ impl Talk {
             }
             Report::Restored(done) => typed("restored", serde_json::to_value(done)),
             Report::Missed { events } => json!({"type": "missed", "overflows": events}),
+            Report::Shortfall(shortfall) => shortfall.line(),
             Report::StillFrozen { actors } => {
                 let released_by = actors.iter().filter_map(|pids| Some(self.release_command(*pids.first()?)));
                 json!({

@@ -144,7 +144,11 @@ fn spec(config: &Config, watch: &Watch, state: &Path) -> Spec {
     }
     confinement.read.extend(watch.read.iter().cloned());
     confinement.network |= watch.network;
+    // While a guard is down everything passes: it is started again at once, the first time.
+    let restart_after_ms =
+        if watch.class == schema::WatcherClass::Guard { 100 } else { Limits::default().restart_after_ms };
     let limits = Limits {
+        restart_after_ms,
         lines_per_second_max: watch.lines_per_second_max,
         burst_lines_max: watch.lines_per_second_max.saturating_mul(2),
         ..Limits::default()

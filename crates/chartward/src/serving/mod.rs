@@ -29,8 +29,10 @@ pub(crate) struct Head {
 }
 
 impl Head {
-    pub(crate) const OF_A_BROWSER: Head = Head { headers_max: 64, bytes_max: 32 * 1024, timeout: HEAD_TIMEOUT };
-    pub(crate) const OF_A_PROGRAM: Head = Head { headers_max: 32, bytes_max: 16 * 1024, timeout: HEAD_TIMEOUT };
+    pub(crate) const OF_A_BROWSER: Head =
+        Head { headers_max: 64, bytes_max: 32 * 1024, timeout: HEAD_TIMEOUT };
+    pub(crate) const OF_A_PROGRAM: Head =
+        Head { headers_max: 32, bytes_max: 16 * 1024, timeout: HEAD_TIMEOUT };
 
     /// With another time.
     pub(crate) fn within(self, timeout: Duration) -> Head {

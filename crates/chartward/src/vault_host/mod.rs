@@ -90,7 +90,8 @@ pub(crate) fn serve(
         let removing = tokio::spawn(remove_for_good(Arc::clone(&served)));
         let routes = Router::new().fallback(answer::answer).with_state(served);
         let tls = identity.map(|identity| RustlsConfig::from_config(identity.config));
-        let ended = serving::serve(listener, tls, handle, Head::OF_A_PROGRAM.within(patience.head), routes).await;
+        let ended =
+            serving::serve(listener, tls, handle, Head::OF_A_PROGRAM.within(patience.head), routes).await;
         removing.abort();
         ending.abort();
         ended.context("serve")

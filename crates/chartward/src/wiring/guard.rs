@@ -1,11 +1,15 @@
 //! The guard's loop: observe holds an open, judge weighs what its actor did before, act stops it and puts back.
 //!
-//! One thread judges; a second one, in observe, reads events and answers the guard's own opens. When this thread falls behind, opens pass
-//! unjudged and are counted; when the process dies, the kernel lets everything pass.
+//! One thread judges; a second one, in observe, reads events and answers the guard's own opens. When this thread falls behind, opens wait,
+//! and a third one freezes whoever waits too long with unjudged writes; when the process dies, the kernel lets everything pass.
 
+mod alive;
 mod clients;
 mod control;
 mod culprits;
+mod late;
+mod limits;
+mod mouth;
 mod report;
 mod response;
 mod unprivileged;
@@ -19,13 +23,16 @@ use anyhow::Context;
 use crossbeam_channel::{Receiver, Sender};
 use jiff::Timestamp;
 use observe::files::fanotify::{Change, Message, NameChange, Waiting, Watch, path_of};
-use observe::files::{Actor, Asked, Lineage, Samba, Store, Tracker, pins, serves_all};
+use observe::files::{Actor, Asked, Canaries, Intent, Lineage, Samba, Store, Tracker, pins, serves_all};
 use schema::{Action, GateInput, Verdict};
 
 use super::control::Control;
 
 use clients::Door;
-pub(crate) use report::{Ready, Report};
+use late::Late;
+use limits::{Limits, Who};
+pub(crate) use mouth::Mouth;
+pub(crate) use report::{Ready, Report, Shortfall};
 use response::Frozen;
 pub(crate) use unprivileged::unprivileged;
 
@@ -41,10 +48,14 @@ pub(crate) struct Settings {
     pub(crate) store: PathBuf,
     pub(crate) state: PathBuf,
     pub(crate) max_store: u64,
+    /// How long contents are kept that nobody used since.
+    pub(crate) keep: jiff::SignedDuration,
     pub(crate) response: Response,
     pub(crate) never: act::NeverTouch,
     /// What the gate goes by.
     pub(crate) indicators: judge::gate::Indicators,
+    /// Plant decoys among the records while it runs.
+    pub(crate) canaries: bool,
     /// Where it is asked while it runs.
     pub(crate) control: Option<PathBuf>,
     /// Of this machine, for whoever may have to cut it off.
@@ -64,27 +75,54 @@ pub(crate) enum Response {
 
 /// Guards with permission events until it is asked to end.
 pub(crate) fn permission(settings: Settings, tell: &mut dyn FnMut(Report)) -> anyhow::Result<()> {
-    let store = Store::open(&settings.store, settings.max_store)?;
+    let mut store = Store::open(&settings.store, settings.max_store)?;
     outside(&store, &settings.dirs)?;
+    // Before anything is watched, so that planting them is nobody's act.
+    let canaries = settings
+        .canaries
+        .then(|| Canaries::plant(&settings.dirs, &canary_list(&settings.store)))
+        .transpose()?;
     let watch = Watch::start(&settings.dirs)?;
-    let ready = Ready::permission(
-        watch.trees().map(|(path, apart, _)| (path.to_owned(), apart)).collect(),
-        &settings,
-    );
+    let homes = watch.trees().map(|(path, _, tree)| (path.to_owned(), store.settle(tree))).collect();
     let trees = watch.trees().map(|(path, _, tree)| Ok((path.to_owned(), tree.try_clone_to_owned()?)));
     let trees = trees.collect::<std::io::Result<_>>().context("keep hold of the protected folders")?;
-    let mut guard = Guard::new(settings, Tracker::new(store, pins()), trees, Some(watch))?;
+    let mut ready = Ready::permission(&watch, homes, &settings);
+    let (alive, gap) = limits::begin(store.dir())?;
+    let mut tracker = Tracker::new(store, pins());
+    tracker.keep_for(settings.keep);
+    tracker.set_canaries(canaries.iter().flat_map(Canaries::keys));
+    let armed = settings.response == Response::Armed;
+    let board = std::sync::Arc::clone(watch.board());
+    let mut guard = Guard::new(settings, tracker, trees, Some(watch))?;
+    let (never, state) = (guard.settings.never.clone(), guard.settings.state.clone());
+    guard.limits.late = Some(Late::watch(board, never, state, armed)?);
+    guard.limits.alive = Some(alive);
+    guard.inherit();
+    ready.held_before(guard.take_in_held());
     tell(Report::Ready(ready));
+    if let Some(from) = gap {
+        let gap = Shortfall::Gap { from, to: Timestamp::now() };
+        tell(Report::Finding(guard.tampered(&gap)));
+        tell(Report::Shortfall(gap));
+    }
     let ended = guard.run(tell);
+    if let (Ok(()), Some(alive)) = (&ended, &guard.limits.alive) {
+        let _removed: usize = canaries.iter().map(Canaries::remove).sum();
+        alive.end();
+    }
     guard.farewell(tell);
     ended
+}
+
+/// Where the decoys are listed.
+pub(crate) fn canary_list(store: &Path) -> PathBuf {
+    store.join("canaries.json")
 }
 
 /// The store may not lie where the attacker writes and the guard itself would wait.
 fn outside(store: &Store, dirs: &[PathBuf]) -> anyhow::Result<()> {
     for dir in dirs {
-        let root =
-            dir.canonicalize().with_context(|| format!("open the protected folder {}", dir.display()))?;
+        let root = observe::files::resolve(dir)?;
         if store.dir().starts_with(&root) {
             return Err(observe::Error::StoreInside { store: store.dir().to_owned(), root }.into());
         }
@@ -94,6 +132,8 @@ fn outside(store: &Store, dirs: &[PathBuf]) -> anyhow::Result<()> {
 
 /// Everything that the loop carries.
 struct Guard {
+    /// Before the watch, which cannot end while somebody waits.
+    backlog: VecDeque<Message>,
     settings: Settings,
     tracker: Tracker,
     /// Each protected folder with a descriptor through which nothing waits.
@@ -110,10 +150,10 @@ struct Guard {
     late: BTreeSet<Actor>,
     /// Observe only: actors that were told of already.
     told: Vec<Actor>,
-    backlog: VecDeque<Message>,
     overflows: u64,
     /// Overflows that were told of.
     missed: u64,
+    limits: Limits,
     since: Timestamp,
     control: Option<Control>,
     /// What was released over the control socket and is not told of yet.
@@ -148,6 +188,7 @@ impl Guard {
             backlog: VecDeque::new(),
             overflows: 0,
             missed: 0,
+            limits: Limits::default(),
             since: Timestamp::now(),
             control,
             released: crossbeam_channel::unbounded(),
@@ -163,13 +204,23 @@ impl Guard {
                 None => messages.recv_timeout(next_tick.saturating_duration_since(Instant::now())).ok(),
             };
             match message {
-                Some(Message::Open(waiting)) => self.open(waiting, tell)?,
+                Some(Message::Open(waiting)) => {
+                    let intent = self.asked.intent(waiting.tid);
+                    self.held(waiting, intent, tell)?;
+                }
+                Some(Message::Access(waiting)) => self.access(waiting, tell)?,
+                Some(Message::Pieces(file)) => self.pieces(&file),
                 Some(Message::Closed { file, tid }) => {
                     self.names();
                     self.closed(&file, tid);
                 }
+                Some(Message::Modified { file, tid }) => {
+                    self.names();
+                    self.modified(file, tid);
+                }
                 Some(Message::Names) => self.names(),
                 Some(Message::Overflow) => self.overflows += 1,
+                Some(Message::Crowded) => self.make_room(),
                 Some(Message::Terminate) => return Ok(()),
                 Some(Message::Broken(error)) => return Err(error.into()),
                 None => {}
@@ -181,16 +232,24 @@ impl Guard {
         }
     }
 
-    /// The synchronous gate: what the actor did before is judged before its next open may pass.
-    fn open(&mut self, waiting: Waiting, tell: &mut dyn FnMut(Report)) -> anyhow::Result<()> {
+    /// The synchronous gate: what the actor did before is judged before what it waits for may pass.
+    fn held(&mut self, waiting: Waiting, intent: Intent, tell: &mut dyn FnMut(Report)) -> anyhow::Result<()> {
         self.names();
-        let Some(actor) = self.lineage.opener(waiting.tid) else { return Ok(()) };
+        let actor = match self.actor_at_the_limit(waiting.tid) {
+            Who::Actor(actor) => actor,
+            Who::Nobody => return Ok(()),
+            Who::Unknown => {
+                waiting.deny();
+                return Ok(());
+            }
+        };
         if self.is_stopped(actor) {
             waiting.deny();
             self.late.insert(actor);
             self.show_out(actor);
             return self.freeze_newcomers(actor, tell);
         }
+        self.tracker.look_at_spared(false, Timestamp::now());
         if let Some(culprits) = self.accuse(actor) {
             let stopped = self.stop_all(culprits, tell)?;
             if stopped.contains(&actor) {
@@ -210,9 +269,11 @@ impl Guard {
         }
         let Some(path) = path_of(waiting.file.as_fd()) else { return Ok(()) };
         let is_file = waiting.file.metadata().is_ok_and(|meta| meta.is_file());
-        if is_file && let Ok(file) = waiting.file.try_clone() {
-            let intent = self.asked.intent(waiting.tid);
-            self.tracker.opened(actor, file, path, intent, Timestamp::now());
+        if is_file {
+            if let Ok(file) = waiting.file.try_clone() {
+                self.tracker.opened(actor, file, path, intent, Timestamp::now());
+            }
+            self.spare(&waiting.file, intent);
         }
         // Only now, with the pre-image taken, may it pass: dropping the waiter lets it.
         drop(waiting);
@@ -221,6 +282,9 @@ impl Guard {
 
     fn closed(&mut self, file: &std::fs::File, tid: i32) {
         let actor = self.lineage.actor(tid);
+        if let Some(watch) = &self.watch {
+            watch.unspare(file.as_fd());
+        }
         self.tracker.closed(actor, file, Timestamp::now());
     }
 
@@ -230,6 +294,7 @@ impl Guard {
         let Some(watch) = self.watch.as_mut() else { return };
         let (changes, overflow) = watch.names();
         self.overflows += u64::from(overflow);
+        self.limits.names_lost |= overflow;
         for change in changes {
             self.name(change);
         }
@@ -275,6 +340,7 @@ impl Guard {
         self.undo_late(tell)?;
         self.hold_or_release();
         self.tracker.expire(Timestamp::now());
+        self.at_the_limits(tell)?;
         self.tell_missed(tell);
         self.answer(tell);
         Ok(())

@@ -1,6 +1,7 @@
 //! The guard against processes that encrypt, and beside processes that only look as if they did.
 
 mod actors;
+mod limits;
 mod samba;
 
 use std::collections::BTreeMap;

@@ -7,6 +7,7 @@ mod clock;
 mod crash;
 mod first;
 mod freeze;
+mod gap;
 mod interrupted;
 mod media;
 mod notices;

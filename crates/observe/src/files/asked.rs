@@ -9,7 +9,7 @@ use std::os::fd::OwnedFd;
 use rustix::fs::{CWD, Mode, OFlags, openat};
 use rustix::io::pread;
 
-use super::process::{Intent, parse_syscall};
+use super::process::{CALL_PAUSE, CALL_TRIES, Intent, RUNNING, parse_syscall};
 
 /// Threads that are remembered: more than work on one tree at a time, and few enough to search one by one.
 const KEPT_MAX: usize = 16;
@@ -49,9 +49,16 @@ impl Asked {
 /// `None` when the thread has ended.
 fn read(file: &OwnedFd) -> Option<Intent> {
     let mut line = [0; LINE_MAX];
-    let len = pread(file, &mut line, 0).ok()?;
-    let line = line.get(..len).filter(|line| !line.is_empty())?;
-    Some(std::str::from_utf8(line).ok().and_then(parse_syscall).unwrap_or(Intent::Write))
+    for _ in 0..CALL_TRIES {
+        let len = pread(file, &mut line, 0).ok()?;
+        let line = line.get(..len).filter(|line| !line.is_empty())?;
+        if !line.starts_with(RUNNING.as_bytes()) {
+            return Some(std::str::from_utf8(line).ok().and_then(parse_syscall).unwrap_or(Intent::Write));
+        }
+        // Its event may arrive before it has gone to sleep.
+        std::thread::sleep(CALL_PAUSE);
+    }
+    Some(Intent::Write)
 }
 
 #[cfg(test)]

@@ -5,10 +5,11 @@
 //! and what is put back. A touch that proved harmless begins anew with the actor's next open, so that a program that rewrites its
 //! files all day is compared with yesterday's content by nobody.
 
+mod beyond;
 mod join;
 mod table;
 
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque};
 use std::fs::File;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -108,13 +109,25 @@ pub struct Tracker {
     actors: HashMap<Actor, Trace>,
     touches_max: usize,
     joined: Joined,
+    keep: SignedDuration,
+    canaries: BTreeSet<Key>,
+    /// Files of which the kernel does not tell, with what they were when it was told not to.
+    spared: VecDeque<(Timestamp, Stamp)>,
 }
 
 impl Tracker {
     /// With a place for pre-images and a bound on pinned files.
     pub fn new(store: Store, pins_max: usize) -> Self {
-        let table = Table::new(pins_max);
-        Self { store, table, actors: HashMap::new(), touches_max: pins_max / 2, joined: Joined::default() }
+        Self {
+            store,
+            table: Table::new(pins_max),
+            actors: HashMap::new(),
+            touches_max: pins_max / 2,
+            keep: SUSPICIOUS_KEPT,
+            canaries: BTreeSet::new(),
+            spared: VecDeque::new(),
+            joined: Joined::default(),
+        }
     }
 
     /// The place for pre-images.
@@ -130,6 +143,7 @@ impl Tracker {
             self.keep(key, &stamp);
         }
         if intent == Intent::Write {
+            self.no_longer_spared(key);
             let original = self.contest(actor, key);
             self.touch(actor, key, now, |touch| {
                 touch.closed = false;
@@ -304,7 +318,9 @@ impl Tracker {
         if let Some(trace) = self.actors.get_mut(&actor) {
             let files: Vec<u64> = trace.dirty.iter().copied().take(MEASURED_AT_ONCE_MAX).collect();
             for file in files {
-                evidence.extend(trace.measure(file, &self.table));
+                let canary = trace.touches.get(&file).is_some_and(|touch| self.canaries.contains(&touch.key));
+                let measured = trace.measure(file, &self.table);
+                evidence.extend(measured.map(|evidence| FileEvidence { canary, ..evidence }));
             }
         }
         self.share(actor, &evidence);
@@ -340,6 +356,7 @@ impl Tracker {
             !trace.touches.is_empty()
         });
         self.table.trim(self.store.used() > self.store.max() / 4 * 3);
+        self.age_out(now);
     }
 
     fn keep(&mut self, key: Key, stamp: &Stamp) {
@@ -348,10 +365,7 @@ impl Tracker {
             return;
         }
         let pin = Arc::clone(&known.pin);
-        let mut kept = self.store.keep(&pin).ok().flatten();
-        if kept.is_none() && self.table.trim(true) {
-            kept = self.store.keep(&pin).ok().flatten();
-        }
+        let kept = self.content_of(&pin, stamp.size);
         if let Some(known) = self.table.get_mut(key) {
             known.kept = kept;
         }
@@ -374,7 +388,8 @@ impl Tracker {
         }
         if known.kept.is_none() {
             let pin = Arc::clone(&known.pin);
-            let kept = self.store.keep(&pin).ok().flatten();
+            let size = Stamp::of(&pin).map_or(0, |stamp| stamp.size);
+            let kept = self.content_of(&pin, size);
             if let Some(known) = self.table.get_mut(key) {
                 known.kept = kept;
             }

@@ -193,7 +193,7 @@ impl Guard {
         while Instant::now() < end {
             while let Some(message) = messages.as_ref().and_then(|messages| messages.try_recv().ok()) {
                 match message {
-                    Message::Open(waiting)
+                    Message::Open(waiting) | Message::Access(waiting)
                         if self.lineage.actor(waiting.tid).is_some_and(|other| self.is_stopped(other)) =>
                     {
                         waiting.deny()
@@ -415,15 +415,17 @@ pub(super) fn finding(actor: Actor, reasons: &[Reason], settings: &Settings, now
 
 /// Who did it, and what it was done to: this machine and its protected folders.
 fn subjects(actor: Actor, settings: &Settings) -> Vec<Subject> {
+    let actor = Entity::Process { pid: actor.pid, start_ticks: actor.start_ticks };
+    let mut subjects = vec![Subject { role: SubjectRole::Actor, entity: actor }];
+    subjects.extend(subjects_of_machine(settings));
+    subjects
+}
+
+/// This machine and its protected folders.
+pub(super) fn subjects_of_machine(settings: &Settings) -> Vec<Subject> {
     let target = |entity| Subject { role: SubjectRole::Target, entity };
     let host = rustix::system::uname().nodename().to_string_lossy().to_lowercase();
-    let mut subjects = vec![
-        Subject {
-            role: SubjectRole::Actor,
-            entity: Entity::Process { pid: actor.pid, start_ticks: actor.start_ticks },
-        },
-        target(Entity::Host { name: host }),
-    ];
+    let mut subjects = vec![target(Entity::Host { name: host })];
     subjects.extend(settings.addresses.iter().map(|&address| target(Entity::Address { address })));
     let stores = settings.dirs.iter().map(|store| store.to_string_lossy().into_owned());
     subjects.extend(stores.map(|name| target(Entity::Store { name })));

@@ -26,6 +26,19 @@ pub(super) fn mark(group: BorrowedFd<'_>, flags: u32, mask: u64, target: &CStr) 
     if result < 0 { Err(io::Error::last_os_error()) } else { Ok(()) }
 }
 
+/// fanotify_mark(2) on the very inode behind `target`.
+pub(super) fn mark_inode(
+    group: BorrowedFd<'_>,
+    flags: u32,
+    mask: u64,
+    target: BorrowedFd<'_>,
+) -> io::Result<()> {
+    // SAFETY: a null path stands for the object behind the descriptor; the rest are integers.
+    let result =
+        unsafe { libc::fanotify_mark(group.as_raw_fd(), flags, mask, target.as_raw_fd(), ptr::null()) };
+    if result < 0 { Err(io::Error::last_os_error()) } else { Ok(()) }
+}
+
 /// Takes over a descriptor that the kernel put into an event.
 pub(super) fn adopt(fd: RawFd) -> Option<OwnedFd> {
     // SAFETY: the kernel installs one fresh descriptor for each event, named only in that event, and each event is

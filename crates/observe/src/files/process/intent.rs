@@ -1,5 +1,13 @@
 //! What a waiting open asked for.
 
+use std::fs;
+use std::time::Duration;
+
+/// In place of a call while the thread is not yet asleep.
+pub(in crate::files) const RUNNING: &str = "running";
+pub(in crate::files) const CALL_TRIES: u32 = 100;
+pub(in crate::files) const CALL_PAUSE: Duration = Duration::from_micros(100);
+
 /// What an open may do to the content.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Intent {
@@ -7,6 +15,23 @@ pub enum Intent {
     Read,
     /// It may write, or nobody can tell.
     Write,
+}
+
+/// What the open asked for that thread `tid` is waiting in.
+pub(in crate::files) fn intent(tid: i32) -> Intent {
+    call_of(tid).as_deref().and_then(parse_syscall).unwrap_or(Intent::Write)
+}
+
+/// proc_pid_syscall(5) of a thread that waits. Its event may arrive before it has gone to sleep, and on a busy machine long before.
+pub(in crate::files) fn call_of(tid: i32) -> Option<String> {
+    for _ in 0..CALL_TRIES {
+        let line = fs::read_to_string(format!("/proc/{tid}/syscall")).ok()?;
+        if !line.starts_with(RUNNING) {
+            return Some(line);
+        }
+        std::thread::sleep(CALL_PAUSE);
+    }
+    None
 }
 
 /// What an open asked for, from a line of proc_pid_syscall(5).
