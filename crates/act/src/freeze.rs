@@ -90,11 +90,16 @@ pub fn hold(actions: &[Action]) {
 
 /// Those that were stopped and have not ended since.
 pub fn frozen(actions: &[Action]) -> Vec<i32> {
-    let alive = stopped(actions).filter(|&(pid, start_ticks)| {
-        Process::of(pid)
-            .is_some_and(|process| process.start_ticks == start_ticks && !matches!(process.state, 'Z' | 'X'))
+    alive(&stopped(actions).collect::<Vec<_>>())
+}
+
+/// Those of `processes` (process id and start ticks) that have not ended.
+pub fn alive(processes: &[(i32, u64)]) -> Vec<i32> {
+    let alive = processes.iter().filter(|(pid, start_ticks)| {
+        Process::of(*pid)
+            .is_some_and(|process| process.start_ticks == *start_ticks && !matches!(process.state, 'Z' | 'X'))
     });
-    alive.map(|(pid, _)| pid).collect()
+    alive.map(|(pid, _)| *pid).collect()
 }
 
 /// Process id and start ticks of those that were stopped, in order.
@@ -145,18 +150,16 @@ pub struct Applied {
     pub actions: Vec<Action>,
 }
 
-/// Writes down an applied plan, for its owner only. The file's presence is what keeps the actor frozen.
+/// Writes down an applied plan, for its owner only. The file's presence is what keeps the actor frozen; where nobody was left to
+/// stop, none is written.
 pub fn remember(state: &Path, applied: &Applied) -> Result<PathBuf, Error> {
     let dir = private_dir(&state.join("frozen"))?;
     let Some((pid, start_ticks)) = applied.plan.acts.iter().find_map(Act::process) else {
-        return write_plan(&dir.join("empty.json"), applied);
+        return Ok(dir.join("nobody.json"));
     };
-    write_plan(&dir.join(format!("{pid}-{start_ticks}.json")), applied)
-}
-
-fn write_plan(path: &Path, applied: &Applied) -> Result<PathBuf, Error> {
-    write_json(path, applied)?;
-    Ok(path.to_owned())
+    let path = dir.join(format!("{pid}-{start_ticks}.json"));
+    write_json(&path, applied)?;
+    Ok(path)
 }
 
 /// Takes back the plan that froze process `pid`, and removes it from the state folder so that a running guard lets the actor

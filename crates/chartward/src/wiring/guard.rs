@@ -3,9 +3,16 @@
 //! One thread judges; a second one, in observe, reads events and answers the guard's own opens. When this thread falls behind, opens pass
 //! unjudged and are counted; when the process dies, the kernel lets everything pass.
 
+pub(crate) mod approval;
 mod control;
+pub(crate) mod databases;
+mod evidence;
+mod policy;
 mod report;
 mod response;
+mod shelter;
+pub(crate) mod snapshots;
+pub(crate) mod stops;
 mod unprivileged;
 
 use std::collections::{HashMap, VecDeque};
@@ -17,13 +24,16 @@ use anyhow::Context;
 use crossbeam_channel::{Receiver, Sender};
 use jiff::Timestamp;
 use observe::files::fanotify::{Change, Message, NameChange, Waiting, Watch, path_of};
-use observe::files::{Actor, Lineage, Store, Tracker, intent, pins};
+use observe::files::{Actor, Lineage, Stamp, Store, Tracker, intent, pins};
 use schema::{Action, GateInput, Verdict};
 
 use super::control::Control;
 
+pub(crate) use policy::{Event as PolicyEvent, News};
 pub(crate) use report::{Ready, Report};
 use response::{Attribution, Frozen};
+pub(crate) use shelter::Said as DatabaseSaid;
+use shelter::Shelter;
 pub(crate) use unprivileged::unprivileged;
 
 const TICK: Duration = Duration::from_millis(100);
@@ -42,6 +52,11 @@ pub(crate) struct Settings {
     pub(crate) control: Option<PathBuf>,
     /// Of this machine, for whoever may have to cut it off.
     pub(crate) addresses: Vec<std::net::IpAddr>,
+    /// What the configuration allows for good.
+    pub(crate) allowed: Vec<approval::Approval>,
+    /// Databases that the operator named beside those that are found.
+    pub(crate) databases: Vec<PathBuf>,
+    pub(crate) pace: snapshots::Pace,
 }
 
 /// Whether a verdict has consequences.
@@ -58,13 +73,17 @@ pub(crate) fn permission(settings: Settings, tell: &mut dyn FnMut(Report)) -> an
     let store = Store::open(&settings.store, settings.max_store)?;
     outside(&store, &settings.dirs)?;
     let watch = Watch::start(&settings.dirs)?;
-    let ready = Ready::permission(
+    let shelter =
+        Shelter::start(&watch, &settings.databases, &settings.store, &settings.state, settings.pace)?;
+    let mut ready = Ready::permission(
         watch.trees().map(|(path, apart, _)| (path.to_owned(), apart)).collect(),
         &settings,
     );
+    ready.shelter(&shelter);
     let trees = watch.trees().map(|(path, _, tree)| Ok((path.to_owned(), tree.try_clone_to_owned()?)));
     let trees = trees.collect::<std::io::Result<_>>().context("keep hold of the protected folders")?;
     let mut guard = Guard::new(settings, Tracker::new(store, pins()), trees, Some(watch))?;
+    guard.shelter = Some(shelter);
     tell(Report::Ready(ready));
     let ended = guard.run(tell);
     guard.farewell(tell);
@@ -101,6 +120,11 @@ struct Guard {
     missed: u64,
     since: Timestamp,
     control: Option<Control>,
+    /// Processes that put an undo into effect: what they do is not judged.
+    excused: Vec<(i32, u64)>,
+    policy: policy::Policy,
+    /// Databases; `None` where opens do not wait anyway.
+    shelter: Option<Shelter>,
     /// What was released over the control socket and is not told of yet.
     released: (Sender<Action>, Receiver<Action>),
 }
@@ -116,6 +140,7 @@ impl Guard {
         let lineage = Lineage::new();
         let mut settings = settings;
         settings.never.pids.extend(lineage.own());
+        let policy = policy::Policy::new(&settings.state, std::mem::take(&mut settings.allowed));
         Ok(Self {
             settings,
             tracker,
@@ -130,6 +155,9 @@ impl Guard {
             missed: 0,
             since: Timestamp::now(),
             control,
+            excused: Vec::new(),
+            policy,
+            shelter: None,
             released: crossbeam_channel::unbounded(),
         })
     }
@@ -147,6 +175,7 @@ impl Guard {
                 Some(Message::Closed { file, tid }) => {
                     self.names();
                     self.closed(&file, tid);
+                    self.keep_shelter(tell)?;
                 }
                 Some(Message::Names) => self.names(),
                 Some(Message::Overflow) => self.overflows += 1,
@@ -164,6 +193,9 @@ impl Guard {
     /// The synchronous gate: what the actor did before is judged before its next open may pass.
     fn open(&mut self, waiting: Waiting, tell: &mut dyn FnMut(Report)) -> anyhow::Result<()> {
         self.names();
+        if self.is_excused(waiting.tid) {
+            return Ok(());
+        }
         let Some(actor) = self.lineage.actor(waiting.tid) else { return Ok(()) };
         if self.frozen.contains_key(&actor) {
             waiting.deny();
@@ -177,9 +209,15 @@ impl Guard {
             return self.put_back(actor, Attribution::Certain(actor), tell);
         }
         let Some(path) = path_of(waiting.file.as_fd()) else { return Ok(()) };
+        if self.is_of_database(&path) {
+            return Ok(());
+        }
         let is_file = waiting.file.metadata().is_ok_and(|meta| meta.is_file());
         if is_file && let Ok(file) = waiting.file.try_clone() {
             let intent = intent(waiting.tid);
+            if let Ok(stamp) = Stamp::of(&file) {
+                self.policy.opened(waiting.tid, stamp.key, &path, intent);
+            }
             self.tracker.opened(actor, file, path, intent, Timestamp::now());
         }
         // Only now, with the pre-image taken, may it pass: dropping the waiter lets it.
@@ -188,6 +226,16 @@ impl Guard {
     }
 
     fn closed(&mut self, file: &std::fs::File, tid: i32) {
+        if self.is_excused(tid) {
+            return;
+        }
+        let path = path_of(file.as_fd());
+        if path.as_deref().is_some_and(|path| self.closed_of_database(file, path, tid)) {
+            return;
+        }
+        if let Ok(stamp) = Stamp::of(file) {
+            self.policy.closed(tid, stamp.key, path.as_deref());
+        }
         let actor = self.lineage.actor(tid);
         self.tracker.closed(actor, file, Timestamp::now());
     }
@@ -205,13 +253,18 @@ impl Guard {
 
     fn name(&mut self, change: NameChange) {
         let now = Timestamp::now();
+        if self.is_excused(change.pid) {
+            return;
+        }
         let actor = self.lineage.actor(change.pid);
         match (change.change, change.is_directory) {
             (Change::Renamed { from: Some(from), to: Some(to) }, true) => {
                 self.tracker.directory_renamed(&from, &to)
             }
             (Change::Renamed { from, to }, false) => self.tracker.renamed(actor, from.as_deref(), to, now),
+            (Change::Created(path), true) => self.shelter_new(&path),
             (Change::Created(path), false) => {
+                self.shelter_new(&path);
                 if let Some(actor) = actor {
                     self.tracker.created(actor, path);
                 }
@@ -223,6 +276,7 @@ impl Guard {
 
     fn judge(&mut self, actor: Actor) -> Verdict {
         let input = self.tracker.evidence(actor);
+        let input = self.policy.pass(input, actor, &self.tracker, Timestamp::now());
         if input.evidence.is_empty() {
             // Nothing new: whoever was let pass before is let pass again.
             return Verdict::Allow;
@@ -244,10 +298,32 @@ impl Guard {
                 self.put_back(actor, Attribution::Certain(actor), tell)?;
             }
         }
+        self.look_for_undos();
+        self.keep_policy(tell)?;
+        self.keep_shelter(tell)?;
         self.hold_or_release();
         self.tracker.expire(Timestamp::now());
         self.tell_missed(tell);
         self.answer(tell);
+        Ok(())
+    }
+
+    /// Takes up approvals, tells of them, and holds against their users what was done under one that was recalled.
+    fn keep_policy(&mut self, tell: &mut dyn FnMut(Report)) -> anyhow::Result<()> {
+        self.policy.refresh(Timestamp::now());
+        for news in self.policy.news() {
+            tell(Report::Policy(news));
+        }
+        for (actor, evidence) in self.policy.recalled() {
+            let input = GateInput { actor: actor.number(), evidence };
+            if let Verdict::Stop(reasons) = self.gate.decide(&input, Timestamp::now())
+                && !self.frozen.contains_key(&actor)
+                && self.stop(actor, &self.processes(actor), &reasons, tell)?
+            {
+                self.let_it_come_to_rest(actor);
+                self.put_back(actor, Attribution::Certain(actor), tell)?;
+            }
+        }
         Ok(())
     }
 

@@ -3,6 +3,7 @@
 //! [`fanotify`] hears it from the kernel with opens that wait for an answer, [`Folders`] hears it afterwards with the means of an
 //! ordinary user; both feed a [`Tracker`], which keeps what the files held before and measures what became of them.
 
+mod beside;
 pub mod fanotify;
 mod folders;
 mod limits;
@@ -14,6 +15,7 @@ mod preimage;
 mod process;
 mod trace;
 
+pub use beside::{database_evidence, reflink};
 pub use folders::{FolderChange, Folders};
 pub use limits::pins;
 pub use mirror::{Mirror, open};

@@ -7,6 +7,9 @@ use observe::files::{Apart, COPY_EACH_MAX};
 use schema::{Action, Finding};
 use serde::Serialize;
 
+use super::policy::News;
+use super::shelter::{self, Shelter};
+use super::snapshots::Cover;
 use super::{Response, Settings};
 
 /// Something that the guard has to say.
@@ -20,6 +23,10 @@ pub(crate) enum Report {
     Action(Action),
     /// Files were put back.
     Restored(Restored),
+    /// Something happened to an approval.
+    Policy(News),
+    /// Something about a database.
+    Database(shelter::Said),
     /// The kernel dropped events.
     Missed {
         /// How often its queue overflowed.
@@ -43,6 +50,8 @@ pub(crate) struct Ready {
     /// What happens first and is undone after.
     pub(crate) undoes: Vec<String>,
     pub(crate) blind_spots: Vec<String>,
+    /// Databases, whose servers' opens do not wait, with what covers them.
+    pub(crate) databases: Vec<Cover>,
 }
 
 impl Ready {
@@ -70,6 +79,28 @@ impl Ready {
             holds: words(&["open for writing", "open with truncation", "open for mapping into memory"]),
             undoes: words(&["rename", "rename over another file", "removal"]),
             blind_spots,
+            databases: vec![],
+        }
+    }
+}
+
+impl Ready {
+    /// Names the databases and what is not done for them.
+    pub(super) fn shelter(&mut self, shelter: &Shelter) {
+        self.databases.clone_from(&shelter.covers);
+        if !shelter.covers.is_empty() {
+            let spot = "databases: what their servers write, since nobody looks into it (a DROP TABLE is theirs to obey); what others \
+                        overwrite there is seen when they close it, and comes back from a snapshot or the vault";
+            self.blind_spots.push(spot.to_owned());
+        }
+        let held = shelter
+            .held
+            .iter()
+            .map(|why| format!("this kernel cannot exclude a database, whose opens wait: {why}"));
+        self.blind_spots.extend(held);
+        if shelter.cut {
+            let spot = "databases beyond the first 50000 folders, or beyond 64: name them with --database";
+            self.blind_spots.push(spot.to_owned());
         }
     }
 }
@@ -111,6 +142,7 @@ impl Ready {
             holds: vec![],
             undoes,
             blind_spots,
+            databases: vec![],
         }
     }
 }
@@ -122,6 +154,8 @@ fn words(words: &[&str]) -> Vec<String> {
 /// What became of the files of one stopped actor.
 #[derive(Debug, Clone, Serialize)]
 pub(crate) struct Restored {
+    /// The id by which `chartward guard incidents`, `undo` and `end` know it.
+    pub(crate) stop: String,
     /// Originals that it changed, renamed or removed.
     pub(crate) files_touched: u64,
     /// Of those, files that read as before, verified by hash.
@@ -140,4 +174,8 @@ pub(crate) struct Restored {
     /// New suffixes that it gave, without the dot.
     pub(crate) suffixes: Vec<String>,
     pub(crate) evidence: PathBuf,
+    /// SHA-256 of the evidence's list.
+    pub(crate) evidence_sha256: Option<String>,
+    /// What could not be kept of the evidence.
+    pub(crate) evidence_missing: Vec<String>,
 }

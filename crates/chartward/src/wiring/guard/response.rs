@@ -2,30 +2,34 @@
 
 use std::collections::BTreeSet;
 use std::os::fd::AsFd;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
-use act::evidence::{self, private_dir, write_json};
 use act::freeze::{self, Applied};
-use act::put_back::{Attributes, Bench, Damaged};
+use act::put_back::{Aside, Attributes, Bench, Damaged, PutBack, Taken};
+use act::undo::Undo;
 use jiff::{SignedDuration, Timestamp};
 use observe::files::fanotify::Message;
 use observe::files::{Actor, PreImage, Stat, Touch, suffix_of};
 use schema::{Entity, Finding, FindingClass, Lang, Outcome, Reason, Severity, Subject, SubjectRole};
 use serde::Serialize;
 
+use super::evidence::{Evidence, OVERWRITTEN_MAX};
 use super::report::{Report, Restored};
+use super::stops::Counts;
 use super::{Guard, Response, STAND_STILL, Settings};
 
 /// A time of change further back than this is the file's own, from before.
 const PLAUSIBLE: SignedDuration = SignedDuration::from_secs(10);
+
+const PUT_BACK: &str = "put back";
 
 /// An actor that was stopped.
 pub(super) struct Frozen {
     applied: Applied,
     /// Its presence keeps the actor frozen.
     plan: PathBuf,
-    evidence: PathBuf,
+    evidence: Evidence,
 }
 
 /// How sure it is who touched the files.
@@ -81,11 +85,8 @@ impl Guard {
             return Ok(false);
         }
         let applied = Applied { plan, actions };
-        let folder = format!("evidence/{}-{}", now.strftime("%Y%m%dT%H%M%S%.3fZ"), actor.pid);
-        let evidence = private_dir(&self.settings.store.join(folder))?;
-        private_dir(&evidence.join("taken"))?;
-        write_json(&evidence.join("finding.json"), &finding)?;
         let plan = freeze::remember(&self.settings.state, &applied)?;
+        let evidence = self.begin_evidence(actor, &finding, &applied, &plan);
         self.frozen.insert(actor, Frozen { applied, plan, evidence });
         Ok(true)
     }
@@ -104,9 +105,8 @@ impl Guard {
             Attribution::Guessed(_) => Actor::ANYBODY,
         };
         self.measure_all(traced);
-        let Some(frozen) = self.frozen.get(&actor) else { return Ok(()) };
-        let folder = frozen.evidence.clone();
-        write_json(&folder.join("processes.json"), &evidence::processes(&frozen.applied.actions))?;
+        let Some(Frozen { applied, plan, mut evidence }) = self.frozen.remove(&actor) else { return Ok(()) };
+        self.record_scene(&mut evidence, &applied.actions);
 
         let touches = self.tracker.take(traced, stopped_at);
         let first_harm_at = first_harm(&touches, &who).unwrap_or(stopped_at);
@@ -116,24 +116,36 @@ impl Guard {
             }
             Attribution::Guessed(held) => plainly_harmed(touches, &held),
         };
-        let records = self.restore(&harmed, &folder.join("taken"));
-        write_json(&folder.join("files.json"), &records)?;
+        let aside = Aside::new(&evidence.folder.join("taken"), OVERWRITTEN_MAX);
+        let (records, undo) = self.restore(&harmed, &aside);
         let count = |outcome: &str| {
             records.iter().filter(|record| record.outcome.starts_with(outcome)).count() as u64
         };
+        let counts = Counts {
+            touched: count("put back") + count("irrecoverable") + count("contested"),
+            put_back: count("put back"),
+            irrecoverable: count("irrecoverable"),
+            contested: count("contested"),
+            moved_aside: count("moved aside"),
+        };
+        let evidence_sha256 = self.finish_evidence(&mut evidence, &harmed, &records, &undo, counts);
         tell(Report::Restored(Restored {
-            files_touched: count("put back") + count("irrecoverable") + count("contested"),
-            files_put_back: count("put back"),
-            files_irrecoverable: count("irrecoverable"),
-            files_contested: count("contested"),
-            files_moved_aside: count("moved aside"),
+            stop: evidence.stop.id.clone(),
+            files_touched: counts.touched,
+            files_put_back: counts.put_back,
+            files_irrecoverable: counts.irrecoverable,
+            files_contested: counts.contested,
+            files_moved_aside: counts.moved_aside,
             time_to_stop_ms: u64::try_from(stopped_at.duration_since(first_harm_at).as_millis()).unwrap_or(0),
             first_harm_at,
             stopped_at,
             restored_at: Timestamp::now(),
             suffixes: new_suffixes(&harmed),
-            evidence: folder,
+            evidence: evidence.folder.clone(),
+            evidence_sha256,
+            evidence_missing: evidence.missing.clone(),
         }));
+        self.frozen.insert(actor, Frozen { applied, plan, evidence });
         Ok(())
     }
 
@@ -158,31 +170,47 @@ impl Guard {
         }
     }
 
-    fn restore(&self, harmed: &[Touch], aside: &Path) -> Vec<FileRecord> {
+    fn restore(&self, harmed: &[Touch], aside: &Aside) -> (Vec<FileRecord>, Undo) {
         let attackers: BTreeSet<(u64, u64)> = harmed.iter().map(Touch::key).collect();
         let mut records = Vec::with_capacity(harmed.len());
+        let mut undo = Undo::default();
         for touch in harmed.iter().filter(|touch| !touch.made) {
-            let (outcome, sha256) = self.restore_one(touch, aside, &attackers);
+            let (outcome, sha256) = match self.restore_one(touch, aside, &attackers) {
+                Ok((put, outcome)) => {
+                    if outcome == PUT_BACK {
+                        self.note_put_back(&mut undo, touch, &put);
+                    }
+                    (outcome.to_owned(), Some(put.sha256))
+                }
+                Err(why) => (why, None),
+            };
             records.push(record(touch, outcome, sha256));
         }
         for touch in harmed.iter().filter(|touch| touch.made) {
-            records.push(record(touch, self.move_aside(touch, aside), None));
+            let outcome = match self.move_aside(touch, aside) {
+                Ok(taken) => {
+                    self.note_moved_aside(&mut undo, touch, taken);
+                    "moved aside".to_owned()
+                }
+                Err(why) => why,
+            };
+            records.push(record(touch, outcome, None));
         }
-        records
+        (records, undo)
     }
 
     fn restore_one(
         &self,
         touch: &Touch,
-        aside: &Path,
+        aside: &Aside,
         attackers: &BTreeSet<(u64, u64)>,
-    ) -> (String, Option<String>) {
-        let Some(original) = &touch.original else { return ("irrecoverable: it was not kept".into(), None) };
+    ) -> Result<(PutBack, &'static str), String> {
+        let Some(original) = &touch.original else { return Err("irrecoverable: it was not kept".into()) };
         if touch.contested {
-            return ("contested: somebody else wrote to it since".into(), None);
+            return Err("contested: somebody else wrote to it since".into());
         }
         let Some((tree, before)) = self.relative(&touch.path_before) else {
-            return ("irrecoverable: it lies in no protected folder".into(), None);
+            return Err("irrecoverable: it lies in no protected folder".into());
         };
         let now = touch.path_now.as_deref().and_then(|now| self.relative(now)).map(|(_, now)| now);
         let damaged = Damaged {
@@ -193,22 +221,19 @@ impl Guard {
         };
         let bench = Bench { tree: tree.as_fd(), aside };
         match bench.put_back(&damaged, || original.reader(), |inode| attackers.contains(&inode)) {
-            Ok(put) if put.content_was_whole && now.as_deref() == Some(&before) => {
-                ("unchanged".into(), Some(put.sha256))
-            }
-            Ok(put) => ("put back".into(), Some(put.sha256)),
-            Err(error) => (format!("irrecoverable: {:#}", anyhow::Error::from(error)), None),
+            Ok(put) if put.content_was_whole && now.as_deref() == Some(&before) => Ok((put, "unchanged")),
+            Ok(put) => Ok((put, PUT_BACK)),
+            Err(error) => Err(format!("irrecoverable: {:#}", anyhow::Error::from(error))),
         }
     }
 
-    fn move_aside(&self, touch: &Touch, aside: &Path) -> String {
+    fn move_aside(&self, touch: &Touch, aside: &Aside) -> Result<Taken, String> {
         let Some((tree, now)) = touch.path_now.as_deref().and_then(|now| self.relative(now)) else {
-            return "gone".into();
+            return Err("gone".into());
         };
-        match (Bench { tree: tree.as_fd(), aside }).move_aside(&now, &touch.pin) {
-            Ok(_) => "moved aside".into(),
-            Err(error) => format!("left in place: {:#}", anyhow::Error::from(error)),
-        }
+        (Bench { tree: tree.as_fd(), aside })
+            .move_aside(&now, &touch.pin)
+            .map_err(|error| format!("left in place: {:#}", anyhow::Error::from(error)))
     }
 
     /// The processes that were stopped with this actor.
@@ -308,7 +333,7 @@ fn first_harm(touches: &[Touch], who: &Attribution) -> Option<Timestamp> {
     suspicious().chain(made).map(at).min()
 }
 
-fn attributes(original: &PreImage) -> Attributes {
+pub(super) fn attributes(original: &PreImage) -> Attributes {
     let stamp = &original.stamp;
     Attributes { mode: stamp.mode, owner: stamp.owner, atime: stamp.atime, mtime: stamp.mtime }
 }

@@ -13,6 +13,7 @@
 //! **fails open**, because a hospital that cannot open records is worse off than one that is watched by nobody for a minute.
 
 mod event;
+mod ignore;
 mod sys;
 
 use std::collections::HashMap;
@@ -143,6 +144,7 @@ pub struct Watch {
     wards: Vec<Ward>,
     /// A descriptor of each file system for resolving handles, by its fsid as the events carry it, found by trying.
     roots: Vec<OwnedFd>,
+    content: Arc<OwnedFd>,
     names: Arc<OwnedFd>,
     pending: Arc<AtomicBool>,
     passed: Arc<AtomicU64>,
@@ -183,6 +185,7 @@ impl Watch {
         let mut watch = Self {
             wards: Vec::new(),
             roots: Vec::new(),
+            content: Arc::clone(&content),
             names,
             pending,
             passed,
