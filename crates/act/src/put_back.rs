@@ -229,6 +229,18 @@ impl Bench<'_> {
         Ok(taken)
     }
 
+    /// Gives the folder at `now` the name `before` again, when that name is free.
+    pub fn rename_folder(&self, now: &Path, before: &Path) -> Result<(), Error> {
+        let step = |step: &'static str| move |source: Errno| Error::PutBack { step, source: source.into() };
+        self.make_parents(before)?;
+        let (place, name) = self.parent(now).map_err(step("open the folder it is in"))?;
+        let (home, old) = self.parent(before).map_err(step("open its folder"))?;
+        let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+        openat(&place, name, flags, Mode::empty()).map_err(step("open the renamed folder"))?;
+        renameat_with(&place, name, &home, old, RenameFlags::NOREPLACE)
+            .map_err(step("give a folder its name back"))
+    }
+
     /// Makes a file at `path`, which is free, or writes over the one there, with the content and the attributes given.
     pub(crate) fn place(
         &self,
@@ -450,6 +462,20 @@ mod tests {
         fs::remove_file(case.path("a")).unwrap();
         case.put_back(&inode, None).unwrap();
         case.check_record();
+    }
+
+    #[test]
+    fn a_renamed_folder_gets_its_name_back_unless_something_has_it() {
+        let case = case();
+        fs::write(case.path("a/record"), b"content").unwrap();
+        fs::rename(case.path("a"), case.path("b")).unwrap();
+        let aside = Aside::new(&case.aside, 0);
+        let bench = Bench { tree: case.tree.as_fd(), aside: &aside };
+        bench.rename_folder(Path::new("b"), Path::new("gone/a")).unwrap();
+        assert_eq!(fs::read(case.path("gone/a/record")).unwrap(), b"content");
+        fs::create_dir(case.path("b")).unwrap();
+        assert!(bench.rename_folder(Path::new("gone/a"), Path::new("b")).is_err());
+        assert!(bench.rename_folder(Path::new("gone/a/record"), Path::new("c")).is_err());
     }
 
     #[test]

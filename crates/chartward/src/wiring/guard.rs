@@ -7,6 +7,7 @@ pub(crate) mod approval;
 mod control;
 pub(crate) mod databases;
 mod evidence;
+mod folders;
 mod policy;
 mod report;
 mod response;
@@ -123,6 +124,7 @@ struct Guard {
     /// Processes that put an undo into effect: what they do is not judged.
     excused: Vec<(i32, u64)>,
     policy: policy::Policy,
+    moves: folders::Moves,
     /// Databases; `None` where opens do not wait anyway.
     shelter: Option<Shelter>,
     /// What was released over the control socket and is not told of yet.
@@ -157,6 +159,7 @@ impl Guard {
             control,
             excused: Vec::new(),
             policy,
+            moves: folders::Moves::default(),
             shelter: None,
             released: crossbeam_channel::unbounded(),
         })
@@ -259,7 +262,10 @@ impl Guard {
         let actor = self.lineage.actor(change.pid);
         match (change.change, change.is_directory) {
             (Change::Renamed { from: Some(from), to: Some(to) }, true) => {
-                self.tracker.directory_renamed(&from, &to)
+                if let Some(actor) = actor {
+                    self.moves.note(actor, &from, &to);
+                }
+                self.tracker.directory_renamed(&from, &to);
             }
             (Change::Renamed { from, to }, false) => self.tracker.renamed(actor, from.as_deref(), to, now),
             (Change::Created(path), true) => self.shelter_new(&path),

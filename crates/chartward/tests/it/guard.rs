@@ -1,5 +1,9 @@
 //! The guard against processes that encrypt, and beside processes that only look as if they did.
 
+mod after;
+mod databases;
+mod policy;
+
 use std::collections::BTreeMap;
 use std::fs;
 use std::io::{BufRead, BufReader};
@@ -7,7 +11,7 @@ use std::os::unix::fs::MetadataExt;
 use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
-use std::sync::mpsc::{Receiver, channel};
+use std::sync::mpsc::{Receiver, Sender, channel};
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -97,13 +101,8 @@ impl Case {
             .stderr(Stdio::null())
             .spawn()
             .unwrap();
-        let stdout = guard.stdout.take().unwrap();
         let (send, lines) = channel();
-        thread::spawn(move || {
-            for line in BufReader::new(stdout).lines().map_while(Result::ok) {
-                let _ = send.send(serde_json::from_str(&line).unwrap());
-            }
-        });
+        listen(&mut guard, send);
         let mut case = Self { dir, tree, before, guard, lines, seen: vec![] };
         let ready = case.wait_for("ready", Duration::from_secs(20)).expect("the guard is never ready");
         assert_eq!(ready["mode"], mode);
@@ -157,6 +156,16 @@ impl Drop for Case {
         }
         let _ = rustix::mount::unmount(&self.tree, rustix::mount::UnmountFlags::DETACH);
     }
+}
+
+/// Passes a guard's lines on.
+fn listen(guard: &mut Child, send: Sender<Value>) {
+    let stdout = guard.stdout.take().unwrap();
+    thread::spawn(move || {
+        for line in BufReader::new(stdout).lines().map_while(Result::ok) {
+            let _ = send.send(serde_json::from_str(&line).unwrap());
+        }
+    });
 }
 
 /// A process in a group of its own; dropped, the group ends.

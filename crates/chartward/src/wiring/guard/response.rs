@@ -110,13 +110,14 @@ impl Guard {
 
         let touches = self.tracker.take(traced, stopped_at);
         let first_harm_at = first_harm(&touches, &who).unwrap_or(stopped_at);
-        let harmed = match who {
+        let mut harmed: Vec<Touch> = match who {
             Attribution::Certain(_) => {
                 touches.into_iter().filter(|touch| touch.at >= first_harm_at).collect()
             }
             Attribution::Guessed(held) => plainly_harmed(touches, &held),
         };
         let aside = Aside::new(&evidence.folder.join("taken"), OVERWRITTEN_MAX);
+        self.rename_folders_back(actor, &mut harmed, &aside);
         let (records, undo) = self.restore(&harmed, &aside);
         let count = |outcome: &str| {
             records.iter().filter(|record| record.outcome.starts_with(outcome)).count() as u64

@@ -159,6 +159,7 @@ impl Guard {
         }
         if let Verdict::Stop(reasons) = verdict
             && !self.frozen.contains_key(&actor)
+            && !self.told.contains(&actor)
             && !shelter.accused.iter().any(|(accused, _)| *accused == actor)
         {
             shelter.accused.push((actor, reasons));
