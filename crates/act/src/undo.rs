@@ -18,6 +18,9 @@ use crate::put_back::{Aside, Attributes, Bench, Taken};
 
 const UNDO_BYTES_MAX: u64 = 256 << 20;
 const ANNOUNCED_MAX: usize = 64;
+/// As the put-back left it, and as it stands after an undo.
+const FIRST: &str = "undo.json";
+const NOW: &str = "undo-now.json";
 
 /// What stands at a path, or stood.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -94,7 +97,8 @@ impl Undo {
 
     /// Reads what a put-back left in `folder`.
     pub fn read(folder: &Path) -> Result<Self, Error> {
-        let path = folder.join("undo.json");
+        // The first list stays as it was sealed with the rest of the evidence.
+        let path = Some(folder.join(NOW)).filter(|path| path.exists()).unwrap_or_else(|| folder.join(FIRST));
         let failed = |source| Error::ReadEvidence { path: path.clone(), source };
         let mut bytes = Vec::new();
         let file = File::open(&path).map_err(failed)?;
@@ -102,9 +106,9 @@ impl Undo {
         serde_json::from_slice(&bytes).map_err(|source| Error::ParseEvidence { path: path.clone(), source })
     }
 
-    /// Writes it there.
+    /// Writes it there, at the put-back.
     pub fn write(&self, folder: &Path) -> Result<(), Error> {
-        write_json(&folder.join("undo.json"), self)
+        write_json(&folder.join(FIRST), self)
     }
 
     /// Turns every path whose group is as it was left, and writes that down.
@@ -130,7 +134,7 @@ impl Undo {
                 Err((path, reason)) => result.refused.push((path, reason)),
             }
         }
-        self.write(folder)?;
+        write_json(&folder.join(NOW), self)?;
         Ok(result)
     }
 }

@@ -1,4 +1,4 @@
-//! Databases below the protected folders. Their servers' opens never wait; they are covered by snapshots of short interval where the file
+//! Databases below the protected folders. Their servers' opens never wait (SQLite's do); they are covered by snapshots of short interval where the file
 //! system shares blocks, and by the vault. Whoever else writes into them is looked at when it closes a file.
 
 use std::fs::{self, File};
@@ -57,12 +57,10 @@ pub(crate) struct Database {
 }
 
 impl Database {
-    /// Whether `path` is part of it.
-    pub(super) fn holds(&self, path: &Path) -> bool {
-        if self.kind != Kind::Sqlite {
-            return path.starts_with(&self.path);
-        }
-        self.files().iter().any(|file| file == path)
+    /// Whether `path` is a part of it that nobody waits for. SQLite's is none: it is opened once a connection, so that holding it costs
+    /// little, and what is held comes back whole.
+    pub(super) fn lets_pass(&self, path: &Path) -> bool {
+        self.kind != Kind::Sqlite && path.starts_with(&self.path)
     }
 
     /// For SQLite: the file with its log, index and journal.
@@ -74,10 +72,10 @@ impl Database {
         })
     }
 
-    /// Folders (for SQLite files) in which no open waits.
+    /// Folders in which no open waits.
     pub(super) fn unheld(&self) -> Vec<PathBuf> {
         if self.kind == Kind::Sqlite {
-            return self.files().into_iter().filter(|file| file.exists()).collect();
+            return vec![];
         }
         let mut found = vec![self.path.clone()];
         let mut at = 0;
@@ -110,8 +108,7 @@ impl Database {
         if !meta.is_file() || meta.len() < JUDGED_MIN {
             return None;
         }
-        let home = if self.kind == Kind::Sqlite { self.path.parent()? } else { &self.path };
-        let copy = snapshot.and_then(|snapshot| open(&snapshot.join(path.strip_prefix(home).ok()?)));
+        let copy = snapshot.and_then(|snapshot| open(&snapshot.join(path.strip_prefix(&self.path).ok()?)));
         database_evidence(copy.as_ref(), file, FILE_NUMBER | (meta.ino() & (FILE_NUMBER - 1)))
     }
 }

@@ -10,7 +10,6 @@ use act::freeze::Applied;
 use act::put_back::PutBack;
 use act::undo::{Turn, Undo, Version};
 use crossbeam_channel::bounded;
-use jiff::Timestamp;
 use observe::files::{Actor, Touch};
 use schema::{Action, Finding, Outcome};
 
@@ -161,8 +160,8 @@ impl Guard {
 
     /// The protected folder that `path` lies in, and its path there.
     fn located(&self, path: &Path) -> Option<(&Path, PathBuf)> {
-        let roots = self.trees.iter().map(|(root, _)| root.as_path());
-        roots.into_iter().find_map(|root| Some((root, path.strip_prefix(root).ok()?.to_owned())))
+        let mut roots = self.trees.iter().map(|(root, _)| root.as_path());
+        roots.find_map(|root| Some((root, path.strip_prefix(root).ok()?.to_owned())))
     }
 
     /// Processes that say, in the state folder, that they put an undo into effect.

@@ -107,9 +107,9 @@ impl Shelter {
         Ok(Self { covers, cut, held, said, _stop: stop, accused: vec![], harmed: vec![] })
     }
 
-    /// The database that `path` is part of.
+    /// The database that `path` is a part of that nobody waits for.
     pub(super) fn of(&self, path: &Path) -> Option<&Cover> {
-        self.covers.iter().find(|cover| cover.database.holds(path))
+        self.covers.iter().find(|cover| cover.database.lets_pass(path))
     }
 }
 
@@ -130,7 +130,7 @@ impl Guard {
     /// A database's file was closed after a write; `true` when it was one.
     pub(super) fn closed_of_database(&mut self, file: &File, path: &Path, tid: i32) -> bool {
         let Some(shelter) = &mut self.shelter else { return false };
-        let Some(cover) = shelter.covers.iter().find(|cover| cover.database.holds(path)) else {
+        let Some(cover) = shelter.covers.iter().find(|cover| cover.database.lets_pass(path)) else {
             return false;
         };
         if cover.database.is_server(tid) {
@@ -185,7 +185,8 @@ impl Guard {
         }
         let Some(shelter) = &mut self.shelter else { return Ok(()) };
         for (database, files, since) in std::mem::take(&mut shelter.harmed) {
-            let home = shelter.of(&database).and_then(|cover| cover.snapshots.clone());
+            let cover = shelter.covers.iter().find(|cover| cover.database.path == database);
+            let home = cover.and_then(|cover| cover.snapshots.clone());
             let snapshot = home.and_then(|home| good(&home, since)).map(|(_, snapshot)| snapshot);
             let taken_at = snapshot.as_ref().map(|snapshot| snapshot.began_at);
             let snapshot = snapshot.map(|snapshot| snapshot.id);
