@@ -53,10 +53,12 @@ pub(super) struct Args {
 }
 
 pub(super) fn run(args: Args) -> anyhow::Result<ExitCode> {
-    match (args.list, &args.revoke) {
-        (true, _) => list(&args.common),
-        (_, Some(id)) => revoke(&args, id),
-        _ => give(args),
+    if args.list {
+        return list(&args.common);
+    }
+    match args.revoke.clone() {
+        Some(id) => revoke(&args, &id),
+        None => give(args),
     }
 }
 

@@ -40,7 +40,9 @@ impl Guard {
             let holds_harm = harmed
                 .iter()
                 .any(|touch| is_below(&touch.path_before) || touch.path_now.as_deref().is_some_and(is_below));
-            let Some(((tree, now), (_, before))) = self.relative(&to).zip(self.relative(&from)) else { continue };
+            let Some(((tree, now), (_, before))) = self.relative(&to).zip(self.relative(&from)) else {
+                continue;
+            };
             let bench = Bench { tree: tree.as_fd(), aside };
             if !holds_harm || bench.rename_folder(&now, &before).is_err() {
                 continue;

@@ -140,7 +140,7 @@ pub(crate) fn take(database: &Database, home: &Path, pace: Pace) -> anyhow::Resu
         private_dir(&partial)?;
         let before = mark(database);
         let began_at = Timestamp::now();
-        let mut copy = Copy::default();
+        let mut copy = Copying::default();
         copy_database(database, &partial.join(DATA), &mut copy)?;
         let consistent = before.is_some() && before == mark(database);
         last = Some(Snapshot {
@@ -215,7 +215,7 @@ fn stretches(path: &Path, places: &[(u64, usize)]) -> Option<Vec<u8>> {
 }
 
 #[derive(Debug, Default)]
-struct Copy {
+struct Copying {
     files: u64,
     bytes: u64,
     left_out: u64,
@@ -223,7 +223,7 @@ struct Copy {
 }
 
 /// In the order that makes it recoverable.
-fn copy_database(database: &Database, to: &Path, copy: &mut Copy) -> anyhow::Result<()> {
+fn copy_database(database: &Database, to: &Path, copy: &mut Copying) -> anyhow::Result<()> {
     private_dir(to)?;
     match database.kind {
         Kind::Sqlite => {
@@ -258,7 +258,7 @@ fn copy_database(database: &Database, to: &Path, copy: &mut Copy) -> anyhow::Res
     Ok(())
 }
 
-impl Copy {
+impl Copying {
     fn tree(
         &mut self,
         from: &Path,
@@ -406,7 +406,7 @@ fn copy_out(from: &Path, to: &Path, copied: &mut u64, depth: usize) -> anyhow::R
     if depth > DEPTH_MAX + 1 {
         bail!("{} is too deep", from.display());
     }
-    Copy::default().folder_like(from, to)?;
+    Copying::default().folder_like(from, to)?;
     for entry in fs::read_dir(from).with_context(|| format!("read {}", from.display()))? {
         let name = entry?.file_name();
         let (from, to) = (from.join(&name), to.join(&name));

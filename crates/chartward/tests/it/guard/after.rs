@@ -30,7 +30,8 @@ pub(super) fn guard(case: &Case, args: &[&str]) -> (i32, Vec<Value>, String) {
 }
 
 fn json(path: &Path) -> Value {
-    serde_json::from_slice(&fs::read(path).unwrap_or_else(|error| panic!("{}: {error}", path.display()))).unwrap()
+    serde_json::from_slice(&fs::read(path).unwrap_or_else(|error| panic!("{}: {error}", path.display())))
+        .unwrap()
 }
 
 fn sha256(path: &Path) -> String {
@@ -65,7 +66,10 @@ fn the_evidence_tells_who_did_it_and_holds_no_password() {
     let mut case = Case::new("permission", &[]);
     let attacker = conspicuous(&case, port);
     let restored = case.wait_for("restored", PATIENCE).expect("not stopped");
-    assert_eq!((&restored["files_irrecoverable"], &restored["evidence_missing"]), (&0.into(), &Value::Array(vec![])));
+    assert_eq!(
+        (&restored["files_irrecoverable"], &restored["evidence_missing"]),
+        (&0.into(), &Value::Array(vec![]))
+    );
     let folder = PathBuf::from(restored["evidence"].as_str().unwrap());
     assert_eq!(fs::metadata(&folder).unwrap().permissions().mode() & 0o777, 0o700);
 
@@ -74,7 +78,10 @@ fn the_evidence_tells_who_did_it_and_holds_no_password() {
     let stopped = scene["stopped"].as_array().unwrap();
     let process = stopped.iter().find(|process| process["pid"] == pid).unwrap();
     assert_eq!((process["uid"][0].as_u64(), process["session"].as_i64().is_some()), (Some(0), true));
-    assert!(process["started_at"].as_str().is_some() && process["command_line"].as_str().unwrap().contains("gandcrab"));
+    assert!(
+        process["started_at"].as_str().is_some()
+            && process["command_line"].as_str().unwrap().contains("gandcrab")
+    );
     let exe = &process["exe"];
     assert!(exe["path"].as_str().unwrap().ends_with("updater (deleted)"), "{exe}");
     let kept = folder.join("programs").join(exe["copy"].as_str().unwrap());
@@ -85,9 +92,16 @@ fn the_evidence_tells_who_did_it_and_holds_no_password() {
     assert_eq!(script["sha256"].as_str().unwrap(), sha256(&case.dir.path().join("attack.py")));
     let sockets = process["sockets"].as_array().unwrap();
     assert!(sockets.iter().any(|socket| socket["remote"] == format!("127.0.0.1:{port}")), "{sockets:?}");
-    let names: BTreeSet<_> = process["environment_names"].as_array().unwrap().iter().filter_map(Value::as_str).collect();
+    let names: BTreeSet<_> =
+        process["environment_names"].as_array().unwrap().iter().filter_map(Value::as_str).collect();
     assert!(names.contains("BACKUP_PASSWORD"), "{names:?}");
-    assert!(process["executable_mappings"].as_array().unwrap().iter().any(|path| path.as_str().unwrap().contains("libc")));
+    assert!(
+        process["executable_mappings"]
+            .as_array()
+            .unwrap()
+            .iter()
+            .any(|path| path.as_str().unwrap().contains("libc"))
+    );
     let own = i64::from(std::process::id());
     assert!(scene["ancestors"].as_array().unwrap().iter().any(|ancestor| ancestor["pid"] == own));
     let notes = json(&folder.join("notes.json"));
@@ -144,7 +158,10 @@ fn a_stop_is_listed_undone_taken_back_and_ended() {
             assert_eq!(there.as_deref(), turn["there"]["sha256"].as_str(), "{kind}: {}", path.display());
         }
         assert!(fs::read(&edited).unwrap().ends_with(b"addendum\r"), "{kind}: newer work was overwritten");
-        assert!(case.wait_for("finding", Duration::from_millis(400)).is_none(), "{kind}: the undo is taken for an attack");
+        assert!(
+            case.wait_for("finding", Duration::from_millis(400)).is_none(),
+            "{kind}: the undo is taken for an attack"
+        );
 
         let (code, lines, words) = guard(&case, &["undo", "--take-back", &id]);
         assert_eq!((code, lines[0]["paths"].as_u64()), (0, Some(turned)), "{kind}: {words}");

@@ -58,8 +58,11 @@ struct Postgres {
 
 impl Postgres {
     fn new(test: &str, data: &Path, sockets: &Path) -> Option<Self> {
-        let mut versions: Vec<PathBuf> =
-            fs::read_dir("/usr/lib/postgresql").ok()?.flatten().map(|entry| entry.path().join("bin")).collect();
+        let mut versions: Vec<PathBuf> = fs::read_dir("/usr/lib/postgresql")
+            .ok()?
+            .flatten()
+            .map(|entry| entry.path().join("bin"))
+            .collect();
         versions.sort();
         let Some(bin) = versions.pop().filter(|bin| bin.join("initdb").exists()) else {
             testkit::skip(test, "no PostgreSQL server");
@@ -71,7 +74,12 @@ impl Postgres {
             fs::set_permissions(dir, fs::Permissions::from_mode(0o700)).unwrap();
         }
         let server = Self { bin, data: data.to_owned(), sockets: sockets.to_owned(), server: None };
-        let made = server.program("initdb").args(["-U", "emr", "-A", "trust", "-N", "-D"]).arg(data).output().unwrap();
+        let made = server
+            .program("initdb")
+            .args(["-U", "emr", "-A", "trust", "-N", "-D"])
+            .arg(data)
+            .output()
+            .unwrap();
         assert!(made.status.success(), "{}", String::from_utf8_lossy(&made.stderr));
         Some(server)
     }
@@ -166,7 +174,11 @@ fn check(test: &str, mkfs: &[&str], has_snapshots: bool) {
     let mut case = guarded(&tree, &["--snapshot-every", "2s", "--snapshots-max", "4"]);
     let ready = case.wait_for("ready", PATIENCE).unwrap();
     let database = &ready["databases"][0];
-    assert_eq!((&database["kind"], ready["databases"].as_array().unwrap().len()), (&"postgresql".into(), 1), "{ready}");
+    assert_eq!(
+        (&database["kind"], ready["databases"].as_array().unwrap().len()),
+        (&"postgresql".into(), 1),
+        "{ready}"
+    );
     assert_eq!(database["snapshots"].is_string(), has_snapshots, "{database}");
 
     // Load, a new database, VACUUM FULL: nobody is held, nobody is suspected.
@@ -174,7 +186,10 @@ fn check(test: &str, mkfs: &[&str], has_snapshots: bool) {
     assert!(load.status.success(), "{}", String::from_utf8_lossy(&load.stderr));
     server.sql("vacuum full");
     server.sql("create database another");
-    assert!(case.wait_for("finding", Duration::from_millis(300)).is_none(), "the server is taken for an attacker");
+    assert!(
+        case.wait_for("finding", Duration::from_millis(300)).is_none(),
+        "the server is taken for an attacker"
+    );
     if has_snapshots {
         loop {
             let line = case.wait_for("database", PATIENCE).expect("no snapshot in time");

@@ -54,8 +54,17 @@ fn allow(case: &Case, tool: &Path, folder: &str, time: &str) -> Value {
     let (code, lines, words) = guard(
         case,
         &[
-            "allow", "--tool", tool.to_str().unwrap(), "--user", NOBODY, "--in", dir.to_str().unwrap(), "--for", time,
-            "--reason", "the monthly export",
+            "allow",
+            "--tool",
+            tool.to_str().unwrap(),
+            "--user",
+            NOBODY,
+            "--in",
+            dir.to_str().unwrap(),
+            "--for",
+            time,
+            "--reason",
+            "the monthly export",
         ],
     );
     assert_eq!(code, 0, "{words}");
@@ -106,7 +115,9 @@ fn an_approved_tool_passes_and_nobody_else_does_in_its_name() {
     lines.retain(|line| line["event"] == "allowed");
     let allowed = lines.pop().unwrap_or_else(|| told(&mut case, "allowed"));
     assert_eq!((&allowed["approval"], &allowed["reason"]), (&approval["id"], &"the monthly export".into()));
-    assert!(contents(&case.tree.join("000")).keys().all(|path| path.extension().is_some_and(|end| end == "gpg")));
+    assert!(
+        contents(&case.tree.join("000")).keys().all(|path| path.extension().is_some_and(|end| end == "gpg"))
+    );
 
     for (why, tool, uid, folder) in [
         ("another folder", &gpg, NOBODY, "001"),
@@ -129,7 +140,8 @@ fn an_approved_tool_passes_and_nobody_else_does_in_its_name() {
     drop(late);
 
     // It was an attack after all: what was let pass comes back.
-    let (code, lines, words) = guard(&case, &["allow", "--revoke", approval["id"].as_str().unwrap(), "--put-back"]);
+    let (code, lines, words) =
+        guard(&case, &["allow", "--revoke", approval["id"].as_str().unwrap(), "--put-back"]);
     assert_eq!((code, &lines[0]["in_force"]), (0, &false.into()), "{words}");
     told(&mut case, "revoked");
     stopped(&mut case, "a recalled approval");
@@ -167,7 +179,8 @@ fn openssl_and_7z_pass_with_an_approval() {
 /// Debian's `7z` is a script in some versions.
 fn program_behind(tool: PathBuf) -> PathBuf {
     let is_script = fs::read(&tool).unwrap().starts_with(b"#!");
-    let real = ["/usr/lib/p7zip/7z", "/usr/lib/7zip/7z"].map(PathBuf::from).into_iter().find(|path| path.exists());
+    let real =
+        ["/usr/lib/p7zip/7z", "/usr/lib/7zip/7z"].map(PathBuf::from).into_iter().find(|path| path.exists());
     if is_script { real.unwrap_or(tool) } else { tool }
 }
 
