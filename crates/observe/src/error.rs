@@ -113,6 +113,17 @@ pub enum Error {
         /// The bound.
         seconds: u64,
     },
+    /// A mounted share, or a file of it, could not be touched; names of files are not part of it.
+    #[error("{operation} in the mounted share {path}")]
+    ShareFolder {
+        /// What was tried.
+        operation: &'static str,
+        /// The folder.
+        path: PathBuf,
+        /// Why.
+        #[source]
+        source: io::Error,
+    },
     /// The thread's machinery for the network could not be made.
     #[error("set up the network client")]
     ShareRuntime(#[source] io::Error),

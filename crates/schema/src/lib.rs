@@ -20,7 +20,7 @@ mod watcher;
 pub use action::{
     Act, ActKind, Action, Countermeasure, CountermeasureId, CountermeasureState, Outcome, Plan,
 };
-pub use alarm::{Alarm, Severity, Status};
+pub use alarm::{Alarm, Remark, Severity, Status};
 pub use event::Event;
 pub use finding::{Attack, Entity, Finding, FindingClass, Subject, SubjectRole, Tactic};
 pub use gate::{FileEvidence, GateInput, Reason, Verdict};

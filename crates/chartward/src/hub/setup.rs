@@ -156,6 +156,10 @@ fn spec(config: &Config, watch: &Watch, state: &Path) -> Spec {
         }
         Program::Share(share) => {
             confinement.read.extend(share.credentials.iter().cloned());
+            if share.is_mounted() {
+                let may = if share.plant { &mut confinement.write } else { &mut confinement.read };
+                may.push(PathBuf::from(&share.path));
+            }
             Run::Own(share_args(share, &folder))
         }
         Program::Exec(words) => Run::Exec(words.clone()),
@@ -178,6 +182,7 @@ fn share_args(share: &WatchedShare, state: &Path) -> Vec<String> {
     let mut add = |flag: &str, value: String| args.extend([flag.to_owned(), value]);
     share.folders.iter().for_each(|folder| add("--path", folder.clone()));
     add("--port", share.port.to_string());
+    share.address.iter().for_each(|address| add("--address", address.to_string()));
     share.credentials.iter().for_each(|file| add("--credentials", file.display().to_string()));
     add("--canary-interval", share.canary_every.0.as_secs().to_string());
     add("--look-interval", share.look_every.0.as_secs().to_string());

@@ -25,7 +25,7 @@ use anyhow::Context;
 use crossbeam_channel::{Receiver, Sender};
 use jiff::Timestamp;
 use observe::files::fanotify::{Change, Message, NameChange, Waiting, Watch, path_of};
-use observe::files::{Actor, Lineage, Stamp, Store, Tracker, intent, pins};
+use observe::files::{Actor, Asked, Lineage, Stamp, Store, Tracker, pins};
 use schema::{Action, GateInput, Verdict};
 
 use super::control::Control;
@@ -112,6 +112,7 @@ struct Guard {
     watch: Option<Watch>,
     gate: judge::gate::Gate,
     lineage: Lineage,
+    asked: Asked,
     frozen: HashMap<Actor, Frozen>,
     /// Observe only: actors that were told of already.
     told: Vec<Actor>,
@@ -150,6 +151,7 @@ impl Guard {
             watch,
             gate: judge::gate::Gate::default(),
             lineage,
+            asked: Asked::default(),
             frozen: HashMap::new(),
             told: Vec::new(),
             backlog: VecDeque::new(),
@@ -217,7 +219,7 @@ impl Guard {
         }
         let is_file = waiting.file.metadata().is_ok_and(|meta| meta.is_file());
         if is_file && let Ok(file) = waiting.file.try_clone() {
-            let intent = intent(waiting.tid);
+            let intent = self.asked.intent(waiting.tid);
             if let Ok(stamp) = Stamp::of(&file) {
                 self.policy.opened(waiting.tid, stamp.key, &path, intent);
             }

@@ -11,6 +11,7 @@ mod interrupted;
 mod media;
 mod notices;
 mod ordinary;
+mod passwords;
 mod stage;
 mod storage;
 mod vault;

@@ -17,6 +17,7 @@ mod real_input;
 mod rehearse;
 mod sample;
 mod share;
+mod share_cutoff;
 mod source;
 mod supervise;
 mod support;

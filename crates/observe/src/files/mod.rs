@@ -3,6 +3,7 @@
 //! [`fanotify`] hears it from the kernel with opens that wait for an answer, [`Folders`] hears it afterwards with the means of an
 //! ordinary user; both feed a [`Tracker`], which keeps what the files held before and measures what became of them.
 
+mod asked;
 mod beside;
 pub mod fanotify;
 mod folders;
@@ -15,6 +16,7 @@ mod preimage;
 mod process;
 mod trace;
 
+pub use asked::Asked;
 pub use beside::{database_evidence, reflink};
 pub use folders::{FolderChange, Folders};
 pub use limits::pins;
@@ -22,5 +24,5 @@ pub use mirror::{Mirror, open};
 pub use mount::Apart;
 pub use names::suffix_of;
 pub use preimage::{COPY_EACH_MAX, PreImage, Stamp, Store};
-pub use process::{Actor, Intent, Lineage, Nearness, Stat, intent, near, written_by};
+pub use process::{Actor, Intent, Lineage, Nearness, Stat, near, written_by};
 pub use trace::{Touch, Tracker};

@@ -18,6 +18,8 @@ use crate::Error;
 
 /// Up to here a pre-image stays in memory.
 const MEMORY_EACH_MAX: u64 = 256 * 1024;
+/// All that stays in memory together; beyond, small contents go to the pack as well.
+const MEMORY_ALL_MAX: u64 = 20 << 20;
 /// Above this no file is copied while its open waits; a reflink has no such bound.
 pub const COPY_EACH_MAX: u64 = 256 * 1024 * 1024;
 /// Up to here whole contents are compared, above it stretches of them.
@@ -95,7 +97,8 @@ enum Content {
 #[derive(Debug)]
 struct Room {
     bytes: u64,
-    used: Arc<AtomicU64>,
+    /// Where they are counted: in the store, and if they are there, in memory.
+    counts: Vec<Arc<AtomicU64>>,
     /// The stretch of the pack that becomes free.
     hole: Option<(Arc<File>, u64)>,
 }
@@ -106,7 +109,9 @@ impl Drop for Room {
             // A file system that cannot punch holes keeps the bytes until the guard ends.
             let _ = fallocate(pack, FallocateFlags::PUNCH_HOLE | FallocateFlags::KEEP_SIZE, *at, self.bytes);
         }
-        self.used.fetch_sub(self.bytes, Ordering::Relaxed);
+        for count in &self.counts {
+            count.fetch_sub(self.bytes, Ordering::Relaxed);
+        }
     }
 }
 
@@ -199,6 +204,7 @@ pub struct Store {
     dir: PathBuf,
     max: u64,
     used: Arc<AtomicU64>,
+    in_memory: Arc<AtomicU64>,
     /// Files that were too large or for which no room was left.
     refused: u64,
     /// One unlinked file for many contents, and its length.
@@ -211,7 +217,7 @@ impl Store {
         let failed = |source| Error::Store { path: dir.to_owned(), source };
         DirBuilder::new().recursive(true).mode(0o700).create(dir).map_err(failed)?;
         let dir = fs::canonicalize(dir).map_err(failed)?;
-        Ok(Self { dir, max, used: Arc::default(), refused: 0, pack: None })
+        Ok(Self { dir, max, used: Arc::default(), in_memory: Arc::default(), refused: 0, pack: None })
     }
 
     /// Where it is.
@@ -241,7 +247,11 @@ impl Store {
             self.refused += 1;
             return Ok(None);
         }
-        let content = if stamp.size <= MEMORY_EACH_MAX {
+        let is_small = stamp.size <= MEMORY_EACH_MAX;
+        if is_small && self.in_memory.load(Ordering::Relaxed) + stamp.size > MEMORY_ALL_MAX {
+            return self.keep_packed(file);
+        }
+        let content = if is_small {
             let mut bytes = Vec::with_capacity(usize::try_from(stamp.size).unwrap_or(0) + 1);
             let mut rest = FromStart { file, at: 0, end: MEMORY_EACH_MAX };
             rest.read_to_end(&mut bytes).map_err(Error::PreImage)?;
@@ -282,8 +292,14 @@ impl Store {
     }
 
     fn image(&self, stamp: Stamp, content: Content, hole: Option<(Arc<File>, u64)>) -> PreImage {
-        self.used.fetch_add(stamp.size, Ordering::Relaxed);
-        let room = Room { bytes: stamp.size, used: Arc::clone(&self.used), hole };
+        let mut counts = vec![Arc::clone(&self.used)];
+        if matches!(content, Content::Memory(_)) {
+            counts.push(Arc::clone(&self.in_memory));
+        }
+        for count in &counts {
+            count.fetch_add(stamp.size, Ordering::Relaxed);
+        }
+        let room = Room { bytes: stamp.size, counts, hole };
         PreImage { stamp, content, _room: Arc::new(room) }
     }
 
@@ -350,6 +366,27 @@ mod tests {
             drop(kept);
             assert_eq!(store.used(), 0);
         }
+    }
+
+    #[test]
+    fn what_memory_has_no_room_for_goes_to_the_pack_and_is_the_same() {
+        let dir = tempfile::tempdir().unwrap();
+        let mut store = Store::open(&dir.path().join("store"), 1 << 30).unwrap();
+        let path = dir.path().join("record");
+        let mut kept = Vec::new();
+        for number in 0..2 * MEMORY_ALL_MAX / MEMORY_EACH_MAX {
+            fs::write(&path, vec![number as u8; MEMORY_EACH_MAX as usize]).unwrap();
+            kept.push(store.keep(&File::open(&path).unwrap()).unwrap().unwrap());
+        }
+        assert!(store.in_memory.load(Ordering::Relaxed) <= MEMORY_ALL_MAX);
+        assert_eq!(store.used(), 2 * MEMORY_ALL_MAX);
+        for (number, kept) in kept.iter().enumerate() {
+            let mut read = Vec::new();
+            kept.reader().read_to_end(&mut read).unwrap();
+            assert!(read.len() == MEMORY_EACH_MAX as usize && read.iter().all(|byte| *byte == number as u8));
+        }
+        drop(kept);
+        assert_eq!((store.used(), store.in_memory.load(Ordering::Relaxed)), (0, 0));
     }
 
     #[test]

@@ -270,19 +270,11 @@ pub enum Intent {
     Write,
 }
 
-/// What the open asked for that thread `tid` is waiting in, from proc_pid_syscall(5).
+/// What an open asked for, from a line of proc_pid_syscall(5).
 ///
 /// Only flags passed in a register are believed: `openat2` takes them from memory that another thread could change after
 /// the kernel has read it. What cannot be told (io_uring, a 32-bit process, a kernel thread) counts as a write.
-pub fn intent(tid: i32) -> Intent {
-    fs::read_to_string(format!("/proc/{tid}/syscall"))
-        .ok()
-        .as_deref()
-        .and_then(parse_syscall)
-        .unwrap_or(Intent::Write)
-}
-
-fn parse_syscall(line: &str) -> Option<Intent> {
+pub(super) fn parse_syscall(line: &str) -> Option<Intent> {
     let mut fields = line.split_ascii_whitespace();
     let number: i64 = fields.next()?.parse().ok()?;
     let mut arguments = fields.map(|field| u64::from_str_radix(field.trim_start_matches("0x"), 16).ok());

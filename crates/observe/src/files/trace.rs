@@ -80,6 +80,8 @@ impl Touch {
 struct Trace {
     touches: BTreeMap<u64, Touch>,
     dirty: BTreeSet<u64>,
+    /// Touched files whose name may be gone: looked through for each file that is made, so it must be short where many are made.
+    gone: BTreeSet<u64>,
     note_names: HashMap<String, u32>,
 }
 
@@ -240,9 +242,12 @@ impl Tracker {
             touch.measured = None;
         });
         self.table.name(key, to.clone());
-        if let Some(touch) =
-            self.actors.get_mut(&actor).and_then(|trace| trace.touches.values_mut().find(|t| t.key == key))
+        if let Some(trace) = self.actors.get_mut(&actor)
+            && let Some((id, touch)) = trace.touches.iter_mut().find(|(_, touch)| touch.key == key)
         {
+            if to.is_none() {
+                trace.gone.insert(*id);
+            }
             touch.path_now = to;
         }
     }
@@ -310,6 +315,7 @@ impl Tracker {
                 let limit = if touch.suspicious { suspicious } else { harmless };
                 dirty.contains(id) || (touch.at >= limit && (touch.suspicious || !crowded))
             });
+            trace.gone.retain(|id| trace.touches.contains_key(id));
             !trace.touches.is_empty()
         });
         self.table.trim(self.store.used() > self.store.max() / 4 * 3);
@@ -395,6 +401,9 @@ impl Tracker {
             *touch = begin(known.path.clone());
         }
         change(touch);
+        if touch.path_now.is_none() && !touch.made {
+            trace.gone.insert(known.id);
+        }
         trace.dirty.insert(known.id);
         trace.bound();
     }
@@ -412,14 +421,17 @@ impl Trace {
 
     /// A new file may be what took the place of one that is gone.
     fn reconsider_gone(&mut self) {
-        let gone = self
-            .touches
-            .iter_mut()
-            .filter(|(_, touch)| touch.path_now.is_none() && !touch.made && !touch.suspicious);
-        for (id, touch) in gone {
-            touch.measured = None;
-            self.dirty.insert(*id);
-        }
+        self.gone.retain(|id| {
+            let gone = self.touches.get_mut(id).filter(|touch| touch.path_now.is_none() && !touch.made);
+            if let Some(touch) = gone {
+                if !touch.suspicious {
+                    touch.measured = None;
+                    self.dirty.insert(*id);
+                }
+                return true;
+            }
+            false
+        });
     }
 
     fn measure(&mut self, file: u64, table: &Table) -> Option<FileEvidence> {

@@ -17,18 +17,21 @@ mod ignore;
 mod sys;
 
 use std::collections::HashMap;
-use std::ffi::CString;
+use std::ffi::{CString, OsString};
 use std::fs::{self, File};
 use std::io;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
-use std::os::unix::ffi::OsStrExt;
+use std::os::unix::ffi::{OsStrExt, OsStringExt};
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Arc, OnceLock};
 use std::thread;
+use std::time::{Duration, Instant};
 
 use crossbeam_channel::{Receiver, Sender, TrySendError, bounded};
 use rustix::event::{PollFd, PollFlags, poll};
+use rustix::fs::readlinkat;
+use rustix::path::DecInt;
 
 use self::event::Handle;
 use super::mount::{Apart, Ward};
@@ -40,8 +43,14 @@ const NAME_GROUP: u32 =
     libc::FAN_CLASS_NOTIF | libc::FAN_CLOEXEC | libc::FAN_NONBLOCK | libc::FAN_REPORT_DFID_NAME;
 const CONTENT_MASK: u64 = libc::FAN_OPEN_PERM | libc::FAN_CLOSE_WRITE;
 const NAME_MASK: u64 = libc::FAN_CREATE | libc::FAN_DELETE | libc::FAN_RENAME | libc::FAN_ONDIR;
+/// Between two messages that names have changed: the kernel keeps 16,384 of them.
+const NAMES_EVERY: Duration = Duration::from_millis(5);
+/// How long the reader waits for anything at all.
+const IDLE: Duration = Duration::from_millis(20);
 const BUFFER: usize = 64 * 1024;
 const QUEUE: usize = 1024;
+/// Longer paths take a second call.
+const PATH_LIKELY: usize = 256;
 const DIRECTORIES_REMEMBERED_MAX: usize = 65_536;
 
 /// Something the judging thread has to know.
@@ -150,6 +159,8 @@ pub struct Watch {
     passed: Arc<AtomicU64>,
     messages: Receiver<Message>,
     directories: HashMap<Handle, Option<PathBuf>>,
+    /// For reading names: filling 64 KiB anew for each open would cost more than the reading.
+    buffer: Vec<u8>,
     stop: Option<OwnedFd>,
     reader: Option<thread::JoinHandle<()>>,
 }
@@ -191,6 +202,7 @@ impl Watch {
             passed,
             messages,
             directories: HashMap::new(),
+            buffer: vec![0; BUFFER],
             stop: Some(stop),
             reader: Some(reader),
         };
@@ -239,7 +251,7 @@ impl Watch {
     pub fn names(&mut self) -> (Vec<NameChange>, bool) {
         self.pending.store(false, Ordering::SeqCst);
         let own = rustix::process::getpid().as_raw_nonzero().get();
-        let mut buffer = vec![0; BUFFER];
+        let mut buffer = std::mem::take(&mut self.buffer);
         let (mut changes, mut overflow) = (Vec::new(), false);
         while let Ok(len) = rustix::io::read(&self.names, buffer.as_mut_slice()) {
             for event in event::events(buffer.get(..len).unwrap_or_default()) {
@@ -252,6 +264,7 @@ impl Watch {
                 break;
             }
         }
+        self.buffer = buffer;
         (changes, overflow)
     }
 
@@ -327,7 +340,11 @@ pub(super) fn termination() -> Result<OwnedFd, Error> {
 
 /// The path behind a descriptor, `None` when it was removed.
 pub fn path_of(fd: BorrowedFd<'_>) -> Option<PathBuf> {
-    let path = fs::read_link(format!("/proc/self/fd/{}", fd.as_raw_fd())).ok()?;
+    // From a kept descriptor: this is asked for each open, and most of it would be the way to /proc/self/fd.
+    static FOLDER: OnceLock<Option<File>> = OnceLock::new();
+    let folder = FOLDER.get_or_init(|| File::open("/proc/self/fd").ok()).as_ref()?;
+    let path = readlinkat(folder, DecInt::from_fd(fd), Vec::with_capacity(PATH_LIKELY)).ok()?;
+    let path = PathBuf::from(OsString::from_vec(path.into_bytes()));
     (path.is_absolute() && !path.as_os_str().as_bytes().ends_with(b" (deleted)")).then_some(path)
 }
 
@@ -350,32 +367,35 @@ impl Reader {
     }
 
     fn read(&self) -> io::Result<()> {
-        let own = format!("/proc/{}/task", std::process::id());
-        let own = Path::new(&own);
         let mut buffer = vec![0; BUFFER];
+        let mut names_due = Instant::now();
         loop {
-            // While a names message is under way the names descriptor stays readable and would make this loop spin.
-            let names = if self.pending.load(Ordering::SeqCst) { PollFlags::empty() } else { PollFlags::IN };
+            // Names are read before each open anyway; in between, a message for each would wake two threads for every file that is
+            // made. While one is under way the descriptor stays readable and would make this loop spin.
+            let rest = names_due.saturating_duration_since(Instant::now());
+            let is_due = rest.is_zero() && !self.pending.load(Ordering::SeqCst);
+            let names = if is_due { PollFlags::IN } else { PollFlags::empty() };
             let mut ready = [
                 PollFd::new(&self.content, PollFlags::IN),
                 PollFd::new(&self.stopped, PollFlags::IN),
                 PollFd::new(&self.termination, PollFlags::IN),
                 PollFd::new(&self.names, names),
             ];
-            let timeout = rustix::time::Timespec { tv_sec: 0, tv_nsec: 20_000_000 };
+            let rest = if rest.is_zero() { IDLE } else { rest };
+            let timeout = rustix::time::Timespec { tv_sec: 0, tv_nsec: rest.subsec_nanos().into() };
             match poll(&mut ready, Some(&timeout)) {
                 Ok(_) | Err(rustix::io::Errno::INTR) => {}
                 Err(error) => return Err(error.into()),
             }
             let [content, stopped, termination, names] = ready.each_ref().map(|fd| !fd.revents().is_empty());
             if content {
-                self.content(&mut buffer, own)?;
+                self.content(&mut buffer)?;
             }
-            if names
-                && !self.pending.swap(true, Ordering::SeqCst)
-                && self.send.try_send(Message::Names).is_err()
-            {
-                self.pending.store(false, Ordering::SeqCst);
+            if names {
+                names_due = Instant::now() + NAMES_EVERY;
+                if !self.pending.swap(true, Ordering::SeqCst) && self.send.try_send(Message::Names).is_err() {
+                    self.pending.store(false, Ordering::SeqCst);
+                }
             }
             if termination {
                 let mut signal = [0; 128];
@@ -389,7 +409,7 @@ impl Reader {
         }
     }
 
-    fn content(&self, buffer: &mut [u8], own: &Path) -> io::Result<()> {
+    fn content(&self, buffer: &mut [u8]) -> io::Result<()> {
         let len = match rustix::io::read(&self.content, &mut *buffer) {
             Ok(len) => len,
             // Out of descriptors for a moment: the pins are trimmed every tick.
@@ -403,7 +423,7 @@ impl Reader {
                 let _ = self.send.try_send(Message::Overflow);
             }
             let Some(file) = sys::adopt(event.fd).map(File::from) else { continue };
-            let is_own = own.join(event.pid.to_string()).exists();
+            let is_own = sys::is_own(event.pid);
             if event.mask & libc::FAN_OPEN_PERM != 0 {
                 let waiting =
                     Waiting { file, tid: event.pid, group: Arc::clone(&self.content), answered: false };

@@ -33,6 +33,12 @@ pub(super) fn adopt(fd: RawFd) -> Option<OwnedFd> {
     (fd >= 0).then(|| unsafe { OwnedFd::from_raw_fd(fd) })
 }
 
+/// Whether `tid` is a thread of this process: tgkill(2) with signal 0 sends nothing and asks just that.
+pub(super) fn is_own(tid: i32) -> bool {
+    // SAFETY: the call takes three integers and gives 0 or -1.
+    unsafe { libc::syscall(libc::SYS_tgkill, libc::getpid(), tid, 0) == 0 }
+}
+
 /// open_by_handle_at(2) with O_PATH: the directory that an event names by its handle.
 pub(super) fn open_by_handle(mount: BorrowedFd<'_>, kind: i32, handle: &[u8]) -> io::Result<OwnedFd> {
     #[repr(C)]

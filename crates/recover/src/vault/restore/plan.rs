@@ -7,8 +7,8 @@ use std::path::PathBuf;
 use std::sync::OnceLock;
 use std::sync::atomic::AtomicUsize;
 
-use super::id::Id;
-use super::tree::Node;
+use super::super::id::Id;
+use super::super::tree::Node;
 
 /// Files of a batch.
 const MAX_FILES: usize = 20_000;

@@ -38,7 +38,7 @@ pub(crate) struct Identity {
 }
 
 /// The identity of a state folder; made at the first run, and anew when it ends within 30 days or the names changed.
-pub(super) fn identity(state_dir: &Path, names: &[String], now: Timestamp) -> anyhow::Result<Identity> {
+pub(crate) fn identity(state_dir: &Path, names: &[String], now: Timestamp) -> anyhow::Result<Identity> {
     identity_for(state_dir, names, now, VALID_DAYS)
 }
 

@@ -18,7 +18,7 @@ const CONNECTIONS_PER_ADDRESS_MAX: usize = 64;
 
 /// Seats that are taken, by address.
 #[derive(Debug, Clone, Default)]
-pub(crate) struct Seats(Arc<Mutex<HashMap<IpAddr, usize>>>);
+pub(super) struct Seats(Arc<Mutex<HashMap<IpAddr, usize>>>);
 
 #[derive(Debug)]
 struct Seat {
@@ -67,7 +67,7 @@ impl<S> Accept<TcpStream, S> for Seats {
 
 /// A connection with its seat, which is free again when it ends.
 #[derive(Debug)]
-pub(crate) struct Seated {
+pub(super) struct Seated {
     stream: TcpStream,
     _seat: Seat,
 }

@@ -8,12 +8,12 @@ use std::sync::{Arc, PoisonError};
 use rustix::fs::{Mode, OFlags, SeekFrom as Seeking, Stat, fstat, ioctl_ficlone, openat};
 use rustix::io::Errno;
 
-use super::archive::{Archive, Worker};
-use super::chunker::{self, Scan};
-use super::id::{BlobKind, Id};
-use super::work::{Assembly, ChunkJob};
-use super::write::Stopped;
-use super::{meta, tree};
+use super::super::chunker::{self, Scan};
+use super::super::id::{BlobKind, Id};
+use super::super::work::{Assembly, ChunkJob};
+use super::super::write::Stopped;
+use super::super::{meta, tree};
+use super::{Archive, Worker};
 
 /// Reads of a file that changes meanwhile before it is called unstable.
 const ATTEMPTS: usize = 3;
@@ -298,7 +298,7 @@ fn extent_at(file: &File, position: u64, size: u64) -> io::Result<Extent> {
 }
 
 /// Whether nobody wrote between two looks, as far as the file system tells.
-pub(crate) fn is_same_moment(a: &Stat, b: &Stat) -> bool {
+fn is_same_moment(a: &Stat, b: &Stat) -> bool {
     let key = |s: &Stat| (s.st_ino, s.st_size, s.st_mtime, s.st_mtime_nsec, s.st_ctime, s.st_ctime_nsec);
     key(a) == key(b)
 }

@@ -9,15 +9,15 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use rustix::fs::{AtFlags, statat};
 use rustix::io::Errno;
 
-use super::codec::Codec;
-use super::crypto::random;
-use super::id::{BlobKind, Id};
-use super::index::Location;
+use super::super::codec::Codec;
+use super::super::crypto::random;
+use super::super::id::{BlobKind, Id};
+use super::super::index::Location;
+use super::super::repository::Vault;
+use super::super::tree::Kind;
+use super::super::{meta, open_at, place};
+use super::Restore;
 use super::plan::{Batch, OpenDirs, Prepared, TargetFile};
-use super::repository::Vault;
-use super::restore::Restore;
-use super::tree::Kind;
-use super::{meta, open_at, place};
 use crate::Error;
 
 /// A run is not made longer than this.
@@ -114,6 +114,9 @@ impl<'a> Fetch<'a> {
             }
         }
         while let Some(run) = self.runs.get(self.next_run.fetch_add(1, Ordering::Relaxed)) {
+            if self.restore.is_out_of_room() {
+                break;
+            }
             self.fetch(&mut worker, run);
         }
         self.restore.vault.codecs.give_back(worker.codec);

@@ -1,9 +1,9 @@
 //! The small files beside index and snapshots: each is named after the hash of its content, so rot in it shows without opening it.
 
-use super::backend::FileKind;
-use super::check::{CheckReport, Problem};
-use super::id::Id;
-use super::repository::Vault;
+use super::super::file_kind::FileKind;
+use super::super::id::Id;
+use super::super::repository::Vault;
+use super::{CheckReport, Problem};
 use crate::Error;
 
 /// What is looked at, how it is called, and what to do when one is damaged.
@@ -28,7 +28,7 @@ const KINDS: [(FileKind, &str, &str); 4] = [
 
 impl Vault {
     /// Names each of these files whose content is not what it was.
-    pub(crate) fn check_small_files(&self, report: &mut CheckReport) -> Result<(), Error> {
+    pub(super) fn check_small_files(&self, report: &mut CheckReport) -> Result<(), Error> {
         for (kind, what, next_step) in KINDS {
             for (id, _) in self.backend.list(kind)? {
                 let cause = match self.backend.read(kind, &id) {
@@ -37,12 +37,7 @@ impl Vault {
                     Err(error) => error.chain(),
                 };
                 let damaged = Error::Damaged { what, id: id.to_string(), cause };
-                report.problems.push(Problem {
-                    what: damaged.to_string(),
-                    paths: Vec::new(),
-                    paths_total: 0,
-                    next_step: next_step.to_owned(),
-                });
+                report.problems.push(Problem::new(&damaged.to_string(), next_step));
             }
         }
         Ok(())
