@@ -153,3 +153,22 @@ pub enum Reason {
         files: u32,
     },
 }
+
+impl Reason {
+    /// How many files it is about.
+    pub fn files(&self) -> u32 {
+        match *self {
+            Reason::ContentReplacedByNoise { files }
+            | Reason::SuffixWithLostStructure { files }
+            | Reason::KnownFamilyArtefact { files }
+            | Reason::SpelledAsText { files }
+            | Reason::ForgedFormat { files }
+            | Reason::StructureLost { files }
+            | Reason::Emptied { files }
+            | Reason::RemovedBesideNoise { files }
+            | Reason::NoteNamedAfterSuffix { files }
+            | Reason::OriginalsReplaced { files }
+            | Reason::CanaryTouched { files } => files,
+        }
+    }
+}

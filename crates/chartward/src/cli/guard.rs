@@ -1,30 +1,41 @@
-//! `chartward guard`: the watcher of a protected tree.
+//! `chartward guard`: the watcher of a protected tree, and what a person does after a stop.
+
+mod after;
+mod allow;
+mod snapshots;
+mod words;
 
 use std::net::IpAddr;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::str::FromStr;
 
+use act::undo::Way;
 use anyhow::{Context, bail};
 use clap::ValueEnum;
 use clap::builder::{PossibleValuesParser, TypedValueParser};
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 use judge::gate::{Indicator, Indicators};
 use observe::files::Samba;
 use schema::Action;
 use serde_json::{Value, json};
 
 use crate::output::{Output, printable, shell_quoted};
-use crate::wiring::guard::{self, Mouth, Ready, Report, Response, Settings};
+use crate::wiring::guard::approval::{self, Approval};
+use crate::wiring::guard::snapshots::Pace;
+use crate::wiring::guard::{self, DatabaseSaid, Mouth, Ready, Report, Response, Settings};
 
 /// Shorter, a slow attacker would outlive what is kept; longer, the store fills.
-const KEEP_MIN: jiff::SignedDuration = jiff::SignedDuration::from_mins(1);
-const KEEP_MAX: jiff::SignedDuration = jiff::SignedDuration::from_hours(24 * 30);
+const KEEP_MIN: SignedDuration = SignedDuration::from_mins(1);
+const KEEP_MAX: SignedDuration = SignedDuration::from_hours(24 * 30);
 
 /// Watch folders, stop whoever encrypts them, put back what was touched
 #[derive(Debug, clap::Args)]
+#[command(args_conflicts_with_subcommands = true, subcommand_negates_reqs = true)]
 pub(crate) struct GuardArgs {
-    /// Folders to protect
+    #[command(subcommand)]
+    afterwards: Option<Afterwards>,
+    /// Folders to protect; one that is called like a command below is written as ./NAME
     #[arg(value_name = "DIR", required_unless_present_any = ["release", "remove_canaries"])]
     dirs: Vec<PathBuf>,
     /// JSON lines on stdout
@@ -69,6 +80,22 @@ pub(crate) struct GuardArgs {
     /// End when the process that started this one ends, however it ends
     #[arg(long, hide = true)]
     end_with_parent: bool,
+    /// A folder with a database of another sort than those that are found by themselves (PostgreSQL, MariaDB, SQLite with a log): its
+    /// opens do not wait, snapshots cover it; can be given several times
+    #[arg(long, value_name = "DIR")]
+    database: Vec<PathBuf>,
+    /// How often databases are captured by shared blocks, such as 5m
+    #[arg(long, value_name = "TIME", default_value = "5m")]
+    snapshot_every: SignedDuration,
+    /// How many such snapshots of a database are kept at most
+    #[arg(long, value_name = "COUNT", default_value_t = 24)]
+    snapshots_max: u16,
+    /// How old they get
+    #[arg(long, value_name = "TIME", default_value = "24h")]
+    snapshots_keep: SignedDuration,
+    /// A standing approval of the configuration, as JSON
+    #[arg(long, hide = true, value_parser = approval::standing)]
+    allow: Vec<Approval>,
     /// Samba's program that lists sessions, for the names of its clients
     #[arg(long, value_name = "PATH", default_value = "smbstatus")]
     smbstatus: PathBuf,
@@ -98,6 +125,56 @@ impl FromStr for Released {
     }
 }
 
+#[derive(Debug, clap::Subcommand)]
+enum Afterwards {
+    /// What was stopped: when, who, what became of the files, whether it is still frozen
+    Incidents {
+        #[command(flatten)]
+        common: after::Common,
+    },
+    /// The stop was wrong: bring back what the program had written, where nothing was changed since
+    Undo {
+        /// Id of the stop, its beginning, or a process id
+        id: String,
+        /// Take an undo back: as it was put back at first
+        #[arg(long)]
+        take_back: bool,
+        #[command(flatten)]
+        common: after::Common,
+    },
+    /// Let a program encrypt for a while: who, where, until when and why
+    Allow(allow::Args),
+    /// List the snapshots of databases
+    Snapshots {
+        #[command(flatten)]
+        common: after::Common,
+    },
+    /// Copy a snapshot of a database into a folder beside it
+    RestoreSnapshot(snapshots::Args),
+    /// End a frozen process and its relatives for good
+    End {
+        /// Id of the stop, its beginning, or a process id
+        #[arg(value_name = "PID|ID")]
+        who: String,
+        #[command(flatten)]
+        common: after::Common,
+    },
+}
+
+impl Afterwards {
+    fn run(self) -> anyhow::Result<ExitCode> {
+        match self {
+            Self::Incidents { common } => after::incidents(&common),
+            Self::Undo { id, take_back: false, common } => after::undo(&common, &id, Way::Undo),
+            Self::Undo { id, take_back: true, common } => after::undo(&common, &id, Way::TakeBack),
+            Self::Allow(args) => allow::run(args),
+            Self::Snapshots { common } => snapshots::list(&common),
+            Self::RestoreSnapshot(args) => snapshots::restore(&args),
+            Self::End { who, common } => after::end(&common, &who),
+        }
+    }
+}
+
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 enum Mode {
     /// Opens that wait where the kernel lets us, else as an ordinary user
@@ -109,6 +186,9 @@ enum Mode {
 }
 
 pub(crate) fn run(args: GuardArgs) -> anyhow::Result<ExitCode> {
+    if let Some(afterwards) = args.afterwards {
+        return afterwards.run();
+    }
     let output = if args.json { Output::Json } else { Output::People };
     let is_default = args.state.is_none();
     let state = std::path::absolute(super::state_dir(args.state)?).context("find the state folder")?;
@@ -146,6 +226,13 @@ pub(crate) fn run(args: GuardArgs) -> anyhow::Result<ExitCode> {
         control: args.control,
         addresses: args.address,
         samba: Samba { smbstatus: args.smbstatus, configuration: args.smb_conf },
+        allowed: args.allow,
+        databases: args.database,
+        pace: Pace {
+            every: args.snapshot_every.max(SignedDuration::from_secs(1)),
+            max: usize::from(args.snapshots_max.max(1)),
+            keep: args.snapshots_keep,
+        },
     };
     let mut mouth = Mouth::new(move |report: Report| talk.tell(&report));
     let mut tell = |report: Report| mouth.say(report);
@@ -227,6 +314,9 @@ impl Talk {
                 done.files_contested,
                 done.evidence.display()
             )),
+            Report::Policy(news) => self.say(&words::policy(news)),
+            Report::Database(DatabaseSaid::Snapshot(snapshot)) if snapshot.consistent => {}
+            Report::Database(said) => self.say(&words::database(said)),
             Report::Missed { events } => {
                 eprintln!("chartward: the kernel's queue overflowed {events} times: some changes of names were not seen");
             }
@@ -250,6 +340,13 @@ impl Talk {
             eprintln!("does without: {}", off.join(", "));
         }
         eprintln!("holds until judged: {}; undoes: {}", none_or(&ready.holds), none_or(&ready.undoes));
+        for cover in &ready.databases {
+            eprintln!(
+                "does not hold up the database {}; covered by {}",
+                cover.database.path.display(),
+                cover.covered_by
+            );
+        }
         for spot in &ready.blind_spots {
             eprintln!("does not see: {spot}");
         }
@@ -309,6 +406,16 @@ impl Talk {
                 value
             }
             Report::Restored(done) => typed("restored", serde_json::to_value(done)),
+            Report::Policy(news) => {
+                let mut value = typed("policy", serde_json::to_value(news));
+                value["message"] = words::policy(news).into();
+                value
+            }
+            Report::Database(said) => {
+                let mut value = typed("database", serde_json::to_value(said));
+                value["message"] = words::database(said).into();
+                value
+            }
             Report::Missed { events } => json!({"type": "missed", "overflows": events}),
             Report::Shortfall(shortfall) => shortfall.line(),
             Report::StillFrozen { actors } => {

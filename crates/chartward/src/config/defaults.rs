@@ -30,6 +30,10 @@ pub(crate) fn guard_store_max() -> Size {
     Size(2 << 30)
 }
 
+pub(crate) fn snapshot_every() -> Period {
+    Period(SignedDuration::from_mins(5))
+}
+
 pub(crate) fn all_detectors() -> Vec<String> {
     vec!["*".to_owned()]
 }

@@ -297,6 +297,26 @@ pub(crate) struct Guard {
     /// The most that pre-images take.
     #[serde(default = "defaults::guard_store_max")]
     pub(crate) store_max: Size,
+    /// Databases of sorts that are not found by themselves.
+    #[serde(default)]
+    pub(crate) databases: Vec<PathBuf>,
+    #[serde(default = "defaults::snapshot_every")]
+    pub(crate) snapshot_every: Period,
+    #[serde(default)]
+    pub(crate) allow: Vec<Allow>,
+}
+
+/// A program that may encrypt for good.
+#[derive(Debug, Clone, PartialEq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Allow {
+    pub(crate) tool: PathBuf,
+    pub(crate) sha256: Option<String>,
+    pub(crate) user: Option<String>,
+    pub(crate) group: Option<String>,
+    #[serde(rename = "in")]
+    pub(crate) dir: PathBuf,
+    pub(crate) reason: String,
 }
 
 /// Which findings cause which acts.

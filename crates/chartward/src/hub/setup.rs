@@ -12,8 +12,9 @@ use anyhow::{Context, ensure};
 use ipnet::IpNet;
 
 use super::core::Rules;
-use crate::config::{Config, Program, Watch, WatchedShare};
+use crate::config::{Allow, Config, Program, Watch, WatchedShare};
 use crate::supervise::{Confinement, Limits, Program as Run, Spec};
+use crate::wiring::guard::approval::Standing;
 
 /// The lists that bound every act, and the playbooks.
 pub(super) fn rules(config: &Config) -> anyhow::Result<Rules> {
@@ -107,6 +108,23 @@ pub(super) fn specs(config: &Config, state: &Path) -> Vec<Spec> {
     config.watch.iter().map(|watch| spec(config, watch, state)).collect()
 }
 
+/// Standing approvals, as `chartward guard` reads them.
+fn standing(allowed: &[Allow]) -> impl Iterator<Item = String> + '_ {
+    (1..).zip(allowed).filter_map(|(number, allow)| {
+        let Allow { tool, sha256, user, group, dir, reason } = allow;
+        let standing = Standing {
+            id: format!("config-{number}"),
+            tool: tool.clone(),
+            sha256: sha256.clone(),
+            user: user.clone(),
+            group: group.clone(),
+            dir: dir.clone(),
+            reason: reason.clone(),
+        };
+        serde_json::to_string(&standing).ok()
+    })
+}
+
 fn spec(config: &Config, watch: &Watch, state: &Path) -> Spec {
     let folder = state.join("watch").join(&watch.name);
     let control = state.join("control").join(format!("{}.sock", watch.name));
@@ -124,6 +142,13 @@ fn spec(config: &Config, watch: &Watch, state: &Path) -> Spec {
             args.extend(
                 addresses(config, &guard.dirs).flat_map(|ip| ["--address".to_owned(), ip.to_string()]),
             );
+            for database in &guard.databases {
+                args.extend(["--database".to_owned(), path(database)]);
+            }
+            args.extend(["--snapshot-every".to_owned(), format!("{}s", guard.snapshot_every.0.as_secs())]);
+            for standing in standing(&guard.allow) {
+                args.extend(["--allow".to_owned(), standing]);
+            }
             for command in &config.never_touch.commands {
                 args.extend(["--never".to_owned(), command.clone()]);
             }

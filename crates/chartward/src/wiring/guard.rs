@@ -4,14 +4,22 @@
 //! and a third one freezes whoever waits too long with unjudged writes; when the process dies, the kernel lets everything pass.
 
 mod alive;
+pub(crate) mod approval;
 mod clients;
 mod control;
 mod culprits;
+pub(crate) mod databases;
+mod evidence;
+mod folders;
 mod late;
 mod limits;
 mod mouth;
+mod policy;
 mod report;
 mod response;
+mod shelter;
+pub(crate) mod snapshots;
+pub(crate) mod stops;
 mod unprivileged;
 
 use std::collections::{BTreeSet, HashMap, VecDeque};
@@ -23,17 +31,23 @@ use anyhow::Context;
 use crossbeam_channel::{Receiver, Sender};
 use jiff::Timestamp;
 use observe::files::fanotify::{Change, Message, NameChange, Waiting, Watch, path_of};
-use observe::files::{Actor, Asked, Canaries, Intent, Lineage, Samba, Store, Tracker, pins, serves_all};
+use observe::files::{
+    Actor, Asked, Canaries, Intent, Lineage, Samba, Stamp, Store, Tracker, pins, serves_all,
+};
 use schema::{Action, GateInput, Verdict};
 
 use super::control::Control;
 
 use clients::Door;
+use evidence::Evidence;
 use late::Late;
 use limits::{Limits, Who};
 pub(crate) use mouth::Mouth;
+pub(crate) use policy::{Event as PolicyEvent, News};
 pub(crate) use report::{Ready, Report, Shortfall};
 use response::Frozen;
+pub(crate) use shelter::Said as DatabaseSaid;
+use shelter::Shelter;
 pub(crate) use unprivileged::unprivileged;
 
 const TICK: Duration = Duration::from_millis(100);
@@ -62,6 +76,11 @@ pub(crate) struct Settings {
     pub(crate) addresses: Vec<std::net::IpAddr>,
     /// Where Samba's own tool is, for the names of its clients.
     pub(crate) samba: Samba,
+    /// What the configuration allows for good.
+    pub(crate) allowed: Vec<approval::Approval>,
+    /// Databases that the operator named beside those that are found.
+    pub(crate) databases: Vec<PathBuf>,
+    pub(crate) pace: snapshots::Pace,
 }
 
 /// Whether a verdict has consequences.
@@ -86,6 +105,8 @@ pub(crate) fn permission(settings: Settings, tell: &mut dyn FnMut(Report)) -> an
     let homes = watch.trees().map(|(path, _, tree)| (path.to_owned(), store.settle(tree))).collect();
     let trees = watch.trees().map(|(path, _, tree)| Ok((path.to_owned(), tree.try_clone_to_owned()?)));
     let trees = trees.collect::<std::io::Result<_>>().context("keep hold of the protected folders")?;
+    let shelter =
+        Shelter::start(&watch, &settings.databases, &settings.store, &settings.state, settings.pace)?;
     let mut ready = Ready::permission(&watch, homes, &settings);
     let (alive, gap) = limits::begin(store.dir())?;
     let mut tracker = Tracker::new(store, pins());
@@ -97,6 +118,8 @@ pub(crate) fn permission(settings: Settings, tell: &mut dyn FnMut(Report)) -> an
     let (never, state) = (guard.settings.never.clone(), guard.settings.state.clone());
     guard.limits.late = Some(Late::watch(board, never, state, armed)?);
     guard.limits.alive = Some(alive);
+    ready.shelter(&shelter);
+    guard.shelter = Some(shelter);
     guard.inherit();
     ready.held_before(guard.take_in_held());
     tell(Report::Ready(ready));
@@ -144,6 +167,8 @@ struct Guard {
     lineage: Lineage,
     asked: Asked,
     frozen: HashMap<Actor, Frozen>,
+    /// Evidence that was begun, by its id, until everything is put back.
+    begun: HashMap<String, Evidence>,
     /// Clients of Samba's that are no longer served.
     door: Door,
     /// Actors that were stopped and did something after all: it is undone at the next tick.
@@ -156,6 +181,12 @@ struct Guard {
     limits: Limits,
     since: Timestamp,
     control: Option<Control>,
+    /// Processes that put an undo into effect: what they do is not judged.
+    excused: Vec<(i32, u64)>,
+    policy: policy::Policy,
+    moves: folders::Moves,
+    /// Databases; `None` where opens do not wait anyway.
+    shelter: Option<Shelter>,
     /// What was released over the control socket and is not told of yet.
     released: (Sender<Action>, Receiver<Action>),
 }
@@ -172,6 +203,7 @@ impl Guard {
         let mut settings = settings;
         settings.never.pids.extend(lineage.own());
         let door = Door::new(&settings);
+        let policy = policy::Policy::new(&settings.state, std::mem::take(&mut settings.allowed));
         Ok(Self {
             tracker,
             trees,
@@ -182,6 +214,7 @@ impl Guard {
             lineage,
             asked: Asked::default(),
             frozen: HashMap::new(),
+            begun: HashMap::new(),
             door,
             late: BTreeSet::new(),
             told: Vec::new(),
@@ -191,6 +224,10 @@ impl Guard {
             limits: Limits::default(),
             since: Timestamp::now(),
             control,
+            excused: Vec::new(),
+            policy,
+            moves: folders::Moves::default(),
+            shelter: None,
             released: crossbeam_channel::unbounded(),
         })
     }
@@ -213,6 +250,7 @@ impl Guard {
                 Some(Message::Closed { file, tid }) => {
                     self.names();
                     self.closed(&file, tid);
+                    self.keep_shelter(tell)?;
                 }
                 Some(Message::Modified { file, tid }) => {
                     self.names();
@@ -235,6 +273,9 @@ impl Guard {
     /// The synchronous gate: what the actor did before is judged before what it waits for may pass.
     fn held(&mut self, waiting: Waiting, intent: Intent, tell: &mut dyn FnMut(Report)) -> anyhow::Result<()> {
         self.names();
+        if self.is_excused(waiting.tid) {
+            return Ok(());
+        }
         let actor = match self.actor_at_the_limit(waiting.tid) {
             Who::Actor(actor) => actor,
             Who::Nobody => return Ok(()),
@@ -268,9 +309,15 @@ impl Guard {
             return Ok(());
         }
         let Some(path) = path_of(waiting.file.as_fd()) else { return Ok(()) };
+        if self.is_of_database(&path) {
+            return Ok(());
+        }
         let is_file = waiting.file.metadata().is_ok_and(|meta| meta.is_file());
         if is_file {
             if let Ok(file) = waiting.file.try_clone() {
+                if let Ok(stamp) = Stamp::of(&file) {
+                    self.policy.opened(waiting.tid, stamp.key, &path, intent);
+                }
                 self.tracker.opened(actor, file, path, intent, Timestamp::now());
             }
             self.spare(&waiting.file, intent);
@@ -281,6 +328,16 @@ impl Guard {
     }
 
     fn closed(&mut self, file: &std::fs::File, tid: i32) {
+        if self.is_excused(tid) {
+            return;
+        }
+        let path = path_of(file.as_fd());
+        if path.as_deref().is_some_and(|path| self.closed_of_database(file, path, tid)) {
+            return;
+        }
+        if let Ok(stamp) = Stamp::of(file) {
+            self.policy.closed(tid, stamp.key, path.as_deref());
+        }
         let actor = self.lineage.actor(tid);
         if let Some(watch) = &self.watch {
             watch.unspare(file.as_fd());
@@ -302,13 +359,21 @@ impl Guard {
 
     fn name(&mut self, change: NameChange) {
         let now = Timestamp::now();
+        if self.is_excused(change.pid) {
+            return;
+        }
         let actor = self.lineage.actor(change.pid);
         match (change.change, change.is_directory) {
             (Change::Renamed { from: Some(from), to: Some(to) }, true) => {
-                self.tracker.directory_renamed(&from, &to)
+                if let Some(actor) = actor {
+                    self.moves.note(actor, &from, &to);
+                }
+                self.tracker.directory_renamed(&from, &to);
             }
             (Change::Renamed { from, to }, false) => self.tracker.renamed(actor, from.as_deref(), to, now),
+            (Change::Created(path), true) => self.shelter_new(&path),
             (Change::Created(path), false) => {
+                self.shelter_new(&path);
                 if let Some(actor) = actor {
                     self.tracker.created(actor, path);
                 }
@@ -316,15 +381,6 @@ impl Guard {
             (Change::Deleted(path), false) => self.tracker.deleted(actor, &path, now),
             (_, true) => {}
         }
-    }
-
-    fn judge(&mut self, actor: Actor) -> Verdict {
-        let input = self.tracker.evidence(actor);
-        if input.evidence.is_empty() {
-            // Nothing new: whoever was let pass before is let pass again.
-            return Verdict::Allow;
-        }
-        self.gate.decide(&input, Timestamp::now())
     }
 
     /// What was left unjudged by an actor that opens nothing more, and whoever was set going again by somebody else.
@@ -338,11 +394,32 @@ impl Guard {
             }
         }
         self.undo_late(tell)?;
+        self.look_for_undos();
+        self.keep_policy(tell)?;
+        self.keep_shelter(tell)?;
         self.hold_or_release();
         self.tracker.expire(Timestamp::now());
         self.at_the_limits(tell)?;
         self.tell_missed(tell);
         self.answer(tell);
+        Ok(())
+    }
+
+    /// Takes up approvals, tells of them, and holds against their users what was done under one that was recalled.
+    fn keep_policy(&mut self, tell: &mut dyn FnMut(Report)) -> anyhow::Result<()> {
+        self.policy.refresh(Timestamp::now());
+        for news in self.policy.news() {
+            tell(Report::Policy(news));
+        }
+        for (actor, evidence) in self.policy.recalled() {
+            let input = GateInput { actor: actor.number(), evidence };
+            if let Verdict::Stop(reasons) = self.gate.decide(&input, Timestamp::now())
+                && !self.is_stopped(actor)
+                && self.stop(actor, &self.processes(actor), &reasons, tell)?
+            {
+                self.set_right(&[actor], tell)?;
+            }
+        }
         Ok(())
     }
 

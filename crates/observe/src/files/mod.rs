@@ -4,6 +4,7 @@
 //! ordinary user; both feed a [`Tracker`], which keeps what the files held before and measures what became of them.
 
 mod asked;
+mod beside;
 mod canary;
 pub mod fanotify;
 mod folders;
@@ -18,6 +19,7 @@ mod process;
 mod trace;
 
 pub use asked::Asked;
+pub use beside::{database_evidence, reflink};
 pub use canary::Canaries;
 pub use folders::{FolderChange, Folders};
 pub use held::{Held, held_for_writing};

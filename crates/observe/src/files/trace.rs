@@ -327,6 +327,11 @@ impl Tracker {
         GateInput { actor: actor.number(), evidence }
     }
 
+    /// What `actor` did to the file of this number.
+    pub fn touch_of(&self, actor: Actor, file: u64) -> Option<&Touch> {
+        self.actors.get(&actor)?.touches.get(&file)
+    }
+
     /// Takes out everything that `actor` did, in the order of time, with the entries that it made and was refused to open.
     pub fn take(&mut self, actor: Actor, now: Timestamp) -> Vec<Touch> {
         for path in self.table.made_unopened(actor) {

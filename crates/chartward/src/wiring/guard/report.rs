@@ -9,6 +9,9 @@ use schema::{Action, Finding, Lang};
 use serde::Serialize;
 use serde_json::{Value, json};
 
+use super::policy::News;
+use super::shelter::{self, Shelter};
+use super::snapshots::Cover;
 use super::{Response, Settings};
 
 /// Something that the guard has to say.
@@ -24,6 +27,10 @@ pub(crate) enum Report {
     CutOff(CutOff),
     /// Files were put back.
     Restored(Restored),
+    /// Something happened to an approval.
+    Policy(News),
+    /// Something about a database.
+    Database(shelter::Said),
     /// The kernel dropped events.
     Missed {
         /// How often its queue overflowed.
@@ -57,6 +64,8 @@ pub(crate) struct Ready {
     pub(crate) keeps: Vec<Keeps>,
     pub(crate) store_bytes_max: u64,
     pub(crate) kept_hours: i64,
+    /// Databases, whose servers' opens do not wait, with what covers them.
+    pub(crate) databases: Vec<Cover>,
 }
 
 impl Ready {
@@ -86,6 +95,26 @@ impl Ready {
             store_bytes_max: settings.max_store,
             kept_hours: settings.keep.as_hours(),
             indicators: settings.indicators.names(),
+            databases: vec![],
+        }
+    }
+
+    /// Names the databases and what is not done for them.
+    pub(super) fn shelter(&mut self, shelter: &Shelter) {
+        self.databases.clone_from(&shelter.covers);
+        if !shelter.covers.is_empty() {
+            let spot = "databases: what their servers write, since nobody looks into it (a DROP TABLE is theirs to obey); what others \
+                        overwrite there is seen when they close it, and comes back from a snapshot or the vault";
+            self.blind_spots.push(spot.to_owned());
+        }
+        let held = shelter
+            .held
+            .iter()
+            .map(|why| format!("this kernel cannot exclude a database, whose opens wait: {why}"));
+        self.blind_spots.extend(held);
+        if shelter.cut {
+            let spot = "databases beyond the first 50000 folders, or beyond 64: name them with --database";
+            self.blind_spots.push(spot.to_owned());
         }
     }
 
@@ -311,6 +340,7 @@ impl Ready {
             keeps: vec![],
             store_bytes_max: settings.max_store,
             kept_hours: settings.keep.as_hours(),
+            databases: vec![],
         }
     }
 }
@@ -332,6 +362,8 @@ pub(crate) struct CutOff {
 /// What became of the files of one stopped actor.
 #[derive(Debug, Clone, Serialize)]
 pub(crate) struct Restored {
+    /// The id by which `chartward guard incidents`, `undo` and `end` know it.
+    pub(crate) stop: String,
     /// Originals that it changed, renamed or removed.
     pub(crate) files_touched: u64,
     /// Of those, files that read as before, verified by hash.
@@ -350,4 +382,8 @@ pub(crate) struct Restored {
     /// New suffixes that it gave, without the dot.
     pub(crate) suffixes: Vec<String>,
     pub(crate) evidence: PathBuf,
+    /// SHA-256 of the evidence's list.
+    pub(crate) evidence_sha256: Option<String>,
+    /// What could not be kept of the evidence.
+    pub(crate) evidence_missing: Vec<String>,
 }

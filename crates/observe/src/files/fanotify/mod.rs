@@ -21,6 +21,7 @@
 mod access;
 mod board;
 mod event;
+mod ignore;
 mod message;
 mod names;
 mod reader;
