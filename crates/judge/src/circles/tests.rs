@@ -66,7 +66,7 @@ fn the_wider_the_circle_the_more_it_takes_and_the_sooner() {
 #[test]
 fn an_alert_circle_needs_one_more_file_until_somebody_is_released() {
     let mut all = Circles::default();
-    let mut weigh = |all: &mut Circles, actor, file, second| {
+    let weigh = |all: &mut Circles, actor, file, second| {
         let input = GateInput { actor, evidence: vec![noise(file)] };
         all.weigh(&input, &[Circle::Anybody], at(second)).map(|joint| joint.actors)
     };
@@ -84,7 +84,7 @@ fn an_alert_circle_needs_one_more_file_until_somebody_is_released() {
 #[test]
 fn who_is_stopped_alone_draws_in_those_who_did_the_same_around_it() {
     let mut all = Circles::default();
-    let mut weigh = |all: &mut Circles, actor, circles: &[Circle], second| {
+    let weigh = |all: &mut Circles, actor, circles: &[Circle], second| {
         let input = GateInput { actor, evidence: vec![noise(actor)] };
         all.weigh(&input, circles, at(second)).map(|joint| joint.actors)
     };

@@ -10,11 +10,10 @@ def transform(data, seed):
     return bytes(a ^ b for a, b in zip(data, random.Random(seed).randbytes(len(data))))
 
 
-def in_place(path, start=0, end=None):
+def in_place(path):
     with open(path, "r+b") as file:
-        file.seek(start)
-        data = file.read() if end is None else file.read(end - start)
-        file.seek(start)
+        data = file.read()
+        file.seek(0)
         file.write(transform(data, path))
 
 
@@ -79,12 +78,6 @@ def split(path, number, name):
     apart(lambda: os.unlink(path))
 
 
-def half_each(path):
-    middle = os.path.getsize(path) // 2
-    apart(lambda: in_place(path, 0, middle))
-    apart(lambda: in_place(path, middle))
-
-
 each = {
     "double-fork": lambda path, n: apart(lambda: in_place(path), session=False),
     "session-per-file": lambda path, n: apart(lambda: in_place(path)),
@@ -93,7 +86,6 @@ each = {
     "users-of-one-job": lambda path, n: apart(lambda: in_place(path), uid=60000 + n, group=new_group(0)),
     "split": lambda path, n: split(path, n, path + ".enc"),
     "split-and-renamed": lambda path, n: split(path, n, os.path.join(tree, "%08x" % random.Random(path).getrandbits(32))),
-    "half-each": lambda path, n: half_each(path),
     "one-noise-each": lambda path, n: apart(lambda: in_place(path), uid=60000 + n),
     "one-edit-each": lambda path, n: apart(lambda: write(path, read(path).replace(b"OML", b"OMX")), uid=60000 + n),
 }

@@ -115,7 +115,6 @@ fn an_attack_that_is_spread_over_processes_adds_up_and_all_comes_back() {
             "users-of-one-job",
             "split",
             "split-and-renamed",
-            "half-each",
             "long-lived-split",
         ] {
             check_spread("spread", kind);
