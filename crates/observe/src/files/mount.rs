@@ -108,7 +108,14 @@ fn is_foreign(kind: &str) -> bool {
 
 /// The absolute path of a folder to protect, without symbolic links. A file system that does not answer is an error.
 pub fn resolve(path: &Path) -> Result<PathBuf, Error> {
-    within(path, fs::canonicalize)?.map_err(|source| Error::OpenRoot { path: path.to_owned(), source })
+    let ask = |path: PathBuf| {
+        let path = fs::canonicalize(path)?;
+        // The kernel may know the folder itself by heart; its file system has to be asked.
+        rustix::fs::statfs(&path)?;
+        fs::read_dir(&path)?;
+        Ok(path)
+    };
+    within(path, ask)?.map_err(|source| Error::OpenRoot { path: path.to_owned(), source })
 }
 
 /// Asks the file system about `path` on a thread of its own, since one that does not answer keeps whoever asks.

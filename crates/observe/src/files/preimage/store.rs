@@ -103,7 +103,7 @@ impl Store {
             let (from, to) = (nameless(tree)?, nameless(tree)?);
             from.write_all_at(&[1; 4096], 0)?;
             ioctl_ficlone(&to, &from)?;
-            Ok(tree.try_clone_to_owned()?)
+            tree.try_clone_to_owned()
         };
         match reflinks() {
             Ok(home) => {
