@@ -48,6 +48,24 @@ pub enum Error {
         /// Where plans are kept.
         state: PathBuf,
     },
+    /// The evidence of a stop could not be read.
+    #[error("read the evidence {path}")]
+    ReadEvidence {
+        /// The file or folder.
+        path: PathBuf,
+        /// Why.
+        #[source]
+        source: io::Error,
+    },
+    /// What the guard wrote down for an undo is not that.
+    #[error("understand the evidence {path}")]
+    ParseEvidence {
+        /// The file.
+        path: PathBuf,
+        /// Why.
+        #[source]
+        source: serde_json::Error,
+    },
     /// A plan could not be put into words.
     #[error("write down a plan")]
     Encode(#[source] serde_json::Error),

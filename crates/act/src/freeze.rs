@@ -4,6 +4,7 @@
 //! had happened.
 
 use std::fs;
+use std::io::{self, Read};
 use std::path::{Path, PathBuf};
 use std::thread;
 use std::time::{Duration, Instant};
@@ -14,13 +15,14 @@ use schema::{Act, Action, Outcome, Plan};
 use serde::{Deserialize, Serialize};
 
 use crate::Error;
-use crate::evidence::{private_dir, write_private};
+use crate::evidence::{private_dir, write_json};
 use crate::never::NeverTouch;
 use crate::process::{self, Process};
 
 /// A plan that was not applied by then is no longer meant.
 const PLAN_HOLDS: SignedDuration = SignedDuration::from_secs(10);
 const ROUNDS_MAX: u32 = 16;
+const PLAN_BYTES_MAX: u64 = 16 << 20;
 
 /// Plans to stop the processes in `roots` (process id and start ticks) with all that descend from them.
 pub fn plan(roots: &[(i32, u64)], because: &str, now: Timestamp) -> Plan {
@@ -88,11 +90,16 @@ pub fn hold(actions: &[Action]) {
 
 /// Those that were stopped and have not ended since.
 pub fn frozen(actions: &[Action]) -> Vec<i32> {
-    let alive = stopped(actions).filter(|&(pid, start_ticks)| {
-        Process::of(pid)
-            .is_some_and(|process| process.start_ticks == start_ticks && !matches!(process.state, 'Z' | 'X'))
+    alive(&stopped(actions).collect::<Vec<_>>())
+}
+
+/// Those of `processes` (process id and start ticks) that have not ended.
+pub fn alive(processes: &[(i32, u64)]) -> Vec<i32> {
+    let alive = processes.iter().filter(|(pid, start_ticks)| {
+        Process::of(*pid)
+            .is_some_and(|process| process.start_ticks == *start_ticks && !matches!(process.state, 'Z' | 'X'))
     });
-    alive.map(|(pid, _)| pid).collect()
+    alive.map(|(pid, _)| *pid).collect()
 }
 
 /// Process id and start ticks of those that were stopped, in order.
@@ -143,37 +150,105 @@ pub struct Applied {
     pub actions: Vec<Action>,
 }
 
-/// Writes down an applied plan, for its owner only. The file's presence is what keeps the actor frozen.
+/// Writes down an applied plan, for its owner only. The file's presence is what keeps the actor frozen; where nobody was left to
+/// stop, none is written.
 pub fn remember(state: &Path, applied: &Applied) -> Result<PathBuf, Error> {
     let dir = private_dir(&state.join("frozen"))?;
     let Some((pid, start_ticks)) = applied.plan.acts.iter().find_map(Act::process) else {
-        return write_plan(&dir.join("empty.json"), applied);
+        return Ok(dir.join("nobody.json"));
     };
-    write_plan(&dir.join(format!("{pid}-{start_ticks}.json")), applied)
-}
-
-fn write_plan(path: &Path, applied: &Applied) -> Result<PathBuf, Error> {
-    write_private(path, &serde_json::to_vec_pretty(applied).map_err(Error::Encode)?)?;
-    Ok(path.to_owned())
+    let path = dir.join(format!("{pid}-{start_ticks}.json"));
+    write_json(&path, applied)?;
+    Ok(path)
 }
 
 /// Takes back the plan that froze process `pid`, and removes it from the state folder so that a running guard lets the actor
-/// go on too.
+/// go on too. A plan that cannot be read keeps nobody else frozen; it is found by its name.
 pub fn release(state: &Path, pid: i32, now: Timestamp) -> Result<Vec<Action>, Error> {
+    let (path, applied) = find(state, pid)?;
+    // First the plan, else a running guard would stop the processes again.
+    fs::remove_file(&path).map_err(|source| Error::Write { path: path.clone(), source })?;
+    thread::sleep(Duration::from_millis(300));
+    Ok(undo(&applied.actions, now))
+}
+
+/// Ends the processes that were frozen together with `pid`, for good: nothing undoes it, so it is for a person to decide and for
+/// evidence to be there before. The plan goes when nobody of them is left.
+pub fn end(state: &Path, pid: i32, now: Timestamp) -> Result<Vec<Action>, Error> {
+    let (path, applied) = find(state, pid)?;
+    let mut ended: Vec<Action> = Vec::new();
+    for _ in 0..ROUNDS_MAX {
+        let roots: Vec<(i32, u64)> = stopped(&applied.actions).collect();
+        let known: Vec<i32> = processes(&ended, |_| true).map(|(pid, _)| pid).collect();
+        let fresh: Vec<Process> =
+            process::tree(&roots).into_iter().filter(|process| !known.contains(&process.pid)).collect();
+        if fresh.is_empty() {
+            break;
+        }
+        ended.extend(fresh.into_iter().map(|process| {
+            let (pid, start_ticks) = (process.pid, process.start_ticks);
+            let outcome = signal(pid, start_ticks, Signal::KILL, Outcome::Applied);
+            Action { act: Act::Freeze { pid, start_ticks }, at: now, outcome }
+        }));
+    }
+    if ended.iter().all(|action| action.outcome == Outcome::Applied) {
+        fs::remove_file(&path).map_err(|source| Error::Write { path: path.clone(), source })?;
+    }
+    Ok(ended)
+}
+
+/// The applied plan that froze process `pid`, with its file.
+pub fn find(state: &Path, pid: i32) -> Result<(PathBuf, Applied), Error> {
     let dir = state.join("frozen");
-    let entries = fs::read_dir(&dir).map_err(|source| Error::ReadPlan { path: dir.clone(), source })?;
+    let entries = match fs::read_dir(&dir) {
+        Ok(entries) => entries,
+        Err(error) if error.kind() == io::ErrorKind::NotFound => {
+            return Err(Error::NoPlan { pid, state: state.to_owned() });
+        }
+        Err(source) => return Err(Error::ReadPlan { path: dir, source }),
+    };
+    let mut unreadable = None;
     for path in entries.flatten().map(|entry| entry.path()) {
-        let bytes = fs::read(&path).map_err(|source| Error::ReadPlan { path: path.clone(), source })?;
-        let applied: Applied = serde_json::from_slice(&bytes)
-            .map_err(|source| Error::ParsePlan { path: path.clone(), source })?;
-        if processes(&applied.actions, |_| true).any(|(frozen, _)| frozen == pid) {
-            // First the plan, else a running guard would stop the processes again.
-            fs::remove_file(&path).map_err(|source| Error::Write { path: path.clone(), source })?;
-            thread::sleep(Duration::from_millis(300));
-            return Ok(undo(&applied.actions, now));
+        match read(&path) {
+            Ok(applied) if processes(&applied.actions, |_| true).any(|(frozen, _)| frozen == pid) => {
+                return Ok((path, applied));
+            }
+            Ok(_) => {}
+            Err(error) => {
+                if let Some(root) = named_after(&path).filter(|(frozen, _)| *frozen == pid) {
+                    return Ok((path, stopped_below(root)));
+                }
+                unreadable = Some(error);
+            }
         }
     }
-    Err(Error::NoPlan { pid, state: state.to_owned() })
+    Err(unreadable.unwrap_or(Error::NoPlan { pid, state: state.to_owned() }))
+}
+
+fn read(path: &Path) -> Result<Applied, Error> {
+    let failed = |source| Error::ReadPlan { path: path.to_owned(), source };
+    let mut bytes = Vec::new();
+    let file = fs::File::open(path).map_err(failed)?;
+    file.take(PLAN_BYTES_MAX).read_to_end(&mut bytes).map_err(failed)?;
+    serde_json::from_slice(&bytes).map_err(|source| Error::ParsePlan { path: path.to_owned(), source })
+}
+
+/// Process id and start ticks in a plan's name.
+fn named_after(path: &Path) -> Option<(i32, u64)> {
+    let (pid, start_ticks) = path.file_stem()?.to_str()?.split_once('-')?;
+    Some((pid.parse().ok()?, start_ticks.parse().ok()?))
+}
+
+/// Stands in for a plan that cannot be read: whoever stands still among `root` and those that descend from it.
+fn stopped_below(root: (i32, u64)) -> Applied {
+    let still = process::tree(&[root]).into_iter().filter(|process| matches!(process.state, 'T' | 't'));
+    let now = Timestamp::now();
+    let action = |process: Process| {
+        let act = Act::Freeze { pid: process.pid, start_ticks: process.start_ticks };
+        Action { act, at: now, outcome: Outcome::Applied }
+    };
+    let plan = Plan { acts: vec![], because: String::new(), deadline: now };
+    Applied { plan, actions: still.map(action).collect() }
 }
 
 #[cfg(test)]
@@ -212,6 +287,42 @@ mod tests {
         assert!(undone.iter().all(|action| action.outcome == Outcome::Undone));
         assert_ne!(Process::of(pid).unwrap().state, 'T');
         assert!(matches!(release(state.path(), pid, now), Err(Error::NoPlan { .. })));
+    }
+
+    #[test]
+    fn a_plan_that_cannot_be_read_keeps_nobody_else_frozen() {
+        let (_sleeper, pid, start) = sleeper();
+        let (_other, other, other_start) = sleeper();
+        let now = Timestamp::now();
+        let state = tempfile::tempdir().unwrap();
+        for process in [(pid, start), (other, other_start)] {
+            let plan = plan(&[process], "test", now);
+            let actions = apply(&plan, &NeverTouch::default(), now);
+            assert!(wait(&actions, Duration::from_secs(5)));
+            remember(state.path(), &Applied { plan, actions }).unwrap();
+        }
+        let torn = state.path().join(format!("frozen/{other}-{other_start}.json"));
+        fs::write(&torn, "{\"plan\": ").unwrap();
+        fs::create_dir(state.path().join("frozen/a folder.json")).unwrap();
+        assert_eq!(release(state.path(), pid, now).unwrap().len(), 1);
+        assert_ne!(Process::of(pid).unwrap().state, 'T');
+        assert_eq!(Process::of(other).unwrap().state, 'T');
+        assert_eq!(release(state.path(), other, now).unwrap()[0].outcome, Outcome::Undone);
+        assert!(!torn.exists());
+        assert!(matches!(release(state.path(), other, now), Err(Error::ReadPlan { .. })));
+    }
+
+    #[test]
+    fn what_is_ended_is_gone_with_its_plan() {
+        let (mut sleeper, pid, start) = sleeper();
+        let now = Timestamp::now();
+        let state = tempfile::tempdir().unwrap();
+        let plan = plan(&[(pid, start)], "test", now);
+        let actions = apply(&plan, &NeverTouch::default(), now);
+        let file = remember(state.path(), &Applied { plan, actions }).unwrap();
+        assert_eq!(end(state.path(), pid, now).unwrap().len(), 1);
+        assert!(!sleeper.0.wait().unwrap().success());
+        assert!(!file.exists());
     }
 
     #[test]

@@ -14,6 +14,7 @@ pub mod notify;
 pub mod playbook;
 mod process;
 pub mod put_back;
+pub mod undo;
 pub mod wall;
 
 pub use error::Error;

@@ -9,6 +9,7 @@ pub(crate) struct Process {
     pub(crate) command: String,
     pub(crate) state: char,
     pub(crate) parent: i32,
+    pub(crate) session: i32,
     /// proc_pid_stat(5) field 22.
     pub(crate) start_ticks: u64,
 }
@@ -28,6 +29,7 @@ impl Process {
             command: command.to_owned(),
             state: fields.first()?.chars().next()?,
             parent: fields.get(1)?.parse().ok()?,
+            session: fields.get(3)?.parse().ok()?,
             start_ticks: fields.get(19)?.parse().ok()?,
         })
     }

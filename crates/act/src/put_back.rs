@@ -1,27 +1,30 @@
 //! Putting back what an attacker touched: content, name, owner, mode and times, each verified by reading it again.
 //!
 //! Everything happens relative to a descriptor of the tree and beneath it, so that a symbolic link laid in the way leads nowhere.
-//! What stands where an original belongs is moved into the evidence folder, and nothing is removed before its copy there is
-//! complete.
+//! What stands where an original belongs goes into the evidence folder, and nothing is removed or written over before its copy there
+//! is complete: that is also what an undo brings back.
 
+use std::cell::{Cell, RefCell};
+use std::collections::BTreeMap;
 use std::ffi::OsStr;
 use std::fs::File;
 use std::io::{self, Read, Seek, Write};
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
-use std::os::unix::fs::MetadataExt;
+use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 
 use rustix::fs::{
     AtFlags, Gid, Mode, OFlags, RenameFlags, ResolveFlags, Timespec, Timestamps, Uid, fchmod, fchown,
-    futimens, mkdirat, openat, openat2, renameat_with, unlinkat,
+    futimens, ioctl_ficlone, mkdirat, openat, openat2, renameat_with, unlinkat,
 };
 use rustix::io::Errno;
+use serde::{Deserialize, Serialize};
 
 use crate::Error;
 use crate::evidence::sha256_of as hash;
 
 /// Attributes that a file had.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Attributes {
     /// Permission bits.
     pub mode: u32,
@@ -31,6 +34,19 @@ pub struct Attributes {
     pub atime: (i64, i64),
     /// Modification time: seconds and nanoseconds.
     pub mtime: (i64, i64),
+}
+
+impl Attributes {
+    /// Of an open file.
+    pub fn of(file: &File) -> io::Result<Self> {
+        let meta = file.metadata()?;
+        Ok(Self {
+            mode: meta.mode(),
+            owner: (meta.uid(), meta.gid()),
+            atime: (meta.atime(), meta.atime_nsec()),
+            mtime: (meta.mtime(), meta.mtime_nsec()),
+        })
+    }
 }
 
 /// A file that has to be put back; paths are relative to the tree.
@@ -53,6 +69,82 @@ pub struct PutBack {
     pub sha256: String,
     /// The content had not been changed; only the name was.
     pub content_was_whole: bool,
+    /// What had been written over it, where there was room to keep that.
+    pub taken: Option<Taken>,
+}
+
+/// A content that made way, with the attributes that its file had.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Taken {
+    /// Its name in the folder aside.
+    pub name: PathBuf,
+    /// SHA-256 of the content.
+    pub sha256: String,
+    /// The attributes.
+    pub attributes: Attributes,
+}
+
+/// The folder for what has to make way.
+#[derive(Debug)]
+pub struct Aside {
+    dir: PathBuf,
+    /// Bytes that may still be copied of what is written over. Reflinks need none, and what is removed is copied whatever it takes.
+    room: Cell<u64>,
+    /// What made way already, by device and inode.
+    taken: RefCell<BTreeMap<(u64, u64), Taken>>,
+}
+
+impl Aside {
+    /// An existing folder outside the tree, with so many bytes for copies of what is written over.
+    pub fn new(dir: &Path, room: u64) -> Self {
+        Self { dir: dir.to_owned(), room: Cell::new(room), taken: RefCell::default() }
+    }
+
+    /// What made way with this inode.
+    pub fn taken(&self, inode: (u64, u64)) -> Option<Taken> {
+        self.taken.borrow().get(&inode).cloned()
+    }
+
+    /// The folder.
+    pub fn dir(&self) -> &Path {
+        &self.dir
+    }
+
+    /// Copies what `file` holds, whose name was `name`; `None` when there is no room.
+    fn keep(&self, file: &mut File, name: &OsStr, limit: u64) -> io::Result<Option<Taken>> {
+        let attributes = Attributes::of(file)?;
+        let (mut to, name) = self.fresh(name)?;
+        file.rewind()?;
+        if ioctl_ficlone(&to, &*file).is_err() {
+            if file.metadata()?.len() > limit {
+                std::fs::remove_file(self.dir.join(&name))?;
+                return Ok(None);
+            }
+            let copied = io::copy(file, &mut to)?;
+            self.room.set(self.room.get().saturating_sub(copied));
+        }
+        to.sync_all()?;
+        file.rewind()?;
+        to.rewind()?;
+        let sha256 = hash(&mut to)?;
+        Ok((hash(file)? == sha256).then_some(Taken { name, sha256, attributes }))
+    }
+
+    fn fresh(&self, name: &OsStr) -> io::Result<(File, PathBuf)> {
+        for number in 0..100_000 {
+            let mut numbered = name.to_owned();
+            numbered.push(format!(".{number}"));
+            let path = self.dir.join(&numbered);
+            let mut options = File::options();
+            options.read(true).write(true).create_new(true);
+            match options.mode(0o600).open(&path) {
+                Ok(file) => return Ok((file, numbered.into())),
+                Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {}
+                Err(error) => return Err(error),
+            }
+        }
+        Err(io::ErrorKind::AlreadyExists.into())
+    }
 }
 
 /// A tree in which things are put back, and the folder for what has to make way.
@@ -60,8 +152,8 @@ pub struct PutBack {
 pub struct Bench<'a> {
     /// The tree.
     pub tree: BorrowedFd<'a>,
-    /// An existing folder outside the tree.
-    pub aside: &'a Path,
+    /// Where what makes way goes.
+    pub aside: &'a Aside,
 }
 
 impl Bench<'_> {
@@ -79,9 +171,13 @@ impl Bench<'_> {
         let (home, name) = self.parent(file.before).map_err(step("open its folder"))?;
         let in_place = file.now.and_then(|now| self.same_inode(now, file.inode).map(|open| (now, open)));
         let content_was_whole;
+        let mut taken = None;
         if let Some((now, mut present)) = in_place {
             content_was_whole = hash(&mut present).map_err(io_step("read what is there"))? == expected;
             if !content_was_whole {
+                let attacked = now.file_name().unwrap_or(name);
+                // Without room the records come first: they are put back all the same.
+                taken = self.aside.keep(&mut present, attacked, self.aside.room.get()).ok().flatten();
                 rewrite(&present, &mut original()).map_err(io_step("write over what is there"))?;
             }
             attributes(&present, &file.attributes).map_err(step("set owner, mode and times"))?;
@@ -113,37 +209,75 @@ impl Bench<'_> {
                 return Err(error);
             }
         }
-        Ok(PutBack { sha256: expected, content_was_whole })
+        Ok(PutBack { sha256: expected, content_was_whole, taken })
     }
 
-    /// Moves the file at `path` into the folder aside, if it is `inode`. Gives the name it has there.
-    pub fn move_aside(&self, path: &Path, inode: &File) -> Result<PathBuf, Error> {
+    /// Moves the file at `path` into the folder aside, if it is `inode`. What made way already is not looked for again.
+    pub fn move_aside(&self, path: &Path, inode: &File) -> Result<Taken, Error> {
         let step = |step: &'static str| move |source: Errno| Error::PutBack { step, source: source.into() };
+        let meta = inode.metadata().map_err(io_step("look at what makes way"))?;
+        let key = (meta.dev(), meta.ino());
+        if let Some(taken) = self.aside.taken(key) {
+            return Ok(taken);
+        }
         let mut from = self.same_inode(path, inode).ok_or(Error::Differs)?;
         let (place, name) = self.parent(path).map_err(step("open the folder it is in"))?;
-        let (mut to, target) = self.fresh_aside(name).map_err(io_step("make a file of evidence"))?;
-        from.rewind().map_err(io_step("read what makes way"))?;
-        let expected = hash(&mut from).map_err(io_step("read what makes way"))?;
-        from.rewind().map_err(io_step("read what makes way"))?;
-        io::copy(&mut from, &mut to).map_err(io_step("copy into the evidence"))?;
-        to.sync_all().map_err(io_step("copy into the evidence"))?;
-        verify(to, &expected)?;
+        let kept = self.aside.keep(&mut from, name, u64::MAX).map_err(io_step("copy into the evidence"))?;
+        let taken = kept.ok_or(Error::Differs)?;
         unlinkat(&place, name, AtFlags::empty()).map_err(step("clear the way"))?;
-        Ok(target)
+        self.aside.taken.borrow_mut().insert(key, taken.clone());
+        Ok(taken)
     }
 
-    fn fresh_aside(&self, name: &OsStr) -> io::Result<(File, PathBuf)> {
-        for number in 0..100_000 {
-            let mut numbered = name.to_owned();
-            numbered.push(format!(".{number}"));
-            let path = self.aside.join(numbered);
-            match File::options().read(true).write(true).create_new(true).open(&path) {
-                Ok(file) => return Ok((file, path)),
-                Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {}
-                Err(error) => return Err(error),
-            }
-        }
-        Err(io::ErrorKind::AlreadyExists.into())
+    /// Gives the folder at `now` the name `before` again, when that name is free.
+    pub fn rename_folder(&self, now: &Path, before: &Path) -> Result<(), Error> {
+        let step = |step: &'static str| move |source: Errno| Error::PutBack { step, source: source.into() };
+        self.make_parents(before)?;
+        let (place, name) = self.parent(now).map_err(step("open the folder it is in"))?;
+        let (home, old) = self.parent(before).map_err(step("open its folder"))?;
+        let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+        openat(&place, name, flags, Mode::empty()).map_err(step("open the renamed folder"))?;
+        renameat_with(&place, name, &home, old, RenameFlags::NOREPLACE)
+            .map_err(step("give a folder its name back"))
+    }
+
+    /// Makes a file at `path`, which is free, or writes over the one there, with the content and the attributes given.
+    pub(crate) fn place(
+        &self,
+        path: &Path,
+        content: &mut (impl Read + Seek),
+        wanted: &Attributes,
+        expected: &str,
+    ) -> Result<(), Error> {
+        let step = |step: &'static str| move |source: Errno| Error::PutBack { step, source: source.into() };
+        self.make_parents(path)?;
+        let (home, name) = self.parent(path).map_err(step("open its folder"))?;
+        let flags = OFlags::RDWR | OFlags::CREATE | OFlags::CLOEXEC | OFlags::NOFOLLOW | OFlags::NONBLOCK;
+        let file: File =
+            openat(&home, name, flags, Mode::RUSR | Mode::WUSR).map_err(step("make the file anew"))?.into();
+        content.rewind().map_err(io_step("read what is to stand there"))?;
+        rewrite(&file, content).map_err(io_step("write it"))?;
+        attributes(&file, wanted).map_err(step("set owner, mode and times"))?;
+        verify(file, expected)
+    }
+
+    /// What stands at `path`: an open file with the SHA-256 of its content, or nothing.
+    pub(crate) fn look(&self, path: &Path) -> Result<Option<(File, String)>, Error> {
+        let flags = OFlags::RDONLY | OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::CLOEXEC;
+        let mut file: File = match openat2(self.tree, path, flags, Mode::empty(), ResolveFlags::BENEATH) {
+            Ok(file) => file.into(),
+            Err(Errno::NOENT | Errno::NOTDIR) => return Ok(None),
+            Err(source) => return Err(Error::PutBack { step: "open it", source: source.into() }),
+        };
+        let sha256 = hash(&mut file).map_err(io_step("read it"))?;
+        Ok(Some((file, sha256)))
+    }
+
+    /// Copies what stands at `path` aside, and leaves it.
+    pub(crate) fn copy_aside(&self, path: &Path, file: &mut File) -> Result<Taken, Error> {
+        let name = path.file_name().unwrap_or(OsStr::new("file"));
+        let kept = self.aside.keep(file, name, u64::MAX).map_err(io_step("copy into the evidence"))?;
+        kept.ok_or(Error::Differs)
     }
 
     /// Renames without ever replacing; what is in the way is moved aside when it may be.
@@ -265,7 +399,8 @@ mod tests {
         }
 
         fn put_back(&self, inode: &File, now: Option<&str>) -> Result<PutBack, Error> {
-            let bench = Bench { tree: self.tree.as_fd(), aside: &self.aside };
+            let aside = Aside::new(&self.aside, 1 << 20);
+            let bench = Bench { tree: self.tree.as_fd(), aside: &aside };
             let attributes =
                 Attributes { mode: 0o640, owner: (0, 0), atime: (5, 0), mtime: (1_500_000_000, 7) };
             let meta = inode.metadata().unwrap();
@@ -293,6 +428,8 @@ mod tests {
         let inode = File::open(case.path("a/record.KRAB")).unwrap();
         let put = case.put_back(&inode, Some("a/record.KRAB")).unwrap();
         assert!(!put.content_was_whole);
+        let taken = put.taken.unwrap();
+        assert_eq!(fs::read(case.aside.join(taken.name)).unwrap(), b"noise that is longer than the original");
         case.check_record();
         assert_eq!(fs::metadata(case.path("a/record")).unwrap().ino(), inode.metadata().unwrap().ino());
         assert!(!case.path("a/record.KRAB").exists());
@@ -328,13 +465,28 @@ mod tests {
     }
 
     #[test]
+    fn a_renamed_folder_gets_its_name_back_unless_something_has_it() {
+        let case = case();
+        fs::write(case.path("a/record"), b"content").unwrap();
+        fs::rename(case.path("a"), case.path("b")).unwrap();
+        let aside = Aside::new(&case.aside, 0);
+        let bench = Bench { tree: case.tree.as_fd(), aside: &aside };
+        bench.rename_folder(Path::new("b"), Path::new("gone/a")).unwrap();
+        assert_eq!(fs::read(case.path("gone/a/record")).unwrap(), b"content");
+        fs::create_dir(case.path("b")).unwrap();
+        assert!(bench.rename_folder(Path::new("gone/a"), Path::new("b")).is_err());
+        assert!(bench.rename_folder(Path::new("gone/a/record"), Path::new("c")).is_err());
+    }
+
+    #[test]
     fn a_file_that_is_not_the_attackers_does_not_make_way() {
         let case = case();
         fs::write(case.path("a/record"), b"removed").unwrap();
         let inode = File::open(case.path("a/record")).unwrap();
         fs::remove_file(case.path("a/record")).unwrap();
         fs::write(case.path("a/record"), b"written by the hospital since").unwrap();
-        let bench = Bench { tree: case.tree.as_fd(), aside: &case.aside };
+        let aside = Aside::new(&case.aside, 0);
+        let bench = Bench { tree: case.tree.as_fd(), aside: &aside };
         let attributes = Attributes { mode: 0o600, owner: (0, 0), atime: (0, 0), mtime: (0, 0) };
         let damaged = Damaged { before: Path::new("a/record"), now: None, inode: &inode, attributes };
         assert!(bench.put_back(&damaged, || &b"old"[..], |_| false).is_err());

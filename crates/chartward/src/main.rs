@@ -11,6 +11,7 @@ mod output;
 mod rehearse;
 mod sample;
 mod schedule;
+mod serving;
 mod supervise;
 mod vault_host;
 mod wiring;

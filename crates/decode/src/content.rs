@@ -3,13 +3,22 @@
 //! Everything works on samples that the caller bounds, and none of it trusts a single byte. A format is recognised by
 //! more than its first bytes wherever the rest can tell: a text whose middle is noise is no text.
 
+mod format;
 mod kind;
+mod measure;
+mod places;
 mod statistics;
+mod structure;
 #[cfg(test)]
 mod tests;
+mod text;
+mod written;
 
 pub use kind::{Family, Kind};
+pub use measure::{measure, measure_gone, measure_made};
+pub use places::{WHOLE_MAX, places};
 pub use statistics::{Comparison, Histogram, compare};
+pub use structure::Structure;
 
 /// One stretch of a file, with where it begins.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -47,5 +56,13 @@ impl Sample {
             .last()
             .filter(|chunk| chunk.offset + chunk.bytes.len() as u64 == self.len)
             .map_or(&[], |chunk| &chunk.bytes)
+    }
+
+    /// The bytes from `offset` on, as far as they were read in one piece.
+    pub fn at(&self, offset: u64) -> &[u8] {
+        let after = self.chunks.partition_point(|chunk| chunk.offset <= offset);
+        let chunk = after.checked_sub(1).and_then(|before| self.chunks.get(before));
+        let start = chunk.and_then(|chunk| usize::try_from(offset - chunk.offset).ok());
+        chunk.zip(start).and_then(|(chunk, start)| chunk.bytes.get(start..)).unwrap_or_default()
     }
 }

@@ -21,7 +21,7 @@ use schema::{Event, Finding};
 use serde_json::Value;
 
 use crate::DecodeError;
-pub use own::{Ready, Restored, Said};
+pub use own::{Policy, Ready, Restored, Said};
 pub use text::{STRING_MAX, shown};
 pub use write::write;
 

@@ -42,6 +42,23 @@ pub enum Error {
         #[source]
         source: io::Error,
     },
+    /// The file system of a folder does not answer: a server that is gone, a program that hangs.
+    #[error("look at {path}: its file system has not answered within {seconds} s")]
+    Silent {
+        /// The folder.
+        path: PathBuf,
+        /// The bound.
+        seconds: u64,
+    },
+    /// A decoy could not be planted, or their list not be read.
+    #[error("plant the decoy {path}")]
+    Canary {
+        /// The decoy, or the list.
+        path: PathBuf,
+        /// Why.
+        #[source]
+        source: io::Error,
+    },
     /// The list of mounts could not be read.
     #[error("read the list of mounts")]
     Mounts(#[source] io::Error),
@@ -112,6 +129,17 @@ pub enum Error {
         share: String,
         /// The bound.
         seconds: u64,
+    },
+    /// A mounted share, or a file of it, could not be touched; names of files are not part of it.
+    #[error("{operation} in the mounted share {path}")]
+    ShareFolder {
+        /// What was tried.
+        operation: &'static str,
+        /// The folder.
+        path: PathBuf,
+        /// Why.
+        #[source]
+        source: io::Error,
     },
     /// The thread's machinery for the network could not be made.
     #[error("set up the network client")]

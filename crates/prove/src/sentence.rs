@@ -156,6 +156,7 @@ mod tests {
             proven_at: proven_at.map(|at| at.parse().unwrap()),
             snapshot: None,
             alarms: Vec::new(),
+            remarks: Vec::new(),
         }
     }
 

@@ -8,7 +8,7 @@ use std::sync::{Mutex, PoisonError};
 
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
-use schema::{DatabaseCensus, Exception, ExceptionKind, Manifest, RecoveryStep, SnapshotId};
+use schema::{DatabaseCensus, Exception, ExceptionKind, Manifest, RecoveryStep, RootMoment, SnapshotId};
 
 use crate::adapter::ssmix2::Tally;
 use crate::adapter::{Source, sqlite};
@@ -65,6 +65,8 @@ pub struct CaptureRequest {
     pub parent: ParentChoice,
     /// How the files become of one moment.
     pub moment: MomentChoice,
+    /// Folders that are copies of a share as it was at an instant; it is sealed with them.
+    pub pulled: Vec<(PathBuf, Timestamp)>,
     /// An empty folder of mode 0700 with room for every database; the caller removes it.
     pub staging: PathBuf,
     /// How everything is started again; sealed with the rest, so that whoever has the vault has the plan.
@@ -160,7 +162,7 @@ pub fn capture(
                     exceptions,
                     sources: sources.captured,
                     recovery: request.recovery.clone(),
-                    moments: instants.moments(finished_at),
+                    moments: as_pulled(instants.moments(finished_at), &request.pulled),
                 };
                 let bytes = manifest::write(&manifest)?;
                 sealed = Some(manifest);
@@ -177,6 +179,15 @@ pub fn capture(
         return Err(Error::Engine { op: "seal the snapshot", source });
     };
     Ok(Captured { snapshot, report, manifest, left_behind })
+}
+
+/// With the instants of those folders that are copies of a share.
+fn as_pulled(mut moments: Vec<RootMoment>, pulled: &[(PathBuf, Timestamp)]) -> Vec<RootMoment> {
+    for moment in &mut moments {
+        let of_it = pulled.iter().find(|(folder, _)| Path::new(&moment.path) == folder);
+        moment.pulled_as_of = of_it.map(|(_, at)| *at);
+    }
+    moments
 }
 
 /// What is read where it lies and goes on changing: the roots, and what a source has left in its place. Each by its path in

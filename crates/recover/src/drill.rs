@@ -22,6 +22,7 @@ mod change;
 mod charts_sample;
 mod compare;
 mod malware;
+mod room;
 mod sample;
 mod sources;
 mod verify;
@@ -103,7 +104,8 @@ fn carry_out(
     let first_chart = charts::first_chart(vault, request.snapshot).ok().flatten();
     let rto_first_chart_seconds = first_chart.map(|_| since_start());
     let part = Part::of(vault, request, manifest.is_some())?;
-    let restored = vault.restore(request.snapshot, request.sandbox, &part.paths, &|step| {
+    let room = room::of(request.sandbox, manifest.as_ref(), part.coverage.as_ref())?;
+    let restored = vault.restore_within(request.snapshot, request.sandbox, &part.paths, room, &|step| {
         progress(DrillStep::Restoring(step));
     })?;
     refuse_full_sandbox(request.sandbox, &restored)?;

@@ -305,6 +305,16 @@ pub enum Error {
         /// From 1.
         line: u64,
     },
+    /// What a drill would restore is more than there is room for; nothing was begun.
+    #[error("the drill needs {needed} bytes and the sandbox {} has room for {free}", dir.display())]
+    SandboxSmall {
+        /// The folder.
+        dir: PathBuf,
+        /// Bytes of the files.
+        needed: u64,
+        /// Bytes that it may take.
+        free: u64,
+    },
     /// The folder of a drill ran full.
     #[error("there is no room left in the sandbox {}, so the drill could not be carried out", dir.display())]
     SandboxFull {
@@ -343,6 +353,12 @@ pub enum Error {
         text: String,
         /// Why.
         reason: String,
+    },
+    /// A source names a secret that nobody handed over.
+    #[error("the secret {name:?} that holds a password was not handed over")]
+    NotHanded {
+        /// Its name.
+        name: String,
     },
     /// A program that captures or starts a database is not on this machine.
     #[error("{program} is not on this machine (package {package})")]
@@ -409,6 +425,9 @@ impl Error {
             Error::Damaged { .. } | Error::Missing { .. } => {
                 "run `vault check --read-data` to see what is affected, and fetch the damaged files from another copy of the vault"
             }
+            Error::NotHanded { .. } => {
+                "store it with `chartward secret set NAME`, from which the hub hands it over, or give `--secret NAME=FILE`"
+            }
             Error::Locked { .. } => {
                 "wait until it is done; if no such process runs, run `chartward vault unlock` or `restic unlock`"
             }
@@ -437,6 +456,9 @@ impl Error {
             }
             Error::SourceFailed { .. } => {
                 "no snapshot was made of it; run the command by itself to see what is wrong, then back up again"
+            }
+            Error::SandboxSmall { .. } => {
+                "name a folder with more room with --sandbox, or drill a part of it with --sample"
             }
             Error::SandboxFull { .. } => "name a folder with more room with --sandbox",
             Error::Remote { .. } => {

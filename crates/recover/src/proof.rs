@@ -2,11 +2,12 @@
 //!
 //! Each is a snapshot of its own that a stock restic reads, so proofs survive the machine that made them.
 
-use std::path::Path;
+mod method;
 
 use std::collections::BTreeMap;
+use std::path::Path;
 
-use schema::{Activity, Census, Drill, Lang, Proof, ShortfallKind, SnapshotId};
+use schema::{Activity, Census, Drill, Evidence, Lang, Proof, ShortfallKind, SnapshotId};
 
 use crate::error::Error;
 use crate::manifest;
@@ -28,26 +29,6 @@ pub enum RestoredTo {
     Memory,
     /// A disk.
     Disk,
-}
-
-impl RestoredTo {
-    /// How it was measured, in one sentence.
-    pub fn method(self, lang: Lang) -> String {
-        let place = match self {
-            RestoredTo::Memory => lang.pick("a folder in memory", "メモリ上のフォルダ"),
-            RestoredTo::Disk => lang.pick("a folder on disk", "ディスク上のフォルダ"),
-        };
-        lang.pick(
-            format!(
-                "the snapshot was restored into {place}; every SS-MIX2 record was decoded, every database checked and \
-                 counted by SQLite, and the counts compared with those taken at capture"
-            ),
-            format!(
-                "スナップショットを{place}に復元し、SS-MIX2の全記録を復号して読み、全データベースをSQLiteで検査・計数し、\
-                 取り込み時の件数と比較した"
-            ),
-        )
-    }
 }
 
 /// No proof is larger: it holds counts.
@@ -98,9 +79,12 @@ pub fn of_drill(drill: &Drill, vault_id: &str, restored_to: RestoredTo) -> Proof
         bytes: drill.census.bytes,
         database_rows: rows,
         shortfalls: counts.into_iter().collect(),
-        method: restored_to.method(Lang::En),
+        method: method::method(drill, restored_to, Lang::En),
         not_proven: drill.not_proven.clone(),
-        evidence: drill.evidence.clone(),
+        evidence: Evidence {
+            method_ja: method::method(drill, restored_to, Lang::Ja),
+            ..drill.evidence.clone()
+        },
     }
 }
 

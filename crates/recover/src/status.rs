@@ -4,13 +4,17 @@
 //! medium and comparing it with what the ledger remembers.
 
 mod alarms;
+mod locks;
+mod opaque;
+mod sampled;
 
 use std::path::Path;
 
+use jiff::tz::TimeZone;
 use jiff::{SignedDuration, Timestamp};
 use schema::{Alarm, Census, Proof, SnapshotId, Status};
 
-use crate::vault::{Coverage, READ_WITHIN, Vault};
+use crate::vault::{Coverage, Generations, READ_WITHIN, Vault, WriteLock};
 use crate::{Error, drill, manifest, proof};
 
 /// What unsynchronised hosts may differ by before a date counts as the future. A wrong clock hides staleness.
@@ -23,20 +27,29 @@ const USUAL_MAX: SignedDuration = SignedDuration::from_hours(24);
 const SILENCE_MAX: SignedDuration = SignedDuration::from_hours(10 * 24);
 
 /// When silence becomes an alarm.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone)]
 pub struct Limits {
     /// Oldest age of the newest snapshot.
     pub snapshot_age_max: SignedDuration,
     /// Oldest age of the newest proof.
     pub proof_age_max: SignedDuration,
+    /// How long before the write protection of a snapshot that is still needed ends it is told.
+    pub lock_lead: SignedDuration,
+    /// Daily generations of each job that are needed.
+    pub generations: u32,
+    /// Whose days they are.
+    pub zone: TimeZone,
 }
 
 impl Default for Limits {
-    /// A backup every day, with two hours for a long night; a drill every week.
+    /// A backup every day, with two hours for a long night; a drill every week; three days to do something about a lock.
     fn default() -> Limits {
         Limits {
             snapshot_age_max: SignedDuration::from_hours(26),
             proof_age_max: SignedDuration::from_hours(7 * 24),
+            lock_lead: SignedDuration::from_hours(3 * 24),
+            generations: Generations::default().keep,
+            zone: TimeZone::system(),
         }
     }
 }
@@ -64,6 +77,8 @@ pub enum Medium {
         coverage: Option<Coverage>,
         /// How much of it is free; `None` where the file system does not say.
         room: Option<Room>,
+        /// What keeps snapshots from being taken away.
+        lock: WriteLock,
     },
 }
 
@@ -119,6 +134,17 @@ pub struct Held {
     pub exceptions: u64,
     /// What its manifest counts; `None` without a manifest, and for those between the newest proven and the newest.
     pub census: Option<Census>,
+    /// What its manifest names that no drill can look into, source by source.
+    pub opaque: Vec<Opaque>,
+}
+
+/// A source of a snapshot, or what of one, no drill can look into.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Opaque {
+    /// The source's name.
+    pub source: String,
+    /// How many files of which kind, such as `2`, `SQL Server backup`.
+    pub kinds: Vec<(u64, String)>,
 }
 
 /// What the ledger says should be there.
@@ -143,6 +169,7 @@ pub fn look(vault: &Vault) -> Result<Medium, Error> {
                 time: snapshot.time,
                 exceptions: 0,
                 census: None,
+                opaque: Vec::new(),
             })
             .collect();
         let newest = held.len().checked_sub(1);
@@ -156,6 +183,7 @@ pub fn look(vault: &Vault) -> Result<Medium, Error> {
                 read => read?,
             };
             if let Some(manifest) = manifest {
+                held[number].opaque = opaque::of(&manifest);
                 held[number].exceptions = manifest.exceptions.len() as u64;
                 held[number].census = Some(manifest.census);
             }
@@ -170,6 +198,7 @@ pub fn look(vault: &Vault) -> Result<Medium, Error> {
         files_unreadable: unreadable.len() as u64,
         coverage: None,
         room: Room::of(vault.dir()),
+        lock: vault.write_lock()?,
     })
 }
 
@@ -184,12 +213,13 @@ pub fn assess(medium: &Medium, remembered: Option<&Remembered>, limits: &Limits,
         proven_at: None,
         snapshot: None,
         alarms: Vec::new(),
+        remarks: Vec::new(),
     };
     match medium {
         Medium::Absent => status.alarms.push(alarms::medium_absent(remembered)),
         Medium::Empty => status.alarms.push(alarms::medium_empty(remembered)),
         Medium::ConfigLost => status.alarms.push(alarms::config_lost()),
-        Medium::Present { jobs, proofs, packs_damaged, files_unreadable, coverage, room } => {
+        Medium::Present { jobs, proofs, packs_damaged, files_unreadable, coverage, room, lock } => {
             // A proof from the future proves nothing yet: the clock was wrong then or is wrong now.
             let latest = now.saturating_add(CLOCK_SLACK).unwrap_or(now);
             let believed: Vec<Proof> =
@@ -203,12 +233,14 @@ pub fn assess(medium: &Medium, remembered: Option<&Remembered>, limits: &Limits,
             if jobs.is_empty() {
                 status.alarms.push(alarms::no_snapshot());
             }
+            status.remarks.extend(locks::remark(lock));
+            status.remarks.extend(sampled::remark(jobs, &believed, now));
             for job in jobs {
                 // With one job everybody knows what is meant.
                 let label = if jobs.len() > 1 { job.label.as_str() } else { "" };
-                status.alarms.extend(
-                    of_job(job, proofs, limits, now).into_iter().map(|alarm| alarms::about(alarm, label)),
-                );
+                let mut found = of_job(job, proofs, limits, now);
+                found.extend(locks::expiring(job, proofs, lock, limits));
+                status.alarms.extend(found.into_iter().map(|alarm| alarms::about(alarm, label)));
             }
         }
     }
@@ -253,6 +285,7 @@ fn of_job(job: &Job, proofs: &[Proof], limits: &Limits, now: Timestamp) -> Vec<A
     if let Some(newest) = job.snapshots.last() {
         found.extend(age_of(newest, limits, now));
         found.extend(incomplete(newest));
+        found.extend(opaque::alarm(newest));
         let before = proven.and_then(|proof| job.snapshots.iter().find(|held| held.id == proof.snapshot));
         found
             .extend(before.and_then(|before| shrunk(before, newest).or_else(|| implausible(before, newest))));

@@ -82,4 +82,18 @@ pub struct Status {
     pub snapshot: Option<SnapshotId>,
     /// What is wrong, worst first.
     pub alarms: Vec<Alarm>,
+    /// What is as it was set up and should be known all the same.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub remarks: Vec<Remark>,
+}
+
+/// Something that bounds the promise without being wrong.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Remark {
+    /// `family.name`, such as `vault.not_locked`.
+    pub id: String,
+    /// One sentence for the operator, in English.
+    pub title: String,
+    /// The same in Japanese.
+    pub title_ja: String,
 }

@@ -21,7 +21,7 @@ mod watcher;
 pub use action::{
     Act, ActKind, Action, Countermeasure, CountermeasureId, CountermeasureState, Outcome, Plan,
 };
-pub use alarm::{Alarm, Severity, Status};
+pub use alarm::{Alarm, Remark, Severity, Status};
 pub use circle::Circle;
 pub use event::Event;
 pub use finding::{Attack, Entity, Finding, FindingClass, Subject, SubjectRole, Tactic};

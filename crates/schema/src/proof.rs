@@ -75,6 +75,9 @@ pub struct Evidence {
     pub activity: Option<Activity>,
     /// What looked for malware, or why nothing did.
     pub malware_scan: String,
+    /// [`Proof::method`] in Japanese; only in proofs.
+    #[serde(skip_serializing_if = "String::is_empty")]
+    pub method_ja: String,
     /// How the servers were kept apart from this machine, and what could not be enforced.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub sandbox: Vec<String>,
@@ -275,7 +278,7 @@ pub struct Proof {
     pub database_rows: u64,
     /// How many shortfalls of each kind; empty when passed.
     pub shortfalls: Vec<(ShortfallKind, u64)>,
-    /// How it was measured, in one sentence.
+    /// How it was measured, in one sentence in English: what was restored, started, read and compared, and what was not.
     pub method: String,
     /// What was restored and not looked into, in words.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]

@@ -100,6 +100,10 @@ pub struct RootMoment {
     pub began_at: Timestamp,
     /// And not newer than this.
     pub ended_at: Timestamp,
+    /// Where the folder is a copy of a file share that was pulled from one previous version of it (shadow copy): the instant of that, by
+    /// the server's clock. The folder itself did not change while it was read.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub pulled_as_of: Option<Timestamp>,
     /// Why there is no snapshot of the file system, where one was to be made.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub cause: Option<String>,

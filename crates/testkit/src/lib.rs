@@ -37,6 +37,18 @@ pub fn shared(test: &str, relative: &str) -> Option<PathBuf> {
     None
 }
 
+/// Bytes that look random and compress to nothing, the same for the same seed.
+pub fn noise(seed: u64, length: usize) -> Vec<u8> {
+    let mut state = seed.wrapping_mul(0x9e37_79b9_7f4a_7c15) | 1;
+    let mut next = || {
+        state ^= state << 13;
+        state ^= state >> 7;
+        state ^= state << 17;
+        (state >> 24) as u8
+    };
+    (0..length).map(|_| next()).collect()
+}
+
 /// Whether the test may do what only root may, or `false` after saying that `test` is skipped.
 pub fn root(test: &str) -> bool {
     let is_root = Command::new("id").arg("-u").output().is_ok_and(|out| out.stdout.trim_ascii() == b"0");

@@ -1,15 +1,14 @@
 //! `chartward act plan|apply|undo|approve|reject|list|arm|disarm`: countermeasures, asked of the running hub.
 
 use std::net::IpAddr;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::ExitCode;
 
 use prove::state::{CountermeasureFilter, State};
 use schema::{Act, ActKind, Countermeasure, CountermeasureId, CountermeasureState, Lang, WatcherClass};
 use serde_json::json;
 
-use super::lang::LangArgs;
-use super::state_dir;
+use super::hub_args::HubArgs;
 use crate::hub::{self, Answer, Command as Ask};
 use crate::output::{Output, printable};
 
@@ -29,28 +28,28 @@ enum Command {
         #[command(flatten)]
         what: What,
         #[command(flatten)]
-        common: Common,
+        common: HubArgs,
     },
     /// Do it now, or apply a plan by its number
     Apply {
         #[command(flatten)]
         what: What,
         #[command(flatten)]
-        common: Common,
+        common: HubArgs,
     },
     /// Take an applied countermeasure back
     Undo {
         /// Its number, as `act list` shows it
         id: u64,
         #[command(flatten)]
-        common: Common,
+        common: HubArgs,
     },
     /// Say no to a plan
     Reject {
         /// Its number, as `act list` shows it
         id: u64,
         #[command(flatten)]
-        common: Common,
+        common: HubArgs,
     },
     /// List countermeasures, latest first
     List {
@@ -58,21 +57,21 @@ enum Command {
         #[arg(long)]
         all: bool,
         #[command(flatten)]
-        common: Common,
+        common: HubArgs,
     },
     /// Let the findings of a class of watchers cause an act, as the playbooks say; without it they are only noted
     Arm {
         #[command(flatten)]
         pair: Pair,
         #[command(flatten)]
-        common: Common,
+        common: HubArgs,
     },
     /// Let the findings of a class of watchers only be noted again
     Disarm {
         #[command(flatten)]
         pair: Pair,
         #[command(flatten)]
-        common: Common,
+        common: HubArgs,
     },
 }
 
@@ -95,18 +94,6 @@ struct Pair {
     /// Class of watchers: guard, share, sensor, logs, mail or external
     #[arg(value_parser = class)]
     watchers: WatcherClass,
-}
-
-#[derive(clap::Args)]
-struct Common {
-    /// State folder (default: /var/lib/chartward for root, else ~/.local/state/chartward)
-    #[arg(long, value_name = "DIR")]
-    state: Option<PathBuf>,
-    #[command(flatten)]
-    lang: LangArgs,
-    /// Print JSON lines
-    #[arg(long)]
-    json: bool,
 }
 
 fn kind(text: &str) -> Result<ActKind, String> {
@@ -134,7 +121,7 @@ pub(crate) fn run(args: Args) -> anyhow::Result<ExitCode> {
             (Ask::Arm { kind: pair.act, class: pair.watchers, armed: false }, common)
         }
     };
-    tell(&state_dir(common.state)?, ask, common.lang.lang(), Output::new(common.json))
+    tell(&common.folder()?, ask, common.lang(), common.output())
 }
 
 fn planned(what: &What, apply: bool) -> anyhow::Result<Ask> {
@@ -205,9 +192,9 @@ fn in_words(answer: &Answer, lang: Lang) -> String {
     }
 }
 
-fn list(all: bool, common: Common) -> anyhow::Result<ExitCode> {
-    let (output, lang) = (Output::new(common.json), common.lang.lang());
-    let state = State::open_read(&state_dir(common.state)?)?;
+fn list(all: bool, common: HubArgs) -> anyhow::Result<ExitCode> {
+    let (output, lang) = (common.output(), common.lang());
+    let state = State::open_read(&common.folder()?)?;
     let live =
         vec![CountermeasureState::Proposed, CountermeasureState::Approved, CountermeasureState::Applied];
     let filter = CountermeasureFilter { incident: None, states: if all { vec![] } else { live } };

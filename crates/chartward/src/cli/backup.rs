@@ -3,20 +3,22 @@
 mod leave_out;
 mod sources;
 mod stream;
+mod summary;
 
+use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use anyhow::Context;
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
+use observe::share::shown;
 use prove::{Fact, Ledger};
 use recover::Error;
-use recover::adapter::{self, Source};
+use recover::adapter::{Handed, Source};
 use recover::capture::{CaptureRequest, Captured, MomentChoice, capture};
 use recover::vault::{Filter, ParentChoice, Vault};
-use schema::{Instant, Manifest, RecoveryStep, RootMoment};
-use serde_json::json;
+use schema::RecoveryStep;
 
 use self::leave_out::LeaveOutArgs;
 use self::sources::{FilesFromArgs, Sources};
@@ -41,6 +43,9 @@ pub(crate) struct Args {
     /// config sources` lists them). In one backup with files it is one group
     #[arg(long, value_name = "KIND:…")]
     source: Vec<String>,
+    /// File with a password that a source names by password-secret=NAME; only its owner may read it
+    #[arg(long, value_name = "NAME=FILE", value_parser = handed)]
+    secret: Vec<(String, PathBuf)>,
     #[command(flatten)]
     files_from: FilesFromArgs,
     #[command(flatten)]
@@ -90,6 +95,16 @@ fn recovery(args: &Args) -> anyhow::Result<Vec<RecoveryStep>> {
     steps.collect::<Result<_, _>>().context("a step of the recovery plan is not understood")
 }
 
+/// A file that others may read holds no secret.
+fn handed(text: &str) -> Result<(String, PathBuf), String> {
+    let (name, file) = text.split_once('=').ok_or("write NAME=FILE")?;
+    let mode = std::fs::metadata(file).map_err(|error| format!("{file}: {error}"))?.permissions().mode();
+    if mode & 0o077 != 0 {
+        return Err(format!("others than its owner may use {file}: chmod 600 {file}"));
+    }
+    Ok((name.to_owned(), PathBuf::from(file)))
+}
+
 /// See [`MomentChoice`].
 #[derive(Clone, Copy, Default, clap::ValueEnum)]
 enum Moment {
@@ -124,7 +139,9 @@ pub(crate) fn run(args: Args) -> anyhow::Result<ExitCode> {
             sources.extend(args.files_from.read()?);
             let leave_out = args.leave_out.read()?;
             let sources = Sources::resolve(&sources, &leave_out)?;
-            let stores = args.source.iter().map(|text| Source::parse(text)).collect::<Result<_, _>>()?;
+            let secrets: Handed = args.secret.into_iter().collect();
+            let stores = args.source.iter().map(|text| Source::parse_with(text, &secrets));
+            let stores = stores.collect::<Result<_, _>>()?;
             let staging = Sandbox::on_disk("capture", args.sandbox.as_deref())?;
             Work::Files(Box::new(Files {
                 sources,
@@ -157,7 +174,7 @@ pub(crate) fn run(args: Args) -> anyhow::Result<ExitCode> {
     if let Err(error) = &recorded {
         super::explain(error);
     }
-    summary(&captured, output)?;
+    summary::tell(&captured, output)?;
     let whole = recorded.is_ok() && captured.manifest.exceptions.is_empty();
     Ok(if whole { ExitCode::SUCCESS } else { ExitCode::from(1) })
 }
@@ -210,7 +227,9 @@ impl Files {
     ) -> Result<Captured, Error> {
         self.sources.resolved.iter().for_each(|line| output.say(line));
         self.sources.warnings.iter().for_each(|warning| eprintln!("chartward: {warning}"));
+        let pulled = self.sources.roots.iter().filter_map(|root| Some((root.clone(), shown(root)?)));
         let request = CaptureRequest {
+            pulled: pulled.collect(),
             roots: self.sources.roots,
             sources: self.stores,
             exclude: self.sources.exclude,
@@ -258,93 +277,6 @@ fn sealed(vault: &Vault, captured: &Captured) -> Fact {
         exceptions: manifest.exceptions.len() as u64,
         patients: manifest.census.patients(),
     }
-}
-
-fn summary(captured: &Captured, output: Output) -> anyhow::Result<()> {
-    let Captured { snapshot, manifest, report, left_behind } = captured;
-    for reason in left_behind {
-        let reason = printable(reason);
-        eprintln!(
-            "chartward: a snapshot of the file system is still there; the next backup removes it: {reason}"
-        );
-    }
-    for exception in manifest.exceptions.iter().take(NAMED_MAX) {
-        let (path, cause) = (printable(&exception.path), printable(&exception.cause));
-        eprintln!("chartward: {:?}: {path}: {cause}", exception.kind);
-    }
-    if let Some(more) = manifest.exceptions.len().checked_sub(NAMED_MAX).filter(|more| *more > 0) {
-        eprintln!("chartward: and {more} more; see `chartward snapshots --exceptions`");
-    }
-    for exception in &manifest.exceptions {
-        output.line(&json!({ "type": "exception", "path": exception.path, "kind": exception.kind, "cause": exception.cause }))?;
-    }
-    let census = &manifest.census;
-    output.line(&json!({
-        "type": "summary",
-        "snapshot": snapshot,
-        "files": census.files,
-        "files_new": report.files_new,
-        "files_changed": report.files_changed,
-        "files_unmodified": report.files_unmodified,
-        "bytes": census.bytes,
-        "bytes_added": report.bytes_added,
-        "patients": census.patients(),
-        "records": census.records(),
-        "databases": census.databases,
-        "sources": manifest.sources,
-        "moments": manifest.moments,
-        "spread_seconds": spread_seconds(manifest),
-        "exceptions": manifest.exceptions.len(),
-        "seconds": manifest.finished_at.duration_since(manifest.started_at).as_secs_f64(),
-    }))?;
-    if output == Output::People {
-        output.say(format_args!(
-            "Snapshot {}: {} files ({} new, {} changed), {} patients, {} records, {} databases.",
-            snapshot.short(),
-            census.files,
-            report.files_new,
-            report.files_changed,
-            census.patients(),
-            census.records(),
-            census.databases.len()
-        ));
-        for source in &manifest.sources {
-            let (name, at) = (printable(&source.name), source.instant);
-            output.say(format_args!("{} {name}: as it was at {at}.", source.kind));
-        }
-        manifest.moments.iter().take(NAMED_MAX).for_each(|moment| output.say(of_moment(moment)));
-        if let Some(seconds) = spread_seconds(manifest) {
-            output.say(format_args!(
-                "What is in it was captured within {seconds:.1} s: databases first, then files."
-            ));
-        }
-        output.say("It is not proven yet: run `chartward drill`.");
-    }
-    Ok(())
-}
-
-/// What moment a folder shows, for people.
-fn of_moment(moment: &RootMoment) -> String {
-    let path = printable(&moment.path);
-    match moment.instant {
-        Instant::BtrfsSnapshot => format!("{path}: as of one instant, {} (btrfs snapshot).", moment.ended_at),
-        Instant::Reread => format!("{path}: read until it held still, by {}.", moment.ended_at),
-    }
-}
-
-/// How far apart the moments lie that a group of stores shows; a single store has no spread.
-fn spread_seconds(manifest: &Manifest) -> Option<f64> {
-    let of_sources = manifest.sources.iter().map(|source| (source.instant, source.instant));
-    // A source's own folders are grafts. What was read until it held still shows the moment at which it did.
-    let files =
-        manifest.moments.iter().filter(|moment| !Path::new(&moment.path).starts_with(adapter::FOLDER));
-    let of_files = files.map(|moment| match moment.instant {
-        Instant::Reread => (moment.ended_at, moment.ended_at),
-        Instant::BtrfsSnapshot => (moment.began_at, moment.ended_at),
-    });
-    let all: Vec<(Timestamp, Timestamp)> = of_sources.chain(of_files).collect();
-    let (first, last) = (all.iter().map(|it| it.0).min()?, all.iter().map(|it| it.1).max()?);
-    (all.len() > 1).then(|| last.duration_since(first).as_secs_f64())
 }
 
 fn hostname() -> String {

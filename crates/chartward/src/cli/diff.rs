@@ -1,7 +1,6 @@
 //! `chartward diff A B --vault DIR`.
 
-use std::io::{BufWriter, Write};
-use std::ops::ControlFlow;
+use std::io::Write;
 use std::process::ExitCode;
 
 use comfy_table::{CellAlignment, Table, presets};
@@ -10,7 +9,7 @@ use schema::Lang;
 use serde_json::json;
 
 use super::lang::LangArgs;
-use super::look::{Unread, bytes, print};
+use super::look::{Telling, bytes, print};
 use super::vault_args::VaultArgs;
 use crate::output::printable;
 
@@ -37,39 +36,20 @@ pub(crate) fn run(args: Args) -> anyhow::Result<ExitCode> {
     let vault = args.vault.open()?;
     let (before, after) = (vault.find(&args.before)?, vault.find(&args.after)?);
     let with_metadata = if args.metadata { WithMetadata::Yes } else { WithMetadata::No };
-    let mut out = BufWriter::new(std::io::stdout().lock());
-    let mut unread = Unread::default();
-    let mut failure = None;
+    let mut telling = Telling::new(lang);
     let report = vault.diff(&before, &after, with_metadata, &mut |seen| {
-        let told = match seen {
-            Ok(change) => tell(&mut out, args.json, change),
-            Err(unlisted) => {
-                unread.name(unlisted, lang);
-                return ControlFlow::Continue(());
-            }
-        };
-        match told {
-            Ok(true) => ControlFlow::Continue(()),
-            Ok(false) => ControlFlow::Break(()),
-            Err(error) => {
-                failure = Some(error);
-                ControlFlow::Break(())
-            }
-        }
+        telling.take(seen, |out, change| tell(out, args.json, change))
     });
-    failure.map_or(Ok(()), Err)?;
+    telling.written()?;
     if args.json {
         let mut line = serde_json::to_value(&report)?;
         line["message_type"] = json!("statistics");
-        print(&mut out, &serde_json::to_vec(&line)?)?;
+        print(&mut telling.out, &serde_json::to_vec(&line)?)?;
     } else {
-        print(&mut out, format!("\n{}", table(&report, lang)).as_bytes())?;
+        print(&mut telling.out, format!("\n{}", table(&report, lang)).as_bytes())?;
     }
-    match out.flush() {
-        Err(error) if error.kind() != std::io::ErrorKind::BrokenPipe => return Err(error.into()),
-        _ => {}
-    }
-    Ok(if unread.finish(lang) { ExitCode::SUCCESS } else { ExitCode::from(1) })
+    telling.flush()?;
+    Ok(if telling.finish() { ExitCode::SUCCESS } else { ExitCode::from(1) })
 }
 
 fn tell(out: &mut impl Write, json: bool, change: &Change) -> anyhow::Result<bool> {

@@ -1,7 +1,6 @@
 //! `chartward find PATTERN… --vault DIR`.
 
-use std::io::{BufWriter, Write};
-use std::ops::ControlFlow;
+use std::io::Write;
 use std::process::ExitCode;
 
 use jiff::Timestamp;
@@ -12,7 +11,7 @@ use schema::Lang;
 use serde_json::json;
 
 use super::lang::LangArgs;
-use super::look::{Filter, Unread, long_line, moment, print};
+use super::look::{Filter, Telling, long_line, moment, print};
 use super::vault_args::{VaultArgs, name_unreadable_snapshots};
 use crate::output::printable;
 
@@ -65,32 +64,18 @@ pub(crate) fn run(args: Args) -> anyhow::Result<ExitCode> {
             .collect(),
         named => named.iter().map(|id| vault.find(id)).collect::<Result<_, _>>()?,
     };
-    let mut out = BufWriter::new(std::io::stdout().lock());
-    let mut unread = Unread::default();
-    let mut failure = None;
+    let mut telling = Telling::new(lang);
     let mut last = None;
     let report = vault.search(&snapshots, &request, &mut |snapshot, found| {
-        let entry = match found {
-            Ok(entry) => entry,
-            Err(unlisted) => {
-                unread.name(unlisted, lang);
-                return ControlFlow::Continue(());
-            }
-        };
-        let is_first = last.as_ref() != Some(&snapshot.id);
-        last = Some(snapshot.id.clone());
-        match tell(&mut out, &args, lang, snapshot, is_first, entry) {
-            Ok(true) => ControlFlow::Continue(()),
-            Ok(false) => ControlFlow::Break(()),
-            Err(error) => {
-                failure = Some(error);
-                ControlFlow::Break(())
-            }
-        }
+        telling.take(found, |out, entry| {
+            let is_first = last.as_ref() != Some(&snapshot.id);
+            last = Some(snapshot.id.clone());
+            tell(out, &args, lang, snapshot, is_first, entry)
+        })
     });
-    failure.map_or(Ok(()), Err)?;
-    finish(&mut out, &args, lang, report)?;
-    let whole = unread.finish(lang) & name_unreadable_snapshots(&vault)?;
+    telling.written()?;
+    finish(&mut telling, &args, lang, report)?;
+    let whole = telling.finish() & name_unreadable_snapshots(&vault)?;
     Ok(if whole { ExitCode::SUCCESS } else { ExitCode::from(1) })
 }
 
@@ -122,16 +107,13 @@ fn tell(
     print(out, line.as_bytes())
 }
 
-fn finish(out: &mut impl Write, args: &Args, lang: Lang, report: FindReport) -> anyhow::Result<()> {
+fn finish(telling: &mut Telling, args: &Args, lang: Lang, report: FindReport) -> anyhow::Result<()> {
     let FindReport { hits, snapshots, unlisted } = report;
     if args.json {
         let line = json!({ "type": "summary", "hits": hits, "snapshots": snapshots, "unlisted": unlisted });
-        print(out, &serde_json::to_vec(&line)?)?;
+        print(&mut telling.out, &serde_json::to_vec(&line)?)?;
     }
-    match out.flush() {
-        Err(error) if error.kind() != std::io::ErrorKind::BrokenPipe => return Err(error.into()),
-        _ => {}
-    }
+    telling.flush()?;
     eprintln!(
         "{}",
         lang.pick(

@@ -1,25 +1,42 @@
-//! `chartward guard`: the watcher of a protected tree.
+//! `chartward guard`: the watcher of a protected tree, and what a person does after a stop.
+
+mod after;
+mod allow;
+mod snapshots;
+mod words;
 
 use std::net::IpAddr;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::str::FromStr;
 
+use act::undo::Way;
 use anyhow::{Context, bail};
 use clap::ValueEnum;
-use jiff::Timestamp;
+use clap::builder::{PossibleValuesParser, TypedValueParser};
+use jiff::{SignedDuration, Timestamp};
+use judge::gate::{Indicator, Indicators};
 use observe::files::Samba;
 use schema::Action;
 use serde_json::{Value, json};
 
 use crate::output::{Output, printable, shell_quoted};
-use crate::wiring::guard::{self, Ready, Report, Response, Settings};
+use crate::wiring::guard::approval::{self, Approval};
+use crate::wiring::guard::snapshots::Pace;
+use crate::wiring::guard::{self, DatabaseSaid, Mouth, Ready, Report, Response, Settings};
+
+/// Shorter, a slow attacker would outlive what is kept; longer, the store fills.
+const KEEP_MIN: SignedDuration = SignedDuration::from_mins(1);
+const KEEP_MAX: SignedDuration = SignedDuration::from_hours(24 * 30);
 
 /// Watch folders, stop whoever encrypts them, put back what was touched
 #[derive(Debug, clap::Args)]
+#[command(args_conflicts_with_subcommands = true, subcommand_negates_reqs = true)]
 pub(crate) struct GuardArgs {
-    /// Folders to protect
-    #[arg(value_name = "DIR", required_unless_present = "release")]
+    #[command(subcommand)]
+    afterwards: Option<Afterwards>,
+    /// Folders to protect; one that is called like a command below is written as ./NAME
+    #[arg(value_name = "DIR", required_unless_present_any = ["release", "remove_canaries"])]
     dirs: Vec<PathBuf>,
     /// JSON lines on stdout
     #[arg(long)]
@@ -39,9 +56,21 @@ pub(crate) struct GuardArgs {
     /// The most bytes of pre-images to keep
     #[arg(long, value_name = "BYTES", default_value_t = 2 << 30)]
     max_store: u64,
+    /// Plant decoys that look like records among the files while it runs; one that is changed stops whoever did it
+    #[arg(long)]
+    canaries: bool,
+    /// Remove the decoys that a guard with this --store (or --state) left behind, and end
+    #[arg(long, conflicts_with_all = ["canaries", "release"])]
+    remove_canaries: bool,
+    /// How long contents that nobody used since are kept, such as 24h
+    #[arg(long, value_name = "TIME", default_value = "24h")]
+    keep: jiff::SignedDuration,
     /// A command that is never stopped, by its name in /proc/PID/comm; can be given several times
     #[arg(long, value_name = "COMMAND")]
     never: Vec<String>,
+    /// Do without one of the signs that verdicts rest on; can be given several times
+    #[arg(long, value_name = "INDICATOR", value_parser = indicators())]
+    without: Vec<Indicator>,
     /// Serve a control socket there, for the hub
     #[arg(long, value_name = "SOCKET")]
     control: Option<PathBuf>,
@@ -51,6 +80,22 @@ pub(crate) struct GuardArgs {
     /// End when the process that started this one ends, however it ends
     #[arg(long, hide = true)]
     end_with_parent: bool,
+    /// A folder with a database of another sort than those that are found by themselves (PostgreSQL, MariaDB, SQLite with a log): its
+    /// opens do not wait, snapshots cover it; can be given several times
+    #[arg(long, value_name = "DIR")]
+    database: Vec<PathBuf>,
+    /// How often databases are captured by shared blocks, such as 5m
+    #[arg(long, value_name = "TIME", default_value = "5m")]
+    snapshot_every: SignedDuration,
+    /// How many such snapshots of a database are kept at most
+    #[arg(long, value_name = "COUNT", default_value_t = 24)]
+    snapshots_max: u16,
+    /// How old they get
+    #[arg(long, value_name = "TIME", default_value = "24h")]
+    snapshots_keep: SignedDuration,
+    /// A standing approval of the configuration, as JSON
+    #[arg(long, hide = true, value_parser = approval::standing)]
+    allow: Vec<Approval>,
     /// Samba's program that lists sessions, for the names of its clients
     #[arg(long, value_name = "PATH", default_value = "smbstatus")]
     smbstatus: PathBuf,
@@ -80,6 +125,56 @@ impl FromStr for Released {
     }
 }
 
+#[derive(Debug, clap::Subcommand)]
+enum Afterwards {
+    /// What was stopped: when, who, what became of the files, whether it is still frozen
+    Incidents {
+        #[command(flatten)]
+        common: after::Common,
+    },
+    /// The stop was wrong: bring back what the program had written, where nothing was changed since
+    Undo {
+        /// Id of the stop, its beginning, or a process id
+        id: String,
+        /// Take an undo back: as it was put back at first
+        #[arg(long)]
+        take_back: bool,
+        #[command(flatten)]
+        common: after::Common,
+    },
+    /// Let a program encrypt for a while: who, where, until when and why
+    Allow(allow::Args),
+    /// List the snapshots of databases
+    Snapshots {
+        #[command(flatten)]
+        common: after::Common,
+    },
+    /// Copy a snapshot of a database into a folder beside it
+    RestoreSnapshot(snapshots::Args),
+    /// End a frozen process and its relatives for good
+    End {
+        /// Id of the stop, its beginning, or a process id
+        #[arg(value_name = "PID|ID")]
+        who: String,
+        #[command(flatten)]
+        common: after::Common,
+    },
+}
+
+impl Afterwards {
+    fn run(self) -> anyhow::Result<ExitCode> {
+        match self {
+            Self::Incidents { common } => after::incidents(&common),
+            Self::Undo { id, take_back: false, common } => after::undo(&common, &id, Way::Undo),
+            Self::Undo { id, take_back: true, common } => after::undo(&common, &id, Way::TakeBack),
+            Self::Allow(args) => allow::run(args),
+            Self::Snapshots { common } => snapshots::list(&common),
+            Self::RestoreSnapshot(args) => snapshots::restore(&args),
+            Self::End { who, common } => after::end(&common, &who),
+        }
+    }
+}
+
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 enum Mode {
     /// Opens that wait where the kernel lets us, else as an ordinary user
@@ -91,6 +186,9 @@ enum Mode {
 }
 
 pub(crate) fn run(args: GuardArgs) -> anyhow::Result<ExitCode> {
+    if let Some(afterwards) = args.afterwards {
+        return afterwards.run();
+    }
     let output = if args.json { Output::Json } else { Output::People };
     let is_default = args.state.is_none();
     let state = std::path::absolute(super::state_dir(args.state)?).context("find the state folder")?;
@@ -99,6 +197,13 @@ pub(crate) fn run(args: GuardArgs) -> anyhow::Result<ExitCode> {
         Some(Released::Process(pid)) => return release(&talk, &state, pid),
         Some(Released::Client(address)) => return admit(&talk, &state, address),
         None => {}
+    }
+    if args.remove_canaries {
+        let list = guard::canary_list(&args.store.unwrap_or_else(|| state.join("guard")));
+        let removed = observe::files::Canaries::left(&list)?.remove();
+        output.line(&json!({"type": "canaries_removed", "count": removed}))?;
+        output.say(format!("{removed} decoys removed"));
+        return Ok(ExitCode::SUCCESS);
     }
     if args.end_with_parent {
         let asked = rustix::process::set_parent_process_death_signal(Some(rustix::process::Signal::TERM));
@@ -113,19 +218,36 @@ pub(crate) fn run(args: GuardArgs) -> anyhow::Result<ExitCode> {
         store: args.store.unwrap_or_else(|| state.join("guard")),
         state,
         max_store: args.max_store,
+        canaries: args.canaries,
+        keep: args.keep.clamp(KEEP_MIN, KEEP_MAX),
         response: if args.observe_only { Response::ObserveOnly } else { Response::Armed },
         never: act::NeverTouch::of_commands(args.never),
+        indicators: Indicators::without(args.without),
         control: args.control,
         addresses: args.address,
         samba: Samba { smbstatus: args.smbstatus, configuration: args.smb_conf },
+        allowed: args.allow,
+        databases: args.database,
+        pace: Pace {
+            every: args.snapshot_every.max(SignedDuration::from_secs(1)),
+            max: usize::from(args.snapshots_max.max(1)),
+            keep: args.snapshots_keep,
+        },
     };
-    let mut tell = |report: Report| talk.tell(&report);
+    let mut mouth = Mouth::new(move |report: Report| talk.tell(&report));
+    let mut tell = |report: Report| mouth.say(report);
     match args.mode {
         Mode::Permission => guard::permission(settings, &mut tell)?,
         Mode::Auto if may_hold_opens() => guard::permission(settings, &mut tell)?,
         Mode::Auto | Mode::Unprivileged => guard::unprivileged(settings, &mut tell)?,
     }
     Ok(ExitCode::SUCCESS)
+}
+
+/// The names of the gate's indicators, for the command line.
+fn indicators() -> impl TypedValueParser<Value = Indicator> {
+    PossibleValuesParser::new(Indicator::ALL.map(Indicator::name))
+        .try_map(|name| Indicator::named(&name).ok_or("no such indicator"))
 }
 
 /// Whether the kernel gives this process permission events: CAP_SYS_ADMIN, bit 21 of the effective set.
@@ -192,9 +314,13 @@ impl Talk {
                 done.files_contested,
                 done.evidence.display()
             )),
+            Report::Policy(news) => self.say(&words::policy(news)),
+            Report::Database(DatabaseSaid::Snapshot(snapshot)) if snapshot.consistent => {}
+            Report::Database(said) => self.say(&words::database(said)),
             Report::Missed { events } => {
                 eprintln!("chartward: the kernel's queue overflowed {events} times: some changes of names were not seen");
             }
+            Report::Shortfall(shortfall) => eprintln!("chartward: {}", printable(&shortfall.sentence(schema::Lang::En))),
             Report::StillFrozen { actors } => self.farewell(actors),
         }
     }
@@ -207,7 +333,20 @@ impl Talk {
         let paths: Vec<_> = ready.paths.iter().map(|path| path.display().to_string()).collect();
         let only = if ready.armed { "" } else { ", observe only" };
         self.say(&format!("guarding {} ({} mode{only})", paths.join(", "), ready.mode));
+        let off: Vec<_> = Indicator::ALL.into_iter().map(Indicator::name).collect();
+        let off: Vec<String> =
+            off.into_iter().filter(|name| !ready.indicators.contains(name)).map(str::to_owned).collect();
+        if !off.is_empty() {
+            eprintln!("does without: {}", off.join(", "));
+        }
         eprintln!("holds until judged: {}; undoes: {}", none_or(&ready.holds), none_or(&ready.undoes));
+        for cover in &ready.databases {
+            eprintln!(
+                "does not hold up the database {}; covered by {}",
+                cover.database.path.display(),
+                cover.covered_by
+            );
+        }
         for spot in &ready.blind_spots {
             eprintln!("does not see: {spot}");
         }
@@ -267,7 +406,18 @@ impl Talk {
                 value
             }
             Report::Restored(done) => typed("restored", serde_json::to_value(done)),
+            Report::Policy(news) => {
+                let mut value = typed("policy", serde_json::to_value(news));
+                value["message"] = words::policy(news).into();
+                value
+            }
+            Report::Database(said) => {
+                let mut value = typed("database", serde_json::to_value(said));
+                value["message"] = words::database(said).into();
+                value
+            }
             Report::Missed { events } => json!({"type": "missed", "overflows": events}),
+            Report::Shortfall(shortfall) => shortfall.line(),
             Report::StillFrozen { actors } => {
                 let released_by = actors.iter().filter_map(|pids| Some(self.release_command(*pids.first()?)));
                 json!({

@@ -12,8 +12,7 @@ use prove::state::{CountermeasureFilter, IncidentFilter, State};
 use schema::{Incident, IncidentId, IncidentStatus, Lang};
 use serde_json::json;
 
-use super::lang::LangArgs;
-use super::state_dir;
+use super::hub_args::HubArgs;
 use crate::hub::{self, Command as Ask};
 use crate::output::{Output, printable};
 
@@ -34,7 +33,7 @@ enum Command {
         #[arg(long)]
         all: bool,
         #[command(flatten)]
-        common: Common,
+        common: HubArgs,
     },
     /// Tell one incident: its story, what is not known, what was done
     Show {
@@ -42,7 +41,7 @@ enum Command {
         #[arg(value_parser = id)]
         id: IncidentId,
         #[command(flatten)]
-        common: Common,
+        common: HubArgs,
     },
     /// Write one incident as a report in both languages
     Report {
@@ -53,7 +52,7 @@ enum Command {
         #[arg(long, value_name = "DIR")]
         to: Option<PathBuf>,
         #[command(flatten)]
-        common: Common,
+        common: HubArgs,
     },
     /// Say where an incident stands
     Mark {
@@ -63,7 +62,7 @@ enum Command {
         /// Where it stands
         status: Mark,
         #[command(flatten)]
-        common: Common,
+        common: HubArgs,
     },
 }
 
@@ -72,18 +71,6 @@ enum Mark {
     Open,
     Closed,
     FalseAlarm,
-}
-
-#[derive(clap::Args)]
-struct Common {
-    /// State folder (default: /var/lib/chartward for root, else ~/.local/state/chartward)
-    #[arg(long, value_name = "DIR")]
-    state: Option<PathBuf>,
-    #[command(flatten)]
-    lang: LangArgs,
-    /// Print JSON lines
-    #[arg(long)]
-    json: bool,
 }
 
 fn id(text: &str) -> Result<IncidentId, String> {
@@ -105,21 +92,16 @@ pub(crate) fn run(args: Args) -> anyhow::Result<ExitCode> {
                 Mark::Closed => IncidentStatus::Closed,
                 Mark::FalseAlarm => IncidentStatus::FalseAlarm,
             };
-            let output = Output::new(common.json);
-            super::act::tell(
-                &super::state_dir(common.state)?,
-                Ask::Mark { id, status },
-                common.lang.lang(),
-                output,
-            )
+            let output = common.output();
+            super::act::tell(&common.folder()?, Ask::Mark { id, status }, common.lang(), output)
         }
     }
 }
 
 /// Exit status 1 while something is open: so a script sees it.
-fn list(all: bool, common: Common) -> anyhow::Result<ExitCode> {
-    let (output, lang) = (Output::new(common.json), common.lang.lang());
-    let state = State::open_read(&state_dir(common.state)?)?;
+fn list(all: bool, common: HubArgs) -> anyhow::Result<ExitCode> {
+    let (output, lang) = (common.output(), common.lang());
+    let state = State::open_read(&common.folder()?)?;
     let statuses = if all { vec![] } else { vec![IncidentStatus::Open, IncidentStatus::Contained] };
     let filter = IncidentFilter { statuses, severity_at_least: None };
     let incidents = state.incidents(&filter, LISTED_MAX, None)?;
@@ -161,9 +143,9 @@ fn local(at: Timestamp) -> String {
     at.to_zoned(TimeZone::system()).strftime("%Y-%m-%d %H:%M:%S").to_string()
 }
 
-fn show(id: IncidentId, common: Common) -> anyhow::Result<ExitCode> {
-    let (output, lang) = (Output::new(common.json), common.lang.lang());
-    let state = State::open_read(&state_dir(common.state)?)?;
+fn show(id: IncidentId, common: HubArgs) -> anyhow::Result<ExitCode> {
+    let (output, lang) = (common.output(), common.lang());
+    let state = State::open_read(&common.folder()?)?;
     let incident = state.incident(id)?.with_context(|| format!("there is no incident {id}"))?;
     let moments = state.moments(id, LISTED_MAX)?;
     let filter = CountermeasureFilter { incident: Some(id), states: vec![] };
@@ -204,9 +186,9 @@ fn show(id: IncidentId, common: Common) -> anyhow::Result<ExitCode> {
     Ok(ExitCode::SUCCESS)
 }
 
-fn report(id: IncidentId, to: Option<PathBuf>, common: Common) -> anyhow::Result<ExitCode> {
-    let output = Output::new(common.json);
-    let folder = state_dir(common.state)?;
+fn report(id: IncidentId, to: Option<PathBuf>, common: HubArgs) -> anyhow::Result<ExitCode> {
+    let output = common.output();
+    let folder = common.folder()?;
     let state = State::open_read(&folder)?;
     let ledger = Ledger::open(&folder, Timestamp::now())?;
     let to = to.unwrap_or_else(|| folder.join("reports").join(id.to_string()));
@@ -215,6 +197,6 @@ fn report(id: IncidentId, to: Option<PathBuf>, common: Common) -> anyhow::Result
     output.line(
         &json!({"type": "report", "en": written.html_en, "ja": written.html_ja, "json": written.json}),
     )?;
-    output.say(printable(&common.lang.lang().pick(&written.html_en, &written.html_ja).display().to_string()));
+    output.say(printable(&common.lang().pick(&written.html_en, &written.html_ja).display().to_string()));
     Ok(ExitCode::SUCCESS)
 }

@@ -1,5 +1,8 @@
 //! What `ls`, `find`, `diff` and `dump` share: which snapshots are meant, and how an entry reads in one line.
 
+use std::io::{BufWriter, StdoutLock, Write};
+use std::ops::ControlFlow;
+
 use anyhow::Context;
 use jiff::Timestamp;
 use jiff::civil::DateTime;
@@ -41,6 +44,62 @@ impl Unread {
             eprintln!("chartward: {}", lang.pick(format!("and {more} more"), format!("ほか {more} 件")));
         }
         self.seen.is_empty()
+    }
+}
+
+/// Tells what is found as it is found, and what cannot be listed. Ends when nobody reads any more, or nothing can be written.
+pub(crate) struct Telling {
+    pub(crate) out: BufWriter<StdoutLock<'static>>,
+    lang: Lang,
+    unread: Unread,
+    failure: Option<anyhow::Error>,
+}
+
+impl Telling {
+    pub(crate) fn new(lang: Lang) -> Telling {
+        let out = BufWriter::new(std::io::stdout().lock());
+        Telling { out, lang, unread: Unread::default(), failure: None }
+    }
+
+    /// Takes the next find; `tell` writes it and says whether anybody reads on.
+    pub(crate) fn take<T>(
+        &mut self,
+        found: Result<T, &Unlisted>,
+        tell: impl FnOnce(&mut BufWriter<StdoutLock<'static>>, T) -> anyhow::Result<bool>,
+    ) -> ControlFlow<()> {
+        let told = match found {
+            Ok(found) => tell(&mut self.out, found),
+            Err(unlisted) => {
+                self.unread.name(unlisted, self.lang);
+                return ControlFlow::Continue(());
+            }
+        };
+        match told {
+            Ok(true) => ControlFlow::Continue(()),
+            Ok(false) => ControlFlow::Break(()),
+            Err(error) => {
+                self.failure = Some(error);
+                ControlFlow::Break(())
+            }
+        }
+    }
+
+    /// An error if something could not be written.
+    pub(crate) fn written(&mut self) -> anyhow::Result<()> {
+        self.failure.take().map_or(Ok(()), Err)
+    }
+
+    /// Writes what is left.
+    pub(crate) fn flush(&mut self) -> anyhow::Result<()> {
+        match self.out.flush() {
+            Err(error) if error.kind() != std::io::ErrorKind::BrokenPipe => Err(error.into()),
+            _ => Ok(()),
+        }
+    }
+
+    /// Whether everything could be listed; tells what was not named.
+    pub(crate) fn finish(self) -> bool {
+        self.unread.finish(self.lang)
     }
 }
 

@@ -13,6 +13,7 @@ pub(crate) mod drill;
 mod dump;
 mod find;
 mod guard;
+mod hub_args;
 mod incident;
 mod lang;
 mod look;

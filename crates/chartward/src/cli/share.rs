@@ -1,13 +1,15 @@
 //! `chartward share`: the watcher of a file share, from outside.
 
 use std::fs;
+use std::net::IpAddr;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::time::Duration;
 
 use anyhow::{Context, ensure};
 use jiff::{SignedDuration, Timestamp};
-use observe::share::{Account, Bounds, Client, Decoys, Instant, ShareName, Wish};
+use observe::share::{Account, Bounds, Client, Decoys, Instant, Place, ShareName, Wish};
+use schema::Lang;
 use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
 
@@ -50,8 +52,8 @@ struct PullArgs {
 
 #[derive(Debug, clap::Args)]
 struct Where {
-    /// The share, such as //emr.example.jp/ssmix
-    #[arg(value_name = "//SERVER/SHARE")]
+    /// The share, such as //emr.example.jp/ssmix, or (to watch it) the folder where it is mounted
+    #[arg(value_name = "//SERVER/SHARE|DIR")]
     share: Option<String>,
     /// A folder of the share; can be given several times (default: all of it)
     #[arg(long, value_name = "SUB")]
@@ -89,9 +91,14 @@ struct WatchArgs {
     /// State folder: where it is kept which decoys were planted (default: /var/lib/chartward for root, else ~/.local/state/chartward)
     #[arg(long, value_name = "DIR")]
     state: Option<PathBuf>,
+    /// Address of the server of a mounted share, where the mount table does not tell it: what can be cut off
+    #[arg(long, value_name = "ADDRESS")]
+    address: Option<IpAddr>,
     /// Answer there how the watch stands, for the hub
     #[arg(long, value_name = "SOCKET")]
     control: Option<PathBuf>,
+    #[command(flatten)]
+    lang: super::lang::LangArgs,
     /// End when the process that started this one ends, however it ends
     #[arg(long, hide = true)]
     end_with_parent: bool,
@@ -101,6 +108,18 @@ impl Where {
     fn name(&self) -> anyhow::Result<ShareName> {
         let share = self.share.as_deref().context("name a share: //SERVER/SHARE")?;
         Ok(share.parse()?)
+    }
+
+    /// Where a watch looks: an absolute path is a mounted share.
+    fn place(&self, address: Option<IpAddr>) -> anyhow::Result<Place> {
+        let share = self
+            .share
+            .as_deref()
+            .context("name a share: //SERVER/SHARE, or the folder where it is mounted")?;
+        if share.starts_with('/') && !share.starts_with("//") {
+            return Ok(Place::Mounted { dir: PathBuf::from(share), address });
+        }
+        Ok(Place::Session { name: self.name()?, port: self.port, account: self.account()? })
     }
 
     fn account(&self) -> anyhow::Result<Account> {
@@ -167,16 +186,14 @@ fn watch(args: WatchArgs) -> anyhow::Result<ExitCode> {
         let asked = rustix::process::set_parent_process_death_signal(Some(rustix::process::Signal::TERM));
         asked.context("ask to be told of the parent's end")?;
     }
-    let (name, account) = (args.place.name()?, args.place.account()?);
-    let kept = decoys_file(&super::state_dir(args.state.clone())?, &name);
+    let place = args.place.place(args.address)?;
+    let kept = decoys_file(&super::state_dir(args.state.clone())?, &place.name());
     if args.unplant {
-        return unplant(&args.place, &kept);
+        return unplant(&args.place, &place, &kept);
     }
-    let decoys = if args.plant { Some(plant(&args.place, &kept)?) } else { planted(&kept)? };
+    let decoys = if args.plant { Some(plant(&args.place, &place, &kept)?) } else { planted(&kept)? };
     let settings = Settings {
-        share: name,
-        port: args.place.port,
-        account,
+        place,
         paths: args.place.paths(),
         decoys,
         glance_every: seconds(args.canary_interval)?,
@@ -184,8 +201,8 @@ fn watch(args: WatchArgs) -> anyhow::Result<ExitCode> {
         bounds: Bounds { files_max: args.max_files, ..Bounds::default() },
         control: args.control,
     };
-    let output = args.place.output();
-    share::watch(&settings, &mut |report| tell(output, &report))?;
+    let (output, lang) = (args.place.output(), args.lang.lang());
+    share::watch(&settings, &mut |report| tell(output, lang, &report))?;
     Ok(ExitCode::SUCCESS)
 }
 
@@ -195,8 +212,8 @@ fn seconds(given: f64) -> anyhow::Result<Duration> {
 }
 
 /// Where it is kept which decoys lie on a share: not on the share, where an attacker could read it.
-fn decoys_file(state: &Path, name: &ShareName) -> PathBuf {
-    let hash = hex::encode(Sha256::digest(name.to_string()));
+fn decoys_file(state: &Path, name: &str) -> PathBuf {
+    let hash = hex::encode(Sha256::digest(name));
     state.join("share").join(format!("{}.json", hash.get(..16).unwrap_or_default()))
 }
 
@@ -211,28 +228,27 @@ fn planted(kept: &Path) -> anyhow::Result<Option<Decoys>> {
     }
 }
 
-fn plant(place: &Where, kept: &Path) -> anyhow::Result<Decoys> {
+fn plant(asked: &Where, place: &Place, kept: &Path) -> anyhow::Result<Decoys> {
     if let Some(decoys) = planted(kept)? {
         return Ok(decoys);
     }
-    let paths = place.paths();
+    let paths = asked.paths();
     let decoys = Decoys::new(if paths.is_empty() { vec![String::new()] } else { paths });
-    let client = Client::connect(&place.name()?, place.port, &place.account()?)?;
+    let view = place.view()?;
     let dir = kept.parent().context("the state folder has no parent")?;
     act::evidence::private_dir(dir)?;
     // Kept first: what was written and is not known here would be taken for a patient's.
     fs::write(kept, serde_json::to_vec(&decoys)?).with_context(|| format!("write {}", kept.display()))?;
-    decoys.plant(&client)?;
+    decoys.plant(&view)?;
     Ok(decoys)
 }
 
-fn unplant(place: &Where, kept: &Path) -> anyhow::Result<ExitCode> {
+fn unplant(asked: &Where, place: &Place, kept: &Path) -> anyhow::Result<ExitCode> {
     let decoys = planted(kept)?.context("no decoys were planted on this share from here")?;
-    let client = Client::connect(&place.name()?, place.port, &place.account()?)?;
-    let left = decoys.unplant(&client)?;
+    let left = decoys.unplant(&place.view()?)?;
     let removed = decoys.count() - left;
-    place.output().line(&json!({"type": "unplanted", "removed": removed, "left": left}))?;
-    place.output().say(format!("{removed} decoys removed, {left} left because they hold something else now"));
+    asked.output().line(&json!({"type": "unplanted", "removed": removed, "left": left}))?;
+    asked.output().say(format!("{removed} decoys removed, {left} left because they hold something else now"));
     if left > 0 {
         return Ok(ExitCode::FAILURE);
     }
@@ -240,7 +256,7 @@ fn unplant(place: &Where, kept: &Path) -> anyhow::Result<ExitCode> {
     Ok(ExitCode::SUCCESS)
 }
 
-fn tell(output: Output, report: &Report) {
+fn tell(output: Output, lang: Lang, report: &Report) {
     // A reader that went away does not end the watch.
     let _ = output.line(&as_json(report));
     let say = |line: &str| output.say(printable(line));
@@ -256,6 +272,7 @@ fn tell(output: Output, report: &Report) {
                 ready.glance_seconds,
                 ready.look_seconds
             ));
+            eprintln!("{}", lang.pick(ready.lost_at_most, ready.lost_at_most_ja));
             for spot in &ready.blind_spots {
                 eprintln!("does not see: {}", printable(spot));
             }

@@ -26,6 +26,9 @@ pub(crate) struct Args {
     /// Oldest age of the newest passed drill before it is an alarm, such as 7d
     #[arg(long, value_name = "AGE", value_parser = age)]
     max_proof_age: Option<SignedDuration>,
+    /// How long before a vault host stops protecting a snapshot that is still needed it is an alarm, such as 3d
+    #[arg(long, value_name = "AGE", value_parser = age)]
+    lock_lead: Option<SignedDuration>,
     /// State folder; a hub that runs on it adds what is wrong with its watchers and jobs (default: /var/lib/chartward for root, else ~/.local/state/chartward)
     #[arg(long, value_name = "DIR")]
     state: Option<PathBuf>,
@@ -50,6 +53,8 @@ pub(crate) fn run(args: Args) -> anyhow::Result<ExitCode> {
     let limits = Limits {
         snapshot_age_max: args.max_age.unwrap_or(defaults.snapshot_age_max),
         proof_age_max: args.max_proof_age.unwrap_or(defaults.proof_age_max),
+        lock_lead: args.lock_lead.unwrap_or(defaults.lock_lead),
+        ..defaults
     };
     let mut status = assess(&medium, remembered.as_ref(), &limits, now);
     if let Some(alarm) = ledger_fault {
@@ -68,6 +73,9 @@ pub(crate) fn run(args: Args) -> anyhow::Result<ExitCode> {
                 Lang::Ja => (&alarm.title_ja, &alarm.next_step_ja),
             };
             output.say(format_args!("\n[{}] {title}\n    → {step}", alarm.id));
+        }
+        for remark in &status.remarks {
+            output.say(format_args!("\n({}) {}", remark.id, lang.pick(&remark.title, &remark.title_ja)));
         }
     }
     Ok(if status.alarms.is_empty() { ExitCode::SUCCESS } else { ExitCode::from(1) })

@@ -30,6 +30,10 @@ pub(crate) fn guard_store_max() -> Size {
     Size(2 << 30)
 }
 
+pub(crate) fn snapshot_every() -> Period {
+    Period(SignedDuration::from_mins(5))
+}
+
 pub(crate) fn all_detectors() -> Vec<String> {
     vec!["*".to_owned()]
 }
@@ -71,6 +75,10 @@ pub(crate) fn read_data() -> bool {
     true
 }
 
+pub(crate) fn lock_lead() -> Period {
+    days(3)
+}
+
 pub(crate) fn turn_days() -> u32 {
     7
 }
@@ -101,6 +109,10 @@ pub(crate) fn check() -> When {
 
 fn days(days: i64) -> Period {
     Period(SignedDuration::from_hours(days * 24))
+}
+
+pub(crate) fn shadow_max_age() -> Period {
+    Period(SignedDuration::from_hours(1))
 }
 
 pub(crate) fn export() -> When {

@@ -11,7 +11,7 @@ use super::types;
 use super::types::{
     Channel, Guard, Lamp, Program, Share, Smtp, Source, Stores, Syslog, WatchedShare, Webhook, When,
 };
-use super::value::{Level, Period, TimeOfDay};
+use super::value::{Level, Period, Sample, TimeOfDay};
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -30,6 +30,9 @@ pub(crate) struct Protect {
     backup: types::Timing,
     #[serde(default = "defaults::drill")]
     drill: types::Timing,
+    sample: Option<types::Sampled>,
+    #[serde(default)]
+    moment: types::Moment,
     sandbox: Option<PathBuf>,
 }
 
@@ -43,8 +46,8 @@ impl TryFrom<Protect> for types::Protect {
             (None, None, Some(sources)) => Source::Stores(Stores { sources, files: raw.files }),
             _ => return Err("a protect names exactly one of paths, share and sources"),
         };
-        let Protect { name, host, address, exclude, backup, drill, sandbox, .. } = raw;
-        Ok(types::Protect { name, host, address, source, exclude, backup, drill, sandbox })
+        let Protect { name, host, address, exclude, backup, drill, sample, moment, sandbox, .. } = raw;
+        Ok(types::Protect { name, host, address, source, exclude, backup, drill, sample, moment, sandbox })
     }
 }
 
@@ -85,6 +88,7 @@ timed!(Check {
     read_data: bool,
     read_within: Option<Period>,
 });
+timed!(Sampled { size: Sample });
 timed!(Export { dir: PathBuf });
 
 impl TryFrom<Timing> for types::Timing {
@@ -101,6 +105,14 @@ impl TryFrom<Check> for types::Check {
     fn try_from(raw: Check) -> Result<Self, Self::Error> {
         let timing = raw.timing(Some(defaults::check()))?;
         Ok(types::Check { timing, read_data: raw.read_data, read_within: raw.read_within })
+    }
+}
+
+impl TryFrom<Sampled> for types::Sampled {
+    type Error = &'static str;
+
+    fn try_from(raw: Sampled) -> Result<Self, Self::Error> {
+        Ok(types::Sampled { timing: raw.timing(None)?, size: raw.size })
     }
 }
 

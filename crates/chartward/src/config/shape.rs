@@ -253,6 +253,10 @@ pub(super) fn wanted(kind: &Kind) -> Words {
             )
         }
         Kind::Size { .. } => Words::new("a number of bytes such as \"2 GiB\"", "\"2 GiB\" のような容量"),
+        Kind::Sample => Words::new(
+            "a share such as \"5%\" or a number such as \"200\"",
+            "\"5%\" のような割合か \"200\" のような数",
+        ),
         Kind::TimeOfDay => Words::new("a time of the day such as \"02:14\"", "\"02:14\" のような時刻"),
         Kind::Zone => Words::new("a time zone such as \"Asia/Tokyo\"", "\"Asia/Tokyo\" のようなタイムゾーン"),
         Kind::Url => Words::new("an address with http:// or https://", "http:// か https:// で始まる URL"),
@@ -378,6 +382,7 @@ fn text_of(kind: &Kind, text: &str) -> Option<Result<bool, Fault>> {
             value::period(text).map(|period| (*min..=*max).contains(&period.0.as_secs()))
         }
         Kind::Size { min, max } => value::size(text).map(|size| (*min..=*max).contains(&size.0)),
+        Kind::Sample => value::sample(text).map(|_| true),
         Kind::TimeOfDay => value::time_of_day(text).map(|_| true),
         Kind::Zone => value::zone(text).map(|_| true),
         Kind::Url => url(text).map(|()| true),

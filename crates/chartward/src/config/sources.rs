@@ -10,10 +10,10 @@ pub(crate) fn sources(lang: Lang) -> String {
     let mut text = lang.pick(
         "# Sources\n\nWritten by `chartward config sources`. A source is one line, `KIND:KEY=VALUE,KEY=VALUE`, behind `chartward backup --source` \
          or in `sources` of a `[[protect]]`. `name=` names it in the snapshot. A comma within a value is written `%2C`. Passwords stand in files that \
-         only their owner may read, never here.\n",
+         only their owner may read, or in the hub's sealed store (`password-secret`), never here.\n",
         "# データベースなどの取り込み\n\n`chartward config sources --lang ja` の出力です。1件を1行で `種類:キー=値,キー=値` と書き、`chartward backup --source` \
          または `[[protect]]` の `sources` に指定します。`name=` はスナップショットの中での名前です。値の中のコンマは `%2C` と書きます。パスワードはここには書かず、\
-         所有者だけが読めるファイルに置きます。\n",
+         所有者だけが読めるファイルか、ハブの暗号化された保管場所(`password-secret`)に置きます。\n",
     )
     .to_owned();
     ENTRIES.iter().for_each(|entry| section(entry, lang, &mut text));

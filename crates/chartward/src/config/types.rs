@@ -11,7 +11,7 @@ use serde::Deserialize;
 
 use super::defaults;
 use super::raw;
-use super::value::{Level, Network, Period, Secret, Size, TimeOfDay, Zone};
+use super::value::{Level, Network, Period, Sample, Secret, Size, TimeOfDay, Zone};
 
 /// The whole of `chartward.toml`.
 #[derive(Debug, Clone, PartialEq, Deserialize)]
@@ -91,6 +91,9 @@ pub(crate) struct Vault {
     /// PEM file of that certificate or its authority.
     pub(crate) ca: Option<PathBuf>,
     pub(crate) passphrase: Secret,
+    /// How long before a vault host stops protecting what is still needed it is an alarm.
+    #[serde(default = "defaults::lock_lead")]
+    pub(crate) lock_lead: Period,
     /// Address of the machine that holds it: an isolated host still reaches it.
     pub(crate) address: Option<IpAddr>,
 }
@@ -108,6 +111,9 @@ pub(crate) struct Protect {
     pub(crate) exclude: Vec<PathBuf>,
     pub(crate) backup: Timing,
     pub(crate) drill: Timing,
+    /// Drills of a part, between those of everything.
+    pub(crate) sample: Option<Sampled>,
+    pub(crate) moment: Moment,
     /// Where a drill restores to; `None`: in memory where it fits.
     pub(crate) sandbox: Option<PathBuf>,
 }
@@ -166,14 +172,51 @@ pub(crate) struct Share {
     pub(crate) credentials: Option<PathBuf>,
     /// Where the copy lies that is backed up.
     pub(crate) mirror: PathBuf,
+    /// A previous version of the share that is older is not read.
+    #[serde(default = "defaults::shadow_max_age")]
+    pub(crate) shadow_max_age: Period,
+}
+
+/// When a part is drilled, and how much of it.
+#[derive(Debug, Clone, PartialEq, Deserialize)]
+#[serde(try_from = "raw::Sampled")]
+pub(crate) struct Sampled {
+    pub(crate) timing: Timing,
+    pub(crate) size: Sample,
+}
+
+/// How files that change meanwhile become of one moment.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub(crate) enum Moment {
+    /// By a snapshot of the file system where there can be one.
+    #[default]
+    Auto,
+    /// By such a snapshot, or not at all.
+    Snapshot,
+    /// By reading until everything holds still.
+    ReRead,
+}
+
+impl Moment {
+    /// As `backup --moment` has it.
+    pub(crate) fn name(self) -> &'static str {
+        match self {
+            Moment::Auto => "auto",
+            Moment::Snapshot => "snapshot",
+            Moment::ReRead => "re-read",
+        }
+    }
 }
 
 /// A file share that is looked at from outside.
 #[derive(Debug, Clone, PartialEq, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct WatchedShare {
-    /// See [`Share::path`].
+    /// See [`Share::path`]; or the folder where it is mounted.
     pub(crate) path: String,
+    /// Of the server of a mounted share.
+    pub(crate) address: Option<IpAddr>,
     /// See [`Share::folders`].
     #[serde(default)]
     pub(crate) folders: Vec<String>,
@@ -190,6 +233,13 @@ pub(crate) struct WatchedShare {
     /// Whether decoys are written to it; the only thing that ever is.
     #[serde(default)]
     pub(crate) plant: bool,
+}
+
+impl WatchedShare {
+    /// Whether it is looked at where it is mounted, rather than over a session of our own.
+    pub(crate) fn is_mounted(&self) -> bool {
+        self.path.starts_with('/') && !self.path.starts_with("//")
+    }
 }
 
 /// When a job runs and how long it may take.
@@ -247,6 +297,26 @@ pub(crate) struct Guard {
     /// The most that pre-images take.
     #[serde(default = "defaults::guard_store_max")]
     pub(crate) store_max: Size,
+    /// Databases of sorts that are not found by themselves.
+    #[serde(default)]
+    pub(crate) databases: Vec<PathBuf>,
+    #[serde(default = "defaults::snapshot_every")]
+    pub(crate) snapshot_every: Period,
+    #[serde(default)]
+    pub(crate) allow: Vec<Allow>,
+}
+
+/// A program that may encrypt for good.
+#[derive(Debug, Clone, PartialEq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Allow {
+    pub(crate) tool: PathBuf,
+    pub(crate) sha256: Option<String>,
+    pub(crate) user: Option<String>,
+    pub(crate) group: Option<String>,
+    #[serde(rename = "in")]
+    pub(crate) dir: PathBuf,
+    pub(crate) reason: String,
 }
 
 /// Which findings cause which acts.

@@ -9,6 +9,7 @@ use std::path::PathBuf;
 use ipnet::IpNet;
 use jiff::tz::TimeZone;
 use jiff::{SignedDuration, Span, SpanRelativeTo, civil};
+use recover::drill::SampleSize;
 use schema::Severity;
 use serde::de::{Deserializer, Error as _};
 use serde::{Deserialize, Serialize};
@@ -22,6 +23,10 @@ pub(crate) struct Period(pub(crate) SignedDuration);
 /// A number of bytes: `2 GiB`, `500 MB`, `4096`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) struct Size(pub(crate) u64);
+
+/// How much a sampled drill looks at: `5%`, `200`.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub(crate) struct Sample(pub(crate) SampleSize);
 
 /// A time of the day in the configuration's time zone: `02:14`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -99,6 +104,19 @@ pub(crate) fn size(text: &str) -> Result<Size, Fault> {
         _ => return Err(fault()),
     };
     number.checked_mul(unit).map(Size).ok_or_else(fault)
+}
+
+/// A share such as `5%`, or a number of patients and files such as `200`.
+pub(crate) fn sample(text: &str) -> Result<Sample, Fault> {
+    text.parse().map(Sample).map_err(|_| {
+        Fault::new(
+            Words::new(format!("{text:?} is no sample"), format!("{text:?} は抽出の量ではありません")),
+            Words::new(
+                "write a share such as \"5%\", or a number of patients such as \"200\"",
+                "\"5%\" のような割合か、\"200\" のような患者数を書いてください",
+            ),
+        )
+    })
 }
 
 pub(crate) fn time_of_day(text: &str) -> Result<TimeOfDay, Fault> {
@@ -222,6 +240,7 @@ deserialize_with!(
     Period: period,
     Size: size,
     TimeOfDay: time_of_day,
+    Sample: sample,
     Zone: zone,
     Network: network,
     Level: |text: &str| level(text).ok_or_else(|| format!("{text:?} is not one of {LEVELS:?}")),

@@ -17,11 +17,9 @@ mod parts;
 mod plot;
 mod reply;
 mod route;
-pub(crate) mod seats;
 mod server;
 #[cfg(test)]
 mod tests;
-pub(crate) mod tls;
 mod visit;
 mod words;
 

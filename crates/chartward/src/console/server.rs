@@ -7,27 +7,18 @@ use std::time::Duration;
 
 use anyhow::Context;
 use axum_server::Handle;
-use axum_server::tls_rustls::{RustlsAcceptor, RustlsConfig};
-use hyper_util::rt::TokioTimer;
+use axum_server::tls_rustls::RustlsConfig;
 use jiff::Timestamp;
 use prove::Ledger;
 use tokio::runtime::Runtime;
 use tokio::sync::watch;
 
-use super::seats::Seats;
-use super::{Console, Settings, dispatch, live, tls};
+use super::{Console, Settings, dispatch, live};
 use crate::access::Access;
 use crate::hub::Hub;
+use crate::serving::{self, Head, tls};
 
-const WORKERS: usize = 2;
-/// Threads for blocking work; what waits for one is bounded by the connections.
 const BLOCKING_MAX: usize = 16;
-/// The head of a request must be there by then, and a connection that asks nothing is closed.
-const HEAD_TIMEOUT: Duration = Duration::from_secs(20);
-const HANDSHAKE_TIMEOUT: Duration = Duration::from_secs(10);
-const HEADERS_MAX: usize = 64;
-/// Bytes of a request's head.
-const HEAD_MAX: usize = 32 * 1024;
 const DRAIN: Duration = Duration::from_secs(5);
 const LOOK_AT_CERTIFICATE_EVERY: Duration = Duration::from_secs(12 * 3600);
 
@@ -51,23 +42,13 @@ pub(crate) fn serve(
     ledger: Arc<Ledger>,
 ) -> anyhow::Result<Serving> {
     let listen = settings.listen;
-    let listener = TcpListener::bind(listen)
-        .and_then(|listener| listener.set_nonblocking(true).map(|()| listener))
-        .with_context(|| format!("serve the console at {listen}"))?;
-    let addr = listener.local_addr().context("learn the console's own address")?;
+    let (listener, addr) = serving::bind(listen).with_context(|| format!("serve the console at {listen}"))?;
     let identity = match settings.tls {
         true => Some(tls::identity(&settings.state_dir, &settings.names, Timestamp::now())?),
         false => None,
     };
     let fingerprint = identity.as_ref().map(|identity| identity.fingerprint.clone());
-    let runtime = tokio::runtime::Builder::new_multi_thread()
-        .worker_threads(WORKERS)
-        .max_blocking_threads(BLOCKING_MAX)
-        .thread_name("console")
-        .enable_io()
-        .enable_time()
-        .build()
-        .context("start the console's threads")?;
+    let runtime = serving::runtime("console", BLOCKING_MAX).context("start the console's threads")?;
     let (closing, closed) = watch::channel(false);
     let handle = Handle::new();
     let console = Arc::new(Console { settings, hub, access, ledger, closed, live: live::seats() });
@@ -116,28 +97,14 @@ struct Run {
 impl Run {
     fn serve(self, runtime: &Runtime) {
         let ended = runtime.block_on(async {
-            let service = dispatch::router(Arc::clone(&self.console))
-                .into_make_service_with_connect_info::<SocketAddr>();
-            let mut server = axum_server::from_tcp(self.listener)?.handle(self.handle).http1_only();
-            server
-                .http_builder()
-                .http1()
-                .timer(TokioTimer::new())
-                .header_read_timeout(HEAD_TIMEOUT)
-                .max_headers(HEADERS_MAX)
-                .max_buf_size(HEAD_MAX);
-            match self.tls {
-                None => server.acceptor(Seats::default()).serve(service).await,
-                Some(config) => {
-                    let renewal = tokio::spawn(renew(self.console, config.clone()));
-                    let acceptor = RustlsAcceptor::new(config)
-                        .handshake_timeout(HANDSHAKE_TIMEOUT)
-                        .acceptor(Seats::default());
-                    let ended = server.acceptor(acceptor).serve(service).await;
-                    renewal.abort();
-                    ended
-                }
+            let routes = dispatch::router(Arc::clone(&self.console));
+            let renewal = self.tls.clone().map(|config| tokio::spawn(renew(self.console, config)));
+            let ended =
+                serving::serve(self.listener, self.tls, self.handle, Head::OF_A_BROWSER, routes).await;
+            if let Some(renewal) = renewal {
+                renewal.abort();
             }
+            ended
         });
         if let Err(cause) = ended {
             eprintln!("chartward: the console ended: {cause}");

@@ -1,11 +1,36 @@
 //! What a guard did by itself, told in the incident of the process that it stopped.
 
-use decode::ocsf::Said;
+use decode::ocsf::{Policy, Restored, Said};
 use jiff::Timestamp;
+use prove::Fact;
 use schema::{Entity, Incident, IncidentId, IncidentStatus, Moment, Outcome, Stage, SubjectRole};
 
 use super::core::Core;
 use super::handle::Live;
+
+/// With the hash of the evidence, which is out of the attacker's reach from then on.
+fn stopped(watcher: &str, done: &Restored) -> Fact {
+    Fact::GuardStopped {
+        watcher: watcher.to_owned(),
+        stop: done.stop.chars().take(64).collect(),
+        evidence_sha256: done.evidence_sha256.as_ref().map(|sha256| sha256.chars().take(64).collect()),
+        files_touched: done.files_touched,
+        files_put_back: done.files_put_back,
+        files_irrecoverable: done.files_irrecoverable,
+    }
+}
+
+fn changed(watcher: &str, policy: &Policy) -> Fact {
+    Fact::GuardPolicy {
+        watcher: watcher.to_owned(),
+        approval: policy.approval.clone(),
+        event: policy.event.clone(),
+        tool: policy.tool.clone(),
+        by: policy.by.clone(),
+        because: policy.reason.clone(),
+        files: policy.files,
+    }
+}
 
 impl Core {
     /// What a guard did by itself belongs to the incident of the process that it stopped.
@@ -14,6 +39,10 @@ impl Core {
         if let Said::Restored(done) = said {
             let put_back = (watcher.to_owned(), done.clone());
             self.hub.show(|shown| shown.put_back.extend([put_back]), Live::Watchers);
+            if !done.stop.is_empty() {
+                self.facts.push(stopped(watcher, done));
+                self.tell_ledger();
+            }
         }
         let (pid, en, ja) = match said {
             Said::Action(action) => {
@@ -52,6 +81,10 @@ impl Core {
                     done.time_to_stop_ms, done.files_touched, done.files_put_back, done.files_irrecoverable
                 ),
             ),
+            Said::Policy(policy) => {
+                self.facts.push(changed(watcher, policy));
+                return self.tell_ledger();
+            }
             Said::Missed { .. } | Said::StillFrozen { .. } => return,
         };
         let Some(id) = self.incident_of(watcher, pid) else { return };

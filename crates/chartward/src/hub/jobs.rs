@@ -15,7 +15,9 @@ use schema::{Act, CountermeasureState, Proof, SnapshotId};
 use serde_json::Value;
 use zeroize::Zeroizing;
 
+use super::handed::HandedOver;
 use super::handle::{Hub, Live, Refusal};
+use super::outbox::FindSecret;
 use crate::cli::RestArgs;
 use crate::config::Config;
 use crate::schedule::{self, DueJob, Finished, Job, Known, Runner, Schedule, Task};
@@ -37,6 +39,8 @@ struct Inner {
     folder: PathBuf,
     vault: PathBuf,
     passphrase: Option<Zeroizing<Vec<u8>>>,
+    /// What the sealed store holds under a name.
+    sealed: Arc<FindSecret>,
     /// Names of those that a person or a countermeasure wants now.
     wanted: Mutex<BTreeSet<String>>,
     running: Mutex<BTreeSet<String>>,
@@ -50,6 +54,7 @@ impl Jobs {
         ledger: Arc<Ledger>,
         hub: Hub,
         passphrase: Option<Zeroizing<Vec<u8>>>,
+        sealed: Arc<FindSecret>,
     ) -> anyhow::Result<Self> {
         // What ran when the hub died is noted as interrupted here, and due again at once. The ledger hears of it first: killed
         // between the two it is told twice, which is better than never.
@@ -74,6 +79,7 @@ impl Jobs {
             folder: folder.to_owned(),
             vault,
             passphrase,
+            sealed,
             wanted: Mutex::default(),
             running: Mutex::default(),
         })))
@@ -125,6 +131,9 @@ impl Jobs {
         let mut running = running.iter().filter_map(|name| self.0.schedule.job(name));
         match job.takes_away() {
             true => running.any(Job::needs_passphrase) || self.is_vault_held(),
+            // Two drills of the same thing would take twice the room, and the second adds nothing.
+            false if job.kind == JobKind::Drill => running
+                .any(|other| other.takes_away() || (other.kind == job.kind && other.protect == job.protect)),
             false => job.needs_passphrase() && running.any(Job::takes_away),
         }
     }
@@ -215,7 +224,15 @@ impl Jobs {
                 return copied;
             }
         }
-        self.0.runner.run(task, &mut |_| {})
+        let handed = match HandedOver::of(&job.secrets(), &*self.0.sealed) {
+            Ok(handed) => handed,
+            Err(error) => return Finished::not_begun(format!("cannot hand over its passwords: {error}")),
+        };
+        let mut args = task.args.clone();
+        // Behind the command's name, before whatever ends its options.
+        args.splice(1..1, handed.args());
+        let task = Task { args, passphrase: task.passphrase.clone(), timeout: task.timeout };
+        self.0.runner.run(&task, &mut |_| {})
     }
 
     /// What the job's process is called with; `None` while there is nothing to drill.

@@ -10,6 +10,7 @@ mod core;
 mod decide;
 mod door;
 mod guard_said;
+mod handed;
 mod handle;
 mod hands;
 mod intake;

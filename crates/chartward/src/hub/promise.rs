@@ -86,6 +86,7 @@ fn nothing_promised(why: Alarm, now: Timestamp) -> Status {
         proven_at: None,
         snapshot: None,
         alarms: vec![why],
+        remarks: Vec::new(),
     }
 }
 

@@ -12,8 +12,9 @@ use anyhow::{Context, ensure};
 use ipnet::IpNet;
 
 use super::core::Rules;
-use crate::config::{Config, Program, Watch, WatchedShare};
+use crate::config::{Allow, Config, Program, Watch, WatchedShare};
 use crate::supervise::{Confinement, Limits, Program as Run, Spec};
+use crate::wiring::guard::approval::Standing;
 
 /// The lists that bound every act, and the playbooks.
 pub(super) fn rules(config: &Config) -> anyhow::Result<Rules> {
@@ -107,6 +108,23 @@ pub(super) fn specs(config: &Config, state: &Path) -> Vec<Spec> {
     config.watch.iter().map(|watch| spec(config, watch, state)).collect()
 }
 
+/// Standing approvals, as `chartward guard` reads them.
+fn standing(allowed: &[Allow]) -> impl Iterator<Item = String> + '_ {
+    (1..).zip(allowed).filter_map(|(number, allow)| {
+        let Allow { tool, sha256, user, group, dir, reason } = allow;
+        let standing = Standing {
+            id: format!("config-{number}"),
+            tool: tool.clone(),
+            sha256: sha256.clone(),
+            user: user.clone(),
+            group: group.clone(),
+            dir: dir.clone(),
+            reason: reason.clone(),
+        };
+        serde_json::to_string(&standing).ok()
+    })
+}
+
 fn spec(config: &Config, watch: &Watch, state: &Path) -> Spec {
     let folder = state.join("watch").join(&watch.name);
     let control = state.join("control").join(format!("{}.sock", watch.name));
@@ -124,6 +142,13 @@ fn spec(config: &Config, watch: &Watch, state: &Path) -> Spec {
             args.extend(
                 addresses(config, &guard.dirs).flat_map(|ip| ["--address".to_owned(), ip.to_string()]),
             );
+            for database in &guard.databases {
+                args.extend(["--database".to_owned(), path(database)]);
+            }
+            args.extend(["--snapshot-every".to_owned(), format!("{}s", guard.snapshot_every.0.as_secs())]);
+            for standing in standing(&guard.allow) {
+                args.extend(["--allow".to_owned(), standing]);
+            }
             for command in &config.never_touch.commands {
                 args.extend(["--never".to_owned(), command.clone()]);
             }
@@ -131,6 +156,10 @@ fn spec(config: &Config, watch: &Watch, state: &Path) -> Spec {
         }
         Program::Share(share) => {
             confinement.read.extend(share.credentials.iter().cloned());
+            if share.is_mounted() {
+                let may = if share.plant { &mut confinement.write } else { &mut confinement.read };
+                may.push(PathBuf::from(&share.path));
+            }
             Run::Own(share_args(share, &folder))
         }
         Program::Exec(words) => Run::Exec(words.clone()),
@@ -140,7 +169,11 @@ fn spec(config: &Config, watch: &Watch, state: &Path) -> Spec {
     }
     confinement.read.extend(watch.read.iter().cloned());
     confinement.network |= watch.network;
+    // While a guard is down everything passes: it is started again at once, the first time.
+    let restart_after_ms =
+        if watch.class == schema::WatcherClass::Guard { 100 } else { Limits::default().restart_after_ms };
     let limits = Limits {
+        restart_after_ms,
         lines_per_second_max: watch.lines_per_second_max,
         burst_lines_max: watch.lines_per_second_max.saturating_mul(2),
         ..Limits::default()
@@ -153,6 +186,7 @@ fn share_args(share: &WatchedShare, state: &Path) -> Vec<String> {
     let mut add = |flag: &str, value: String| args.extend([flag.to_owned(), value]);
     share.folders.iter().for_each(|folder| add("--path", folder.clone()));
     add("--port", share.port.to_string());
+    share.address.iter().for_each(|address| add("--address", address.to_string()));
     share.credentials.iter().for_each(|file| add("--credentials", file.display().to_string()));
     add("--canary-interval", share.canary_every.0.as_secs().to_string());
     add("--look-interval", share.look_every.0.as_secs().to_string());

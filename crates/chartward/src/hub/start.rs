@@ -7,7 +7,7 @@ use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
 use anyhow::Context;
-use crossbeam_channel::{Sender, bounded, unbounded};
+use crossbeam_channel::{Receiver, Sender, bounded, unbounded};
 use jiff::{SignedDuration, Timestamp};
 use judge::correlate::{Correlator, Settings as Correlation, Update};
 use prove::lake::{self, Lake};
@@ -57,8 +57,10 @@ pub(crate) struct Running {
     end: Sender<()>,
     core: JoinHandle<anyhow::Result<()>>,
     /// Threads that end when their channel is closed, with the channel.
-    others: Vec<(Option<Sender<()>>, JoinHandle<()>)>,
+    others: Vec<Other>,
 }
+
+type Other = (Option<Sender<()>>, JoinHandle<()>);
 
 impl Running {
     /// Drains: the watchers end and are heard out, what was decided is written down, then the threads end.
@@ -90,16 +92,16 @@ pub(crate) fn start(settings: Settings) -> anyhow::Result<Running> {
     let (lines_in, lines) = bounded(LINES_MAX);
     let mut others = Vec::new();
 
-    let keeper = match (&config.vault, &passphrase) {
-        (Some(vault), Some(passphrase)) => {
-            let password = Password::new(passphrase.to_vec());
-            let at = RestArgs::of(vault).at(&vault.dir)?;
-            Some(Arc::new(Keeper::new(at, password, limits(&config), folder.clone())))
-        }
-        _ => None,
-    };
-    let jobs =
-        Jobs::new(&config, &folder, state.clone(), Arc::clone(&ledger), hub.clone(), passphrase.clone())?;
+    let keeper = keeper(&config, &folder, passphrase.as_ref())?;
+    let jobs = Jobs::new(
+        &config,
+        &folder,
+        state.clone(),
+        Arc::clone(&ledger),
+        hub.clone(),
+        passphrase.clone(),
+        Arc::clone(&sealed),
+    )?;
     let tools = Tools {
         wall: act::wall::Wall::new(setup::wall(&config, &rules.never)),
         look_every: config.wall.look_every.0.unsigned_abs(),
@@ -122,19 +124,12 @@ pub(crate) fn start(settings: Settings) -> anyhow::Result<Running> {
         others.push((Some(end), thread));
     }
     drop(done_in);
-    let (end, ended) = bounded(0);
-    others.push((Some(end), jobs::start(jobs.clone(), ended)?));
-    let (end, ended) = bounded(0);
-    others.push((Some(end), promise::start(hub.clone(), keeper, ended)?));
-
-    let (end, ended) = bounded(0);
-    others.push((Some(end), media::start(&config, folder.clone(), hub.clone(), ended)?));
-
     let lake = Arc::new(open_lake(&config, &folder)?);
-    let (end, ended) = bounded(0);
-    others.push((Some(end), tide::start(Arc::clone(&lake), state.clone(), hub.clone(), ended)?));
-    let (end, ended) = bounded(0);
-    others.push((Some(end), door::serve(&folder, hub.clone(), ended)?));
+    others.push(until_ended(|ended| jobs::start(jobs.clone(), ended))?);
+    others.push(until_ended(|ended| promise::start(hub.clone(), keeper, ended))?);
+    others.push(until_ended(|ended| media::start(&config, folder.clone(), hub.clone(), ended))?);
+    others.push(until_ended(|ended| tide::start(Arc::clone(&lake), state.clone(), hub.clone(), ended))?);
+    others.push(until_ended(|ended| door::serve(&folder, hub.clone(), ended))?);
     let (watermark, correlator, changed) = correlator(&config, &state, &lake, &rules)?;
     let book = Book::open(&state)?;
     let boot = clock::boot();
@@ -189,6 +184,23 @@ pub(crate) fn start(settings: Settings) -> anyhow::Result<Running> {
     Ok(Running { hub, end, core, others })
 }
 
+/// Starts a thread that ends when its channel is closed.
+fn until_ended<E>(start: impl FnOnce(Receiver<()>) -> Result<JoinHandle<()>, E>) -> Result<Other, E> {
+    let (end, ended) = bounded(0);
+    Ok((Some(end), start(ended)?))
+}
+
+fn keeper(
+    config: &Config,
+    folder: &Path,
+    passphrase: Option<&Zeroizing<Vec<u8>>>,
+) -> anyhow::Result<Option<Arc<Keeper>>> {
+    let Some((vault, passphrase)) = config.vault.as_ref().zip(passphrase) else { return Ok(None) };
+    let password = Password::new(passphrase.to_vec());
+    let at = RestArgs::of(vault).at(&vault.dir)?;
+    Ok(Some(Arc::new(Keeper::new(at, password, limits(config), folder.to_owned()))))
+}
+
 fn open_lake(config: &Config, folder: &Path) -> anyhow::Result<Lake> {
     let dir = config.lake.dir.clone().unwrap_or_else(|| folder.join("lake"));
     let settings = lake::Settings {
@@ -239,5 +251,8 @@ fn limits(config: &Config) -> Limits {
     Limits {
         snapshot_age_max: longest(&|it| it.backup.when).unwrap_or(defaults.snapshot_age_max),
         proof_age_max: longest(&|it| it.drill.when).unwrap_or(defaults.proof_age_max),
+        lock_lead: config.vault.as_ref().map_or(defaults.lock_lead, |vault| vault.lock_lead.0),
+        generations: config.retention.as_ref().map_or(defaults.generations, |keep| keep.generations),
+        zone: config.zone(),
     }
 }

@@ -7,7 +7,6 @@ use comfy_table::{Table, presets};
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
 use prove::{Comparison, ComparisonRow, Ledger, Report, Written};
-use recover::proof::RestoredTo;
 use schema::{Effect, IncidentReport, Lang, Moment, Stage as Part};
 
 use super::encryptor::Deed;
@@ -278,9 +277,6 @@ pub(super) fn report(
     }
     for (en, ja) in now(&incident.effect, script, times).map(|(_, en, ja)| (en, ja)) {
         report = report.japanese(en, ja);
-    }
-    for restored_to in [RestoredTo::Memory, RestoredTo::Disk] {
-        report = report.japanese(restored_to.method(Lang::En), restored_to.method(Lang::Ja));
     }
     Ok(report.write(dir)?)
 }

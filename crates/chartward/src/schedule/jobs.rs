@@ -3,16 +3,17 @@ use std::path::{Path, PathBuf};
 
 use jiff::{SignedDuration, Timestamp};
 use prove::state::JobKind;
+use recover::drill::SampleSize;
 use recover::media::Rotation;
 use schema::{RecoveryStep, SnapshotId};
 
 use super::due::{Plan, Retry};
-use crate::config::{Check, Config, Media, Protect, Retention, Share, Source, Timing, When};
+use crate::config::{Check, Config, Media, Moment, Protect, Retention, Sampled, Share, Source, Timing, When};
 
 /// Something that is done at its times by a process of its own: a command of this same binary.
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) struct Job {
-    /// `backup:NAME`, `drill:NAME`, `check`, `forget`, `prune` or `export`; never changes while the configuration keeps its names.
+    /// `backup:NAME`, `drill:NAME`, `sample:NAME`, `check`, `forget`, `prune` or `export`; never changes while the configuration keeps its names.
     pub(crate) name: String,
     pub(crate) kind: JobKind,
     /// Name of what is protected, for a backup or a drill.
@@ -32,6 +33,7 @@ enum Work {
         stores: Vec<String>,
         paths: Vec<PathBuf>,
         exclude: Vec<PathBuf>,
+        moment: Moment,
         sandbox: Option<PathBuf>,
         recovery: Vec<RecoveryStep>,
     },
@@ -39,6 +41,8 @@ enum Work {
     Drill {
         sandbox: Option<PathBuf>,
         alone: bool,
+        /// Only so much of it.
+        sample: Option<SampleSize>,
     },
     Check(Reads),
     Forget {
@@ -87,6 +91,7 @@ pub(crate) fn jobs(config: &Config) -> Vec<Job> {
         for protect in &config.protect {
             jobs.push(backup(config, protect));
             jobs.push(drill(config, protect));
+            jobs.extend(protect.sample.as_ref().map(|sampled| sample(config, protect, sampled)));
         }
         let check = &config.schedule.check;
         let work = Work::Check(reads(check));
@@ -131,6 +136,7 @@ fn backup(config: &Config, protect: &Protect) -> Job {
         stores: protect.source.stores().to_vec(),
         paths: protect.source.paths(),
         exclude: protect.exclude.clone(),
+        moment: protect.moment,
         sandbox: protect.sandbox.clone(),
         recovery: config.recovery.clone(),
     };
@@ -138,8 +144,15 @@ fn backup(config: &Config, protect: &Protect) -> Job {
 }
 
 fn drill(config: &Config, protect: &Protect) -> Job {
-    let work = Work::Drill { sandbox: protect.sandbox.clone(), alone: config.protect.len() == 1 };
+    let work =
+        Work::Drill { sandbox: protect.sandbox.clone(), alone: config.protect.len() == 1, sample: None };
     job(config, format!("drill:{}", protect.name), JobKind::Drill, Some(protect), &protect.drill, work)
+}
+
+fn sample(config: &Config, protect: &Protect, sampled: &Sampled) -> Job {
+    let alone = config.protect.len() == 1;
+    let work = Work::Drill { sandbox: protect.sandbox.clone(), alone, sample: Some(sampled.size.0) };
+    job(config, format!("sample:{}", protect.name), JobKind::Drill, Some(protect), &sampled.timing, work)
 }
 
 fn copy_to(config: &Config, media: &Media) -> Job {
@@ -192,11 +205,14 @@ impl Job {
         let mut args: Vec<OsString> = Vec::new();
         let mut add = |flag: &str, value: &Path| args.extend([flag.into(), value.into()]);
         match &self.work {
-            Work::Backup { stores, paths, exclude, sandbox, recovery, .. } => {
+            Work::Backup { stores, paths, exclude, moment, sandbox, recovery, .. } => {
                 add("--vault", known.vault);
                 add("--state", known.state);
                 exclude.iter().for_each(|path| add("--exclude", path));
                 sandbox.iter().for_each(|path| add("--sandbox", path));
+                if *moment != Moment::Auto {
+                    args.extend(["--moment".into(), moment.name().into()]);
+                }
                 let tag = self.protect.iter().flat_map(|name| ["--tag".into(), name.into()]);
                 args.extend(tag);
                 let steps = recovery.iter().filter_map(|step| serde_json::to_string(step).ok());
@@ -207,10 +223,11 @@ impl Job {
                 args.extend(paths.iter().map(Into::into));
                 args.insert(0, "backup".into());
             }
-            Work::Drill { sandbox, alone } => {
+            Work::Drill { sandbox, alone, sample } => {
                 add("--vault", known.vault);
                 add("--state", known.state);
                 sandbox.iter().for_each(|path| add("--sandbox", path));
+                args.extend(sample.iter().map(|size| format!("--sample={size}").into()));
                 args.push("--json".into());
                 match known.newest {
                     Some(newest) => args.push(newest.to_string().into()),
@@ -280,6 +297,7 @@ impl Job {
         let Work::Backup { share: Some(share), .. } = &self.work else { return None };
         let mut args: Vec<OsString> = vec!["share".into(), "pull".into(), "--json".into()];
         args.extend(["--port".into(), share.port.to_string().into()]);
+        args.extend(["--shadow-max-age".into(), share.shadow_max_age.0.as_secs().to_string().into()]);
         for folder in &share.folders {
             args.extend(["--path".into(), folder.into()]);
         }
@@ -288,6 +306,16 @@ impl Job {
         }
         args.extend(["--to".into(), share.mirror.clone().into(), share.path.clone().into()]);
         Some(args)
+    }
+
+    /// Names of the passwords that its stores want.
+    pub(crate) fn secrets(&self) -> Vec<String> {
+        let Work::Backup { stores, .. } = &self.work else { return Vec::new() };
+        let mut names: Vec<String> =
+            stores.iter().filter_map(|it| recover::adapter::wanted_secret(it)).collect();
+        names.sort_unstable();
+        names.dedup();
+        names
     }
 
     /// Whether it opens the vault.

@@ -62,6 +62,11 @@ pub(crate) struct Finished {
 }
 
 impl Finished {
+    /// A run that came to nothing before there was a process.
+    pub(crate) fn not_begun(cause: String) -> Finished {
+        Finished { outcome: JobOutcome::Failed, summary: None, stderr: Vec::new(), cause, seconds: 0.0 }
+    }
+
     /// What the state keeps of it: the summary line, or why there is none.
     pub(crate) fn detail(&self) -> String {
         let mut line = match &self.summary {
@@ -99,14 +104,7 @@ impl Runner {
         let mut child = match self.start(task) {
             Ok(child) => child,
             Err(error) => {
-                let cause = format!("cannot start {}: {error}", self.program.display());
-                return Finished {
-                    outcome: JobOutcome::Failed,
-                    summary: None,
-                    stderr: Vec::new(),
-                    cause,
-                    seconds: 0.0,
-                };
+                return Finished::not_begun(format!("cannot start {}: {error}", self.program.display()));
             }
         };
         let said = listen(&mut child);

@@ -100,7 +100,7 @@ fn a_schedule_backs_up_drills_checks_and_exports_a_hospital_and_finds_what_was_i
     fs::set_permissions(at("passphrase"), fs::Permissions::from_mode(0o600)).unwrap();
     fs::create_dir(at("exports")).unwrap();
     let text = format!(
-        "[vault]\ndir = {:?}\npassphrase = {{ file = {:?} }}\n[[protect]]\nname = \"emr\"\npaths = [{:?}]\ndrill = {{ every = \"24h\" }}\n[schedule]\nexport = {{ dir = {:?} }}\n",
+        "[vault]\ndir = {:?}\npassphrase = {{ file = {:?} }}\n[[protect]]\nname = \"emr\"\npaths = [{:?}]\ndrill = {{ every = \"24h\" }}\nsample = {{ size = \"50%\", every = \"24h\" }}\nmoment = \"re-read\"\n[schedule]\nexport = {{ dir = {:?} }}\n",
         at("vault"),
         at("passphrase"),
         at("hospital"),
@@ -124,9 +124,9 @@ fn a_schedule_backs_up_drills_checks_and_exports_a_hospital_and_finds_what_was_i
     let state = State::open(&at("state"), now).unwrap();
     let (schedule, interrupted) = Schedule::open(jobs(&config), &state, now).unwrap();
     let names: Vec<_> = schedule.jobs.iter().map(|job| job.name.as_str()).collect();
-    assert_eq!((interrupted, names), (0, vec!["backup:emr", "drill:emr", "check", "export"]));
+    assert_eq!((interrupted, names), (0, vec!["backup:emr", "drill:emr", "sample:emr", "check", "export"]));
     let (due, _) = schedule.due(&state, now).unwrap();
-    assert_eq!(due.len(), 4, "nothing ever ran");
+    assert_eq!(due.len(), 5, "nothing ever ran");
     for due in due {
         let newest = newest_snapshot(&state, "backup:emr").unwrap();
         let (vault, dir) = (at("vault"), at("state"));
@@ -191,4 +191,39 @@ fn retention_and_shares_of_a_check_become_commands() {
             "vault prune --vault /v --state /s --delay 259200s --max-repack-size 21474836480 --apply --json",
         ]
     );
+}
+
+#[test]
+fn samples_moments_and_shares_become_commands_and_only_places_of_passwords_are_named() {
+    let text = "[vault]\ndir = \"/v\"\npassphrase = { secret = \"v\" }\n\
+        [[protect]]\nname = \"emr\"\nmoment = \"snapshot\"\nsources = [\"mariadb:user=me,password-secret=emr-db\", \
+        \"mariadb:name=b,password-secret=emr-db\", \"opaque:path=/x\"]\ndrill = { every = \"7d\" }\n\
+        sample = { size = \"5%\", at = \"02:14\" }\n\
+        [[protect]]\nname = \"karte\"\nshare = { path = \"//s/k\", mirror = \"/m\", shadow_max_age = \"2h\" }\n";
+    let config: Config = toml::from_str(text).unwrap();
+    let newest = schema::SnapshotId("ab".repeat(32));
+    let known = Known {
+        vault: "/v".as_ref(),
+        state: "/s".as_ref(),
+        newest: Some(&newest),
+        now: Timestamp::UNIX_EPOCH,
+    };
+    let jobs = jobs(&config);
+    let words = |args: Vec<std::ffi::OsString>| {
+        args.iter().map(|it| it.to_str().unwrap().to_owned()).collect::<Vec<_>>().join(" ")
+    };
+    let of = |name: &str| jobs.iter().find(|job| job.name == name).unwrap();
+    let backup = words(of("backup:emr").args(&known).unwrap());
+    assert!(backup.starts_with("backup --vault /v --state /s --moment snapshot --tag emr"), "{backup}");
+    assert_eq!(of("backup:emr").secrets(), ["emr-db"]);
+    assert!(of("drill:emr").secrets().is_empty());
+    assert!(!words(of("backup:karte").args(&known).unwrap()).contains("--moment"));
+    let sample = words(of("sample:emr").args(&known).unwrap());
+    assert_eq!(sample, format!("drill --vault /v --state /s --sample=5% --json {newest}"));
+    assert!(!words(of("drill:emr").args(&known).unwrap()).contains("--sample"));
+    let pull = words(of("backup:karte").args_before().unwrap());
+    assert!(pull.contains("--shadow-max-age 7200 --to /m //s/k"), "{pull}");
+    assert!(jobs.iter().all(|job| job.name != "sample:karte"));
+    let wrong = text.replace("\"5%\"", "\"all\"");
+    assert!(toml::from_str::<Config>(&wrong).is_err());
 }

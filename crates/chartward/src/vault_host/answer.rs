@@ -18,12 +18,13 @@ use serde_json::json;
 use tokio::task::spawn_blocking;
 
 use super::target::{Target, What};
-use super::transfer;
+use super::{Patience, transfer};
 
 /// What every answer needs.
 pub(super) struct Served {
     pub(super) host: Host,
     pub(super) lang: Lang,
+    pub(super) patience: Patience,
     /// Where audit lines are shown as they are written.
     pub(super) show: fn(&Noted),
 }
@@ -95,6 +96,10 @@ async fn carry_out(
             // The folders are there already; a config, if there is one, stays.
             Ok(StatusCode::OK.into_response())
         }
+        (&Method::GET, What::Protection) if now => {
+            let found = blocking(move || repository.protection()).await?;
+            Ok(axum::Json(found).into_response())
+        }
         (&Method::GET, What::List(kind)) => {
             let found = blocking(move || repository.list(kind, view)).await?;
             Ok(listing(request.headers(), &found))
@@ -104,11 +109,12 @@ async fn carry_out(
             if method == Method::HEAD {
                 return Ok((StatusCode::OK, [(CONTENT_LENGTH, size.to_string())]).into_response());
             }
-            part(request.headers(), file, size)
+            part(request.headers(), file, size, served.patience)
         }
         (&Method::POST, What::File(name)) if now => {
             let quota = quota(&served.host, client, &repository)?;
-            transfer::receive(repository, name, quota, client.name.to_string(), request).await?;
+            let by = client.name.to_string();
+            transfer::receive(repository, name, quota, by, request, served.patience).await?;
             Ok(StatusCode::OK.into_response())
         }
         (&Method::DELETE, What::File(name)) if now => {
@@ -168,7 +174,12 @@ fn listing(headers: &HeaderMap, found: &[(FileName, u64)]) -> Response {
 }
 
 /// A file, or the part of it that was asked for.
-fn part(headers: &HeaderMap, file: std::fs::File, size: u64) -> Result<Response, Refusal> {
+fn part(
+    headers: &HeaderMap,
+    file: std::fs::File,
+    size: u64,
+    patience: Patience,
+) -> Result<Response, Refusal> {
     let wanted =
         headers.get(RANGE).map(|range| range.to_str().ok().and_then(|range| parse_range(range, size)));
     let (status, start, end) = match wanted {
@@ -179,7 +190,7 @@ fn part(headers: &HeaderMap, file: std::fs::File, size: u64) -> Result<Response,
     let mut response = (
         status,
         [(CONTENT_TYPE, "application/octet-stream".to_owned()), (CONTENT_LENGTH, (end - start).to_string())],
-        transfer::body(file, start, end),
+        transfer::body(file, start, end, patience.pause),
     )
         .into_response();
     if status == StatusCode::PARTIAL_CONTENT
@@ -268,7 +279,30 @@ async fn refuse(served: &Arc<Served>, client: &str, by: &str, refusal: Refusal) 
 
 #[cfg(test)]
 mod tests {
+    use axum::http::HeaderValue;
+    use proptest::prelude::*;
+
     use super::*;
+
+    proptest! {
+        #[test]
+        fn a_range_is_part_of_the_file_or_none(text in r"(bytes=)?[0-9]{0,21}-?[0-9]{0,21}|\PC{0,40}", size in any::<u64>()) {
+            let found = parse_range(&text, size);
+            prop_assert!(found.is_none_or(|(start, end)| start < end && end <= size));
+        }
+
+        #[test]
+        fn a_login_is_a_name_and_a_key_or_none(bytes in any::<Vec<u8>>(), name in "[^:\x00-\x1f]{0,20}", key in r"\PC{0,40}") {
+            let headers = |value: &[u8]| {
+                let value = HeaderValue::from_bytes(value).ok()?;
+                Some(HeaderMap::from_iter([(AUTHORIZATION, value)]))
+            };
+            let _ = headers(&bytes).and_then(|headers| login(&headers));
+            let _ = headers(&[b"Basic ", BASE64_STANDARD.encode(&bytes).as_bytes()].concat()).and_then(|h| login(&h));
+            let right = format!("Basic {}", BASE64_STANDARD.encode(format!("{name}:{key}")));
+            prop_assert_eq!(headers(right.as_bytes()).and_then(|headers| login(&headers)), Some((name, key)));
+        }
+    }
 
     #[test]
     fn ranges_are_cut_at_the_end_and_never_beyond() {

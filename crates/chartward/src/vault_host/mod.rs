@@ -4,33 +4,25 @@ mod answer;
 mod target;
 mod transfer;
 
-use std::net::{SocketAddr, TcpListener};
+use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::{Context, ensure};
 use axum::Router;
 use axum_server::Handle;
-use axum_server::tls_rustls::{RustlsAcceptor, RustlsConfig};
-use hyper_util::rt::TokioTimer;
+use axum_server::tls_rustls::RustlsConfig;
 use jiff::Timestamp;
 use recover::host::{Host, Noted};
 use schema::Lang;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::task::spawn_blocking;
 
-use crate::console::{seats::Seats, tls};
+use crate::serving::{self, Head, tls};
 use answer::Served;
 
-const WORKERS: usize = 2;
 /// Threads that read and write files; one for each upload.
 const BLOCKING_MAX: usize = 96;
-/// The head of a request must be there by then, and a connection that asks nothing is closed.
-const HEAD_TIMEOUT: Duration = Duration::from_secs(20);
-const HANDSHAKE_TIMEOUT: Duration = Duration::from_secs(10);
-const HEADERS_MAX: usize = 32;
-/// Bytes of a request's head.
-const HEAD_MAX: usize = 16 * 1024;
 const DRAIN: Duration = Duration::from_secs(10);
 /// How often it is looked for what may be removed for good.
 const REMOVE_EVERY: Duration = Duration::from_secs(600);
@@ -43,6 +35,25 @@ pub(crate) struct Settings {
     /// Without it, only this machine can be talked to.
     pub(crate) tls: bool,
     pub(crate) lang: Lang,
+    pub(crate) patience: Patience,
+}
+
+/// How long a client may take. Whoever sends a byte a second must not keep a seat for hours.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Patience {
+    /// The head of a request must be there by then, and a connection that asks nothing is closed.
+    head: Duration,
+    /// Whoever sends or takes nothing for so long is cut off.
+    pub(super) pause: Duration,
+    /// A body is given this long, and a second more for every [`transfer::BYTES_A_SECOND_MIN`].
+    pub(super) body: Duration,
+}
+
+impl Patience {
+    /// From the longest silence that is borne.
+    pub(crate) fn of(pause: Duration) -> Patience {
+        Patience { head: pause.mul_f64(2.0 / 3.0), pause, body: pause * 2 }
+    }
 }
 
 /// What is told once it serves.
@@ -62,60 +73,29 @@ pub(crate) fn serve(
         settings.tls || settings.listen.ip().is_loopback(),
         "without TLS, keys would cross the network in the clear: listen on 127.0.0.1, or leave --no-tls out"
     );
-    let listener = TcpListener::bind(settings.listen)
-        .and_then(|listener| listener.set_nonblocking(true).map(|()| listener))
-        .with_context(|| format!("serve at {}", settings.listen))?;
-    let addr = listener.local_addr().context("learn the own address")?;
+    let (listener, addr) =
+        serving::bind(settings.listen).with_context(|| format!("serve at {}", settings.listen))?;
     let identity = match settings.tls {
         true => Some(tls::pinned_identity(host.root(), &settings.names, Timestamp::now())?),
         false => None,
     };
     let fingerprint = identity.as_ref().map(|identity| identity.fingerprint.clone());
-    let runtime = tokio::runtime::Builder::new_multi_thread()
-        .worker_threads(WORKERS)
-        .max_blocking_threads(BLOCKING_MAX)
-        .thread_name("vault-host")
-        .enable_io()
-        .enable_time()
-        .build()
-        .context("start the threads")?;
-    let served = Arc::new(Served { host, lang: settings.lang, show });
+    let runtime = serving::runtime("vault-host", BLOCKING_MAX).context("start the threads")?;
+    let patience = settings.patience;
+    let served = Arc::new(Served { host, lang: settings.lang, patience, show });
     let handle = Handle::new();
     runtime.block_on(async {
         let ending = end_on_signal(handle.clone())?;
         ready(&Ready { addr, fingerprint })?;
         let removing = tokio::spawn(remove_for_good(Arc::clone(&served)));
-        let ended = listen(listener, identity.map(|identity| identity.config), handle, served).await;
+        let routes = Router::new().fallback(answer::answer).with_state(served);
+        let tls = identity.map(|identity| RustlsConfig::from_config(identity.config));
+        let ended =
+            serving::serve(listener, tls, handle, Head::OF_A_PROGRAM.within(patience.head), routes).await;
         removing.abort();
         ending.abort();
         ended.context("serve")
     })
-}
-
-async fn listen(
-    listener: TcpListener,
-    tls: Option<Arc<rustls::ServerConfig>>,
-    handle: Handle<SocketAddr>,
-    served: Arc<Served>,
-) -> std::io::Result<()> {
-    let service = Router::new().fallback(answer::answer).with_state(served).into_make_service();
-    let mut server = axum_server::from_tcp(listener)?.handle(handle).http1_only();
-    server
-        .http_builder()
-        .http1()
-        .timer(TokioTimer::new())
-        .header_read_timeout(HEAD_TIMEOUT)
-        .max_headers(HEADERS_MAX)
-        .max_buf_size(HEAD_MAX);
-    match tls {
-        None => server.acceptor(Seats::default()).serve(service).await,
-        Some(config) => {
-            let acceptor = RustlsAcceptor::new(RustlsConfig::from_config(config))
-                .handshake_timeout(HANDSHAKE_TIMEOUT)
-                .acceptor(Seats::default());
-            server.acceptor(acceptor).serve(service).await
-        }
-    }
 }
 
 /// Ends when told to, letting uploads that are under way finish for a while.

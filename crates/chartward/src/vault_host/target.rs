@@ -1,4 +1,4 @@
-//! What a request is about. Only plain paths are understood: nothing is decoded, so nothing can hide in an encoding.
+//! What a request is about: what restic's protocol knows, and `protection`, which is ours. Only plain paths are understood: nothing is decoded, so nothing can hide in an encoding.
 
 use jiff::Timestamp;
 use jiff::civil::DateTime;
@@ -16,6 +16,8 @@ pub(super) struct Target {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum What {
     Repository,
+    /// Until when its snapshots are kept; not part of restic's protocol.
+    Protection,
     List(Kind),
     File(FileName),
 }
@@ -31,6 +33,7 @@ impl Target {
         let repository = ClientName::parse(repository)?;
         let what = match (parts.next(), parts.next(), parts.next()) {
             (None | Some(""), None, None) => What::Repository,
+            (Some("protection"), None, None) => What::Protection,
             (Some("config"), None, None) => What::File(FileName::CONFIG),
             (Some(kind), None | Some(""), None) => What::List(Kind::parse(kind)?),
             (Some(kind), Some(name), None) => What::File(FileName::parse(Kind::parse(kind)?, name)?),
@@ -48,6 +51,8 @@ pub(crate) fn as_of(text: &str) -> Option<Timestamp> {
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::*;
 
     #[test]
@@ -57,6 +62,7 @@ mod tests {
         let file = |kind| FileName::parse(kind, &id).map(What::File);
         assert_eq!(what("/clinic/"), Some(What::Repository));
         assert_eq!(what("/clinic"), Some(What::Repository));
+        assert_eq!(what("/clinic/protection"), Some(What::Protection));
         assert_eq!(what("/clinic/config"), Some(What::File(FileName::CONFIG)));
         assert_eq!(what("/clinic/data/"), Some(What::List(Kind::Data)));
         assert_eq!(what(&format!("/clinic/data/{id}")), file(Kind::Data));
@@ -72,6 +78,7 @@ mod tests {
             "/clinic/%2e%2e/other/config",
             "/clinic/config/",
             "/clinic/config/x",
+            "/clinic/protection/",
             "/clinic/data/ab/",
             "/clinic/data/../config",
             "/clinic/data//etc/passwd",
@@ -87,6 +94,22 @@ mod tests {
             &format!("/clinic/config/{id}"),
         ] {
             assert_eq!(what(path), None, "{path:?}");
+        }
+    }
+
+    proptest! {
+        /// Whatever comes, what is understood names one client, and a file by its 64 digits or not at all.
+        #[test]
+        fn no_path_leads_anywhere_else(
+            path in r"/?[a-z0-9._@%T\x00-]{0,12}(/(config|data|locks|keys|\.\.|[a-f0-9]{63,65}|\PC{0,4})){0,4}/?|\PC{0,60}",
+        ) {
+            let Some(target) = Target::parse(&path) else { return Ok(()) };
+            let first = path[1..].split(['/', '@']).next().unwrap();
+            prop_assert_eq!(target.repository.as_str(), first);
+            prop_assert!(!path.contains("..") || first.contains("..") && !path.contains("/.."));
+            if let What::File(name) = target.what {
+                prop_assert!(path.ends_with(&name.to_string()));
+            }
         }
     }
 

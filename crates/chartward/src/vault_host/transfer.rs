@@ -16,13 +16,11 @@ use tokio::time::{Instant, timeout, timeout_at};
 use tokio_stream::StreamExt;
 use tokio_stream::wrappers::ReceiverStream;
 
+use super::Patience;
 use super::answer::blocking;
 
-/// Whoever sends or takes nothing for so long is cut off.
-const PAUSE_MAX: Duration = Duration::from_secs(30);
-/// A body is given this long, and a second more for every so many bytes.
-const BODY_MIN: Duration = Duration::from_secs(60);
-const BYTES_A_SECOND_MIN: u64 = 8 << 10;
+/// A body is given some time, and a second more for every so many bytes.
+pub(super) const BYTES_A_SECOND_MIN: u64 = 8 << 10;
 /// Pieces of a file that is sent.
 const PIECE: u64 = 256 << 10;
 /// Pieces that wait in either direction.
@@ -40,6 +38,7 @@ pub(super) async fn receive(
     quota: u64,
     by: String,
     request: Request,
+    patience: Patience,
 ) -> Result<(), Refusal> {
     let announced =
         request.headers().get(CONTENT_LENGTH).and_then(|length| length.to_str().ok()?.parse().ok());
@@ -58,17 +57,17 @@ pub(super) async fn receive(
         }
         Err(Refusal::WrongLength)
     });
-    let (result, ()) = tokio::join!(receiving, pump(request.into_body(), parts, size));
+    let (result, ()) = tokio::join!(receiving, pump(request.into_body(), parts, size, patience));
     result
 }
 
 /// Hands the body over. When it is refused early, the rest is read all the same: a client that still sends would not see the answer.
-async fn pump(body: Body, parts: mpsc::Sender<Part>, size: u64) {
-    let deadline = Instant::now() + BODY_MIN + Duration::from_secs(size / BYTES_A_SECOND_MIN);
+async fn pump(body: Body, parts: mpsc::Sender<Part>, size: u64, patience: Patience) {
+    let deadline = Instant::now() + patience.body + Duration::from_secs(size / BYTES_A_SECOND_MIN);
     let mut stream = body.into_data_stream();
     let whole = timeout_at(deadline, async {
         loop {
-            match timeout(PAUSE_MAX, stream.next()).await {
+            match timeout(patience.pause, stream.next()).await {
                 Ok(Some(Ok(bytes))) => _ = parts.send(Part::Bytes(bytes)).await,
                 Ok(None) => return true,
                 Ok(Some(Err(_))) | Err(_) => return false,
@@ -81,7 +80,7 @@ async fn pump(body: Body, parts: mpsc::Sender<Part>, size: u64) {
 }
 
 /// Part of a file as a body.
-pub(super) fn body(file: File, start: u64, end: u64) -> Body {
+pub(super) fn body(file: File, start: u64, end: u64, pause: Duration) -> Body {
     let (pieces, queue) = mpsc::channel(PIECES_MAX);
     tokio::spawn(async move {
         let file = Arc::new(file);
@@ -94,7 +93,7 @@ pub(super) fn body(file: File, start: u64, end: u64) -> Body {
             at += length;
             let failed = piece.is_err();
             // A reader that takes nothing is let go; the announced length tells it that the rest is missing.
-            if !matches!(timeout(PAUSE_MAX, pieces.send(piece)).await, Ok(Ok(()))) || failed {
+            if !matches!(timeout(pause, pieces.send(piece)).await, Ok(Ok(()))) || failed {
                 return;
             }
         }

@@ -1,13 +1,25 @@
 //! The guard's loop: observe holds an open, judge weighs what its actor did before, act stops it and puts back.
 //!
-//! One thread judges; a second one, in observe, reads events and answers the guard's own opens. When this thread falls behind, opens pass
-//! unjudged and are counted; when the process dies, the kernel lets everything pass.
+//! One thread judges; a second one, in observe, reads events and answers the guard's own opens. When this thread falls behind, opens wait,
+//! and a third one freezes whoever waits too long with unjudged writes; when the process dies, the kernel lets everything pass.
 
+mod alive;
+pub(crate) mod approval;
 mod clients;
 mod control;
 mod culprits;
+pub(crate) mod databases;
+mod evidence;
+mod folders;
+mod late;
+mod limits;
+mod mouth;
+mod policy;
 mod report;
 mod response;
+mod shelter;
+pub(crate) mod snapshots;
+pub(crate) mod stops;
 mod unprivileged;
 
 use std::collections::{BTreeSet, HashMap, VecDeque};
@@ -19,14 +31,23 @@ use anyhow::Context;
 use crossbeam_channel::{Receiver, Sender};
 use jiff::Timestamp;
 use observe::files::fanotify::{Change, Message, NameChange, Waiting, Watch, path_of};
-use observe::files::{Actor, Lineage, Samba, Store, Tracker, intent, pins, serves_all};
+use observe::files::{
+    Actor, Asked, Canaries, Intent, Lineage, Samba, Stamp, Store, Tracker, pins, serves_all,
+};
 use schema::{Action, GateInput, Verdict};
 
 use super::control::Control;
 
 use clients::Door;
-pub(crate) use report::{Ready, Report};
+use evidence::Evidence;
+use late::Late;
+use limits::{Limits, Who};
+pub(crate) use mouth::Mouth;
+pub(crate) use policy::{Event as PolicyEvent, News};
+pub(crate) use report::{Ready, Report, Shortfall};
 use response::Frozen;
+pub(crate) use shelter::Said as DatabaseSaid;
+use shelter::Shelter;
 pub(crate) use unprivileged::unprivileged;
 
 const TICK: Duration = Duration::from_millis(100);
@@ -41,14 +62,25 @@ pub(crate) struct Settings {
     pub(crate) store: PathBuf,
     pub(crate) state: PathBuf,
     pub(crate) max_store: u64,
+    /// How long contents are kept that nobody used since.
+    pub(crate) keep: jiff::SignedDuration,
     pub(crate) response: Response,
     pub(crate) never: act::NeverTouch,
+    /// What the gate goes by.
+    pub(crate) indicators: judge::gate::Indicators,
+    /// Plant decoys among the records while it runs.
+    pub(crate) canaries: bool,
     /// Where it is asked while it runs.
     pub(crate) control: Option<PathBuf>,
     /// Of this machine, for whoever may have to cut it off.
     pub(crate) addresses: Vec<std::net::IpAddr>,
     /// Where Samba's own tool is, for the names of its clients.
     pub(crate) samba: Samba,
+    /// What the configuration allows for good.
+    pub(crate) allowed: Vec<approval::Approval>,
+    /// Databases that the operator named beside those that are found.
+    pub(crate) databases: Vec<PathBuf>,
+    pub(crate) pace: snapshots::Pace,
 }
 
 /// Whether a verdict has consequences.
@@ -62,27 +94,58 @@ pub(crate) enum Response {
 
 /// Guards with permission events until it is asked to end.
 pub(crate) fn permission(settings: Settings, tell: &mut dyn FnMut(Report)) -> anyhow::Result<()> {
-    let store = Store::open(&settings.store, settings.max_store)?;
+    let mut store = Store::open(&settings.store, settings.max_store)?;
     outside(&store, &settings.dirs)?;
+    // Before anything is watched, so that planting them is nobody's act.
+    let canaries = settings
+        .canaries
+        .then(|| Canaries::plant(&settings.dirs, &canary_list(&settings.store)))
+        .transpose()?;
     let watch = Watch::start(&settings.dirs)?;
-    let ready = Ready::permission(
-        watch.trees().map(|(path, apart, _)| (path.to_owned(), apart)).collect(),
-        &settings,
-    );
+    let homes = watch.trees().map(|(path, _, tree)| (path.to_owned(), store.settle(tree))).collect();
     let trees = watch.trees().map(|(path, _, tree)| Ok((path.to_owned(), tree.try_clone_to_owned()?)));
     let trees = trees.collect::<std::io::Result<_>>().context("keep hold of the protected folders")?;
-    let mut guard = Guard::new(settings, Tracker::new(store, pins()), trees, Some(watch))?;
+    let shelter =
+        Shelter::start(&watch, &settings.databases, &settings.store, &settings.state, settings.pace)?;
+    let mut ready = Ready::permission(&watch, homes, &settings);
+    let (alive, gap) = limits::begin(store.dir())?;
+    let mut tracker = Tracker::new(store, pins());
+    tracker.keep_for(settings.keep);
+    tracker.set_canaries(canaries.iter().flat_map(Canaries::keys));
+    let armed = settings.response == Response::Armed;
+    let board = std::sync::Arc::clone(watch.board());
+    let mut guard = Guard::new(settings, tracker, trees, Some(watch))?;
+    let (never, state) = (guard.settings.never.clone(), guard.settings.state.clone());
+    guard.limits.late = Some(Late::watch(board, never, state, armed)?);
+    guard.limits.alive = Some(alive);
+    ready.shelter(&shelter);
+    guard.shelter = Some(shelter);
+    guard.inherit();
+    ready.held_before(guard.take_in_held());
     tell(Report::Ready(ready));
+    if let Some(from) = gap {
+        let gap = Shortfall::Gap { from, to: Timestamp::now() };
+        tell(Report::Finding(guard.tampered(&gap)));
+        tell(Report::Shortfall(gap));
+    }
     let ended = guard.run(tell);
+    if let (Ok(()), Some(alive)) = (&ended, &guard.limits.alive) {
+        let _removed: usize = canaries.iter().map(Canaries::remove).sum();
+        alive.end();
+    }
     guard.farewell(tell);
     ended
+}
+
+/// Where the decoys are listed.
+pub(crate) fn canary_list(store: &Path) -> PathBuf {
+    store.join("canaries.json")
 }
 
 /// The store may not lie where the attacker writes and the guard itself would wait.
 fn outside(store: &Store, dirs: &[PathBuf]) -> anyhow::Result<()> {
     for dir in dirs {
-        let root =
-            dir.canonicalize().with_context(|| format!("open the protected folder {}", dir.display()))?;
+        let root = observe::files::resolve(dir)?;
         if store.dir().starts_with(&root) {
             return Err(observe::Error::StoreInside { store: store.dir().to_owned(), root }.into());
         }
@@ -92,6 +155,8 @@ fn outside(store: &Store, dirs: &[PathBuf]) -> anyhow::Result<()> {
 
 /// Everything that the loop carries.
 struct Guard {
+    /// Before the watch, which cannot end while somebody waits.
+    backlog: VecDeque<Message>,
     settings: Settings,
     tracker: Tracker,
     /// Each protected folder with a descriptor through which nothing waits.
@@ -100,19 +165,28 @@ struct Guard {
     gate: judge::gate::Gate,
     circles: judge::circles::Circles,
     lineage: Lineage,
+    asked: Asked,
     frozen: HashMap<Actor, Frozen>,
+    /// Evidence that was begun, by its id, until everything is put back.
+    begun: HashMap<String, Evidence>,
     /// Clients of Samba's that are no longer served.
     door: Door,
     /// Actors that were stopped and did something after all: it is undone at the next tick.
     late: BTreeSet<Actor>,
     /// Observe only: actors that were told of already.
     told: Vec<Actor>,
-    backlog: VecDeque<Message>,
     overflows: u64,
     /// Overflows that were told of.
     missed: u64,
+    limits: Limits,
     since: Timestamp,
     control: Option<Control>,
+    /// Processes that put an undo into effect: what they do is not judged.
+    excused: Vec<(i32, u64)>,
+    policy: policy::Policy,
+    moves: folders::Moves,
+    /// Databases; `None` where opens do not wait anyway.
+    shelter: Option<Shelter>,
     /// What was released over the control socket and is not told of yet.
     released: (Sender<Action>, Receiver<Action>),
 }
@@ -129,23 +203,31 @@ impl Guard {
         let mut settings = settings;
         settings.never.pids.extend(lineage.own());
         let door = Door::new(&settings);
+        let policy = policy::Policy::new(&settings.state, std::mem::take(&mut settings.allowed));
         Ok(Self {
-            settings,
             tracker,
             trees,
             watch,
-            gate: judge::gate::Gate::default(),
+            gate: judge::gate::Gate::with(settings.indicators),
             circles: judge::circles::Circles::default(),
+            settings,
             lineage,
+            asked: Asked::default(),
             frozen: HashMap::new(),
+            begun: HashMap::new(),
             door,
             late: BTreeSet::new(),
             told: Vec::new(),
             backlog: VecDeque::new(),
             overflows: 0,
             missed: 0,
+            limits: Limits::default(),
             since: Timestamp::now(),
             control,
+            excused: Vec::new(),
+            policy,
+            moves: folders::Moves::default(),
+            shelter: None,
             released: crossbeam_channel::unbounded(),
         })
     }
@@ -159,13 +241,24 @@ impl Guard {
                 None => messages.recv_timeout(next_tick.saturating_duration_since(Instant::now())).ok(),
             };
             match message {
-                Some(Message::Open(waiting)) => self.open(waiting, tell)?,
+                Some(Message::Open(waiting)) => {
+                    let intent = self.asked.intent(waiting.tid);
+                    self.held(waiting, intent, tell)?;
+                }
+                Some(Message::Access(waiting)) => self.access(waiting, tell)?,
+                Some(Message::Pieces(file)) => self.pieces(&file),
                 Some(Message::Closed { file, tid }) => {
                     self.names();
                     self.closed(&file, tid);
+                    self.keep_shelter(tell)?;
+                }
+                Some(Message::Modified { file, tid }) => {
+                    self.names();
+                    self.modified(file, tid);
                 }
                 Some(Message::Names) => self.names(),
                 Some(Message::Overflow) => self.overflows += 1,
+                Some(Message::Crowded) => self.make_room(),
                 Some(Message::Terminate) => return Ok(()),
                 Some(Message::Broken(error)) => return Err(error.into()),
                 None => {}
@@ -177,16 +270,27 @@ impl Guard {
         }
     }
 
-    /// The synchronous gate: what the actor did before is judged before its next open may pass.
-    fn open(&mut self, waiting: Waiting, tell: &mut dyn FnMut(Report)) -> anyhow::Result<()> {
+    /// The synchronous gate: what the actor did before is judged before what it waits for may pass.
+    fn held(&mut self, waiting: Waiting, intent: Intent, tell: &mut dyn FnMut(Report)) -> anyhow::Result<()> {
         self.names();
-        let Some(actor) = self.lineage.opener(waiting.tid) else { return Ok(()) };
+        if self.is_excused(waiting.tid) {
+            return Ok(());
+        }
+        let actor = match self.actor_at_the_limit(waiting.tid) {
+            Who::Actor(actor) => actor,
+            Who::Nobody => return Ok(()),
+            Who::Unknown => {
+                waiting.deny();
+                return Ok(());
+            }
+        };
         if self.is_stopped(actor) {
             waiting.deny();
             self.late.insert(actor);
             self.show_out(actor);
             return self.freeze_newcomers(actor, tell);
         }
+        self.tracker.look_at_spared(false, Timestamp::now());
         let settled = self.tracker.take_settled(SETTLED_AT_ONCE_MAX);
         let mut stopped = Vec::new();
         for judged in [actor].into_iter().chain(settled.into_iter().filter(|other| *other != actor)) {
@@ -201,10 +305,18 @@ impl Guard {
         }
         self.set_right(&stopped, tell)?;
         let Some(path) = path_of(waiting.file.as_fd()) else { return Ok(()) };
+        if self.is_of_database(&path) {
+            return Ok(());
+        }
         let is_file = waiting.file.metadata().is_ok_and(|meta| meta.is_file());
-        if is_file && let Ok(file) = waiting.file.try_clone() {
-            let intent = intent(waiting.tid);
-            self.tracker.opened(actor, file, path, intent, Timestamp::now());
+        if is_file {
+            if let Ok(file) = waiting.file.try_clone() {
+                if let Ok(stamp) = Stamp::of(&file) {
+                    self.policy.opened(waiting.tid, stamp.key, &path, intent);
+                }
+                self.tracker.opened(actor, file, path, intent, Timestamp::now());
+            }
+            self.spare(&waiting.file, intent);
         }
         // Only now, with the pre-image taken, may it pass: dropping the waiter lets it.
         drop(waiting);
@@ -212,7 +324,20 @@ impl Guard {
     }
 
     fn closed(&mut self, file: &std::fs::File, tid: i32) {
+        if self.is_excused(tid) {
+            return;
+        }
+        let path = path_of(file.as_fd());
+        if path.as_deref().is_some_and(|path| self.closed_of_database(file, path, tid)) {
+            return;
+        }
+        if let Ok(stamp) = Stamp::of(file) {
+            self.policy.closed(tid, stamp.key, path.as_deref());
+        }
         let actor = self.lineage.actor(tid);
+        if let Some(watch) = &self.watch {
+            watch.unspare(file.as_fd());
+        }
         self.tracker.closed(actor, file, Timestamp::now());
     }
 
@@ -222,6 +347,7 @@ impl Guard {
         let Some(watch) = self.watch.as_mut() else { return };
         let (changes, overflow) = watch.names();
         self.overflows += u64::from(overflow);
+        self.limits.names_lost |= overflow;
         for change in changes {
             self.name(change);
         }
@@ -229,16 +355,24 @@ impl Guard {
 
     fn name(&mut self, change: NameChange) {
         let now = Timestamp::now();
+        if self.is_excused(change.pid) {
+            return;
+        }
         let actor = self.lineage.actor(change.pid).or_else(|| {
             let address = self.door.ended(change.pid)?;
             Some(self.lineage.stranger(address))
         });
         match (change.change, change.is_directory) {
             (Change::Renamed { from: Some(from), to: Some(to) }, true) => {
-                self.tracker.directory_renamed(&from, &to)
+                if let Some(actor) = actor {
+                    self.moves.note(actor, &from, &to);
+                }
+                self.tracker.directory_renamed(&from, &to);
             }
             (Change::Renamed { from, to }, false) => self.tracker.renamed(actor, from.as_deref(), to, now),
+            (Change::Created(path), true) => self.shelter_new(&path),
             (Change::Created(path), false) => {
+                self.shelter_new(&path);
                 if let Some(actor) = actor {
                     self.tracker.created(actor, path);
                 }
@@ -246,15 +380,6 @@ impl Guard {
             (Change::Deleted(path), false) => self.tracker.deleted(actor, &path, now),
             (_, true) => {}
         }
-    }
-
-    fn judge(&mut self, actor: Actor) -> Verdict {
-        let input = self.tracker.evidence(actor);
-        if input.evidence.is_empty() {
-            // Nothing new: whoever was let pass before is let pass again.
-            return Verdict::Allow;
-        }
-        self.gate.decide(&input, Timestamp::now())
     }
 
     /// What was left unjudged by an actor that opens nothing more, and whoever was set going again by somebody else.
@@ -268,10 +393,32 @@ impl Guard {
             }
         }
         self.undo_late(tell)?;
+        self.look_for_undos();
+        self.keep_policy(tell)?;
+        self.keep_shelter(tell)?;
         self.hold_or_release();
         self.tracker.expire(Timestamp::now());
+        self.at_the_limits(tell)?;
         self.tell_missed(tell);
         self.answer(tell);
+        Ok(())
+    }
+
+    /// Takes up approvals, tells of them, and holds against their users what was done under one that was recalled.
+    fn keep_policy(&mut self, tell: &mut dyn FnMut(Report)) -> anyhow::Result<()> {
+        self.policy.refresh(Timestamp::now());
+        for news in self.policy.news() {
+            tell(Report::Policy(news));
+        }
+        for (actor, evidence) in self.policy.recalled() {
+            let input = GateInput { actor: actor.number(), evidence };
+            if let Verdict::Stop(reasons) = self.gate.decide(&input, Timestamp::now())
+                && !self.is_stopped(actor)
+                && self.stop(actor, &self.processes(actor), &reasons, tell)?
+            {
+                self.set_right(&[actor], tell)?;
+            }
+        }
         Ok(())
     }
 

@@ -8,19 +8,23 @@ use std::time::{Duration, Instant};
 use anyhow::Context;
 use jiff::Timestamp;
 use judge::share::{Judgement, Sign};
-use observe::share::{Account, Bounds, Client, Cover, Decoys, ShareName, Watch};
+use observe::share::{Bounds, Cover, Decoys, Place, Watch};
 use schema::{Entity, Finding, FindingClass, Lang, ShareLook, Subject, SubjectRole};
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
 use super::control::{Asked, Control, done};
 
+/// What a watch from outside cannot prevent. Said at its start, since nobody should learn it during an attack.
+const LOST_AT_MOST: &str = "This watch holds nobody back: a server that encrypts itself goes on until it is cut off or turned off. What \
+    is lost then is what was written since the last proven backup, at most the RPO that `chartward status` shows.";
+const LOST_AT_MOST_JA: &str = "この監視は書き込みを止めることはできません。サーバー自身が暗号化を始めた場合、切り離すか電源を切るまで続きます。\
+    失われるのは、復元を確認した最後のバックアップより後に書かれたものです。その長さは最大でも `chartward status` に表示される RPO です。";
+
 /// What the operator chose.
 #[derive(Debug, Clone)]
 pub(crate) struct Settings {
-    pub(crate) share: ShareName,
-    pub(crate) port: u16,
-    pub(crate) account: Account,
+    pub(crate) place: Place,
     /// Folders of the share; empty for all of it.
     pub(crate) paths: Vec<String>,
     pub(crate) decoys: Option<Decoys>,
@@ -87,6 +91,9 @@ pub(crate) struct Ready {
     pub(crate) glance_seconds: f64,
     pub(crate) look_seconds: f64,
     pub(crate) blind_spots: Vec<String>,
+    /// What is gone when the server encrypts itself, in plain words.
+    pub(crate) lost_at_most: &'static str,
+    pub(crate) lost_at_most_ja: &'static str,
 }
 
 /// One listing in numbers.
@@ -110,9 +117,8 @@ pub(crate) fn watch(settings: &Settings, tell: &mut dyn FnMut(Report)) -> anyhow
         Standing { since: Timestamp::now(), looked_at: None, answers: false, cover: None, findings: 0 };
     let standing = Arc::new(Mutex::new(standing));
     serve(settings, &standing)?;
-    let client = Client::connect(&settings.share, settings.port, &settings.account)?;
-    let watch =
-        Watch::start(client, settings.paths.clone(), settings.decoys.clone(), settings.bounds.clone());
+    let view = settings.place.view()?;
+    let watch = Watch::start(view, settings.paths.clone(), settings.decoys.clone(), settings.bounds.clone());
     tell(Report::Ready(Box::new(ready(settings, watch.cover()))));
     let now = Instant::now();
     let mut watcher = Watcher {
@@ -134,7 +140,7 @@ pub(crate) fn watch(settings: &Settings, tell: &mut dyn FnMut(Report)) -> anyhow
 fn serve(settings: &Settings, standing: &Arc<Mutex<Standing>>) -> anyhow::Result<()> {
     let Some(path) = &settings.control else { return Ok(()) };
     let control = Control::<Request>::serve(path)?;
-    let (share, paths, standing) = (settings.share.to_string(), places(settings), Arc::clone(standing));
+    let (share, paths, standing) = (settings.place.name(), places(settings), Arc::clone(standing));
     let answer = move || {
         while let Some(Asked { request: Request::Health, answer }) = control.wait() {
             let standing = standing.lock().unwrap_or_else(PoisonError::into_inner).clone();
@@ -185,7 +191,7 @@ impl Watcher<'_> {
 
     fn turn(&mut self, tell: &mut dyn FnMut(Report)) {
         let next = self.look_due.min(self.glance_due);
-        self.watch.client().rest(next.saturating_duration_since(Instant::now()));
+        self.watch.view().rest(next.saturating_duration_since(Instant::now()));
         if self.silent_since.is_some() && !self.reconnect(tell) {
             return;
         }
@@ -226,9 +232,9 @@ impl Watcher<'_> {
     fn reconnect(&mut self, tell: &mut dyn FnMut(Report)) -> bool {
         let settings = self.settings;
         self.glance_due = Instant::now() + settings.glance_every;
-        match Client::connect(&settings.share, settings.port, &settings.account) {
-            Ok(client) => {
-                self.watch.reconnected(client);
+        match settings.place.view() {
+            Ok(view) => {
+                self.watch.reconnected(view);
                 let seconds = self.silent_since.take().map_or(0, |since| since.elapsed().as_secs());
                 tell(Report::Missed { seconds, answers: true, cause: String::new() });
                 // Whatever happened meanwhile is seen by what it left behind.
@@ -246,13 +252,13 @@ impl Watcher<'_> {
     fn finding(&self, judgement: &Judgement, now: Timestamp) -> Finding {
         let entry = judge::entry(&judgement.detector).unwrap_or(&judge::share::ENTRY);
         let words = |lang| judgement.signs.iter().map(|sign: &Sign| sign.words(lang)).collect();
-        let share = &self.settings.share;
+        let share = self.settings.place.name();
         let target = |entity| Subject { role: SubjectRole::Target, entity };
-        let mut subjects = vec![
-            target(Entity::Host { name: share.server.clone() }),
-            target(Entity::Store { name: share.to_string() }),
-        ];
-        subjects.extend(self.watch.client().address().map(|address| target(Entity::Address { address })));
+        let view = self.watch.view();
+        let mut subjects: Vec<Subject> =
+            view.server().map(|name| target(Entity::Host { name })).into_iter().collect();
+        subjects.push(target(Entity::Store { name: share.clone() }));
+        subjects.extend(view.address().map(|address| target(Entity::Address { address })));
         Finding {
             time: now,
             class: FindingClass::Detection,
@@ -287,7 +293,7 @@ fn numbers(look: &ShareLook, cover: Cover, took: Duration) -> Look {
 
 /// The share, or its folders that are watched.
 fn places(settings: &Settings) -> Vec<String> {
-    let share = settings.share.to_string();
+    let share = settings.place.name();
     if settings.paths.is_empty() {
         return vec![share];
     }
@@ -326,7 +332,7 @@ fn ready(settings: &Settings, cover: Cover) -> Ready {
     }
     Ready {
         mode: "share",
-        share: settings.share.to_string(),
+        share: settings.place.name(),
         paths: places(settings),
         files: cover.files,
         folders: cover.folders,
@@ -338,5 +344,7 @@ fn ready(settings: &Settings, cover: Cover) -> Ready {
         glance_seconds: settings.glance_every.as_secs_f64(),
         look_seconds: look,
         blind_spots,
+        lost_at_most: LOST_AT_MOST,
+        lost_at_most_ja: LOST_AT_MOST_JA,
     }
 }

@@ -1,6 +1,10 @@
 //! The guard against processes that encrypt, and beside processes that only look as if they did.
 
 mod actors;
+mod after;
+mod databases;
+mod limits;
+mod policy;
 mod samba;
 
 use std::collections::BTreeMap;
@@ -10,7 +14,7 @@ use std::os::unix::fs::MetadataExt;
 use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
-use std::sync::mpsc::{Receiver, channel};
+use std::sync::mpsc::{Receiver, Sender, channel};
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -176,6 +180,16 @@ impl Drop for Case {
         }
         let _ = rustix::mount::unmount(&self.tree, rustix::mount::UnmountFlags::DETACH);
     }
+}
+
+/// Passes a guard's lines on.
+fn listen(guard: &mut Child, send: Sender<Value>) {
+    let stdout = guard.stdout.take().unwrap();
+    thread::spawn(move || {
+        for line in BufReader::new(stdout).lines().map_while(Result::ok) {
+            let _ = send.send(serde_json::from_str(&line).unwrap());
+        }
+    });
 }
 
 /// A process in a group of its own; dropped, the group ends.

@@ -18,6 +18,7 @@ mod rehearse;
 mod samba;
 mod sample;
 mod share;
+mod share_cutoff;
 mod source;
 mod supervise;
 mod support;

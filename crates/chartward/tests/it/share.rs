@@ -397,9 +397,20 @@ fn a_share_with_previous_versions_is_pulled_as_it_was_at_one_instant() {
     assert_eq!(pulled["instant"]["files_are_of"], "one", "{pulled}");
     assert_eq!(mirrored(), as_it_was);
     assert_eq!(pull(&[])["fetched"], 0, "the same previous version again");
+    // The instant is sealed with what is backed up of it.
+    let site = crate::support::Site::hospital(1);
+    let sealed = || {
+        let backup = site.vaulted(["backup", to.to_str().unwrap()]);
+        assert!(backup.code < 2, "{}", backup.stderr);
+        backup.last()["moments"][0]["pulled_as_of"]
+            .as_str()
+            .map(|at| at.parse::<jiff::Timestamp>().unwrap().as_second())
+    };
+    assert_eq!(sealed(), Some(then.as_second()));
     // Too old for what is asked: the share as it is. And nothing goes back in time after that.
     assert_eq!(pull(&["--shadow-max-age", "60"])["instant"]["files_are_of"], "too_old");
     assert_eq!(mirrored(), crate::support::files(&server.tree()));
+    assert_eq!(sealed(), None, "its files are of different instants now");
     assert_eq!(pull(&[])["instant"]["files_are_of"], "too_old");
     assert_eq!(mirrored(), crate::support::files(&server.tree()));
 }

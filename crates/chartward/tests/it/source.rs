@@ -30,6 +30,25 @@ fn a_store_and_files_are_one_snapshot_and_what_is_not_proven_is_said() {
     let proof = &drill.lines.last().unwrap()["proof"];
     assert_eq!(proof["not_proven"].as_array().unwrap().len(), 1, "{proof}");
     assert_eq!(proof["patients"], 3);
+    let method = proof["method"].as_str().unwrap();
+    for said in [
+        "the whole snapshot was restored",
+        "hashes sealed at capture",
+        "opaque sqlserver was restored byte for byte and is NOT PROVEN",
+    ] {
+        assert!(method.contains(said), "{said}: {method}");
+    }
+    assert!(proof["evidence"]["method_ja"].as_str().unwrap().contains("未実証"), "{proof}");
+
+    let status = site.vaulted(["status"]);
+    let status = status.lines.last().unwrap();
+    assert_eq!(status["alarms"][0]["id"], "backup.not_proven", "{status}");
+    assert!(
+        status["alarms"][0]["title"].as_str().unwrap().contains("sqlserver (1 × SQL Server backup)"),
+        "{status}"
+    );
+    assert_eq!(status["remarks"][0]["id"], "vault.not_locked", "{status}");
+    assert!(status["rpo_seconds"].is_number(), "{status}");
 }
 
 #[test]

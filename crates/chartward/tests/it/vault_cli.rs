@@ -7,6 +7,7 @@ use std::time::{Duration, Instant};
 
 use jiff::{SignedDuration, Timestamp};
 use serde_json::Value;
+use testkit::noise;
 
 use crate::support::{PASSPHRASE, Run, Site, files, run};
 
@@ -28,17 +29,6 @@ fn days(days: i64) -> Site {
 
 fn source(site: &Site) -> PathBuf {
     site.path().join("records")
-}
-
-fn noise(seed: u64, bytes: usize) -> Vec<u8> {
-    let mut state = seed.wrapping_mul(0x9E37_79B9_7F4A_7C15) | 1;
-    let mut next = || {
-        state ^= state << 13;
-        state ^= state >> 7;
-        state ^= state << 17;
-        state.to_le_bytes()
-    };
-    (0..bytes / 8).flat_map(|_| next()).collect()
 }
 
 /// Everything in the vault but locks, which come and go.

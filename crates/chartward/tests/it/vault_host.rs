@@ -3,5 +3,7 @@
 mod attack;
 mod clients;
 mod forge;
+mod protection;
 mod retention;
+mod slow;
 mod stage;

@@ -32,6 +32,8 @@ pub enum Said {
     Action(Action),
     /// It put back what a frozen process had done.
     Restored(Restored),
+    /// Something happened to an approval of a program that encrypts.
+    Policy(Policy),
     /// The kernel dropped events, so often.
     Missed {
         /// How often.
@@ -46,9 +48,54 @@ pub enum Said {
     },
 }
 
+/// What a guard says of an approval.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+pub struct Policy {
+    /// `in_force`, `allowed`, `expired`, `revoked`, `void` or `refused`.
+    pub event: String,
+    /// The approval's number or name.
+    pub approval: String,
+    /// The program.
+    pub tool: String,
+    /// Whose.
+    pub user: Option<String>,
+    /// Why.
+    pub reason: String,
+    /// Who gave it.
+    pub by: String,
+    /// Files that were let pass.
+    #[serde(default)]
+    pub files: u32,
+    /// All of it in words.
+    #[serde(default)]
+    pub message: String,
+}
+
+impl Policy {
+    /// Every text bounded and fit to be shown.
+    fn shown(self) -> Self {
+        Self {
+            event: text::cut(&self.event, 16),
+            approval: text::cut(&self.approval, 64),
+            tool: text::shown(&self.tool),
+            user: self.user.map(|user| text::shown(&user)),
+            reason: text::shown(&self.reason),
+            by: text::shown(&self.by),
+            files: self.files,
+            message: text::shown(&self.message),
+        }
+    }
+}
+
 /// What became of the files of one stopped actor.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
 pub struct Restored {
+    /// The id under which the guard's evidence is found.
+    #[serde(default)]
+    pub stop: String,
+    /// SHA-256 of the evidence's list.
+    #[serde(default)]
+    pub evidence_sha256: Option<String>,
     /// Originals that it changed, renamed or removed.
     pub files_touched: u64,
     /// Of those, files that read as before, verified by hash.
@@ -77,6 +124,7 @@ pub(super) fn line(raw: &Raw<'_>, kind: &str) -> Line {
         (Trust::External, _) => None,
         (Trust::Own, "action") => action(value).map(Said::Action),
         (Trust::Own, "restored") => typed(value).map(Said::Restored),
+        (Trust::Own, "policy") => typed(value).map(|policy: Policy| Said::Policy(policy.shown())),
         (Trust::Own, "missed") => value["overflows"].as_u64().map(|overflows| Said::Missed { overflows }),
         (Trust::Own, "still_frozen") => Some(still_frozen(value)),
         _ => None,

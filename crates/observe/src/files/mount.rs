@@ -6,6 +6,7 @@ use std::os::fd::OwnedFd;
 use std::os::unix::ffi::OsStringExt;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use rustix::fs::CWD;
 use rustix::mount::{
@@ -14,6 +15,9 @@ use rustix::mount::{
 };
 
 use crate::Error;
+
+/// A file system that has not answered by then is taken for silent.
+const ANSWERS_WITHIN: Duration = Duration::from_secs(5);
 
 /// How a tree is set apart from what surrounds it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -33,7 +37,9 @@ pub(super) struct Ward {
     pub(super) path: PathBuf,
     pub(super) apart: Apart,
     /// Mounts to mark: the tree's own and those below it.
-    pub(super) mounts: Vec<PathBuf>,
+    pub(super) mounts: Vec<Mount>,
+    /// Mounts below it that are not marked.
+    pub(super) foreign: Vec<Foreign>,
     /// The same files through a mount that nobody else sees and no mark covers.
     pub(super) tree: OwnedFd,
 }
@@ -41,8 +47,7 @@ pub(super) struct Ward {
 impl Ward {
     /// Sets the tree apart.
     pub(super) fn new(path: &Path) -> Result<Self, Error> {
-        let open = |source| Error::OpenRoot { path: path.to_owned(), source };
-        let path = fs::canonicalize(path).map_err(open)?;
+        let path = resolve(path)?;
         let bind = |source: rustix::io::Errno| Error::Bind { path: path.clone(), source: source.into() };
         let apart = match own_mount(&path)? {
             Some(Mount { root, .. }) if root == Path::new("/") => Apart::FileSystem,
@@ -58,11 +63,18 @@ impl Ward {
             // Without this a mount made in another namespace would travel in, and ours would travel out.
             mount_change(&path, MountPropagationFlags::PRIVATE).map_err(bind)?;
         }
-        let mounts = mounts()?.into_iter().map(|mount| mount.at).filter(|at| at.starts_with(&path));
-        let mut mounts: Vec<_> = mounts.collect();
-        mounts.sort();
-        mounts.dedup();
-        Ok(Self { mounts, path, apart, tree })
+        // Of several mounts on one folder the last one covers the others.
+        let mut below: Vec<Mount> = Vec::new();
+        for mount in mounts()?.into_iter().filter(|mount| mount.at.starts_with(&path)) {
+            below.retain(|other| other.at != mount.at);
+            below.push(mount);
+        }
+        below.sort_by(|a, b| a.at.cmp(&b.at));
+        // The tree itself is watched wherever it lies: the operator asked for it.
+        let (foreign, mounts): (Vec<_>, Vec<_>) =
+            below.into_iter().partition(|mount| mount.at != path && is_foreign(&mount.kind));
+        let foreign = foreign.into_iter().map(|Mount { at, kind, .. }| Foreign { at, kind }).collect();
+        Ok(Self { mounts, foreign, path, apart, tree })
     }
 }
 
@@ -75,11 +87,59 @@ impl Drop for Ward {
     }
 }
 
-struct Mount {
-    /// What part of the file system is mounted.
-    root: PathBuf,
+/// A mount below a protected tree that is not watched: its server or program may stop to answer, and whoever touches it then
+/// waits for good, the guard included.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Foreign {
     /// Where.
-    at: PathBuf,
+    pub at: PathBuf,
+    /// The file system's name.
+    pub kind: String,
+}
+
+/// Whether a server or a program answers for this kind of file system.
+fn is_foreign(kind: &str) -> bool {
+    const KINDS: [&str; 14] = [
+        "9p", "afs", "autofs", "beegfs", "ceph", "cifs", "coda", "fuse", "gfs2", "lustre", "nfs", "nfs4",
+        "smb3", "virtiofs",
+    ];
+    KINDS.contains(&kind) || kind.starts_with("fuse.")
+}
+
+/// The absolute path of a folder to protect, without symbolic links. A file system that does not answer is an error.
+pub fn resolve(path: &Path) -> Result<PathBuf, Error> {
+    let ask = |path: PathBuf| {
+        let path = fs::canonicalize(path)?;
+        // The kernel may know the folder itself by heart; its file system has to be asked.
+        rustix::fs::statfs(&path)?;
+        fs::read_dir(&path)?;
+        Ok(path)
+    };
+    within(path, ask)?.map_err(|source| Error::OpenRoot { path: path.to_owned(), source })
+}
+
+/// Asks the file system about `path` on a thread of its own, since one that does not answer keeps whoever asks.
+fn within<T: Send + 'static>(
+    path: &Path,
+    ask: impl FnOnce(PathBuf) -> T + Send + 'static,
+) -> Result<T, Error> {
+    let silent = || Error::Silent { path: path.to_owned(), seconds: ANSWERS_WITHIN.as_secs() };
+    let (send, answer) = crossbeam_channel::bounded(1);
+    let asked = path.to_owned();
+    let thread = std::thread::Builder::new().name("ask".into());
+    thread.spawn(move || send.send(ask(asked))).map_err(Error::Read)?;
+    answer.recv_timeout(ANSWERS_WITHIN).map_err(|_| silent())
+}
+
+/// One line of proc_pid_mountinfo(5).
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Mount {
+    /// What part of the file system is mounted.
+    pub(super) root: PathBuf,
+    /// Where.
+    pub(super) at: PathBuf,
+    /// The file system's name.
+    pub(super) kind: String,
 }
 
 fn own_mount(path: &Path) -> Result<Option<Mount>, Error> {
@@ -91,12 +151,15 @@ fn mounts() -> Result<Vec<Mount>, Error> {
     Ok(parse_mountinfo(&text))
 }
 
-/// proc_pid_mountinfo(5): the fourth field is the root within the file system, the fifth the mount point.
+/// The fourth field is the root within the file system, the fifth the mount point; the name of the file system follows a dash, after
+/// fields whose number varies.
 fn parse_mountinfo(text: &[u8]) -> Vec<Mount> {
     text.split(|&byte| byte == b'\n')
         .filter_map(|line| {
             let mut fields = line.split(|&byte| byte == b' ').skip(3);
-            Some(Mount { root: unescape(fields.next()?), at: unescape(fields.next()?) })
+            let (root, at) = (unescape(fields.next()?), unescape(fields.next()?));
+            let kind = fields.skip_while(|field| *field != b"-").nth(1)?;
+            Some(Mount { root, at, kind: String::from_utf8_lossy(kind).into_owned() })
         })
         .collect()
 }
@@ -137,8 +200,18 @@ mod tests {
         let all = parse_mountinfo(text);
         assert_eq!(all.len(), 2);
         assert_eq!(
-            (all[1].root.as_path(), all[1].at.as_path()),
-            (Path::new("/srv/a b"), Path::new("/srv/a b"))
+            (all[1].root.as_path(), all[1].at.as_path(), all[1].kind.as_str()),
+            (Path::new("/srv/a b"), Path::new("/srv/a b"), "ext4")
         );
+        let shared = b"36 35 98:0 /m /mnt rw,noatime master:1 shared:3 - fuse.sshfs host rw\n";
+        assert!(is_foreign(&parse_mountinfo(shared)[0].kind));
+        assert_eq!(parse_mountinfo(b"36 35 98:0 /m /mnt rw"), []);
+    }
+
+    #[test]
+    fn local_file_systems_are_not_foreign() {
+        for kind in ["ext4", "xfs", "btrfs", "tmpfs", "zfs", "fuseblk", "overlay"] {
+            assert!(!is_foreign(kind), "{kind}");
+        }
     }
 }

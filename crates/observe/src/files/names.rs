@@ -24,6 +24,8 @@ const NOTE_SUFFIXES: [&str; 5] = ["txt", "html", "htm", "hta", "rtf"];
 pub(crate) struct Renaming {
     pub(crate) suffix_added: bool,
     pub(crate) suffix_known: bool,
+    /// A number for the added suffix; 0 for none.
+    pub(crate) suffix: u32,
 }
 
 /// Compares the name that a file had with the one it has.
@@ -35,7 +37,12 @@ pub(crate) fn renaming(before: &Path, now: &Path) -> Renaming {
     let appended = new.strip_prefix(old.as_str()).is_some_and(|rest| rest.starts_with('.') && rest.len() > 1);
     let suffix = suffix(&new);
     let suffix_added = appended || (suffix.is_some() && suffix != self::suffix(&old));
-    Renaming { suffix_added, suffix_known: suffix_added && is_family_suffix(&new) }
+    let added = suffix.filter(|_| suffix_added);
+    Renaming {
+        suffix_added,
+        suffix_known: suffix_added && is_family_suffix(&new),
+        suffix: added.map_or(0, number),
+    }
 }
 
 /// A name that a known family gives: by suffix, or in the manner of Phobos, `name.id[1E857D00-2822].[mail].eking`.
@@ -49,6 +56,28 @@ pub(crate) fn is_note(path: &Path) -> bool {
     let is_phobos_note = name == "info.txt" || name == "info.hta";
     let is_text = suffix(&name).is_none_or(|suffix| NOTE_SUFFIXES.contains(&suffix));
     is_phobos_note || (is_text && NOTE_WORDS.iter().any(|word| name.contains(word)))
+}
+
+/// A number for the suffix that a note is named after, as GandCrab 5 does (`XKCDA-DECRYPT.txt`, `XKCDA-MANUAL.txt` beside
+/// `chart.pdf.xkcda`); 0 for a file that is named after none. The same number as in [`Renaming`].
+pub(crate) fn note_suffix(path: &Path) -> u32 {
+    let Some(name) = file_name(path) else { return 0 };
+    let Some((stem, kind)) = name.rsplit_once('.') else { return 0 };
+    let Some((first, rest)) = stem.split_once(['-', '_', ' ']).filter(|_| NOTE_SUFFIXES.contains(&kind))
+    else {
+        return 0;
+    };
+    let first = first.trim_matches(|c: char| !c.is_alphanumeric());
+    let says_what_to_do =
+        NOTE_WORDS.iter().chain(&["manual", "files", "info"]).any(|word| rest.contains(word));
+    if says_what_to_do && (4..=16).contains(&first.len()) { number(first) } else { 0 }
+}
+
+/// FNV-1a of a suffix: evidence carries numbers only. 0 is left for none.
+fn number(suffix: &str) -> u32 {
+    let hash =
+        suffix.bytes().fold(0x811c_9dc5_u32, |hash, byte| (hash ^ u32::from(byte)).wrapping_mul(0x0100_0193));
+    hash.max(1)
 }
 
 /// The suffix of a path, lower case, for counting; `None` without one or when it is too long to be one.
@@ -66,16 +95,19 @@ fn suffix(name: &str) -> Option<&str> {
     (!stem.is_empty() && (1..=24).contains(&suffix.len())).then_some(suffix)
 }
 
+/// `\.id\[[0-9A-F]{8}-[0-9]{4}\]\.\[[^\]]+\]\.\w+$`, in any case.
 fn is_phobos(name: &str) -> bool {
-    let Some((_, rest)) = name.split_once(".id[") else { return false };
+    let Some((_, rest)) = name.rsplit_once(".id[") else { return false };
     let Some((id, rest)) = rest.split_once("].[") else { return false };
+    let Some((mail, suffix)) = rest.split_once("].") else { return false };
     let hex_and_number = id.split_once('-').is_some_and(|(hex, number)| {
         hex.len() == 8
             && hex.bytes().all(|b| b.is_ascii_hexdigit())
             && number.len() == 4
             && number.bytes().all(|b| b.is_ascii_digit())
     });
-    hex_and_number && rest.contains("].")
+    let is_word = !suffix.is_empty() && suffix.chars().all(|c| c.is_alphanumeric() || c == '_');
+    hex_and_number && !mail.is_empty() && !mail.contains(']') && is_word
 }
 
 #[cfg(test)]
@@ -91,6 +123,9 @@ mod tests {
             ("a/b.txt", "a/b.gz", true, false),
             ("a/b.doc", "a/b.doc.id[1E857D00-2822].[x@y.example].eking", true, true),
             ("a/b.txt", "c/b.txt", false, false),
+            ("a/b.doc", "a/b.doc.id[1E857D00-2822].[x@y.example].help", true, true),
+            ("a/b.doc", "a/b.doc.id[1E857D00-282].[x@y.example].help", true, false),
+            ("a/b.doc", "a/b.doc.help", true, false),
         ] {
             let found = renaming(Path::new(before), Path::new(now));
             assert_eq!((found.suffix_added, found.suffix_known), (added, known), "{before} to {now}");
@@ -107,6 +142,21 @@ mod tests {
             ("recover.rs", false),
         ] {
             assert_eq!(is_note(Path::new(name)), expected, "{name}");
+        }
+    }
+
+    #[test]
+    fn a_note_named_after_a_suffix_has_its_number() {
+        let given = |now: &str| renaming(Path::new("chart.pdf"), Path::new(now)).suffix;
+        for (note, file, expected) in [
+            ("XKCDA-DECRYPT.txt", "chart.pdf.xkcda", true),
+            ("qhtbvkvlwx-MANUAL.txt", "chart.pdf.qhtbvkvlwx", true),
+            ("XKCDA-DECRYPT.html", "chart.pdf.locked", false),
+            ("XKCDA-DECRYPT.rs", "chart.pdf.xkcda", false),
+            ("daily-report.txt", "chart.pdf.daily", false),
+        ] {
+            let number = note_suffix(Path::new(note));
+            assert_eq!(number != 0 && number == given(file), expected, "{note} {file}");
         }
     }
 }

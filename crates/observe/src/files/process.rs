@@ -7,9 +7,11 @@ pub(crate) mod smb;
 mod standing;
 mod stat;
 
-pub use intent::{Intent, intent};
+pub use intent::Intent;
+pub(super) use intent::{CALL_PAUSE, CALL_TRIES, RUNNING, call_of, intent, parse_syscall};
 pub use lineage::Lineage;
 pub use near::{Nearness, near, written_by};
+pub(super) use standing::process_of;
 pub use stat::Stat;
 
 /// Somebody who acts on files: the uppermost process of a job with all that descend from it, or a client of Samba's.

@@ -5,10 +5,11 @@
 //! and what is put back. A touch that proved harmless begins anew with the actor's next open, so that a program that rewrites its
 //! files all day is compared with yesterday's content by nobody.
 
+mod beyond;
 mod join;
 mod table;
 
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque};
 use std::fs::File;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -18,7 +19,7 @@ use schema::{FileEvidence, GateInput};
 
 use self::join::Joined;
 use self::table::{Key, Table};
-use super::measure::measure;
+use super::measure::{measure, measure_gone, measure_made};
 use super::names;
 use super::preimage::{PreImage, Stamp, Store, sample};
 use super::process::{Actor, Intent};
@@ -93,7 +94,11 @@ impl Touch {
 struct Trace {
     touches: BTreeMap<u64, Touch>,
     dirty: BTreeSet<u64>,
+    /// Touched files whose name may be gone: looked through for each file that is made, so it must be short where many are made.
+    gone: BTreeSet<u64>,
     note_names: HashMap<String, u32>,
+    /// An original went away and nothing took its place: from then on it matters whether what the actor made is noise.
+    lost_some: bool,
 }
 
 /// The bounded memory of what happened below the protected trees.
@@ -104,13 +109,25 @@ pub struct Tracker {
     actors: HashMap<Actor, Trace>,
     touches_max: usize,
     joined: Joined,
+    keep: SignedDuration,
+    canaries: BTreeSet<Key>,
+    /// Files of which the kernel does not tell, with what they were when it was told not to.
+    spared: VecDeque<(Timestamp, Stamp)>,
 }
 
 impl Tracker {
     /// With a place for pre-images and a bound on pinned files.
     pub fn new(store: Store, pins_max: usize) -> Self {
-        let table = Table::new(pins_max);
-        Self { store, table, actors: HashMap::new(), touches_max: pins_max / 2, joined: Joined::default() }
+        Self {
+            store,
+            table: Table::new(pins_max),
+            actors: HashMap::new(),
+            touches_max: pins_max / 2,
+            keep: SUSPICIOUS_KEPT,
+            canaries: BTreeSet::new(),
+            spared: VecDeque::new(),
+            joined: Joined::default(),
+        }
     }
 
     /// The place for pre-images.
@@ -126,6 +143,7 @@ impl Tracker {
             self.keep(key, &stamp);
         }
         if intent == Intent::Write {
+            self.no_longer_spared(key);
             let original = self.contest(actor, key);
             self.touch(actor, key, now, |touch| {
                 touch.closed = false;
@@ -262,9 +280,12 @@ impl Tracker {
             touch.measured = None;
         });
         self.table.name(key, to.clone());
-        if let Some(touch) =
-            self.actors.get_mut(&actor).and_then(|trace| trace.touches.values_mut().find(|t| t.key == key))
+        if let Some(trace) = self.actors.get_mut(&actor)
+            && let Some((id, touch)) = trace.touches.iter_mut().find(|(_, touch)| touch.key == key)
         {
+            if to.is_none() {
+                trace.gone.insert(*id);
+            }
             touch.path_now = to;
         }
     }
@@ -297,11 +318,18 @@ impl Tracker {
         if let Some(trace) = self.actors.get_mut(&actor) {
             let files: Vec<u64> = trace.dirty.iter().copied().take(MEASURED_AT_ONCE_MAX).collect();
             for file in files {
-                evidence.extend(trace.measure(file, &self.table));
+                let canary = trace.touches.get(&file).is_some_and(|touch| self.canaries.contains(&touch.key));
+                let measured = trace.measure(file, &self.table);
+                evidence.extend(measured.map(|evidence| FileEvidence { canary, ..evidence }));
             }
         }
         self.share(actor, &evidence);
         GateInput { actor: actor.number(), evidence }
+    }
+
+    /// What `actor` did to the file of this number.
+    pub fn touch_of(&self, actor: Actor, file: u64) -> Option<&Touch> {
+        self.actors.get(&actor)?.touches.get(&file)
     }
 
     /// Takes out everything that `actor` did, in the order of time, with the entries that it made and was refused to open.
@@ -329,9 +357,11 @@ impl Tracker {
                 let limit = if touch.suspicious { suspicious } else { harmless };
                 dirty.contains(id) || (touch.at >= limit && (touch.suspicious || !crowded))
             });
+            trace.gone.retain(|id| trace.touches.contains_key(id));
             !trace.touches.is_empty()
         });
         self.table.trim(self.store.used() > self.store.max() / 4 * 3);
+        self.age_out(now);
     }
 
     fn keep(&mut self, key: Key, stamp: &Stamp) {
@@ -340,10 +370,7 @@ impl Tracker {
             return;
         }
         let pin = Arc::clone(&known.pin);
-        let mut kept = self.store.keep(&pin).ok().flatten();
-        if kept.is_none() && self.table.trim(true) {
-            kept = self.store.keep(&pin).ok().flatten();
-        }
+        let kept = self.content_of(&pin, stamp.size);
         if let Some(known) = self.table.get_mut(key) {
             known.kept = kept;
         }
@@ -366,7 +393,8 @@ impl Tracker {
         }
         if known.kept.is_none() {
             let pin = Arc::clone(&known.pin);
-            let kept = self.store.keep(&pin).ok().flatten();
+            let size = Stamp::of(&pin).map_or(0, |stamp| stamp.size);
+            let kept = self.content_of(&pin, size);
             if let Some(known) = self.table.get_mut(key) {
                 known.kept = kept;
             }
@@ -416,6 +444,9 @@ impl Tracker {
             *touch = begin(known.path.clone());
         }
         change(touch);
+        if touch.path_now.is_none() && !touch.made {
+            trace.gone.insert(known.id);
+        }
         trace.dirty.insert(known.id);
         trace.bound();
     }
@@ -433,14 +464,17 @@ impl Trace {
 
     /// A new file may be what took the place of one that is gone.
     fn reconsider_gone(&mut self) {
-        let gone = self
-            .touches
-            .iter_mut()
-            .filter(|(_, touch)| touch.path_now.is_none() && !touch.made && !touch.suspicious);
-        for (id, touch) in gone {
-            touch.measured = None;
-            self.dirty.insert(*id);
-        }
+        self.gone.retain(|id| {
+            let gone = self.touches.get_mut(id).filter(|touch| touch.path_now.is_none() && !touch.made);
+            if let Some(touch) = gone {
+                if !touch.suspicious {
+                    touch.measured = None;
+                    self.dirty.insert(*id);
+                }
+                return true;
+            }
+            false
+        });
     }
 
     fn measure(&mut self, file: u64, table: &Table) -> Option<FileEvidence> {
@@ -466,13 +500,19 @@ impl Trace {
     fn measure_made(&mut self, file: u64) -> Option<FileEvidence> {
         let touch = self.touches.get_mut(&file)?;
         let path = touch.path_now.as_deref()?;
-        if touch.note || !names::is_note(path) {
-            return None;
+        let suffix = names::note_suffix(path);
+        let is_note = names::is_note(path) || suffix != 0;
+        if touch.note || !is_note {
+            if !self.lost_some {
+                return None;
+            }
+            // Read from the page cache: it was written a moment ago.
+            return sample(&touch.pin).ok().map(|made| measure_made(&made));
         }
         touch.note = true;
         let name = path.file_name()?.to_string_lossy().into_owned();
         *self.note_names.entry(name).or_default() += 1;
-        Some(FileEvidence { ransom_note: true, ..FileEvidence::default() })
+        Some(FileEvidence { made: true, ransom_note: true, suffix, ..FileEvidence::default() })
     }
 
     fn measure_changed(&mut self, file: u64, table: &Table) -> Option<FileEvidence> {
@@ -485,11 +525,9 @@ impl Trace {
         let replacement = touch.replaced_by.and_then(|key| table.get(key));
         let (present, name) = match (&touch.path_now, replacement) {
             (None, None) => {
-                return Some(FileEvidence {
-                    size_before: original.len,
-                    original_gone: true,
-                    ..FileEvidence::default()
-                });
+                let gone = measure_gone(&original);
+                self.lost_without_trace();
+                return Some(gone);
             }
             (None, Some(other)) => (sample(&other.pin).ok()?, other.path.clone()),
             (Some(path), _) => (sample(&touch.pin).ok()?, Some(path.clone())),
@@ -499,8 +537,20 @@ impl Trace {
             original_gone: touch.path_now.is_none(),
             suffix_added: renaming.suffix_added,
             suffix_known: renaming.suffix_known,
+            suffix: renaming.suffix,
             ..measure(&original, &present)
         })
+    }
+
+    /// From now on files that the actor made are measured, and those that it made before.
+    fn lost_without_trace(&mut self) {
+        if std::mem::replace(&mut self.lost_some, true) {
+            return;
+        }
+        for (id, touch) in self.touches.iter_mut().filter(|(_, touch)| touch.made && !touch.note) {
+            touch.measured = None;
+            self.dirty.insert(*id);
+        }
     }
 
     /// Which of the files that the actor made took the place of `gone`: the one named after it, else the newest of like size that
@@ -531,5 +581,7 @@ fn is_suspicious(evidence: &FileEvidence) -> bool {
     let lost = evidence.structured_before && !evidence.structure_kept && evidence.size_after > 0;
     let emptied = evidence.size_before > 0 && evidence.size_after == 0;
     let noise = evidence.bytes_changed > 0 && evidence.chi2_changed < 1.6 && evidence.chi2_before > 2.0;
-    lost || emptied || noise || evidence.suffix_known || evidence.ransom_note
+    let in_places = evidence.noise_after >= evidence.noise_before + 1024;
+    let named = evidence.suffix_known || evidence.ransom_note;
+    !evidence.made && (lost || emptied || noise || in_places) || named
 }

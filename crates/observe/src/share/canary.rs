@@ -6,8 +6,8 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::Client;
-use super::client::Trouble;
+use super::client::{Client, Trouble};
+use super::view::View;
 use crate::Error;
 
 /// Written to the share by the operator's consent.
@@ -49,7 +49,17 @@ impl Decoys {
     }
 
     /// Writes them. A file that is there already is never overwritten.
-    pub fn plant(&self, client: &Client) -> Result<(), Error> {
+    pub fn plant(&self, view: &View) -> Result<(), Error> {
+        match view {
+            View::Session(client) => self.plant_over(client),
+            View::Mounted(mounted) => {
+                let mut decoys = self.files().into_iter();
+                decoys.try_for_each(|decoy| mounted.write(decoy.folders, decoy.path, decoy.content))
+            }
+        }
+    }
+
+    fn plant_over(&self, client: &Client) -> Result<(), Error> {
         let mut connection = client.connection.clone();
         for decoy in self.files() {
             let request = async {
@@ -68,18 +78,16 @@ impl Decoys {
 
     /// Takes them away again, each only if it still holds what was planted, and the folders made for them where nothing
     /// else lies in them. Returns how many are left.
-    pub fn unplant(&self, client: &Client) -> Result<usize, Error> {
+    pub fn unplant(&self, view: &View) -> Result<usize, Error> {
         let mut left = 0;
         let decoys = self.files();
         let paths = decoys.iter().enumerate().map(|(number, decoy)| (number, decoy.path.clone())).collect();
         let soon = std::time::Instant::now() + BOUND;
-        let mut connection = client.connection.clone();
-        for (number, found) in client.samples(paths, soon) {
+        for (number, found) in view.samples(paths, soon) {
             let Some(decoy) = decoys.get(number) else { continue };
             match found {
                 Ok((sample, _)) if sample.head() == decoy.content => {
-                    let removal = client.tree.delete_file(&mut connection, &decoy.path);
-                    client.run("remove a decoy", BOUND, removal)?;
+                    remove(view, &decoy.path)?;
                 }
                 Err(Trouble::Gone) => {}
                 _ => left += 1,
@@ -87,12 +95,32 @@ impl Decoys {
         }
         for decoy in &decoys {
             for folder in decoy.folders.iter().rev() {
-                let removal = client.tree.delete_directory(&mut connection, folder);
                 // Fails where something else lies in it, which is as it should be.
-                let _ = client.run("remove the folder of a decoy", BOUND, removal);
+                let _ = remove_folder(view, folder);
             }
         }
         Ok(left)
+    }
+}
+
+fn remove(view: &View, path: &str) -> Result<(), Error> {
+    match view {
+        View::Session(client) => {
+            let mut connection = client.connection.clone();
+            client.run("remove a decoy", BOUND, client.tree.delete_file(&mut connection, path))
+        }
+        View::Mounted(mounted) => mounted.remove(path.to_owned()),
+    }
+}
+
+fn remove_folder(view: &View, path: &str) -> Result<(), Error> {
+    match view {
+        View::Session(client) => {
+            let mut connection = client.connection.clone();
+            let removal = client.tree.delete_directory(&mut connection, path);
+            client.run("remove the folder of a decoy", BOUND, removal)
+        }
+        View::Mounted(mounted) => mounted.remove_folder(path.to_owned()),
     }
 }
 

@@ -23,7 +23,7 @@ const PARALLEL: usize = 16;
 pub(super) const NAME_BYTES_MAX: usize = 3 * 255;
 
 /// Sampled bytes at each of up to three places.
-const PIECE: u64 = 4096;
+pub(super) const PIECE: u64 = 4096;
 
 /// A signed-in connection to one share.
 pub struct Client {
@@ -301,6 +301,15 @@ async fn read_folder(
     Ok(())
 }
 
+/// Where a file of that length is read: all of a small one; start, middle and end of another.
+pub(super) fn places(len: u64) -> Vec<(u64, u64)> {
+    if len <= 3 * PIECE {
+        return vec![(0, 3 * PIECE)];
+    }
+    let middle = (len / 2).next_multiple_of(128);
+    vec![(0, PIECE), (middle, PIECE.min(len - PIECE - middle)), (len - PIECE, PIECE)]
+}
+
 /// Reads the start, the middle and the end of a file, at most 12 KiB however long it is or grows.
 async fn sample(tree: &Arc<Tree>, connection: Connection, path: &str) -> Result<(Sample, Stamp), Trouble> {
     let request = async {
@@ -317,14 +326,8 @@ async fn sample(tree: &Arc<Tree>, connection: Connection, path: &str) -> Result<
         let reader = tree.open_file_reader(connection, path).await?;
         let (info, len) = (reader.info(), reader.size());
         let stamp = Stamp { size: len, modified: info.modified.0, changed: info.changed.0 };
-        let middle = (len / 2).next_multiple_of(128);
-        let places = if len <= 3 * PIECE {
-            vec![(0, 3 * PIECE)]
-        } else {
-            vec![(0, PIECE), (middle, PIECE.min(len - PIECE - middle)), (len - PIECE, PIECE)]
-        };
         let mut sample = Sample { len, chunks: Vec::new() };
-        for (offset, len) in places {
+        for (offset, len) in places(len) {
             let mut bytes = reader.read_at(offset, len).await?;
             bytes.truncate(usize::try_from(len).unwrap_or(0));
             if !bytes.is_empty() {

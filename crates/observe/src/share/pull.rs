@@ -5,7 +5,7 @@
 
 use std::collections::BTreeSet;
 use std::fs::{self, File, FileTimes};
-use std::io::{self, Write};
+use std::io::{self, Read, Write};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
@@ -22,6 +22,9 @@ use crate::Error;
 
 /// In every folder that a pull made: the share's name.
 pub(super) const MARKER: &str = ".chartward-pull";
+/// In the marker: every file is of its instant.
+const WHOLE: &str = "whole";
+const MARKER_BYTES_MAX: u64 = 4096;
 /// What is being written, before it gets its name.
 const PARTIAL: &str = ".chartward-part-";
 
@@ -142,6 +145,9 @@ pub fn pull(
     if pulled.complete {
         sweep(to, to, &here, &mut pulled.removed)?;
     }
+    if let (Some(shadow), true) = (shadow, pulled.complete && pulled.failed == 0 && pulled.unstorable == 0) {
+        note(to, &share, shadow.at(), WHOLE)?;
+    }
     pulled.seconds = started.elapsed().as_secs_f64();
     Ok(pulled)
 }
@@ -179,11 +185,26 @@ fn own(to: &Path, share: &str) -> Result<Option<Timestamp>, Error> {
     Ok(None)
 }
 
-/// Notes of when the files here are at the latest.
+/// The instant that all files of a pulled folder show: that of a previous version (shadow copy) which was pulled to its end, every file
+/// of it. `None` where they are of different instants, or no pull made the folder.
+pub fn shown(folder: &Path) -> Option<Timestamp> {
+    let file = fs::File::open(folder.join(MARKER)).ok()?;
+    let mut text = String::new();
+    file.take(MARKER_BYTES_MAX).read_to_string(&mut text).ok()?;
+    let mut lines = text.lines().skip(1);
+    let at = lines.next()?.trim().parse().ok()?;
+    (lines.next()?.trim() == WHOLE).then_some(at)
+}
+
+/// Notes of when the files here are at the latest. Whether all of them are is known at the end of a pull.
 fn mark(to: &Path, share: &str, at: Timestamp) -> Result<(), Error> {
+    note(to, share, at, "")
+}
+
+fn note(to: &Path, share: &str, at: Timestamp, what: &str) -> Result<(), Error> {
     let failed = |source| Error::PullWrite { path: to.to_owned(), source };
     let new = to.join(format!("{PARTIAL}marker"));
-    fs::write(&new, format!("{share}\n{at}\n")).map_err(failed)?;
+    fs::write(&new, format!("{share}\n{at}\n{what}\n")).map_err(failed)?;
     fs::rename(&new, to.join(MARKER)).map_err(failed)
 }
 

@@ -10,10 +10,11 @@ use schema::{FileEvidence, ShareLook};
 
 use super::Decoys;
 use super::canary::join;
-use super::client::{Client, Entry, Listed, Stamp, Trouble};
+use super::client::{Entry, Listed, Stamp, Trouble};
 use super::differ::{Changed, Files, differ};
 use super::evidence::evidence;
 use super::remember::Samples;
+use super::view::View;
 
 /// What one watch may take.
 #[derive(Debug, Clone)]
@@ -83,7 +84,7 @@ pub struct Cover {
 
 /// A share with what is remembered of it.
 pub struct Watch {
-    client: Client,
+    view: View,
     bounds: Bounds,
     decoys: Option<Decoys>,
     memory: Memory,
@@ -125,7 +126,7 @@ struct Folder {
 
 impl Watch {
     /// Takes the first look, which nothing is compared with, and reads the first samples.
-    pub fn start(client: Client, below: Vec<String>, decoys: Option<Decoys>, bounds: Bounds) -> Self {
+    pub fn start(view: View, below: Vec<String>, decoys: Option<Decoys>, bounds: Bounds) -> Self {
         let memory = Memory {
             below: if below.is_empty() { vec![String::new()] } else { below },
             folders: BTreeMap::new(),
@@ -137,15 +138,8 @@ impl Watch {
             complete: false,
             visited: HashSet::new(),
         };
-        let mut watch = Self {
-            client,
-            bounds,
-            decoys,
-            memory,
-            standing: Vec::new(),
-            waiting: VecDeque::new(),
-            checked: 0,
-        };
+        let mut watch =
+            Self { view, bounds, decoys, memory, standing: Vec::new(), waiting: VecDeque::new(), checked: 0 };
         let deadline = Instant::now() + watch.bounds.look_time;
         watch.round(&mut ShareLook::default(), deadline);
         watch.waiting.clear();
@@ -153,14 +147,14 @@ impl Watch {
         watch
     }
 
-    /// The connection, for pauses.
-    pub fn client(&self) -> &Client {
-        &self.client
+    /// How the share is reached, for pauses.
+    pub fn view(&self) -> &View {
+        &self.view
     }
 
     /// Goes on with a new connection after the old one was lost.
-    pub fn reconnected(&mut self, client: Client) {
-        self.client = client;
+    pub fn reconnected(&mut self, view: View) {
+        self.view = view;
     }
 
     /// What is covered now.
@@ -200,7 +194,7 @@ impl Watch {
         let mut gone = HashSet::new();
         let nothing_asked = paths.is_empty();
         let (mut disturbed, mut heard) = (false, false);
-        for (number, found) in self.client.samples(paths, self.deadline()) {
+        for (number, found) in self.view.samples(paths, self.deadline()) {
             heard |= !matches!(found, Err(Trouble::Slow | Trouble::Silent));
             match (found, decoys.get(number)) {
                 (Err(Trouble::Silent), _) => look.answered = false,
@@ -270,8 +264,8 @@ impl Watch {
             beside = entries.iter().find(longer).map(|entry| entry.name.clone());
             Vec::new()
         };
-        self.client.list(vec![folder.to_owned()], self.bounds.folder_entries_max, &mut take, self.deadline());
-        let found = self.client.samples(vec![(0, join(folder, &beside?))], self.deadline()).pop()?;
+        self.view.list(vec![folder.to_owned()], self.bounds.folder_entries_max, &mut take, self.deadline());
+        let found = self.view.samples(vec![(0, join(folder, &beside?))], self.deadline()).pop()?;
         let (now, _) = found.1.ok()?;
         let evidence = canary_evidence(self.memory.number("", path), &Sample::whole(content), &now);
         Some(FileEvidence { suffix_added: true, original_gone: true, ..evidence })
@@ -311,7 +305,7 @@ impl Watch {
             }
         };
         // With a dead connection every request fails at once, and the walk ends by itself.
-        let rest = self.client.list(folders, bounds.folder_entries_max, &mut take, deadline);
+        let rest = self.view.list(folders, bounds.folder_entries_max, &mut take, deadline);
         look.answered = silent.is_empty();
         look.suffixed_alike = suffixes.values().copied().max().unwrap_or(0);
         self.memory.complete |= rest.is_empty() && silent.is_empty();
@@ -327,7 +321,7 @@ impl Watch {
             |(number, (folder, changed)): (usize, &(String, Changed))| (number, join(folder, &changed.now));
         let paths = batch.iter().enumerate().map(path).collect();
         let mut unread: Vec<bool> = batch.iter().map(|_| true).collect();
-        for (number, found) in self.client.samples(paths, self.deadline()) {
+        for (number, found) in self.view.samples(paths, self.deadline()) {
             let Some((folder, changed)) = batch.get(number) else { continue };
             if let Some(unread) = unread.get_mut(number) {
                 *unread = !matches!(found, Ok(_) | Err(Trouble::Gone));
@@ -368,7 +362,7 @@ impl Watch {
             all.step_by(stride).map(|(path, name)| (path.clone(), name.clone())).collect();
         let paths =
             chosen.iter().enumerate().map(|(number, (path, name))| (number, join(path, name))).collect();
-        for (number, found) in self.client.samples(paths, self.deadline()) {
+        for (number, found) in self.view.samples(paths, self.deadline()) {
             if let (Some((path, name)), Ok((sample, _))) = (chosen.get(number), found) {
                 let file = self.memory.number(path, name);
                 self.memory.samples.keep(file, sample);
@@ -390,7 +384,7 @@ impl Watch {
         self.checked = (self.checked + chosen.len()).checked_rem(known.len()).unwrap_or(0);
         let paths =
             chosen.iter().enumerate().map(|(number, (path, name))| (number, join(path, name))).collect();
-        for (number, found) in self.client.samples(paths, self.deadline()) {
+        for (number, found) in self.view.samples(paths, self.deadline()) {
             let (Some((path, name)), Ok((now, _))) = (chosen.get(number), found) else { continue };
             let file = self.memory.number(path, name);
             let Some(before) = self.memory.samples.get(file).filter(|before| **before != now) else {

@@ -284,6 +284,38 @@ pub enum Fact {
         /// What the kernel said, or why it could not be put back.
         because: String,
     },
+    /// A guard stopped somebody, put files back and kept evidence.
+    GuardStopped {
+        /// Name of the watcher.
+        watcher: String,
+        /// The id of the stop, which is the name of its evidence folder.
+        stop: String,
+        /// SHA-256 of the list of all files in that folder; `None`: it could not be written to its end.
+        evidence_sha256: Option<String>,
+        /// Originals that were changed, renamed or removed.
+        files_touched: u64,
+        /// Of those, files that read as before.
+        files_put_back: u64,
+        /// Of those, files that could not be put back.
+        files_irrecoverable: u64,
+    },
+    /// Something happened to an approval of a program that encrypts.
+    GuardPolicy {
+        /// Name of the watcher.
+        watcher: String,
+        /// The approval.
+        approval: String,
+        /// What happened: `in_force`, `allowed`, `expired`, `revoked`, `void` or `refused`.
+        event: String,
+        /// The program.
+        tool: String,
+        /// Who gave it.
+        by: String,
+        /// Why.
+        because: String,
+        /// Files that were let pass.
+        files: u32,
+    },
     /// A fact of a kind or shape that only another version of Chartward knows.
     #[serde(other, skip_serializing)]
     Unknown,

@@ -150,6 +150,23 @@ fn every_fact_reads_back_as_it_was_written() {
             put_back: true,
             because: "No such file or directory".into(),
         },
+        Fact::GuardStopped {
+            watcher: "emr-guard".into(),
+            stop: "20181016T024000.000Z-4711".into(),
+            evidence_sha256: Some("ab".repeat(32)),
+            files_touched: 3,
+            files_put_back: 3,
+            files_irrecoverable: 0,
+        },
+        Fact::GuardPolicy {
+            watcher: "emr-guard".into(),
+            approval: "7".into(),
+            event: "allowed".into(),
+            tool: "/usr/bin/gpg".into(),
+            by: "admin".into(),
+            because: "an export".into(),
+            files: 12,
+        },
     ];
     let dir = tempfile::tempdir().unwrap();
     let ledger = Ledger::open(dir.path(), now()).unwrap();

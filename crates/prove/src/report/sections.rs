@@ -252,7 +252,7 @@ fn proof_table(report: &Report<'_>, proof: &Proof, lang: Lang) -> Markup {
         (lang.pick("Result of the drill", "復元訓練の結果"), result.to_owned()),
         (lang.pick("Proven at", "実証日時"), at(proof.proven_at)),
         (lang.pick("Backup captured at", "バックアップ取得日時"), at(proof.captured_at)),
-        (lang.pick("How it was measured", "計測方法"), report.say(&proof.method, lang).to_owned()),
+        (lang.pick("How it was measured", "計測方法"), method(report, proof, lang)),
         (lang.pick("Read back", "読み出せた内容"), counts),
         (
             lang.pick("Age of the newest record when the drill began", "訓練開始時点の最新記録の古さ"),
@@ -333,6 +333,14 @@ pub(super) fn comparison(report: &Report<'_>, comparison: &Comparison, lang: Lan
                 } }
             }
         }
+    }
+}
+
+/// What the proof says of itself, in the reader's language where it does.
+fn method(report: &Report<'_>, proof: &Proof, lang: Lang) -> String {
+    match lang {
+        Lang::Ja if !proof.evidence.method_ja.is_empty() => proof.evidence.method_ja.clone(),
+        _ => report.say(&proof.method, lang).to_owned(),
     }
 }
 

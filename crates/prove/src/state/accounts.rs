@@ -5,14 +5,21 @@
 //! its reader in: passwords are argon2id, the rest are SHA-256 of at least 80 random bits, TOTP secrets are
 //! sealed with a key that lies elsewhere.
 
+mod invitations;
+mod sessions;
+mod tokens;
+
 use jiff::{SignedDuration, Timestamp};
-use rusqlite::types::{FromSql, FromSqlError, FromSqlResult, Type, ValueRef};
+use rusqlite::types::{FromSql, FromSqlError, FromSqlResult, ValueRef};
 use rusqlite::{OptionalExtension, Row, params};
 use schema::Lang;
 use serde::{Deserialize, Serialize};
 
 use super::State;
+use super::columns::{instant, instant_or_none};
 use crate::Error;
+use invitations::{SET_NOTE, invitation_key, json};
+use sessions::insert_session;
 
 /// What a person or a program is there for. Whether one role includes another is for the reader to decide.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
@@ -159,29 +166,6 @@ pub enum Factor {
     Recovery(String),
 }
 
-/// The values of [`INSERT_SESSION`].
-macro_rules! session_values {
-    ($row:expr) => {
-        params![
-            $row.hash,
-            $row.user,
-            $row.csrf,
-            $row.created_at.as_millisecond(),
-            $row.seen_at.as_millisecond(),
-            $row.expires_at.as_millisecond(),
-            $row.address,
-        ]
-    };
-}
-
-/// Whether what was checked outside the transaction still holds: account and password (1, 2), the step or the
-/// recovery code, or neither for an account without a second factor (3, 4), the session to replace (5).
-const STANDS: &str = "SELECT EXISTS (SELECT 1 FROM users WHERE name = ?1 AND password = ?2 AND disabled_at IS NULL \
-                      AND CASE WHEN ?3 IS NOT NULL THEN totp_last_step < ?3 \
-                      WHEN ?4 IS NOT NULL THEN EXISTS (SELECT 1 FROM recovery_codes WHERE user = ?1 AND hash = ?4 \
-                      AND used_at IS NULL) ELSE totp IS NULL END) \
-                      AND (?5 IS NULL OR EXISTS (SELECT 1 FROM sessions WHERE hash = ?5 AND user = ?1))";
-
 /// Leaves an account that is there as it is.
 const INSERT_USER: &str = "INSERT INTO users (name, role, password, lang, created_at) VALUES (?1, ?2, ?3, ?4, ?5) \
                            ON CONFLICT (name) DO NOTHING";
@@ -304,7 +288,7 @@ impl State {
                 return Ok(false);
             }
             tx.execute("DELETE FROM sessions WHERE user = ?1", params![session.user])?;
-            tx.execute(INSERT_SESSION, session_values!(session))?;
+            insert_session(tx, session)?;
             Ok(true)
         })
     }
@@ -339,7 +323,7 @@ impl State {
                 tx.execute(sql, params![session.user, hash])?;
             }
             tx.execute("DELETE FROM sessions WHERE user = ?1", params![session.user])?;
-            tx.execute(INSERT_SESSION, session_values!(session))?;
+            insert_session(tx, session)?;
             Ok(true)
         })
     }
@@ -371,223 +355,9 @@ impl State {
     }
 }
 
-/// Invitations: kept beside the settings, one for each account and one for the first administrator.
-impl State {
-    /// The invitation of an account, or with `None` that of the first administrator.
-    pub fn invitation(&self, name: Option<&str>) -> Result<Option<Invitation>, Error> {
-        let text: Option<String> = self.read(|db| {
-            let sql = "SELECT value FROM settings WHERE key = ?1";
-            db.query_row(sql, [key_for(name)], |row| row.get(0)).optional()
-        })?;
-        // One that cannot be read lets nobody in, which is what an absent one does.
-        Ok(text.and_then(|text| serde_json::from_str(&text).ok()))
-    }
-
-    /// Sets the first administrator's invitation; whichever was there is worth nothing from now on.
-    pub fn set_first_invitation(&self, code: &Invitation) -> Result<(), Error> {
-        let code = json(code)?;
-        self.write(|tx| tx.execute(SET_NOTE, params![FIRST, code]).map(drop))
-    }
-
-    /// Counts a wrong code.
-    pub fn count_wrong_code(&self, name: Option<&str>) -> Result<(), Error> {
-        self.write(|tx| {
-            let sql = "UPDATE settings SET value = json_set(value, '$.tries', json_extract(value, '$.tries') + 1) \
-                       WHERE key = ?1";
-            tx.execute(sql, params![key_for(name)]).map(drop)
-        })
-    }
-
-    /// Uses the first administrator's invitation up: makes the account and opens its session. `false`: it was used
-    /// or replaced meanwhile, or somebody administers the hub already.
-    pub fn make_first_admin(
-        &self,
-        hash: &str,
-        password: &str,
-        lang: Lang,
-        session: &SessionRow,
-    ) -> Result<bool, Error> {
-        self.write(|tx| {
-            let sql = "DELETE FROM settings WHERE key = ?1 AND json_extract(value, '$.hash') = ?2 \
-                       AND NOT EXISTS (SELECT 1 FROM users WHERE role = 'admin' OR name = ?3)";
-            if tx.execute(sql, params![FIRST, hash, session.user])? == 0 {
-                return Ok(false);
-            }
-            let now = session.created_at.as_millisecond();
-            tx.execute(INSERT_USER, params![session.user, Role::Admin.name(), password, lang.tag(), now])?;
-            tx.execute(INSERT_SESSION, session_values!(session))?;
-            Ok(true)
-        })
-    }
-
-    /// Uses an account's invitation up: sets its password and opens its session. `false`: it was used or replaced
-    /// meanwhile, or the account is disabled.
-    pub fn accept_invitation(&self, hash: &str, password: &str, session: &SessionRow) -> Result<bool, Error> {
-        self.write(|tx| {
-            let sql = "DELETE FROM settings WHERE key = ?1 AND json_extract(value, '$.hash') = ?2 \
-                       AND EXISTS (SELECT 1 FROM users WHERE name = ?3 AND disabled_at IS NULL)";
-            let key = invitation_key(&session.user);
-            if tx.execute(sql, params![key, hash, session.user])? == 0 {
-                return Ok(false);
-            }
-            let sql = "UPDATE users SET password = ?2, failures = 0, locked_until = NULL WHERE name = ?1";
-            tx.execute(sql, params![session.user, password])?;
-            tx.execute(INSERT_SESSION, session_values!(session))?;
-            Ok(true)
-        })
-    }
-}
-
-/// Sessions.
-impl State {
-    /// Uses the factor up and opens a session in place of `replaces`, all or nothing. `false`: the factor was used
-    /// meanwhile, or the account or the session to replace is no longer what it was when they were checked.
-    pub fn admit(
-        &self,
-        session: &SessionRow,
-        factor: &Factor,
-        password: &str,
-        replaces: Option<&str>,
-    ) -> Result<bool, Error> {
-        let (step, recovery) = match factor {
-            Factor::None => (None, None),
-            Factor::Step(step) => (Some(*step as i64), None),
-            Factor::Recovery(hash) => (None, Some(hash)),
-        };
-        self.write(|tx| {
-            let stands: bool =
-                tx.query_row(STANDS, params![session.user, password, step, recovery, replaces], |row| {
-                    row.get(0)
-                })?;
-            if !stands {
-                return Ok(false);
-            }
-            let now = session.created_at.as_millisecond();
-            let sql = "UPDATE users SET failures = 0, locked_until = NULL, \
-                       totp_last_step = coalesce(?2, totp_last_step) WHERE name = ?1";
-            tx.execute(sql, params![session.user, step])?;
-            let sql = "UPDATE recovery_codes SET used_at = ?3 WHERE user = ?1 AND hash = ?2";
-            tx.execute(sql, params![session.user, recovery, now])?;
-            let sql = "DELETE FROM sessions WHERE hash = ?1 OR expires_at <= ?2";
-            tx.execute(sql, params![replaces, now])?;
-            tx.execute(INSERT_SESSION, session_values!(session))?;
-            Ok(true)
-        })
-    }
-
-    /// The session of that cookie, with its account as it is now.
-    pub fn session(&self, hash: &str) -> Result<Option<(SessionRow, User)>, Error> {
-        let found = self.read(|db| {
-            db.prepare_cached("SELECT * FROM sessions WHERE hash = ?1")?.query_row([hash], session).optional()
-        })?;
-        let Some(found) = found else { return Ok(None) };
-        Ok(self.user(&found.user)?.map(|user| (found, user)))
-    }
-
-    /// The sessions of an account, the newest first.
-    pub fn sessions_of(&self, name: &str) -> Result<Vec<SessionRow>, Error> {
-        self.read(|db| {
-            db.prepare("SELECT * FROM sessions WHERE user = ?1 ORDER BY created_at DESC")?
-                .query_map([name], session)?
-                .collect()
-        })
-    }
-
-    /// Who logged in from where and may still be there.
-    pub fn session_places(&self) -> Result<Vec<(String, String)>, Error> {
-        self.read(|db| {
-            db.prepare("SELECT DISTINCT user, address FROM sessions LIMIT 10000")?
-                .query_map([], |row| Ok((row.get(0)?, row.get(1)?)))?
-                .collect()
-        })
-    }
-
-    /// Notes that a session was used.
-    pub fn touch_session(&self, hash: &str, now: Timestamp) -> Result<(), Error> {
-        self.write(|tx| {
-            let sql = "UPDATE sessions SET seen_at = ?2 WHERE hash = ?1 AND seen_at < ?2";
-            tx.execute(sql, params![hash, now.as_millisecond()]).map(drop)
-        })
-    }
-
-    /// Ends one session.
-    pub fn end_session(&self, hash: &str) -> Result<(), Error> {
-        self.write(|tx| tx.execute("DELETE FROM sessions WHERE hash = ?1", params![hash]).map(drop))
-    }
-
-    /// Ends every session of an account.
-    pub fn end_sessions_of(&self, name: &str) -> Result<usize, Error> {
-        self.write(|tx| tx.execute("DELETE FROM sessions WHERE user = ?1", params![name]))
-    }
-}
-
-/// API tokens.
-impl State {
-    /// Keeps a token's hash.
-    pub fn add_token(&self, token: &TokenRow, hash: &str) -> Result<(), Error> {
-        self.write(|tx| {
-            let sql = "INSERT INTO tokens (name, hash, role, created_by, created_at, expires_at) \
-                       VALUES (?1, ?2, ?3, ?4, ?5, ?6)";
-            let expires_at = token.expires_at.map(Timestamp::as_millisecond);
-            let created_at = token.created_at.as_millisecond();
-            tx.execute(
-                sql,
-                params![token.name, hash, token.role.name(), token.created_by, created_at, expires_at],
-            )
-            .map(drop)
-        })
-    }
-
-    /// The token with that hash.
-    pub fn token(&self, hash: &str) -> Result<Option<TokenRow>, Error> {
-        self.read(|db| {
-            db.prepare_cached("SELECT * FROM tokens WHERE hash = ?1")?.query_row([hash], token).optional()
-        })
-    }
-
-    /// All tokens, the newest first.
-    pub fn tokens(&self) -> Result<Vec<TokenRow>, Error> {
-        self.read(|db| db.prepare("SELECT * FROM tokens ORDER BY id DESC")?.query_map([], token)?.collect())
-    }
-
-    /// Notes that a token was used.
-    pub fn touch_token(&self, id: i64, now: Timestamp) -> Result<(), Error> {
-        self.write(|tx| {
-            let sql = "UPDATE tokens SET used_at = ?2 WHERE id = ?1";
-            tx.execute(sql, params![id, now.as_millisecond()]).map(drop)
-        })
-    }
-
-    /// Takes a token back. `false`: there is none with that number, or it was taken back before.
-    pub fn revoke_token(&self, id: i64, now: Timestamp) -> Result<bool, Error> {
-        self.write(|tx| {
-            let sql = "UPDATE tokens SET revoked_at = ?2 WHERE id = ?1 AND revoked_at IS NULL";
-            Ok(tx.execute(sql, params![id, now.as_millisecond()])? == 1)
-        })
-    }
-}
-
-const FIRST: &str = "access.first_admin";
 const USER_EXISTS: &str = "SELECT EXISTS (SELECT 1 FROM users WHERE name = ?1)";
-const SET_NOTE: &str = "INSERT INTO settings (key, value) VALUES (?1, ?2) \
-                        ON CONFLICT (key) DO UPDATE SET value = excluded.value";
-const INSERT_SESSION: &str = "INSERT INTO sessions (hash, user, csrf, created_at, seen_at, expires_at, address) \
-                              VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)";
-
 fn refused(exists: bool) -> rusqlite::Result<Changed> {
     Ok(if exists { Changed::LastAdmin } else { Changed::NoSuchUser })
-}
-
-fn invitation_key(name: &str) -> String {
-    format!("access.invitation.{name}")
-}
-
-fn key_for(name: Option<&str>) -> String {
-    name.map_or_else(|| FIRST.to_owned(), invitation_key)
-}
-
-fn json(code: &Invitation) -> Result<String, Error> {
-    serde_json::to_string(code).map_err(|source| Error::Json { what: "an invitation", source })
 }
 
 fn user(row: &Row<'_>) -> rusqlite::Result<User> {
@@ -605,40 +375,10 @@ fn user(row: &Row<'_>) -> rusqlite::Result<User> {
     })
 }
 
-fn session(row: &Row<'_>) -> rusqlite::Result<SessionRow> {
-    Ok(SessionRow {
-        hash: row.get("hash")?,
-        user: row.get("user")?,
-        csrf: row.get("csrf")?,
-        created_at: at(row, "created_at")?,
-        seen_at: at(row, "seen_at")?,
-        expires_at: at(row, "expires_at")?,
-        address: row.get("address")?,
-    })
-}
-
-fn token(row: &Row<'_>) -> rusqlite::Result<TokenRow> {
-    Ok(TokenRow {
-        id: row.get("id")?,
-        name: row.get("name")?,
-        role: row.get("role")?,
-        created_by: row.get("created_by")?,
-        created_at: at(row, "created_at")?,
-        expires_at: at_or_none(row, "expires_at")?,
-        used_at: at_or_none(row, "used_at")?,
-        revoked_at: at_or_none(row, "revoked_at")?,
-    })
-}
-
 fn at(row: &Row<'_>, column: &str) -> rusqlite::Result<Timestamp> {
-    instant(row.get(column)?)
+    instant(row, row.as_ref().column_index(column)?)
 }
 
 fn at_or_none(row: &Row<'_>, column: &str) -> rusqlite::Result<Option<Timestamp>> {
-    row.get::<_, Option<i64>>(column)?.map(instant).transpose()
-}
-
-fn instant(milliseconds: i64) -> rusqlite::Result<Timestamp> {
-    Timestamp::from_millisecond(milliseconds)
-        .map_err(|cause| rusqlite::Error::FromSqlConversionFailure(0, Type::Integer, cause.into()))
+    instant_or_none(row, row.as_ref().column_index(column)?)
 }

@@ -14,8 +14,9 @@ use jiff::Timestamp;
 use rustix::process::Signal;
 use schema::{DatabaseCensus, Shortfall, ShortfallKind};
 
+use super::handed::{self, Password};
 use super::server::Server;
-use super::settings::{self, Setting, optional};
+use super::settings::{self, SECRET, Setting, optional};
 use super::{Adapter, Engines, Entry, Findings, Place, Restored, Settings, Taken, program};
 use crate::error::Error;
 
@@ -28,6 +29,10 @@ pub const DUMP: Entry = Entry {
     ),
     settings: &CONNECTION,
     open: |settings| Ok(Box::new(Dump(Connection::new(settings)?))),
+    proves: Some((
+        "the dump of MariaDB {} was loaded into a server of its own, every table counted",
+        "MariaDB {}：専用に起動したサーバーへダンプを読み込み、全テーブルを計数した",
+    )),
     drill: drill_dump,
 };
 
@@ -43,10 +48,14 @@ pub const COPY: Entry = Entry {
         let datadir = settings.path("datadir")?;
         Ok(Box::new(Copy { connection: Connection::new(settings)?, datadir }))
     },
+    proves: Some((
+        "MariaDB {} was started on its copied data files, every table counted",
+        "MariaDB {}：複製したデータファイルで起動し、全テーブルを計数した",
+    )),
     drill: drill_copy,
 };
 
-const CONNECTION: [Setting; 6] = [
+const CONNECTION: [Setting; 7] = [
     optional("socket", "its socket", "ソケット"),
     optional("host", "its address", "アドレス"),
     optional("port", "its port", "ポート"),
@@ -56,6 +65,7 @@ const CONNECTION: [Setting; 6] = [
         "file with the password, under [client]",
         "パスワードのファイル([client]の下に書く)",
     ),
+    SECRET,
     optional(
         "run-as",
         "user of this machine to connect as (unix_socket authentication)",
@@ -78,26 +88,32 @@ const FILES: &str = "files";
 /// How a server is reached.
 struct Connection {
     arguments: Vec<String>,
+    password: Option<Password>,
     run_as: Option<String>,
 }
 
 impl Connection {
     fn new(settings: &Settings) -> Result<Connection, Error> {
         let mut arguments = Vec::new();
+        let password = Password::of(settings, "defaults-file", handed::option_file)?;
         // It must be the first argument, and takes the place of every file that would be read unasked.
         match settings.secret_file("defaults-file")? {
             Some(file) => arguments.push(format!("--defaults-file={}", file.display())),
+            None if password.is_some() => {}
             None => arguments.push("--no-defaults".to_owned()),
         }
         for key in ["socket", "host", "user"] {
             arguments.extend(settings.text(key).map(|value| format!("--{key}={value}")));
         }
         arguments.extend(settings.number("port")?.map(|port| format!("--port={port}")));
-        Ok(Connection { arguments, run_as: settings.text("run-as").map(str::to_owned) })
+        Ok(Connection { arguments, password, run_as: settings.text("run-as").map(str::to_owned) })
     }
 
     fn command(&self, names: &[&str]) -> Result<Command, Error> {
         let mut command = program::as_user(self.run_as.as_deref(), &find(names, PACKAGE)?)?;
+        if let Some(password) = &self.password {
+            command.arg(format!("--defaults-file={}", password.path()?.display()));
+        }
         command.args(&self.arguments);
         Ok(command)
     }

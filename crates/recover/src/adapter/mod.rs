@@ -7,6 +7,7 @@
 //! restored and counts again.
 
 pub(crate) mod btrfs;
+mod handed;
 mod jail;
 pub mod mariadb;
 pub mod opaque;
@@ -24,6 +25,7 @@ use std::path::{Path, PathBuf};
 use jiff::Timestamp;
 use schema::{DatabaseCensus, Exception, Shortfall, ShortfallKind, SourceCapture};
 
+pub use self::handed::{Handed, wanted as wanted_secret};
 pub use self::jail::{Jail, Limits};
 pub use self::server::Engines;
 pub use self::settings::{Setting, Settings};
@@ -53,6 +55,8 @@ pub struct Entry {
     pub settings: &'static [Setting],
     /// Reads the settings.
     pub open: fn(&Settings) -> Result<Box<dyn Adapter>, Error>,
+    /// What its drill does with what was restored, in English and Japanese; `None` where nothing can look into it yet.
+    pub proves: Option<(&'static str, &'static str)>,
     /// Starts what was restored and counts it.
     pub drill: fn(&Restored<'_>) -> Result<Findings, Error>,
 }
@@ -145,13 +149,18 @@ pub struct Source {
 impl Source {
     /// Reads a source's text, `KIND:KEY=VALUE,KEY=VALUE`. `name=` names it; without, it is called after its kind.
     pub fn parse(text: &str) -> Result<Source, Error> {
+        Source::parse_with(text, &Handed::new())
+    }
+
+    /// The same, with what it may name and was handed over.
+    pub fn parse_with(text: &str, handed: &Handed) -> Result<Source, Error> {
         let (kind, rest) = text.split_once(':').unwrap_or((text, ""));
         let Some(entry) = entry(kind) else {
             let kinds: Vec<&str> = ENTRIES.iter().map(|entry| entry.kind).collect();
             let reason = format!("its kind {kind:?} is none of {}", kinds.join(", "));
             return Err(Error::SourceText { text: text.to_owned(), reason });
         };
-        let settings = Settings::parse(text, rest, entry)?;
+        let settings = Settings::parse(text, rest, entry)?.with(handed);
         let name = settings.text("name").unwrap_or(kind).to_owned();
         let adapter = (entry.open)(&settings)?;
         Ok(Source { name, kind: entry.kind, adapter })
@@ -191,6 +200,16 @@ pub fn drill(restored: &Restored<'_>) -> Findings {
         }
         Err(error) => failed(error.chain()),
     }
+}
+
+/// What the drill of an adapter does, in English and Japanese; `None` where nothing can look into what it captures.
+pub(crate) fn proves(kind: &str) -> Option<(&'static str, &'static str)> {
+    entry(kind)?.proves
+}
+
+/// Whether an adapter is known of which no drill can prove anything.
+pub(crate) fn is_opaque(kind: &str) -> bool {
+    entry(kind).is_some_and(|entry| entry.proves.is_none())
 }
 
 fn entry(kind: &str) -> Option<&'static Entry> {

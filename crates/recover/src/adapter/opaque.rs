@@ -25,6 +25,7 @@ pub const ENTRY: Entry = Entry {
         let missing = || settings.refuse("path= is missing".to_owned());
         Ok(Box::new(Opaque { path: settings.path("path")?.ok_or_else(missing)? }))
     },
+    proves: None,
     drill,
 };
 

@@ -40,6 +40,10 @@ pub const ENTRY: Entry = Entry {
     ),
     settings: &SETTINGS,
     open: |settings| Ok(Box::new(Orthanc::new(settings)?)),
+    proves: Some((
+        "Orthanc {} was started on its index and images, its resources counted and a sample of images read back",
+        "Orthanc {}：索引と画像から起動し、件数を数え、画像の一部を読み出した",
+    )),
     drill,
 };
 

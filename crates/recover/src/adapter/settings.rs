@@ -5,7 +5,7 @@ use std::fs;
 use std::os::unix::fs::MetadataExt;
 use std::path::PathBuf;
 
-use super::Entry;
+use super::{Entry, Handed};
 use crate::error::Error;
 
 /// Names of sources become names of folders and of jobs.
@@ -34,6 +34,13 @@ pub(super) const fn required(key: &'static str, en: &'static str, ja: &'static s
     Setting { key, required: true, meaning: (en, ja) }
 }
 
+/// A password of the hub's sealed store.
+pub(super) const SECRET: Setting = optional(
+    super::handed::KEY,
+    "name of the password in the hub's sealed store (`chartward secret set`), or of `backup --secret NAME=FILE`",
+    "ハブの暗号化された保管場所にあるパスワードの名前(`chartward secret set`)。`backup --secret 名前=ファイル` でも渡せます",
+);
+
 /// Settings that several adapters share, and one adapter's own.
 pub(super) const fn joined<const A: usize, const B: usize, const ALL: usize>(
     shared: &[Setting; A],
@@ -52,12 +59,13 @@ pub(super) const fn joined<const A: usize, const B: usize, const ALL: usize>(
 pub struct Settings {
     text: String,
     values: BTreeMap<String, String>,
+    handed: Handed,
 }
 
 impl Settings {
     /// Reads `KEY=VALUE,KEY=VALUE`; a comma within a value is written `%2C`, a percent sign `%25`.
     pub(super) fn parse(text: &str, rest: &str, entry: &Entry) -> Result<Settings, Error> {
-        let mut settings = Settings { text: text.to_owned(), values: BTreeMap::new() };
+        let mut settings = Settings { text: text.to_owned(), values: BTreeMap::new(), handed: Handed::new() };
         for pair in rest.split(',').filter(|pair| !pair.is_empty()) {
             let Some((key, value)) = pair.split_once('=') else {
                 return Err(settings.refuse(format!("{pair:?} is not of the form KEY=VALUE")));
@@ -87,6 +95,17 @@ impl Settings {
             return Err(settings.refuse("its name may hold letters, digits, - and _ only".to_owned()));
         }
         Ok(settings)
+    }
+
+    /// With what was handed over.
+    pub(super) fn with(mut self, handed: &Handed) -> Settings {
+        self.handed.clone_from(handed);
+        self
+    }
+
+    /// Where the secret of that name can be read, if it was handed over.
+    pub(super) fn handed(&self, name: &str) -> Option<&PathBuf> {
+        self.handed.get(name)
     }
 
     /// A value.

@@ -28,6 +28,10 @@ pub const ENTRY: Entry = Entry {
     ),
     settings: &SETTINGS,
     open: |settings| Ok(Box::new(Pull::new(settings)?)),
+    proves: Some((
+        "the files of {}, pulled over SSH, were compared like all others",
+        "{}：SSHで取得したファイルを、ほかのファイルと同様に照合した",
+    )),
     drill: |_: &Restored<'_>| Ok(Findings::default()),
 };
 

@@ -189,6 +189,7 @@ impl Instants {
                 instant: if taken.is_some() { Instant::BtrfsSnapshot } else { Instant::Reread },
                 began_at: taken.map_or(now, |snapshot| snapshot.began_at),
                 ended_at: taken.map_or(now, |snapshot| snapshot.ended_at),
+                pulled_as_of: None,
                 cause: if taken.is_none() { plan.cause.clone() } else { None },
             });
             if let Some(snapshot) = taken {

@@ -4,6 +4,7 @@
 //! for each drill. Databases of sources are always whole: half a dump is none.
 
 use std::collections::BinaryHeap;
+use std::fmt;
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
@@ -39,6 +40,15 @@ impl FromStr for SampleSize {
                 Ok(count) if count > 0 => Ok(SampleSize::Count(count)),
                 _ => Err(WRONG),
             },
+        }
+    }
+}
+
+impl fmt::Display for SampleSize {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            SampleSize::Percent(share) => write!(f, "{share}%"),
+            SampleSize::Count(count) => write!(f, "{count}"),
         }
     }
 }
@@ -85,6 +95,11 @@ pub(super) fn choose(
             }
         }
     })?;
+    if chosen.paths.is_empty() && chosen.coverage.files_total > 0 {
+        // A small share of a small store may be nothing, and a restore of nothing in particular is one of everything.
+        let one = SampleRequest { size: SampleSize::Count(1), seed: request.seed.clone() };
+        return choose(files, roots, &one);
+    }
     chosen.paths.sort();
     chosen.paths.dedup();
     Ok(chosen)
@@ -169,7 +184,9 @@ mod tests {
             ("NaN%", Err(())),
             ("many", Err(())),
         ] {
-            assert_eq!(text.parse::<SampleSize>().map_err(|_| ()), expected, "{text}");
+            let read = text.parse::<SampleSize>().map_err(|_| ());
+            assert_eq!(read, expected, "{text}");
+            assert!(read.is_err() || read.map(|size| size.to_string()) == Ok(text.to_owned()), "{text}");
         }
     }
 

@@ -49,6 +49,13 @@ impl Chain {
             .custom_flags(libc_nofollow())
             .open(path)
             .map_err(|source| Error::Io { op: "open", path: path.to_owned(), source })?;
+        // A line is as durable as the name of its file.
+        let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
+        File::open(folder).and_then(|folder| folder.sync_all()).map_err(|source| Error::Io {
+            op: "flush",
+            path: folder.to_owned(),
+            source,
+        })?;
         Ok(Chain { file, path: path.to_owned(), read_to: 0, lines: 0, head: [0; 32], broken_at: None })
     }
 

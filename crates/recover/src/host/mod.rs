@@ -22,6 +22,7 @@ mod audit;
 mod chain;
 mod folder;
 mod name;
+mod protection;
 mod receipts;
 mod refusal;
 mod registry;
@@ -29,6 +30,8 @@ mod removal;
 mod repository;
 #[cfg(test)]
 mod tests;
+#[cfg(any(test, fuzzing))]
+pub mod untrusted;
 mod upload;
 
 use std::collections::HashMap;
@@ -43,6 +46,7 @@ use rustix::fs::{FlockOperation, flock};
 
 pub use audit::Noted;
 pub use name::{ClientName, FileName, Kind};
+pub use protection::{Protected, Protection};
 pub use receipts::{Event, Receipt};
 pub use refusal::Refusal;
 pub use registry::{Client, Registry};

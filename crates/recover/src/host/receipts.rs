@@ -73,7 +73,9 @@ impl Receipt {
 /// A file that is on the medium.
 #[derive(Debug, Clone)]
 pub(super) struct Kept {
-    /// When it was received.
+    /// Since when it has been on the medium, set aside or not: views of the past go by it.
+    pub(super) since: Timestamp,
+    /// When it was last received: retention goes by it.
     pub(super) received: Timestamp,
     /// Bytes.
     pub(super) size: u64,
@@ -110,21 +112,24 @@ pub(super) struct Stock {
 
 /// Tiny files take their room, too.
 pub(super) fn on_medium(size: u64) -> u64 {
-    size.div_ceil(4096).max(1) * 4096
+    size.div_ceil(4096).max(1).saturating_mul(4096)
 }
 
 impl Stock {
-    fn take(&mut self, receipt: &Receipt) {
+    pub(super) fn take(&mut self, receipt: &Receipt) {
         let name = receipt.name();
         self.last = self.last.max(Some(receipt.at));
         match receipt.event {
             Event::Received | Event::Found => {
-                let kept = Kept { received: receipt.at, size: receipt.size, aside: None };
+                // The same content comes again after it was set aside: it never left the medium.
+                let since = self.files.get(&name).map_or(receipt.at, |before| before.since);
+                let kept = Kept { since, received: receipt.at, size: receipt.size, aside: None };
                 match self.files.insert(name, kept) {
-                    Some(before) => self.bytes -= on_medium(before.size),
+                    Some(before) => self.give_back(before.size),
                     None => *self.counts.entry(name.kind).or_default() += 1,
                 }
-                self.bytes += on_medium(receipt.size);
+                // A line that was tampered with may claim any length.
+                self.bytes = self.bytes.saturating_add(on_medium(receipt.size));
                 if name.kind == Kind::Snapshots {
                     self.newest_snapshot = self.newest_snapshot.max(Some(receipt.at));
                 }
@@ -151,11 +156,15 @@ impl Stock {
             }
             Event::Removed => {
                 if let Some(kept) = self.files.remove(&name) {
-                    self.bytes -= on_medium(kept.size);
+                    self.give_back(kept.size);
                     *self.counts.entry(name.kind).or_default() -= 1;
                 }
             }
         }
+    }
+
+    fn give_back(&mut self, size: u64) {
+        self.bytes = self.bytes.saturating_sub(on_medium(size));
     }
 }
 

@@ -50,55 +50,57 @@ impl From<Error> for Refusal {
 impl Refusal {
     /// One sentence for the client's log.
     pub fn text(&self, lang: Lang) -> String {
-        match self {
-            Refusal::Quota { quota } => {
-                let mib = quota >> 20;
-                return match lang {
-                    Lang::En => format!(
-                        "this client's share of the vault host ({mib} MiB) is used up; what is stored is untouched. The host's administrator can raise it: chartward vault client quota"
-                    ),
-                    Lang::Ja => format!(
-                        "このクライアントに割り当てられた容量({mib} MiB)を使い切りました。保存済みのデータは無事です。保管庫ホストの管理者が chartward vault client quota で増やせます"
-                    ),
-                };
-            }
-            Refusal::Failed(_) => lang.pick(
+        let (en, ja) = match self {
+            Refusal::Quota { quota } => return used_up(quota >> 20, lang),
+            Refusal::Failed(_) => (
                 "the vault host could not do it; see its log",
                 "保管庫ホストで処理できませんでした。ホスト側の記録を見てください",
             ),
-            Refusal::Unknown => lang.pick("the name or the key is wrong", "名前または鍵が正しくありません"),
-            Refusal::NotYours => lang.pick(
-                "this key opens no such repository",
-                "この鍵で使えるリポジトリではありません",
+            Refusal::Unknown => ("the name or the key is wrong", "名前または鍵が正しくありません"),
+            Refusal::NotYours => {
+                ("this key opens no such repository", "この鍵で使えるリポジトリではありません")
+            }
+            Refusal::NotFound => ("there is no such file", "そのファイルはありません"),
+            Refusal::NotUnderstood => (
+                "this is not a request of restic's REST protocol",
+                "restic の REST プロトコルの要求ではありません",
             ),
-            Refusal::NotFound => lang.pick("there is no such file", "そのファイルはありません"),
-            Refusal::NotUnderstood => {
-                lang.pick("this is not a request of restic's REST protocol", "restic の REST プロトコルの要求ではありません")
-            }
-            Refusal::Exists => {
-                lang.pick("a file of that name exists; nothing is overwritten", "同じ名前のファイルが既にあります。上書きはできません")
-            }
-            Refusal::WrongName => lang.pick(
+            Refusal::Exists => (
+                "a file of that name exists; nothing is overwritten",
+                "同じ名前のファイルが既にあります。上書きはできません",
+            ),
+            Refusal::WrongName => (
                 "the content does not have the SHA-256 that its name says; nothing was kept",
                 "内容の SHA-256 が名前と一致しません。保存しませんでした",
             ),
-            Refusal::WrongLength => lang.pick(
+            Refusal::WrongLength => (
                 "the body did not have the announced length; nothing was kept",
                 "本文の長さが申告と違います。保存しませんでした",
             ),
-            Refusal::NoLength => lang.pick("the length must be announced", "長さの申告が必要です"),
+            Refusal::NoLength => ("the length must be announced", "長さの申告が必要です"),
             Refusal::TooLarge => {
-                lang.pick("larger than a file of this kind may be", "この種類のファイルとしては大きすぎます")
+                ("larger than a file of this kind may be", "この種類のファイルとしては大きすぎます")
             }
             Refusal::TooMany => {
-                lang.pick("as many files of this kind as there may be", "この種類のファイルの数が上限に達しています")
+                ("as many files of this kind as there may be", "この種類のファイルの数が上限に達しています")
             }
-            Refusal::OnlyLocks => lang.pick(
+            Refusal::OnlyLocks => (
                 "this key removes nothing but locks; removing takes an administrator's key and a delay",
                 "この鍵で消せるのはロックだけです。削除には管理者の鍵と待機期間が必要です",
             ),
-            Refusal::Never => lang.pick("this is never removed or written", "これは削除も書き込みもできません"),
-        }
-        .to_owned()
+            Refusal::Never => ("this is never removed or written", "これは削除も書き込みもできません"),
+        };
+        lang.pick(en, ja).to_owned()
     }
+}
+
+fn used_up(mib: u64, lang: Lang) -> String {
+    lang.pick(
+        format!(
+            "this client's share of the vault host ({mib} MiB) is used up; what is stored is untouched. The host's administrator can raise it: chartward vault client quota"
+        ),
+        format!(
+            "このクライアントに割り当てられた容量({mib} MiB)を使い切りました。保存済みのデータは無事です。保管庫ホストの管理者が chartward vault client quota で増やせます"
+        ),
+    )
 }

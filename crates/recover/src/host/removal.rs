@@ -67,7 +67,7 @@ impl Repository {
             removal.last_due = removal.last_due.max(aside.keep_until);
             removal.files += 1;
             removal.snapshots += u64::from(name.kind == Kind::Snapshots);
-            removal.bytes += kept.size;
+            removal.bytes = removal.bytes.saturating_add(kept.size);
         }
         Ok(found.into_values().collect())
     }
@@ -118,7 +118,8 @@ impl Repository {
                 line.removal = Some(aside.removal);
                 lines.push(line);
             }
-            let gone = (lines.len() as u64, lines.iter().map(|line| line.size).sum());
+            let gone =
+                (lines.len() as u64, lines.iter().fold(0u64, |sum, line| sum.saturating_add(line.size)));
             if !lines.is_empty() {
                 open.append(lines)?;
             }

@@ -201,8 +201,8 @@ impl Repository {
                 return Err(Refusal::TooMany);
             }
             // Under the same lock as the look, so that two uploads do not both take the last room.
-            let taken = stock.bytes + self.reserved.load(Ordering::Acquire);
-            if taken + on_medium(size) > quota {
+            let taken = stock.bytes.saturating_add(self.reserved.load(Ordering::Acquire));
+            if taken.saturating_add(on_medium(size)) > quota {
                 return Err(Refusal::Quota { quota });
             }
             self.reserved.fetch_add(on_medium(size), Ordering::AcqRel);
@@ -303,5 +303,5 @@ impl Repository {
 }
 
 fn was_there(kept: &Kept, time: Timestamp) -> bool {
-    kept.received <= time && kept.aside.as_ref().is_none_or(|aside| aside.at > time)
+    kept.since <= time && kept.aside.as_ref().is_none_or(|aside| aside.at > time)
 }

@@ -151,6 +151,47 @@ fn a_removal_can_be_cancelled_until_it_is_due_and_the_past_can_be_seen() {
 }
 
 #[test]
+fn what_comes_again_after_it_was_removed_was_there_all_the_time() {
+    let (place, repository) = place(settings(3600, 3600));
+    let pack = put(&repository, Kind::Data, b"pack").unwrap();
+    std::thread::sleep(std::time::Duration::from_millis(5));
+    let then = View::AsOf(Timestamp::now());
+    std::thread::sleep(std::time::Duration::from_millis(5));
+    // Two stolen credentials, an administrator's and the client's, take nothing out of the past.
+    let number = repository.set_aside(&pack, "boss").unwrap();
+    put(&repository, Kind::Data, b"pack").unwrap();
+    for view in [then, View::Now] {
+        assert_eq!(repository.list(Kind::Data, view).unwrap(), [(pack, 4)], "{view:?}");
+        assert_eq!(content(&repository, &pack, view).as_deref(), Some(b"pack".as_slice()), "{view:?}");
+    }
+    assert_eq!(repository.usage().unwrap(), (4096, None));
+    assert_eq!(
+        (
+            repository.cancel(number, "operator").unwrap(),
+            place.host.receipts(repository.name()).unwrap().0.len()
+        ),
+        (0, 3)
+    );
+}
+
+#[test]
+fn a_receipt_that_claims_any_length_is_counted_and_harms_nothing() {
+    let (Place { host, dir }, repository) = place(settings(0, 0));
+    let pack = put(&repository, Kind::Data, b"pack").unwrap();
+    put(&repository, Kind::Data, b"another").unwrap();
+    let (root, name) = (host.root().to_owned(), repository.name().clone());
+    drop((host, repository));
+    let chain = root.join("receipts/clinic.jsonl");
+    let text = fs::read_to_string(&chain).unwrap();
+    fs::write(&chain, text.replace("\"size\":4", "\"size\":18446744073709551615")).unwrap();
+    let repository = Host::serve(&root, settings(0, 0)).unwrap().repository(&name).unwrap();
+    assert_eq!(repository.usage().unwrap(), (u64::MAX, Some(2)));
+    assert!(matches!(put(&repository, Kind::Keys, b"no room is known"), Err(Refusal::Quota { .. })));
+    assert_eq!(content(&repository, &pack, View::Now).as_deref(), Some(b"pack".as_slice()));
+    drop(dir);
+}
+
+#[test]
 fn nothing_goes_before_the_newest_snapshot_that_may_need_it() {
     let (place, repository) = place(settings(0, 0));
     let pack = put(&repository, Kind::Data, b"pack").unwrap();

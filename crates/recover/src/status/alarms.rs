@@ -164,7 +164,7 @@ pub(super) fn drill_failed(proof: &Proof) -> Alarm {
     )
 }
 
-fn alarm(
+pub(super) fn alarm(
     id: &str,
     severity_id: Severity,
     (title, title_ja): (String, String),

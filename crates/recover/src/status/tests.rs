@@ -7,7 +7,13 @@ fn at(hours: i64) -> Timestamp {
 }
 
 fn held(id: &str, hours: i64) -> Held {
-    Held { id: SnapshotId(id.repeat(8)), time: at(hours), exceptions: 0, census: Some(census(3, 100)) }
+    Held {
+        id: SnapshotId(id.repeat(8)),
+        time: at(hours),
+        exceptions: 0,
+        census: Some(census(3, 100)),
+        opaque: Vec::new(),
+    }
 }
 
 fn census(patients: u64, rows: u64) -> Census {
@@ -49,7 +55,15 @@ fn proof(id: &str, hours: i64) -> Proof {
 
 fn present(snapshots: Vec<Held>, proofs: Vec<Proof>) -> Medium {
     let jobs = vec![Job { label: "/srv/emr (emr01)".to_owned(), snapshots }];
-    Medium::Present { jobs, proofs, packs_damaged: 0, files_unreadable: 0, coverage: None, room: None }
+    Medium::Present {
+        jobs,
+        proofs,
+        packs_damaged: 0,
+        files_unreadable: 0,
+        coverage: None,
+        room: None,
+        lock: WriteLock::Nothing,
+    }
 }
 
 /// Alarm ids at hour 0 for a medium, worst first.
@@ -178,6 +192,7 @@ fn a_job_that_runs_says_nothing_of_another_that_stopped() {
         files_unreadable: 0,
         coverage: None,
         room: None,
+        lock: WriteLock::Nothing,
     };
     let status = check(&medium(vec![proof("aa", -30), proof("bb", -1)]), None, &["backup.stale"]);
     assert!(status.alarms[0].title.starts_with("emr: "), "{}", status.alarms[0].title);
@@ -205,6 +220,89 @@ fn bytes_that_nobody_has_read_for_a_month_are_an_alarm() {
         }
         check(&medium, Some("aa"), expected);
     }
+}
+
+#[test]
+fn a_lock_that_ends_under_what_is_still_needed_is_an_alarm() {
+    let day = 24;
+    // The newest, four days before it, one that no generation counts, and the newest proven one, which is older than all of them.
+    let ids = ["aa", "bb", "cc", "dd", "ee", "ff", "11"];
+    let hours = [-9 * day, -8 * day, -4 * day, -3 * day, -2 * day, -day, -2];
+    let snapshots: Vec<Held> = ids.iter().zip(hours).map(|(id, hours)| held(id, hours)).collect();
+    let medium = |lasts: &[(&str, i64)]| {
+        let mut medium =
+            present(snapshots.clone(), vec![Proof { proven_at: at(-1), ..proof("aa", -9 * day) }]);
+        if let Medium::Present { lock, .. } = &mut medium {
+            let of = |id: &&str| lasts.iter().find(|(it, _)| it == id).map_or(30 * day, |(_, hours)| *hours);
+            let snapshots = ids.iter().map(|id| (SnapshotId(id.repeat(8)), at(of(id)))).collect();
+            *lock = WriteLock::Until { asked: at(0), immutable: true, snapshots };
+        }
+        medium
+    };
+    for (lasts, expected) in [
+        (&[][..], &[][..]),
+        // Nobody needs it any more.
+        (&[("bb", 1)], &[]),
+        (&[("bb", -5), ("aa", 4 * day)], &[]),
+        (&[("aa", 2 * day)], &["backup.lock_expiring"]),
+        (&[("cc", 1)], &["backup.lock_expiring"]),
+        (&[("11", 3 * day)], &["backup.lock_expiring"]),
+        (&[("cc", 1), ("dd", -1)], &["backup.lock_ended"]),
+    ] {
+        let status = check(&medium(lasts), None, expected);
+        assert!(status.remarks.is_empty());
+    }
+    let said =
+        check(&medium(&[("cc", 12), ("dd", 60)]), None, &["backup.lock_expiring"]).alarms.remove(0).title;
+    assert!(said.contains("of 2 snapshots") && said.contains("cccccccc in 12 hours"), "{said}");
+    let folder = check(&present(vec![held("aa", -2)], vec![proof("aa", -2)]), None, &[]);
+    assert_eq!(folder.remarks[0].id, "vault.not_locked");
+}
+
+#[test]
+fn drills_of_parts_are_told_with_what_they_come_to_together() {
+    let part = |hours: i64, files| {
+        let coverage =
+            schema::Coverage { seed: "s".into(), files, files_total: 100, bytes: files, bytes_total: 100 };
+        let evidence = schema::Evidence { coverage: Some(coverage), ..schema::Evidence::default() };
+        Proof { evidence, proven_at: at(hours), ..proof("aa", -60) }
+    };
+    let remarks = |proofs| {
+        let status = assess(&present(vec![held("aa", -60)], proofs), None, &Limits::default(), at(0));
+        status
+            .remarks
+            .into_iter()
+            .filter(|it| it.id == "backup.sampled")
+            .map(|it| it.title)
+            .collect::<Vec<_>>()
+    };
+    assert!(remarks(vec![proof("aa", -60)]).is_empty());
+    let said =
+        remarks(vec![proof("aa", -60), part(-40 * 24, 100), part(-50, 50), part(-20, 50), part(-10, 50)]);
+    assert!(said[0].contains("3 drills read a part, 50.0 %") && said[0].contains("about 88 %"), "{said:?}");
+    assert!(said[0].contains("The last drill of everything passed on"), "{said:?}");
+    assert!(remarks(vec![part(-10, 5)])[0].contains("never drilled as a whole"));
+}
+
+#[test]
+fn what_no_drill_can_look_into_is_told_by_name_and_count() {
+    let newest = Held {
+        opaque: vec![
+            Opaque { source: "sql".into(), kinds: vec![(3, "SQL Server backup".into())] },
+            Opaque {
+                source: "vm".into(),
+                kinds: vec![(1, "VMware disk image".into()), (2, "NTFS volume".into())],
+            },
+        ],
+        ..held("aa", -2)
+    };
+    let status = check(&present(vec![newest], vec![proof("aa", -2)]), None, &["backup.not_proven"]);
+    let title = &status.alarms[0].title;
+    assert!(
+        title.starts_with("6 files in 2 sources") && title.contains("sql (3 × SQL Server backup)"),
+        "{title}"
+    );
+    assert!(status.proven_at.is_some(), "the rest is proven all the same");
 }
 
 #[test]

@@ -3,7 +3,7 @@
 //! is removed.
 
 use std::collections::BTreeSet;
-use std::fs::{self, File};
+use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -12,52 +12,14 @@ use jiff::Timestamp;
 
 use super::crypto::random;
 use super::disk::{Disk, LocalDisk};
+use super::file_kind::{FileKind, MAX_FILE};
 use super::id::Id;
+use super::pack_file::PackFile;
 use super::rest::{Rest, VaultAt};
 use crate::Error;
 
-/// The kinds of files in a repository, each in a folder of its own. Those below `chartward` are no part of restic's format, and a stock
-/// restic never looks there.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum FileKind {
-    Key,
-    Lock,
-    Index,
-    Snapshot,
-    Pack,
-    /// Snapshots that were forgotten, until a prune removes what only they need.
-    Forgotten,
-    /// Who had which snapshots forgotten, and why.
-    ForgetNote,
-    /// Packs that are to be removed.
-    Mark,
-    /// Those who wait for a prune to stop.
-    Wish,
-}
-
-impl FileKind {
-    pub(crate) fn folder(self) -> &'static str {
-        match self {
-            FileKind::Key => "keys",
-            FileKind::Lock => "locks",
-            FileKind::Index => "index",
-            FileKind::Snapshot => "snapshots",
-            FileKind::Pack => "data",
-            FileKind::Forgotten => "chartward/forgotten",
-            FileKind::ForgetNote => "chartward/forgets",
-            FileKind::Mark => "chartward/removals",
-            FileKind::Wish => "chartward/holds",
-        }
-    }
-
-    /// Whether it is no part of restic's format.
-    fn is_own(self) -> bool {
-        matches!(self, FileKind::Forgotten | FileKind::ForgetNote | FileKind::Mark | FileKind::Wish)
-    }
-}
-
-/// Largest file other than a pack that is read: an index of restic has at most some megabytes.
-pub(crate) const MAX_FILE: u64 = 256 << 20;
+/// Largest pack that is read at once; restic writes at most 128 MiB.
+pub(crate) const MAX_PACK: u64 = 256 << 20;
 
 const LAYOUT: [&str; 5] = ["keys", "locks", "index", "snapshots", "data"];
 
@@ -87,6 +49,11 @@ impl Backend {
 
     pub(crate) fn dir(&self) -> &Path {
         &self.dir
+    }
+
+    /// The server, where it is one.
+    pub(crate) fn rest(&self) -> Option<&Rest> {
+        self.rest.as_deref()
     }
 
     /// Makes the folders of a new repository in a folder that is missing or empty, or in which another init was killed.
@@ -201,6 +168,14 @@ impl Backend {
         match kind {
             FileKind::Pack => folder.join(hex::encode(&id.0[..1])).join(id.to_string()),
             _ => folder.join(id.to_string()),
+        }
+    }
+
+    /// Whether a file is there.
+    pub(crate) fn has(&self, kind: FileKind, id: &Id) -> Result<bool, Error> {
+        match &self.rest {
+            Some(rest) => rest.has(&format!("{}/{id}", kind.folder())),
+            None => Ok(self.path(kind, id).exists()),
         }
     }
 
@@ -367,7 +342,7 @@ impl Backend {
         let path = self.path(FileKind::Pack, id);
         if let Some(rest) = &self.rest {
             return match rest.pack_size(id) {
-                Ok(size) => Ok(PackFile { content: Content::Remote(Arc::clone(rest), *id), size, path }),
+                Ok(size) => Ok(PackFile::remote(Arc::clone(rest), *id, size, path)),
                 Err(Error::Remote { source, .. }) if source.kind() == io::ErrorKind::NotFound => {
                     Err(Error::Missing { what: "pack", id: id.to_string() })
                 }
@@ -375,14 +350,27 @@ impl Backend {
             };
         }
         match self.disk.open(&path) {
-            Ok((file, size)) => {
-                Ok(PackFile { content: Content::File(Arc::clone(&self.disk), file), size, path })
-            }
+            Ok((file, size)) => Ok(PackFile::local(Arc::clone(&self.disk), file, size, path)),
             Err(e) if e.kind() == io::ErrorKind::NotFound => {
                 Err(Error::Missing { what: "pack", id: id.to_string() })
             }
             Err(e) => Err(self.failed("open", &path, e)),
         }
+    }
+
+    /// All of a pack, if it is what its name says.
+    pub(crate) fn read_pack(&self, id: &Id) -> Result<Vec<u8>, Error> {
+        let file = self.open_pack(id)?;
+        if file.size > MAX_PACK {
+            return Err(Error::TooLarge { what: format!("pack {id}"), size: file.size, limit: MAX_PACK });
+        }
+        let mut content = Vec::new();
+        file.read_at(0, file.size as usize, &mut content)?;
+        if Id::of(&content) != *id {
+            let cause = "its content does not match its name".to_owned();
+            return Err(Error::Damaged { what: "pack", id: id.to_string(), cause });
+        }
+        Ok(content)
     }
 
     /// Names and sizes of all files of a kind. Names that are no ids are left out: temporary files, mostly.
@@ -460,38 +448,6 @@ fn parent(path: &Path) -> &Path {
         Some(parent) if parent.as_os_str().is_empty() => Path::new("."),
         Some(parent) => parent,
         None => path,
-    }
-}
-
-/// An open pack.
-pub(crate) struct PackFile {
-    content: Content,
-    pub(crate) size: u64,
-    path: PathBuf,
-}
-
-enum Content {
-    File(Arc<dyn Disk>, File),
-    Remote(Arc<Rest>, Id),
-}
-
-impl PackFile {
-    /// Reads `length` bytes at `offset`; `buffer` is replaced. The range is checked against the file before memory is taken.
-    pub(crate) fn read_at(&self, offset: u64, length: usize, buffer: &mut Vec<u8>) -> Result<(), Error> {
-        let failed = |source| Error::Io { op: "read", path: self.path.clone(), source };
-        if offset.checked_add(length as u64).is_none_or(|end| end > self.size) {
-            return Err(failed(io::Error::new(io::ErrorKind::UnexpectedEof, "the pack ends too early")));
-        }
-        match &self.content {
-            Content::File(disk, file) => {
-                buffer.resize(length, 0);
-                disk.read_at(file, &self.path, buffer, offset).map_err(failed)
-            }
-            Content::Remote(rest, id) => {
-                *buffer = rest.read_part(id, offset, length)?;
-                Ok(())
-            }
-        }
     }
 }
 

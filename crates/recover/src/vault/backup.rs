@@ -7,9 +7,9 @@ use jiff::Timestamp;
 use schema::SnapshotId;
 
 use super::archive::{Root, Setup};
-use super::backend::FileKind;
 use super::cache::{self, Folders};
 use super::capture::{Captured, capture};
+use super::file_kind::FileKind;
 use super::id::Id;
 use super::lock::Lock;
 use super::meta::{self, Names};
@@ -153,19 +153,11 @@ impl Vault {
     ) -> Result<(SnapshotId, u64), Error> {
         let mut codec = self.codecs.take()?;
         let sealed = skeleton.store(writer, &mut codec).and_then(|tree| writer.seal().map(|()| tree));
-        let Ok(tree) = sealed else {
-            let unknown = || std::io::Error::other("a thread ended early");
-            return Err(writer
-                .failure()
-                .unwrap_or_else(|| Error::Engine { op: "store blobs", source: unknown() }));
-        };
+        self.codecs.give_back(codec);
+        let Ok(tree) = sealed else { return Err(writer.failure()) };
         let again = self.make_up_for_lost(lock, tree)?;
         file.tree = tree;
-        let text =
-            serde_json::to_vec(&file).map_err(|e| Error::Engine { op: "serialise", source: e.into() })?;
-        let sealed = codec.seal_file(&text, self.compresses())?;
-        self.codecs.give_back(codec);
-        let id = self.backend.save(FileKind::Snapshot, &sealed)?;
+        let (id, bytes) = self.save_sealed(FileKind::Snapshot, &file)?;
         // A prune that begins from here on sees the snapshot; one that came since the last look did not.
         if let Err(error) = self.make_up_for_lost(again.as_ref().unwrap_or(lock), tree) {
             self.backend.remove(FileKind::Snapshot, &id)?;
@@ -176,7 +168,7 @@ impl Vault {
             let cause = "it reads as something else than was written".to_owned();
             return Err(Error::Damaged { what: "snapshot", id: id.to_string(), cause });
         }
-        Ok((SnapshotId(id.to_string()), writer.added() + sealed.len() as u64))
+        Ok((SnapshotId(id.to_string()), writer.added() + bytes))
     }
 
     /// Whoever thought that nobody is here may have pruned meanwhile. Then a lock is taken anew, and the snapshot is written only if all that

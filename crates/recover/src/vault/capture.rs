@@ -72,12 +72,12 @@ pub(crate) fn capture(
         if let Some(observer) = setup.observer {
             (observer.pass)();
         }
-        let nodes = run_pass(&archive, &roots, phase, progress).map_err(|Stopped| failure(writer))?;
+        let nodes = run_pass(&archive, &roots, phase, progress).map_err(|Stopped| writer.failure())?;
         for (root, node) in roots.iter().zip(&nodes) {
             archive.tell_files(root.path.parent().unwrap_or(Path::new("/")), node.iter());
         }
         // The next pass reads back the trees that this one wrote.
-        writer.flush().map_err(|Stopped| failure(writer))?;
+        writer.flush().map_err(|Stopped| writer.failure())?;
         let Findings { exceptions, attributes, unstable, copied: copies, read } =
             archive.findings.into_inner().unwrap_or_else(PoisonError::into_inner);
         count(report, &archive.counts, pass == 0);
@@ -111,11 +111,6 @@ pub(crate) fn capture(
     report.exceptions.sort_by(|a, b| (&a.path, &a.cause).cmp(&(&b.path, &b.cause)));
     report.exceptions.dedup();
     Ok(Captured { nodes: seen.unwrap_or_default(), folders: known })
-}
-
-fn failure(writer: &Writer<'_>) -> Error {
-    let unknown = || std::io::Error::other("a thread ended early");
-    writer.failure().unwrap_or_else(|| Error::Engine { op: "store blobs", source: unknown() })
 }
 
 fn count(report: &mut BackupReport, counts: &Counts, is_first: bool) {

@@ -4,10 +4,11 @@ use std::collections::HashMap;
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 
-use super::codec::{Codec, limit};
+use super::codec::Codec;
 use super::files::Entry;
 use super::id::{BlobKind, Id};
 use super::repository::Vault;
+use super::restore::length_of;
 use super::snapshot::Snapshot;
 use super::tar;
 use super::tree::{Kind, Node};
@@ -122,7 +123,7 @@ impl Dump<'_> {
             self.report.files += 1;
             return tar::header(self.out, &entry.path, node, 0, Some(first)).map_err(unwritten);
         }
-        let lengths: Option<Vec<u64>> = contents(node).iter().map(|id| self.length(id)).collect();
+        let lengths: Option<Vec<u64>> = contents(node).iter().map(|id| length_of(self.vault, id)).collect();
         let Some(lengths) = lengths else {
             self.lost(&entry.path, "part of its content is nowhere in the vault, and it is left out");
             return Ok(());
@@ -178,13 +179,6 @@ impl Dump<'_> {
             position += length;
         }
         Ok(())
-    }
-
-    fn length(&self, id: &Id) -> Option<u64> {
-        let locations = self.vault.locate(BlobKind::Data, id).ok()?;
-        let length = locations.first()?.content_length();
-        // What an index says is a claim.
-        (length <= u64::from(limit(BlobKind::Data))).then_some(length)
     }
 
     fn lost(&mut self, path: &Path, cause: &str) {

@@ -11,7 +11,7 @@ use jiff::{SignedDuration, Timestamp};
 use schema::{Lang, SnapshotId};
 use serde::{Deserialize, Serialize};
 
-use super::backend::FileKind;
+use super::file_kind::FileKind;
 use super::id::Id;
 use super::lock::Lock;
 use super::meta;

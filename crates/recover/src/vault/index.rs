@@ -5,8 +5,10 @@ use std::hash::{BuildHasher, RandomState};
 
 use serde::{Deserialize, Serialize};
 
+use super::codec::limit;
+use super::crypto::OVERHEAD;
 use super::id::{BlobKind, Id};
-use super::pack::Entry;
+use super::pack::{self, Entry};
 
 /// One place of a blob.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -20,7 +22,7 @@ pub(crate) struct Location {
 impl Location {
     /// Length of the blob's content.
     pub(crate) fn content_length(&self) -> u64 {
-        u64::from(self.uncompressed.unwrap_or(self.length.saturating_sub(super::crypto::OVERHEAD as u32)))
+        u64::from(self.uncompressed.unwrap_or(self.length.saturating_sub(OVERHEAD as u32)))
     }
 }
 
@@ -173,25 +175,22 @@ impl Index {
         if self.packs.len() >= MAX_PACKS || self.slots.len() + entries.len() > MAX_SLOTS {
             return false;
         }
-        let pack = self.packs.len() as u32;
+        let number = self.packs.len() as u32;
         if self.knows_pack(&id) {
             let mut sorted = entries.to_vec();
             sorted.sort_unstable_by_key(|e| e.offset);
-            if self.listings(&id).any(|number| self.entries(number) == sorted) {
+            if self.listings(&id).any(|listed| self.entries(listed) == sorted) {
                 return false;
             }
-            self.relisted.entry(id).or_default().push(pack);
+            self.relisted.entry(id).or_default().push(number);
         } else {
-            self.numbers.insert(id, pack);
+            self.numbers.insert(id, number);
         }
-        let header: u64 = entries.iter().map(|e| if e.uncompressed.is_some() { 41 } else { 37 }).sum();
-        let blobs: u64 = entries.iter().map(|e| u64::from(e.length)).sum();
-        // The header's seal and its length follow the blobs.
-        let expected = blobs + header + super::crypto::OVERHEAD as u64 + 4;
+        let expected = pack::expected_size(entries);
         let first = self.slots.len() as u32;
         self.packs.push(Pack { id, expected, blobs: entries.len() as u32, size, first });
         for entry in entries {
-            self.slots.push(Slot::new(pack, entry));
+            self.slots.push(Slot::new(number, entry));
             self.table.insert(&self.slots, self.slots.len() as u32 - 1);
         }
         true
@@ -233,11 +232,14 @@ impl Index {
         self.packs.iter_mut().for_each(|pack| pack.size = size_of(&pack.id));
     }
 
+    /// The slots of a blob. One that claims more bytes than any blob has is no place of it: whoever reads there would first take that much
+    /// memory, and a pack that is a sparse file of gibibytes costs nothing.
     fn slots_of(&self, kind: BlobKind, id: &Id) -> impl Iterator<Item = &Slot> {
+        let longest = limit(kind) + OVERHEAD as u32;
         self.table
             .candidates(id)
             .map(|number| &self.slots[number as usize])
-            .filter(move |slot| slot.is(kind, id))
+            .filter(move |slot| slot.is(kind, id) && slot.length <= longest)
     }
 
     /// All places of a blob, those in whole packs first.
@@ -383,7 +385,7 @@ mod tests {
     #[test]
     fn places_in_whole_packs_come_first() {
         let mut index = Index::default();
-        let whole = 100 + 37 + super::super::crypto::OVERHEAD as u64 + 4;
+        let whole = 100 + 37 + OVERHEAD as u64 + 4;
         index.add(Id([1; 32]), &[entry(1, 0)], None);
         index.add(Id([2; 32]), &[entry(1, 0)], Some(whole));
         let id = entry(1, 0).id;
@@ -392,6 +394,17 @@ mod tests {
         assert!(index.has_whole(BlobKind::Data, &id));
         index.set_sizes(|_| None);
         assert!(!index.has_whole(BlobKind::Data, &id));
+    }
+
+    #[test]
+    fn a_place_longer_than_any_blob_is_none() {
+        let mut index = Index::default();
+        let longest = limit(BlobKind::Data) + OVERHEAD as u32;
+        let of = |number, length| Entry { length, ..entry(number, 0) };
+        assert!(index.add(Id([1; 32]), &[of(1, longest)], None));
+        assert!(index.add(Id([2; 32]), &[of(2, longest + 1)], None));
+        let places = [1, 2].map(|number| index.locations(BlobKind::Data, &entry(number, 0).id).len());
+        assert_eq!(places, [1, 0]);
     }
 
     #[test]
@@ -406,7 +419,7 @@ mod tests {
         };
         let size = |entries: &[Entry]| {
             let blobs: u64 = entries.iter().map(|e| u64::from(e.length)).sum();
-            blobs + 37 * entries.len() as u64 + super::super::crypto::OVERHEAD as u64 + 4
+            blobs + 37 * entries.len() as u64 + OVERHEAD as u64 + 4
         };
         let truth = [entry(1, 0, 100), entry(2, 100, 50)];
         // The same pack with another listing, and a pack of garbage that claims to have the blob.

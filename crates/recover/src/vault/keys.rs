@@ -3,7 +3,7 @@
 //! Removing a key file takes away a passphrase, not knowledge: who had both the passphrase and a copy of its file can still read every copy
 //! of the vault that they can reach. That needs a new vault, not a new passphrase.
 
-use super::backend::FileKind;
+use super::file_kind::FileKind;
 use super::id::Id;
 use super::key::{self, KeyCost, KeyInfo};
 use super::lock::Lock;

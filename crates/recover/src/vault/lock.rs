@@ -10,8 +10,9 @@ use rustix::process::{Pid, test_kill_process};
 use rustix::time::{ClockId, clock_gettime};
 use serde::{Deserialize, Serialize};
 
-use super::backend::{Backend, FileKind};
+use super::backend::Backend;
 use super::codec::Codecs;
+use super::file_kind::FileKind;
 use super::id::Id;
 use super::meta;
 use super::repository::Vault;
@@ -32,7 +33,7 @@ enum Claim {
 }
 
 #[derive(Serialize, Deserialize)]
-struct LockFile {
+pub(crate) struct LockFile {
     time: Timestamp,
     exclusive: bool,
     #[serde(default)]
@@ -61,7 +62,7 @@ impl LockFile {
         }
     }
 
-    fn is_stale(&self) -> bool {
+    pub(crate) fn is_stale(&self) -> bool {
         if Timestamp::now().duration_since(self.time) > STALE_AFTER {
             return true;
         }
@@ -70,10 +71,11 @@ impl LockFile {
 
     fn owner_is_dead(&self) -> bool {
         let is_gone = |pid| test_kill_process(pid) == Err(rustix::io::Errno::SRCH) || is_zombie(self.pid);
-        self.hostname == meta::hostname() && Pid::from_raw(self.pid).is_some_and(is_gone)
+        let pid = Some(self.pid).filter(|pid| *pid > 0).and_then(Pid::from_raw);
+        self.hostname == meta::hostname() && pid.is_some_and(is_gone)
     }
 
-    fn describe(&self) -> String {
+    pub(crate) fn describe(&self) -> String {
         format!("{}@{}, process {}, since {}", self.username, self.hostname, self.pid, self.time)
     }
 }
@@ -164,7 +166,7 @@ impl Lock {
     pub(crate) fn ensure_held(&self) -> Result<(), Error> {
         let held = *self.held.lock().unwrap_or_else(PoisonError::into_inner);
         let is_late = seconds_awake_and_asleep() - held.since > LOST_AFTER_SECONDS;
-        if is_late || !self.backend.path(FileKind::Lock, &held.id).exists() {
+        if is_late || !self.backend.has(FileKind::Lock, &held.id)? {
             return Err(Error::LockLost { dir: self.backend.dir().to_owned() });
         }
         for (id, _) in self.backend.list(FileKind::Wish)? {
@@ -315,5 +317,63 @@ impl Vault {
             }
         }
         Ok(removed)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io::{BufRead, BufReader, Read, Write};
+    use std::net::TcpListener;
+    use std::sync::atomic::{AtomicBool, Ordering};
+
+    use super::super::crypto::{Key, KeyBytes};
+    use super::super::rest::{RestAccess, Trust, VaultAt};
+    use super::*;
+
+    /// A server that takes every file, lists none, and has each of them as long as `there` says so. It ends with the test's process.
+    fn server(there: Arc<AtomicBool>) -> String {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let address = format!("rest:http://{}/clinic/", listener.local_addr().unwrap());
+        std::thread::spawn(move || {
+            for stream in listener.incoming() {
+                let mut stream = BufReader::new(stream.unwrap());
+                let (mut first, mut length) = (String::new(), 0);
+                stream.read_line(&mut first).unwrap();
+                loop {
+                    let mut line = String::new();
+                    stream.read_line(&mut line).unwrap();
+                    if let Some(announced) = line.to_lowercase().strip_prefix("content-length:") {
+                        length = announced.trim().parse().unwrap();
+                    }
+                    if line.trim().is_empty() {
+                        break;
+                    }
+                }
+                std::io::copy(&mut (&mut stream).take(length), &mut std::io::sink()).unwrap();
+                let is_absent = first.starts_with("HEAD") && !there.load(Ordering::SeqCst);
+                let status = if is_absent { "404 Not Found" } else { "200 OK" };
+                let body = if first.starts_with("GET") { "[]" } else { "" };
+                let length = body.len();
+                write!(
+                    stream.get_mut(),
+                    "HTTP/1.1 {status}\r\nContent-Length: {length}\r\nConnection: close\r\n\r\n{body}"
+                )
+                .unwrap();
+            }
+        });
+        address
+    }
+
+    #[test]
+    fn a_lock_at_a_server_is_held_until_it_is_gone_from_there() {
+        let there = Arc::new(AtomicBool::new(true));
+        let access = RestAccess::new(&server(Arc::clone(&there)), "key", Trust::PublicRoots).unwrap();
+        let backend = Arc::new(Backend::new(&VaultAt::Rest(access)).unwrap());
+        let codecs = Arc::new(Codecs::new(Key::new(&KeyBytes::random().unwrap())));
+        let lock = Lock::take(&backend, &codecs).unwrap();
+        assert!(lock.alone);
+        lock.ensure_held().unwrap();
+        there.store(false, Ordering::SeqCst);
+        assert!(matches!(lock.ensure_held(), Err(Error::LockLost { .. })));
     }
 }

@@ -1,10 +1,10 @@
 //! Packs: sealed blobs one after the other, then a sealed header that lists them, then the header's length in four bytes
 //! (restic design, "Pack Format").
 
-use super::backend::PackFile;
 use super::codec::{Codec, limit};
 use super::crypto::{Key, OVERHEAD};
 use super::id::{BlobKind, Id};
+use super::pack_file::PackFile;
 use crate::Error;
 
 /// A pack is closed when it has reached this size; restic's default target.
@@ -24,10 +24,14 @@ pub(crate) struct Entry {
     pub(crate) uncompressed: Option<u32>,
 }
 
+/// Bytes that a blob takes in its pack, its line in the header among them.
+pub(crate) fn cost(entry: &Entry) -> u64 {
+    u64::from(entry.length) + if entry.uncompressed.is_some() { 41 } else { 37 }
+}
+
 /// Length of a pack that holds these blobs: the header's seal and its length follow them.
 pub(crate) fn expected_size(entries: &[Entry]) -> u64 {
-    let line = |e: &Entry| u64::from(e.length) + if e.uncompressed.is_some() { 41 } else { 37 };
-    entries.iter().map(line).sum::<u64>() + OVERHEAD as u64 + 4
+    entries.iter().map(cost).sum::<u64>() + OVERHEAD as u64 + 4
 }
 
 /// A pack that is being filled.
@@ -63,7 +67,7 @@ impl Builder {
     }
 }
 
-fn write_header(entries: &[Entry]) -> Vec<u8> {
+pub(crate) fn write_header(entries: &[Entry]) -> Vec<u8> {
     let mut header = Vec::with_capacity(entries.len() * 41);
     for entry in entries {
         let kind = match (entry.kind, entry.uncompressed) {

@@ -5,11 +5,12 @@ use std::time::{Duration, Instant};
 
 use serde::{Deserialize, Serialize};
 
-use super::backend::{Backend, FileKind};
+use super::backend::Backend;
 use super::chunker::{Chunker, Polynomial};
 use super::codec::{Codec, Codecs};
 use super::crypto::{Key, KeyBytes, random};
 use super::disk::Disk;
+use super::file_kind::FileKind;
 use super::id::{BlobKind, Id};
 use super::index::{Index, IndexFile, IndexedPack, Location, Pack};
 use super::key::{self, KeyCost};
@@ -18,6 +19,9 @@ use super::rest::VaultAt;
 use super::tree::{self, Node};
 use super::{meta, pack};
 use crate::Error;
+
+/// Largest key file that is tried; restic's has about 450 bytes.
+const KEY_FILE_MAX: usize = 64 << 10;
 
 /// An open repository.
 pub struct Vault {
@@ -51,7 +55,7 @@ enum Headers {
 }
 
 #[derive(Serialize, Deserialize)]
-struct Config {
+pub(crate) struct Config {
     version: u64,
     id: String,
     chunker_polynomial: String,
@@ -230,6 +234,16 @@ impl Vault {
         let text = codec.open_file(&mut sealed).map_err(damaged);
         self.codecs.give_back(codec);
         text
+    }
+
+    /// Seals a value as a file of its own; returns its name and its length.
+    pub(crate) fn save_sealed<T: Serialize>(&self, kind: FileKind, value: &T) -> Result<(Id, u64), Error> {
+        let text =
+            serde_json::to_vec(value).map_err(|e| Error::Engine { op: "serialise", source: e.into() })?;
+        let mut codec = self.codecs.take()?;
+        let sealed = codec.seal_file(&text, self.compresses())?;
+        self.codecs.give_back(codec);
+        self.backend.save(kind, &sealed).map(|id| (id, sealed.len() as u64))
     }
 
     /// Reads the index as it is now; files that were read before are not read again, unless one of them is gone.
@@ -416,15 +430,27 @@ impl Vault {
     }
 }
 
-/// The first key file that opens with a passphrase, and what it holds.
+/// The first key file that opens with a passphrase, and what it holds. Cheap ones are tried first: whoever can add key files, and cannot
+/// know the passphrase, must not keep those out who do by files that take minutes each.
 pub(crate) fn find_key(backend: &Backend, password: &Password) -> Result<(Id, KeyBytes), Error> {
     let mut failure = None;
-    let files = backend.list(FileKind::Key)?;
-    if files.is_empty() {
+    let mut files = Vec::new();
+    for (id, _) in backend.list(FileKind::Key)? {
+        match backend.read(FileKind::Key, &id) {
+            Ok(text) if text.len() > KEY_FILE_MAX => {
+                let (what, size) = (format!("the key {id}"), text.len() as u64);
+                failure = Some(Error::TooLarge { what, size, limit: KEY_FILE_MAX as u64 });
+            }
+            Ok(text) => files.push((key::work(&id, &text), id, text)),
+            Err(error) => failure = Some(error),
+        }
+    }
+    if files.is_empty() && failure.is_none() {
         return Err(Error::Missing { what: "key", id: "file of any name".to_owned() });
     }
-    for (id, _) in files {
-        match backend.read(FileKind::Key, &id).and_then(|text| key::open(&id, &text, password)) {
+    files.sort();
+    for (_, id, text) in files {
+        match key::open(&id, &text, password) {
             Ok(Some(key)) => return Ok((id, key)),
             Ok(None) => {}
             Err(error) => failure = Some(error),
@@ -439,14 +465,17 @@ fn read_config(backend: &Backend, key: &Key) -> Result<(Config, Polynomial), Err
         |cause: &str| Error::Damaged { what: "config", id: "file".to_owned(), cause: cause.to_owned() };
     let mut sealed = backend.read_config()?;
     let text = key.open(&mut sealed).ok_or_else(|| damaged("its authentication fails"))?;
-    let config: Config = serde_json::from_slice(text).map_err(|e| damaged(&e.to_string()))?;
+    let (config, polynomial) = parse_config(text).map_err(|cause| damaged(&cause))?;
     if !matches!(config.version, 1 | 2) {
         return Err(Error::UnsupportedVersion { dir: backend.dir().to_owned(), version: config.version });
     }
-    let polynomial = u64::from_str_radix(&config.chunker_polynomial, 16)
-        .map(Polynomial)
-        .ok()
-        .filter(|polynomial| polynomial.is_usable())
-        .ok_or_else(|| damaged("its chunker polynomial cannot be used"))?;
+    let polynomial = polynomial.ok_or_else(|| damaged("its chunker polynomial cannot be used"))?;
     Ok((config, polynomial))
+}
+
+/// An opened config, and its polynomial if one can chunk with it.
+pub(crate) fn parse_config(text: &[u8]) -> Result<(Config, Option<Polynomial>), String> {
+    let config: Config = serde_json::from_slice(text).map_err(|e| e.to_string())?;
+    let polynomial = u64::from_str_radix(&config.chunker_polynomial, 16).ok().map(Polynomial);
+    Ok((config, polynomial.filter(|polynomial| polynomial.is_usable())))
 }

@@ -21,9 +21,10 @@ use ureq::http::{HeaderMap, HeaderValue, Request, Response};
 use ureq::tls::{Certificate, PemItem, RootCerts, TlsConfig, parse_pem};
 use ureq::{Agent, Body};
 
-use super::backend::{FileKind, MAX_FILE};
+use super::file_kind::{FileKind, MAX_FILE};
 use super::id::Id;
 use crate::Error;
+use crate::host::Protection;
 
 pub use access::{RestAccess, Trust, VaultAt};
 
@@ -113,15 +114,22 @@ impl Rest {
         })
     }
 
-    /// Whether there is a config; and if not, whether there is anything else.
-    pub(crate) fn probe(&self) -> Result<(), Error> {
-        let pauses = &PAUSES_MS[..PAUSES_OF_A_LOOK];
-        let has = self.patiently("look at", "config", pauses, || match self.length("config") {
+    /// Whether a file is there.
+    pub(crate) fn has(&self, path: &str) -> Result<bool, Error> {
+        self.is_there(path, &PAUSES_MS)
+    }
+
+    fn is_there(&self, path: &str, pauses: &[u64]) -> Result<bool, Error> {
+        self.patiently("look at", path, pauses, || match self.length(path) {
             Err(Failure::Refused(404, _)) => Ok(false),
             result => result.map(|_| true),
-        })?;
+        })
+    }
+
+    /// Whether there is a config; and if not, whether there is anything else.
+    pub(crate) fn probe(&self) -> Result<(), Error> {
         let dir = || PathBuf::from(format!("rest:{}", self.url));
-        match has {
+        match self.is_there("config", &PAUSES_MS[..PAUSES_OF_A_LOOK])? {
             true => Ok(()),
             false if self.list(FileKind::Key).is_ok_and(|keys| !keys.is_empty()) => {
                 Err(Error::ConfigLost { dir: dir() })
@@ -159,6 +167,20 @@ impl Rest {
             *self.sizes.lock().unwrap_or_else(PoisonError::into_inner) = found.iter().copied().collect();
         }
         Ok(found)
+    }
+
+    /// Until when the server keeps snapshots whatever anybody asks; `None` from a server that does not know the question, as
+    /// restic's own. It is none of the protocol: a stock client never asks.
+    pub(crate) fn protection(&self) -> Result<Option<Protection>, Error> {
+        let pauses = &PAUSES_MS[..PAUSES_OF_A_LOOK];
+        self.patiently("ask for the write protection of", "protection", pauses, || {
+            let bytes = match self.send("GET", "protection", &[], None) {
+                Err(Failure::Refused(400 | 403 | 404 | 405, _)) => return Ok(None),
+                answer => read_body(answer?, MAX_FILE)?,
+            };
+            // Whatever else answers there is not our host.
+            Ok(serde_json::from_slice(&bytes).ok())
+        })
     }
 
     /// The length of a pack.

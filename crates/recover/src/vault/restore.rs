@@ -1,3 +1,6 @@
+mod fetch;
+mod plan;
+
 use std::collections::{HashMap, HashSet};
 use std::ffi::OsStr;
 use std::io;
@@ -11,17 +14,18 @@ use std::time::Duration;
 use rustix::fs::{AtFlags, Mode, mkdirat, statat};
 use rustix::io::Errno;
 
-use super::codec::Codec;
-use super::fetch::{self, Fetch};
-use super::id::BlobKind;
-use super::plan::{Batch, TargetDir};
+use super::codec::{Codec, limit};
+use super::id::{BlobKind, Id};
 use super::progress::{Phase, Progress};
 use super::repository::Vault;
+use super::room::Room;
 use super::snapshot::Snapshot;
 use super::tree::{Kind, MAX_DEPTH, Node};
 use super::unset::{NotSet, Tally, Unset};
 use super::{lock, meta, open_at, place};
 use crate::Error;
+use fetch::Fetch;
+use plan::{Batch, TargetDir};
 
 /// Something that a restore could not put back.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -65,6 +69,7 @@ pub(crate) struct Restore<'a> {
     /// First path of each hard-linked inode, and the further ones.
     first_links: HashMap<(u64, u64), (usize, Vec<u8>)>,
     links: Vec<(usize, Node, (usize, Vec<u8>))>,
+    room: Option<Room>,
 }
 
 impl Vault {
@@ -77,6 +82,18 @@ impl Vault {
         snapshot: &Snapshot,
         target: &Path,
         only: &[PathBuf],
+        progress: &dyn Fn(Progress),
+    ) -> Result<RestoreReport, Error> {
+        self.restore_within(snapshot, target, only, None, progress)
+    }
+
+    /// The same, stopped where it would take more room than it may: an error then, and what is there already stays.
+    pub fn restore_within(
+        &self,
+        snapshot: &Snapshot,
+        target: &Path,
+        only: &[PathBuf],
+        room: Option<Room>,
         progress: &dyn Fn(Progress),
     ) -> Result<RestoreReport, Error> {
         let failed = |source| Error::Io { op: "create", path: target.to_owned(), source };
@@ -97,6 +114,7 @@ impl Vault {
             metadata: Mutex::default(),
             first_links: HashMap::new(),
             links: Vec::new(),
+            room,
         };
         restore.run(snapshot, only, progress)?;
         let mut report = restore.into_report();
@@ -336,6 +354,12 @@ impl Restore<'_> {
         }
     }
 
+    /// Whether it took all that it may.
+    pub(crate) fn is_out_of_room(&self) -> bool {
+        let bytes = self.bytes.load(Ordering::Relaxed);
+        self.room.as_ref().is_some_and(|room| room.is_used_up(&self.root, bytes))
+    }
+
     /// Restores the files of a batch with several threads, pack by pack.
     fn restore_batch(&self, batch: Batch, progress: &dyn Fn(Progress)) -> Result<(), Error> {
         let (runs, lost) = fetch::runs(self.vault, &batch);
@@ -358,6 +382,9 @@ impl Restore<'_> {
                 || Error::Engine { op: "restore", source: io::Error::other("a thread ended early") };
             running.into_iter().try_for_each(|thread| thread.join().unwrap_or_else(|_| Err(stopped())))
         })?;
+        if let Some(room) = self.room.as_ref().filter(|_| self.is_out_of_room()) {
+            return Err(Error::SandboxFull { dir: room.dir.clone() });
+        }
         Ok(())
     }
 }
@@ -395,10 +422,11 @@ impl Selection {
 
 /// The length of a blob. Where the index names places that disagree about it, one of them is forged or damaged, and the blob itself
 /// is asked: a wrong length would put all that follows in the file in the wrong place.
-fn length_of(vault: &Vault, id: &super::id::Id) -> Option<u64> {
+pub(crate) fn length_of(vault: &Vault, id: &Id) -> Option<u64> {
     let places = vault.locate(BlobKind::Data, id).ok()?;
     let length = places.first()?.content_length();
-    if places.iter().all(|place| place.content_length() == length) {
+    let is_possible = length <= u64::from(limit(BlobKind::Data));
+    if is_possible && places.iter().all(|place| place.content_length() == length) {
         return Some(length);
     }
     let mut codec = vault.codecs.take().ok()?;

@@ -4,7 +4,7 @@ use jiff::Timestamp;
 use schema::SnapshotId;
 use serde::{Deserialize, Serialize};
 
-use super::backend::FileKind;
+use super::file_kind::FileKind;
 use super::id::Id;
 use super::repository::Vault;
 use super::roots::distinct_texts;

@@ -99,9 +99,7 @@ impl Vault {
             drop(queue);
             self.cut_stream(input, &chunks, progress).inspect(|_| drop(chunks))
         });
-        let unknown = || std::io::Error::other("a thread ended early");
-        let stopped =
-            || writer.failure().unwrap_or_else(|| Error::Engine { op: "store blobs", source: unknown() });
+        let stopped = || writer.failure();
         let size = size?.ok_or_else(stopped)?;
         let ids = ids.into_inner().unwrap_or_else(PoisonError::into_inner);
         let content: Option<Vec<Id>> = ids.into_iter().collect();

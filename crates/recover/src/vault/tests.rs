@@ -6,11 +6,14 @@ use std::path::{Path, PathBuf};
 use jiff::Timestamp;
 
 use super::codec::Codec;
+use super::file_kind::FileKind;
 use super::id::{BlobKind, Id};
+use super::index::{IndexFile, IndexedPack};
+use super::pack::Entry;
 use super::snapshot::{Snapshot, SnapshotFile};
 use super::tree::{self, Node};
 use super::write::{PACK_WRITERS, Stopped, Writer};
-use super::{CheckLevel, KeyCost, Kind, Password, Vault};
+use super::{CheckLevel, KeyCost, Kind, Password, Vault, random_bytes};
 use crate::Error;
 
 fn vault(dir: &Path) -> Vault {
@@ -43,7 +46,7 @@ fn snapshot(vault: &Vault, build: impl FnOnce(&Writer<'_>, &mut Codec) -> Result
         program_version: None,
     };
     let sealed = codec.seal_file(&serde_json::to_vec(&file).unwrap(), true).unwrap();
-    let id = vault.backend.save(super::backend::FileKind::Snapshot, &sealed).unwrap();
+    let id = vault.backend.save(FileKind::Snapshot, &sealed).unwrap();
     file.into_snapshot(id)
 }
 
@@ -156,12 +159,58 @@ fn a_blob_that_claims_another_length_or_decompresses_without_end_is_refused() {
     assert!(codec.open_file(&mut bomb.clone()).is_err());
 }
 
+/// A pack's blobs as an index lists them, changed by `lie`.
+fn listed(vault: &Vault, lie: impl Fn(&Entry) -> Entry) -> Vec<IndexedPack> {
+    let index = vault.index();
+    let entries = |number: usize| index.entries(number as u32).iter().map(&lie).collect::<Vec<Entry>>();
+    index
+        .packs()
+        .iter()
+        .enumerate()
+        .map(|(number, pack)| IndexedPack::new(pack.id, &entries(number)))
+        .collect()
+}
+
+fn add_index(vault: &Vault, packs: Vec<IndexedPack>) {
+    let mut codec = vault.codecs.take().unwrap();
+    let text = serde_json::to_vec(&IndexFile { packs }).unwrap();
+    vault.backend.save(FileKind::Index, &codec.seal_file(&text, true).unwrap()).unwrap();
+}
+
+#[test]
+fn an_archive_goes_by_how_long_content_is_and_not_by_how_long_an_index_says() {
+    let dir = tempfile::tempdir().unwrap();
+    let vault = vault(dir.path());
+    // Two blobs that do not compress, so that forged lengths can add up to the true ones.
+    let records: [Vec<u8>; 2] = std::array::from_fn(|_| {
+        let mut record = vec![0; 5000];
+        random_bytes(&mut record).unwrap();
+        record
+    });
+    let snapshot = snapshot(&vault, |writer, codec| {
+        let [one, two] = [&records[0], &records[1]].map(|record| writer.save(codec, BlobKind::Data, record));
+        writer.save(codec, BlobKind::Tree, &tree::write(&[file(b"record", one?), file(b"then", two?)]))
+    });
+    for more in [100, 200, 300, 400] {
+        let lie = |e: &Entry| match (e.kind, e.offset) {
+            (BlobKind::Tree, _) => *e,
+            (_, 0) => Entry { length: e.length + more, ..*e },
+            _ => Entry { length: e.length - more, ..*e },
+        };
+        add_index(&vault, listed(&vault, lie));
+    }
+    vault.load_index().unwrap();
+    let mut archive = Vec::new();
+    let report = vault.dump(&snapshot, Path::new("/"), &mut archive).unwrap();
+    assert_eq!((report.files, report.bytes, report.not_dumped), (2, 10_000, vec![]));
+    for record in &records {
+        assert_eq!(archive.windows(5000).filter(|part| part == record).count(), 1);
+    }
+    assert_eq!(archive.len() % 512, 0);
+}
+
 #[test]
 fn a_forged_index_hides_nothing() {
-    use super::backend::FileKind;
-    use super::index::{IndexFile, IndexedPack};
-    use super::pack::Entry;
-
     // With the true index beside it, and with that one gone: the pack's own header tells then.
     for is_true_index_there in [true, false] {
         let dir = tempfile::tempdir().unwrap();
@@ -173,28 +222,14 @@ fn a_forged_index_hides_nothing() {
                 wanted = Some(content);
                 writer.save(codec, BlobKind::Tree, &tree::write(&[file(b"record", content)]))
             });
-            let forged: Vec<IndexedPack> = {
-                let index = vault.index();
-                index
-                    .packs()
-                    .iter()
-                    .enumerate()
-                    .map(|(number, pack)| {
-                        // As long as the true entries, so that the lengths raise no doubt.
-                        let lie = |e: &Entry| Entry { id: Id::of(&e.id.0), ..*e };
-                        let entries: Vec<Entry> = index.entries(number as u32).iter().map(lie).collect();
-                        IndexedPack::new(pack.id, &entries)
-                    })
-                    .collect()
-            };
+            // As long as the true entries, so that the lengths raise no doubt.
+            let forged = listed(&vault, |e| Entry { id: Id::of(&e.id.0), ..*e });
             if !is_true_index_there {
                 for (id, _) in vault.backend.list(FileKind::Index).unwrap() {
                     fs::remove_file(vault.backend.path(FileKind::Index, &id)).unwrap();
                 }
             }
-            let mut codec = vault.codecs.take().unwrap();
-            let text = serde_json::to_vec(&IndexFile { packs: forged }).unwrap();
-            vault.backend.save(FileKind::Index, &codec.seal_file(&text, true).unwrap()).unwrap();
+            add_index(&vault, forged);
             (snapshot, wanted.unwrap())
         };
         let vault = Vault::open(&dir.path().join("vault"), &Password::new("x")).unwrap();
@@ -202,6 +237,14 @@ fn a_forged_index_hides_nothing() {
         let report = vault.restore(&made, &target, &[], &|_| ()).unwrap();
         assert_eq!(report.not_restored, []);
         assert_eq!(fs::read(target.join("record")).unwrap(), b"a patient's record");
+        let mut archive = Vec::new();
+        let dumped = vault.dump(&made, Path::new("/"), &mut archive).unwrap();
+        assert_eq!((dumped.files, dumped.bytes, dumped.not_dumped), (1, 18, vec![]));
+        // One header, one block of content and the end: what the index claims moves nothing.
+        assert_eq!(
+            (archive.len() % 512, archive.windows(18).filter(|w| w == b"a patient's record").count()),
+            (0, 1)
+        );
         // It is said in either case.
         assert!(!report.notes.is_empty());
         assert!(!vault.locate(BlobKind::Data, &wanted).unwrap().is_empty());

@@ -1,14 +1,17 @@
 //! Directories as restic stores them: a JSON list of nodes, ordered by name.
 
+mod read;
+mod write;
+
 use std::sync::Arc;
 
-use base64::Engine as _;
-use base64::engine::general_purpose::STANDARD;
 use jiff::Timestamp;
-use serde::{Deserialize, Deserializer};
+use serde::Deserialize;
 
-use super::goformat::{unquote, write_name, write_string};
 use super::id::Id;
+pub(crate) use read::parse;
+use read::{base64_bytes, quoted, shared};
+pub(crate) use write::write;
 
 /// Deepest nesting of directories that is followed.
 pub(crate) const MAX_DEPTH: usize = 2000;
@@ -106,11 +109,6 @@ pub(crate) struct Attribute {
     pub(crate) value: Vec<u8>,
 }
 
-#[derive(Deserialize)]
-struct TreeFile {
-    nodes: Vec<Node>,
-}
-
 impl Node {
     pub(crate) fn new(name: &[u8], kind: Kind) -> Node {
         Node {
@@ -157,129 +155,6 @@ impl Node {
     pub(crate) fn link_target(&self) -> &[u8] {
         if self.linktarget_raw.is_empty() { self.linktarget.as_bytes() } else { &self.linktarget_raw }
     }
-
-    fn write(&self, out: &mut Vec<u8>) {
-        out.extend_from_slice(b"{\"name\":");
-        write_name(out, &self.name);
-        out.extend_from_slice(b",\"type\":\"");
-        out.extend_from_slice(self.kind.name().as_bytes());
-        out.push(b'"');
-        write_number(out, ",\"mode\":", u64::from(self.mode));
-        write_time(out, ",\"mtime\":\"", self.mtime);
-        write_time(out, "\",\"atime\":\"", self.atime);
-        write_time(out, "\",\"ctime\":\"", self.ctime);
-        out.extend_from_slice(b"\",\"uid\":");
-        out.extend_from_slice(self.uid.to_string().as_bytes());
-        out.extend_from_slice(b",\"gid\":");
-        out.extend_from_slice(self.gid.to_string().as_bytes());
-        write_text(out, ",\"user\":", &self.user);
-        write_text(out, ",\"group\":", &self.group);
-        write_number(out, ",\"inode\":", self.inode);
-        write_number(out, ",\"device_id\":", self.device_id);
-        write_number(out, ",\"size\":", self.size);
-        write_number(out, ",\"links\":", self.links);
-        write_text(out, ",\"linktarget\":", &self.linktarget);
-        if !self.linktarget_raw.is_empty() {
-            write_text(out, ",\"linktarget_raw\":", &STANDARD.encode(&self.linktarget_raw));
-        }
-        self.write_attributes(out);
-        write_number(out, ",\"device\":", self.device);
-        self.write_content(out);
-        if let Some(tree) = &self.subtree {
-            out.extend_from_slice(b",\"subtree\":\"");
-            tree.write_hex(out);
-            out.push(b'"');
-        }
-        out.push(b'}');
-    }
-
-    fn write_attributes(&self, out: &mut Vec<u8>) {
-        for (position, attribute) in self.extended_attributes.iter().enumerate() {
-            out.extend_from_slice(if position == 0 { b",\"extended_attributes\":[" } else { b"," });
-            out.extend_from_slice(b"{\"name\":");
-            write_string(out, &attribute.name);
-            out.extend_from_slice(b",\"value\":");
-            write_string(out, &STANDARD.encode(&attribute.value));
-            out.push(b'}');
-        }
-        if !self.extended_attributes.is_empty() {
-            out.push(b']');
-        }
-    }
-
-    fn write_content(&self, out: &mut Vec<u8>) {
-        let Some(content) = &self.content else {
-            out.extend_from_slice(b",\"content\":null");
-            return;
-        };
-        out.extend_from_slice(b",\"content\":[");
-        for (position, id) in content.iter().enumerate() {
-            out.extend_from_slice(if position == 0 { b"\"" } else { b",\"" });
-            id.write_hex(out);
-            out.push(b'"');
-        }
-        out.push(b']');
-    }
-}
-
-/// The bytes of a tree. `nodes` are ordered by name.
-pub(crate) fn write(nodes: &[Node]) -> Vec<u8> {
-    let mut out = Vec::with_capacity(nodes.len() * 480 + 16);
-    out.extend_from_slice(b"{\"nodes\":[");
-    for (position, node) in nodes.iter().enumerate() {
-        if position > 0 {
-            out.push(b',');
-        }
-        node.write(&mut out);
-    }
-    out.extend_from_slice(b"]}\n");
-    out
-}
-
-/// The nodes of a tree, ordered by name.
-pub(crate) fn parse(bytes: &[u8]) -> Result<Vec<Node>, String> {
-    let tree: TreeFile = serde_json::from_slice(bytes).map_err(|e| e.to_string())?;
-    let mut nodes = tree.nodes;
-    if !nodes.is_sorted_by(|a, b| a.name < b.name) {
-        nodes.sort_by(|a, b| a.name.cmp(&b.name));
-        if nodes.windows(2).any(|pair| pair[0].name == pair[1].name) {
-            return Err("two entries of a directory have the same name".to_owned());
-        }
-    }
-    Ok(nodes)
-}
-
-fn write_number(out: &mut Vec<u8>, key: &str, number: u64) {
-    if number != 0 {
-        out.extend_from_slice(key.as_bytes());
-        out.extend_from_slice(number.to_string().as_bytes());
-    }
-}
-
-fn write_text(out: &mut Vec<u8>, key: &str, text: &str) {
-    if !text.is_empty() {
-        out.extend_from_slice(key.as_bytes());
-        write_string(out, text);
-    }
-}
-
-fn write_time(out: &mut Vec<u8>, key: &str, time: Timestamp) {
-    out.extend_from_slice(key.as_bytes());
-    out.extend_from_slice(time.to_string().as_bytes());
-}
-
-fn quoted<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<u8>, D::Error> {
-    let text = String::deserialize(deserializer)?;
-    unquote(&text).ok_or_else(|| serde::de::Error::custom("a name is not quoted as it should be"))
-}
-
-fn shared<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Arc<str>, D::Error> {
-    String::deserialize(deserializer).map(Arc::from)
-}
-
-fn base64_bytes<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<u8>, D::Error> {
-    let text = Option::<String>::deserialize(deserializer)?.unwrap_or_default();
-    STANDARD.decode(text).map_err(serde::de::Error::custom)
 }
 
 #[cfg(test)]
@@ -304,9 +179,22 @@ mod tests {
         let deep = format!("{{\"nodes\":{}{}}}", "[".repeat(100_000), "]".repeat(100_000));
         let twice =
             r#"{"nodes":[{"name":"b","type":"file"},{"name":"a","type":"file"},{"name":"b","type":"dir"}]}"#;
-        for text in [deep.as_str(), twice, "{", "{}", r#"{"nodes":[{"name":"\\q","type":"file"}]}"#] {
+        let again = r#"{"nodes":[],"nodes":[]}"#;
+        for text in [
+            deep.as_str(),
+            twice,
+            again,
+            "{",
+            "{}",
+            r#"{"nodes":[]} {}"#,
+            r#"{"nodes":[{"name":"\\q","type":"file"}]}"#,
+        ] {
             assert!(parse(text.as_bytes()).is_err(), "{}", &text[..text.len().min(80)]);
         }
+        let bomb: Vec<String> =
+            (0..2000).map(|n| format!("{{\"name\":\"{n}\",\"type\":\"file\"}}")).collect();
+        let bomb = format!("{{\"nodes\":[{}]}}", bomb.join(","));
+        assert!(parse(bomb.as_bytes()).unwrap_err().contains("more entries"));
         for name in ["..", ".", "", "a/b", "../x", "a\0b"] {
             assert!(!Node::new(name.as_bytes(), Kind::File).has_safe_name(), "{name:?}");
         }

@@ -6,8 +6,8 @@ use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
 
 use crossbeam_channel::{Receiver, Sender, bounded};
 
-use super::backend::FileKind;
 use super::codec::{Codec, limit};
+use super::file_kind::FileKind;
 use super::id::{BlobKind, Id};
 use super::index::{IndexFile, IndexedPack};
 use super::pack::Builder;
@@ -17,7 +17,7 @@ use crate::Error;
 /// Threads that write packs: one computes while the other waits for the disk.
 pub(crate) const PACK_WRITERS: usize = 2;
 /// Blobs after which an index is written, so that a killed backup has not worked for nothing.
-const INDEX_BLOBS: usize = 50_000;
+pub(crate) const INDEX_BLOBS: usize = 50_000;
 /// Packs after which one is written all the same: 4 GiB.
 const INDEX_PACKS: usize = 256;
 const SHARDS: usize = 16;
@@ -79,9 +79,11 @@ impl<'v> Writer<'v> {
         Stopped
     }
 
-    /// The first failure, once.
-    pub(crate) fn failure(&self) -> Option<Error> {
-        lock(&self.failure).take()
+    /// Why it stopped, once.
+    pub(crate) fn failure(&self) -> Error {
+        let unknown = || std::io::Error::other("a thread ended early");
+        let failure = lock(&self.failure).take();
+        failure.unwrap_or_else(|| Error::Engine { op: "store blobs", source: unknown() })
     }
 
     /// Stores a blob unless it is stored already, and returns its name.
@@ -205,7 +207,8 @@ impl<'v> Writer<'v> {
             blobs += pack.blobs();
             file.packs.push(pack);
             if blobs >= INDEX_BLOBS {
-                self.write_index_file(&std::mem::replace(&mut file, IndexFile { packs: Vec::new() }))?;
+                self.write_index_file(&file)?;
+                file.packs.clear();
                 blobs = 0;
             }
         }
@@ -213,13 +216,9 @@ impl<'v> Writer<'v> {
     }
 
     fn write_index_file(&self, file: &IndexFile) -> Result<(), Error> {
-        let text = serde_json::to_vec(file)
-            .map_err(|e| Error::Engine { op: "serialise an index", source: e.into() })?;
-        let mut codec = self.vault.codecs.take()?;
-        let sealed = codec.seal_file(&text, self.vault.compresses())?;
-        self.vault.codecs.give_back(codec);
-        self.added.fetch_add(sealed.len() as u64, Ordering::Relaxed);
-        self.vault.backend.save(FileKind::Index, &sealed).map(|_| ())
+        let (_, bytes) = self.vault.save_sealed(FileKind::Index, file)?;
+        self.added.fetch_add(bytes, Ordering::Relaxed);
+        Ok(())
     }
 }
 

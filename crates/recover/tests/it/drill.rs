@@ -53,6 +53,7 @@ impl Store {
     fn capture(&self) -> Snapshot {
         let staging = tempfile::tempdir_in(self.place.dir.path()).unwrap();
         let request = CaptureRequest {
+            pulled: Vec::new(),
             moment: recover::capture::MomentChoice::Auto,
             filter: recover::vault::Filter::default(),
             time: None,
@@ -125,7 +126,12 @@ fn a_sound_store_is_proven_by_hashes_charts_and_times_of_each_group() {
     assert_eq!(evidence.malware_scan, "not scanned for malware: a test");
     // The proof in the vault says the same, and is readable again.
     let proofs = proof::proofs(&vault).unwrap();
-    assert_eq!((proofs.len(), &proofs[0].evidence), (1, evidence));
+    let kept = &proofs[0].evidence;
+    assert!(kept.method_ja.contains("スナップショット全体"), "{}", kept.method_ja);
+    assert!(proofs[0].method.contains("the whole snapshot was restored"), "{}", proofs[0].method);
+    // How it was measured is only put into words for the proof.
+    let kept = schema::Evidence { method_ja: String::new(), ..kept.clone() };
+    assert_eq!((proofs.len(), &kept), (1, evidence));
 }
 
 #[test]
@@ -240,6 +246,16 @@ fn a_sample_states_its_coverage_and_never_proves_the_whole() {
     assert_eq!(proven.evidence.files_digest, full.evidence.files_digest, "a sample takes no full proof away");
 }
 
+#[test]
+fn a_share_of_nothing_is_one_and_not_everything() {
+    let store = Store::new();
+    let snapshot = store.capture();
+    let request = SampleRequest { size: SampleSize::Percent(0.000_001), seed: "2026".to_owned() };
+    let drill = store.drill(&snapshot, Some(&request), &nobody());
+    let coverage = drill.evidence.coverage.clone().unwrap();
+    assert_eq!((coverage.files, drill.census.files, drill.evidence.files_verified), (1, 1, 1));
+}
+
 /// A signature of this test's own for a text that is harmless and means nothing.
 fn signature(folder: &Path) -> (PathBuf, String) {
     let harmless = ["chartward", "test", "pattern", "8f1c"].join("-");
@@ -275,5 +291,86 @@ fn malware_that_clamav_knows_is_found_by_program_and_by_daemon() {
         let found = &drill.shortfalls[0];
         assert!(found.what.ends_with("/letters/note.txt"), "{found:?}");
         assert!(found.detail.contains("Chartward.Test.Pattern"), "{found:?}");
+    }
+}
+
+/// A file system in memory of so many bytes, unmounted when dropped.
+struct Small(tempfile::TempDir);
+
+impl Small {
+    fn of(bytes: u64) -> Small {
+        let dir = tempfile::tempdir().unwrap();
+        let option = format!("size={bytes},mode=700");
+        let mut mount = std::process::Command::new("mount");
+        mount.args(["-t", "tmpfs", "-o", &option, "chartward"]).arg(dir.path());
+        assert!(mount.status().unwrap().success());
+        Small(dir)
+    }
+
+    fn free(&self) -> u64 {
+        let found = rustix::fs::statvfs(self.0.path()).unwrap();
+        found.f_bavail * found.f_frsize
+    }
+}
+
+impl Drop for Small {
+    fn drop(&mut self) {
+        let _ = std::process::Command::new("umount").arg("-l").arg(self.0.path()).status();
+    }
+}
+
+fn drilled_in(store: &Store, snapshot: &Snapshot, sandbox: &Path) -> Result<Drill, recover::Error> {
+    let request = DrillRequest {
+        snapshot,
+        sandbox,
+        engines: None,
+        previous: None,
+        sample: None,
+        scanner: &nobody(),
+        zone: TimeZone::UTC,
+        now: &Timestamp::now,
+    };
+    drill(&store.place.reopen(), &request, &|_| ())
+}
+
+#[test]
+fn a_drill_that_does_not_fit_is_refused_before_it_begins() {
+    if !testkit::root("a_drill_that_does_not_fit") {
+        return;
+    }
+    let store = Store::new();
+    for number in 0..24 {
+        store.place.write(&format!("images/{number}"), noise(number, 1 << 20));
+    }
+    let snapshot = store.capture();
+    let small = Small::of(16 << 20);
+    let error = drilled_in(&store, &snapshot, small.0.path()).err().unwrap();
+    assert!(matches!(error, recover::Error::SandboxSmall { .. }), "{error}");
+    assert_eq!(fs::read_dir(small.0.path()).unwrap().count(), 0, "something was restored all the same");
+    assert!(drilled_in(&store, &snapshot, Small::of(64 << 20).0.path()).unwrap().passed());
+}
+
+#[test]
+fn a_restore_that_takes_more_than_it_may_is_stopped() {
+    if !testkit::root("a_restore_that_takes_more") {
+        return;
+    }
+    let store = Store::new();
+    for number in 0..64 {
+        store.place.write(&format!("images/{number}"), noise(number, 1 << 20));
+    }
+    let snapshot = store.capture();
+    // Room for a part: by what stays free for the others, and by what may be restored.
+    for (bytes_max, keep_free) in [(u64::MAX, 24 << 20), (8 << 20, 0)] {
+        let small = Small::of(96 << 20);
+        let room = recover::vault::Room { dir: small.0.path().to_path_buf(), bytes_max, keep_free };
+        if bytes_max == u64::MAX {
+            // Somebody else takes room meanwhile.
+            fs::write(small.0.path().join("others"), vec![1; 24 << 20]).unwrap();
+        }
+        let target = small.0.path().join("target");
+        let stopped = store.place.reopen().restore_within(&snapshot, &target, &[], Some(room), &|_| ());
+        assert!(matches!(stopped, Err(recover::Error::SandboxFull { .. })), "{stopped:?}");
+        assert!(small.free() > 4 << 20, "it went on until nothing was left: {}", small.free());
     }
 }

@@ -105,6 +105,7 @@ fn capture_with(
 ) -> Result<Captured, Error> {
     let staging = tempfile::tempdir_in(dir).unwrap();
     let request = CaptureRequest {
+        pulled: Vec::new(),
         recovery: Vec::new(),
         roots: roots.to_vec(),
         sources,

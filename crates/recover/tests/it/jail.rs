@@ -130,6 +130,45 @@ fn limits_hold() {
     assert!(fs::metadata(own.join("big")).unwrap().len() <= 1 << 20);
 }
 
+#[test]
+fn a_fork_bomb_stays_within_its_limit_and_ends_with_its_jail() {
+    if !testkit::root("a_fork_bomb_stays_within_its_limit") {
+        return;
+    }
+    let dir = ground();
+    let limits = Limits { memory_bytes: 4 << 30, processes: 64, cpu_seconds: 20, file_bytes: 1 << 20 };
+    let jail = jail(dir.path()).limited(limits);
+    let mark = format!("bomb-{}", std::process::id());
+    // Every process forks for as long as it may, and its children do the same.
+    let bomb = "import os, sys, time\n\
+                end = time.time() + 30\n\
+                while time.time() < end:\n\
+                \x20   try: os.fork()\n\
+                \x20   except OSError: time.sleep(0.05)";
+    let mut command = jail.command(Path::new("/usr/bin/python3")).unwrap();
+    let mut child = command.args(["-c", bomb, &mark]).spawn().unwrap();
+    let count = || {
+        of_cmdline(|line| {
+            line.ends_with(format!("{mark}\0").as_bytes()) && line.starts_with(b"/usr/bin/python3")
+        })
+    };
+    let (began, mut most) = (Instant::now(), 0);
+    while began.elapsed() < Duration::from_secs(2) {
+        most = most.max(count());
+        std::thread::sleep(Duration::from_millis(20));
+    }
+    // This machine goes on meanwhile, also as the same user's neighbour.
+    assert!(Command::new("true").status().unwrap().success());
+    child.kill().unwrap();
+    child.wait().unwrap();
+    assert!((1..=64).contains(&most), "{most} processes at once");
+    let killed = Instant::now();
+    while count() > 0 {
+        assert!(killed.elapsed() < Duration::from_secs(10), "{} outlive the jail", count());
+        std::thread::sleep(Duration::from_millis(20));
+    }
+}
+
 /// Not a test by itself: the drill that the next one kills.
 #[test]
 fn a_drill_that_is_going_to_be_killed() {
@@ -175,9 +214,12 @@ fn everything_ends_with_a_drill_that_is_killed() {
 
 /// How many processes sleep for exactly this long.
 fn sleeping(mark: &str) -> usize {
+    of_cmdline(|line| line.starts_with(b"sleep\0") && line.ends_with(format!("{mark}\0").as_bytes()))
+}
+
+/// How many processes have such a command line.
+fn of_cmdline(is_it: impl Fn(&[u8]) -> bool) -> usize {
     let entries = fs::read_dir("/proc").unwrap().flatten();
     let lines = entries.filter_map(|entry| fs::read(entry.path().join("cmdline")).ok());
-    lines
-        .filter(|line| line.starts_with(b"sleep\0") && line.ends_with(format!("{mark}\0").as_bytes()))
-        .count()
+    lines.filter(|line| is_it(line)).count()
 }

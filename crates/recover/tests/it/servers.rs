@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
 use recover::Error;
-use recover::adapter::Source;
+use recover::adapter::{Handed, Source};
 use recover::capture::{CaptureRequest, Captured, capture};
 use recover::drill::{DrillRequest, drill};
 use recover::vault::{KeyCost, Vault};
@@ -97,9 +97,21 @@ impl Yard {
     }
 
     pub(crate) fn capture(&self, sources: &[&str], roots: &[&Path]) -> Result<Captured, Error> {
+        self.capture_handed(sources, roots, &Handed::new())
+    }
+
+    /// With a file that holds `password`, handed over under the name `emr-db`.
+    pub(crate) fn capture_with_password(&self, source: &str, password: &str) -> Result<Captured, Error> {
+        let file = self.dir.path().join("password");
+        fs::write(&file, format!("{password}\n")).unwrap();
+        self.capture_handed(&[source], &[], &[("emr-db".to_owned(), file)].into())
+    }
+
+    fn capture_handed(&self, sources: &[&str], roots: &[&Path], handed: &Handed) -> Result<Captured, Error> {
         let staging = tempfile::tempdir_in(self.dir.path()).unwrap();
-        let sources = sources.iter().map(|text| Source::parse(text));
+        let sources = sources.iter().map(|text| Source::parse_with(text, handed));
         let request = CaptureRequest {
+            pulled: Vec::new(),
             filter: recover::vault::Filter::default(),
             moment: recover::capture::MomentChoice::Auto,
             time: None,

@@ -102,3 +102,25 @@ fn an_account_that_sees_nothing_leaves_no_snapshot() {
         assert_eq!(yard.snapshots(), 0);
     }
 }
+
+#[test]
+fn a_password_that_was_handed_over_opens_the_server_and_no_other_does() {
+    let Some(server) = Mariadb::start("a_password_that_was_handed_over") else { return };
+    server.fill();
+    // All that an option file could read otherwise than it was meant.
+    let password = r##"p"a'ss\n #;[wort]= 鍵"##;
+    let quoted = password.replace('\\', r"\\").replace('\'', r"\'");
+    server.sql(&format!("CREATE USER keeper IDENTIFIED BY '{quoted}'; GRANT ALL ON *.* TO keeper"));
+    let yard = Yard::new();
+    for kind in ["mariadb", "mariadb-copy"] {
+        let source = server.source(kind).replace("user=root", "user=keeper,password-secret=emr-db");
+        let not_handed = yard.capture(&[&source], &[]).err().map(|error| error.to_string()).unwrap();
+        assert!(not_handed.contains("\"emr-db\"") && not_handed.contains("not handed over"), "{not_handed}");
+        assert!(yard.capture_with_password(&source, "another").is_err(), "{kind}");
+        let captured = yard.capture_with_password(&source, password).unwrap();
+        assert!(!serde_json::to_string(&captured.manifest).unwrap().contains("wort"));
+        let drill = yard.drill();
+        assert_eq!(drill.shortfalls, []);
+        assert_eq!(drill.census.databases, captured.manifest.census.databases);
+    }
+}

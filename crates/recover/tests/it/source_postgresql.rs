@@ -192,3 +192,28 @@ fn a_gap_in_the_log_is_named_and_ended_by_a_new_base() {
     assert_eq!(captured.manifest.exceptions.len(), 1, "{:?}", captured.manifest.exceptions);
     assert_eq!(yard.drill().shortfalls, []);
 }
+
+#[test]
+fn a_password_that_was_handed_over_opens_the_server_and_no_other_does() {
+    let Some(server) = Postgres::start("a_password_that_was_handed_over", &[]) else { return };
+    server.sql("postgres", r"CREATE ROLE keeper SUPERUSER LOGIN PASSWORD 'p:a\s wörd:*'");
+    server.sql("postgres", "CREATE DATABASE emr");
+    server.sql("emr", RECORDS);
+    server.sql(
+        "postgres",
+        "DO $do$ BEGIN EXECUTE format('COPY (SELECT unnest(ARRAY[''local all keeper scram-sha-256'', ''local all all trust''])) TO %L', \
+         current_setting('hba_file')); PERFORM pg_reload_conf(); END $do$",
+    );
+    let yard = Yard::new();
+    let source =
+        server.source("postgresql", ",password-secret=emr-db").replace("user=postgres", "user=keeper");
+    let not_handed = yard.capture(&[&source], &[]).err().map(|error| error.to_string()).unwrap();
+    assert!(not_handed.contains("not handed over"), "{not_handed}");
+    // The server reads its rules again when it comes to it.
+    crate::servers::wait_until("the new rule", || yard.capture_with_password(&source, "another").is_err());
+    let captured = yard.capture_with_password(&source, r"p:a\s wörd:*").unwrap();
+    let drill = yard.drill();
+    assert_eq!(drill.shortfalls, []);
+    assert_eq!(rows(&drill, "postgresql:emr/emr", "public.patient"), 500);
+    assert!(!serde_json::to_string(&captured.manifest).unwrap().contains("wörd"));
+}

@@ -8,6 +8,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 
 use recover::vault::{BackupReport, BackupRequest, KeyCost, Password, Vault};
+pub(crate) use testkit::noise;
 
 pub(crate) const PASSWORD: &str = "uda-2018";
 
@@ -136,16 +137,4 @@ fn fingerprint(path: &Path) -> u64 {
         return meta.len();
     }
     fs::read(path).unwrap().iter().fold(0xcbf2_9ce4_8422_2325, fold)
-}
-
-/// Bytes that do not compress, the same for the same seed.
-pub(crate) fn noise(seed: u64, length: usize) -> Vec<u8> {
-    let mut state = seed.wrapping_mul(0x9e37_79b9_7f4a_7c15) | 1;
-    let mut next = || {
-        state ^= state << 13;
-        state ^= state >> 7;
-        state ^= state << 17;
-        (state >> 24) as u8
-    };
-    (0..length).map(|_| next()).collect()
 }

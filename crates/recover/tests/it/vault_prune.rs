@@ -202,6 +202,22 @@ fn until_it_is_carried_out_a_prune_and_a_forget_can_be_taken_back() {
     assert!(matches!(place.vault.unforget(&all[0]), Err(Error::SnapshotNotFound { .. })));
 }
 
+#[test]
+fn a_snapshot_that_is_forgotten_again_waits_as_long_as_the_first_time() {
+    let place = in_memory();
+    let all = ten_days(&place);
+    let forget_at = |hours| {
+        let request = ForgetRequest { now: at_hour(hours).at, ..ForgetRequest::by_ids(vec![all[0].clone()]) };
+        place.vault.forget(&request).unwrap();
+    };
+    forget_at(-72);
+    place.vault.unforget(&all[0]).unwrap();
+    forget_at(0);
+    // The note of three days ago is due; that of today is not.
+    place.vault.prune(&prune_at(0), &|_| ()).unwrap();
+    assert_eq!(place.vault.unforget(&all[0]).unwrap().id.0, all[0]);
+}
+
 /// The files that a killed prune may leave behind are told from what it must not touch by a copy of the vault.
 fn copy(from: &Path, to: &Path) {
     assert!(Command::new("cp").arg("-a").arg(from).arg(to).status().unwrap().success());

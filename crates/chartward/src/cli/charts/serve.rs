@@ -17,6 +17,8 @@ use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
 use axum::response::{Html, IntoResponse, Redirect, Response};
 use axum::routing::{get, post};
 use axum::{Json, Router};
+use axum_server::Handle;
+use axum_server::tls_rustls::RustlsConfig;
 use crossbeam_channel::{Receiver, Sender, bounded};
 use jiff::tz::TimeZone;
 use recover::charts::{Roster, entrance_page, list_page, page};
@@ -28,11 +30,14 @@ use subtle::ConstantTimeEq;
 
 use super::{FromArgs, Reading};
 use crate::output::Output;
+use crate::serving::{self, Head};
 
 /// Readers that may be logged in at once.
 const READERS_MAX: usize = 1_000;
 /// Wrong codes after which the viewer accepts none any more until it is started again.
 const WRONG_MAX: u32 = 1_000;
+/// Threads that wait for a page; one thread makes them all.
+const BLOCKING_MAX: usize = 64;
 const COOKIE: &str = "chartward-charts";
 
 #[derive(clap::Args)]
@@ -90,9 +95,9 @@ pub(super) fn run(args: ServeArgs) -> anyhow::Result<ExitCode> {
     );
     let code = code(code_file)?;
     super::with_records(from, |reading| {
-        let listener = TcpListener::bind(listen).with_context(|| format!("cannot listen on {listen}"))?;
-        listener.set_nonblocking(true)?;
-        serve(reading, listener, tls, &code)
+        let (listener, address) =
+            serving::bind(listen).with_context(|| format!("cannot listen on {listen}"))?;
+        serve(reading, listener, address, tls, &code)
     })
 }
 
@@ -117,11 +122,11 @@ fn code(file: Option<PathBuf>) -> anyhow::Result<String> {
 fn serve(
     reading: Reading<'_>,
     listener: TcpListener,
+    address: SocketAddr,
     tls: Option<(PathBuf, PathBuf)>,
     code: &str,
 ) -> anyhow::Result<ExitCode> {
     let (asks, asked) = bounded(64);
-    let address = listener.local_addr()?;
     let (lang, output, is_tls) = (reading.lang, reading.output, tls.is_some());
     let viewer = Viewer { asks, code: digest(code), door: Arc::default(), lang, is_tls, output };
     let scheme = if is_tls { "https" } else { "http" };
@@ -161,20 +166,16 @@ fn listen(viewer: Viewer, listener: TcpListener, tls: Option<(PathBuf, PathBuf)>
         .route("/enter", post(enter))
         .with_state(viewer)
         .layer(axum::extract::DefaultBodyLimit::max(4096));
-    let service = app.into_make_service();
-    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build()?;
-    runtime.block_on(async {
-        match tls {
-            None => axum_server::from_tcp(listener)?.serve(service).await?,
+    serving::runtime("charts", BLOCKING_MAX)?.block_on(async {
+        let config = match tls {
+            None => None,
             Some((certificate, key)) => {
                 let _ = rustls::crypto::ring::default_provider().install_default();
-                let config = axum_server::tls_rustls::RustlsConfig::from_pem_file(certificate, key)
-                    .await
-                    .context("cannot use the certificate and key")?;
-                axum_server::from_tcp_rustls(listener, config)?.serve(service).await?;
+                let config = RustlsConfig::from_pem_file(certificate, key).await;
+                Some(config.context("cannot use the certificate and key")?)
             }
-        }
-        Ok(())
+        };
+        Ok(serving::serve(listener, config, Handle::new(), Head::OF_A_BROWSER, app).await?)
     })
 }
 

@@ -2,6 +2,7 @@
 
 use std::net::SocketAddr;
 use std::process::ExitCode;
+use std::time::Duration;
 
 use anyhow::Context;
 use clap::ValueEnum;
@@ -33,6 +34,9 @@ pub(crate) struct Args {
     /// How many hours a removal can be cancelled
     #[arg(long, value_name = "HOURS", default_value_t = 72, value_parser = clap::value_parser!(u32).range(..=87600))]
     removal_delay_hours: u32,
+    /// How many seconds a client may send or take nothing before it is cut off; a whole upload gets twice that and a second for every 8 KiB
+    #[arg(long, value_name = "SECONDS", default_value_t = 30, value_parser = clap::value_parser!(u64).range(1..=3600))]
+    client_timeout: u64,
     /// Whether files get the immutable flag (chattr +i)
     #[arg(long, value_enum, default_value_t = Immutable::Auto)]
     immutable: Immutable,
@@ -65,8 +69,14 @@ pub(super) fn run(args: &Args) -> anyhow::Result<ExitCode> {
         return Err(cause).context("the immutable flag is required and cannot be set (it takes CAP_LINUX_IMMUTABLE, and ext4, xfs or btrfs)");
     }
     let host = Host::serve(root, settings)?;
-    let serving =
-        vault_host::Settings { listen: args.listen, names: args.names.clone(), tls: !args.no_tls, lang };
+    let patience = vault_host::Patience::of(Duration::from_secs(args.client_timeout));
+    let serving = vault_host::Settings {
+        listen: args.listen,
+        names: args.names.clone(),
+        tls: !args.no_tls,
+        lang,
+        patience,
+    };
     host.note("started", "", "host", &format!("listening at {}", args.listen))?;
     let ready = |ready: &vault_host::Ready| tell(output, lang, ready, settings);
     vault_host::serve(host, serving, ready, if args.host.json { show_json } else { show })?;

@@ -55,6 +55,20 @@ macro_rules! timed {
 pub(super) static BACKUP: Shape = Shape { fields: timed!(every(r#""15m""#)), one_of: &["every", "at"] };
 pub(super) static DRILL: Shape = Shape { fields: timed!(every(r#""24h""#)), one_of: &["every", "at"] };
 
+pub(super) static SAMPLE: Shape = Shape {
+    fields: timed!(
+        every(r#""24h""#),
+        required(
+            "size",
+            Kind::Sample,
+            r#""5%""#,
+            "How much of it: a share such as 5%, or a number of patients (and files of none). Another part each time.",
+            "抽出の量。5% のような割合か、患者数(患者に属さないファイルは1個ずつ)です。毎回別の部分を選びます。",
+        )
+    ),
+    one_of: &["every", "at"],
+};
+
 pub(super) static SCHEDULE: Shape = Shape {
     fields: &[
         Field {

@@ -79,6 +79,8 @@ pub(crate) enum Kind {
         max: u64,
     },
     TimeOfDay,
+    /// `5%` or `200`.
+    Sample,
     Zone,
     /// `http://` or `https://`, without a password in it.
     Url,
@@ -125,6 +127,7 @@ const TEXTS: Kind = Kind::List { of: &TEXT, min: 0, max: ENTRIES_MAX };
 const SOME_TEXTS: Kind = Kind::List { of: &TEXT, min: 1, max: ENTRIES_MAX };
 /// A program and its arguments.
 const COMMAND: Kind = Kind::List { of: &Kind::Text { max: 4_000 }, min: 1, max: 200 };
+const MOMENTS: Kind = Kind::OneOf(&["auto", "snapshot", "re-read"]);
 const SEVERITY: Kind = Kind::OneOf(&super::value::LEVELS);
 const LANGUAGE: Kind = Kind::OneOf(&["ja", "en"]);
 

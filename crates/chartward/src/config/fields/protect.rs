@@ -1,6 +1,8 @@
 //! What is backed up and drilled.
 
-use super::{DAY, Field, Kind, Need, PATHS, SOME_PATHS, Shape, TEXT, default, jobs, optional, required};
+use super::{
+    DAY, Field, Kind, MOMENTS, Need, PATHS, SOME_PATHS, Shape, TEXT, default, jobs, optional, required,
+};
 
 pub(super) static SHAPE: Shape = Shape { fields: FIELDS, one_of: &["paths", "share", "sources"] };
 /// A share under `protect`.
@@ -77,6 +79,24 @@ const FIELDS: &[Field] = &[
         ja: "復元訓練の時期。最新のスナップショットを復元し、全記録を読んで確かめます。",
     },
     optional(
+        "sample",
+        Kind::Table(&jobs::SAMPLE),
+        r#"{ size = "5%", at = "02:14" }"#,
+        "When only a part of the newest snapshot is restored and read, between drills of all of it: write `drill = { every = \"7d\" }` \
+         beside it for a store too large for every day. A sample takes trust away when it fails; it never gives any. Default: never.",
+        "全体の訓練の合間に、最新のスナップショットの一部だけを復元して読む時期。毎日全体を復元するには大きすぎる場合に、\
+         `drill = { every = \"7d\" }` と合わせて書きます。不合格なら実証を取り消しますが、合格しても全体の実証にはなりません。省略時は行いません。",
+    ),
+    default(
+        "moment",
+        MOMENTS,
+        r#""auto""#,
+        "How files that change meanwhile become of one moment: by a snapshot of the file system (`snapshot`; without one there is no \
+         backup), by reading until they hold still (`re-read`), or by the first where it can be made (`auto`). See docs/moment.md.",
+        "取り込み中に変わるファイルを一つの時点にそろえる方法。ファイルシステムのスナップショット(`snapshot`、作れなければ取り込まない)、\
+         変わらなくなるまで読み直す(`re-read`)、作れれば前者(`auto`)。docs/moment.ja.md を参照してください。",
+    ),
+    optional(
         "sandbox",
         Kind::Path,
         r#""/var/tmp""#,
@@ -98,10 +118,32 @@ const SHARED: &[Field] = &[
         "Folder here that becomes a copy of the share before each backup; only what changed is read.",
         "バックアップの前に共有フォルダーの写しを作る、この機械のフォルダー。変わったものだけを読みます。",
     ),
+    default(
+        "shadow_max_age",
+        Kind::Period { min: 0, max: 366 * DAY },
+        r#""1h""#,
+        "The newest previous version of the share (VSS shadow copy) is read unless it is older than this, so that all files are of one \
+         instant; \"0s\" for never.",
+        "共有フォルダーの「以前のバージョン」(VSS シャドウコピー)のうち最新のものが、これより古くなければそれを読みます(全ファイルが同じ時点になります)。\
+         \"0s\" なら使いません。",
+    ),
 ];
 
 const WATCHED: &[Field] = &[
-    SHARE_PATH,
+    required(
+        "path",
+        Kind::Text { max: 256 },
+        r#""//192.0.2.10/karte""#,
+        "The share, as `//server/share`, or the folder where this machine has mounted it.",
+        "共有フォルダー。`//サーバー/共有名` の形か、この機械でマウントしているフォルダーを書きます。",
+    ),
+    optional(
+        "address",
+        Kind::Address,
+        r#""192.0.2.10""#,
+        "Address of the server of a mounted share: what is cut off. Default: what the mount table tells (cifs and NFS).",
+        "マウントした共有フォルダーのサーバーのアドレス。切り離しの対象です。省略時は、マウント表に書かれているもの（cifs と NFS）。",
+    ),
     SHARE_FOLDERS,
     SHARE_PORT,
     SHARE_CREDENTIALS,

@@ -1,8 +1,8 @@
 //! The site itself: what stands at the top, console, vault, lake, viewer.
 
 use super::{
-    ENTRIES_MAX, Field, Kind, LANGUAGE, Shape, TEXT, TEXTS, default, jobs, media, notify, optional, protect,
-    recovery, required, respond, watch,
+    DAY, ENTRIES_MAX, Field, Kind, LANGUAGE, Shape, TEXT, TEXTS, default, jobs, media, notify, optional,
+    protect, recovery, required, respond, watch,
 };
 
 pub(super) const ROOT: &[Field] = &[
@@ -213,6 +213,14 @@ const VAULT: &[Field] = &[
         r#"{ secret = "vault" }"#,
         "Where its passphrase is.",
         "パスフレーズの置き場所。",
+    ),
+    default(
+        "lock_lead",
+        Kind::Period { min: 0, max: 366 * DAY },
+        r#""3d""#,
+        "How long before a vault host stops protecting a snapshot that is still needed (the generations, the newest proven one) it \
+         is an alarm.",
+        "まだ必要なスナップショット(世代と、最後に実証されたもの)の書込保護が切れる、どれだけ前に警報とするか。保管庫ホストを使う場合です。",
     ),
     optional(
         "address",

@@ -1,6 +1,8 @@
 //! Watchers.
 
-use super::{COMMAND, Field, Kind, PATHS, SOME_PATHS, Shape, TEXT, default, optional, protect, required};
+use super::{
+    COMMAND, DAY, Field, Kind, PATHS, SOME_PATHS, Shape, TEXT, default, optional, protect, required,
+};
 
 pub(super) static SHAPE: Shape = Shape { fields: FIELDS, one_of: &["guard", "share", "exec"] };
 
@@ -75,4 +77,59 @@ const GUARD: &[Field] = &[
         "The most that pre-images take.",
         "変更前の写しに使う容量の上限。",
     ),
+    default(
+        "databases",
+        PATHS,
+        "[]",
+        "Databases of other sorts than PostgreSQL, MariaDB and SQLite with a log, which are found by themselves: their opens do not \
+         wait, and snapshots cover them.",
+        "PostgreSQL・MariaDB・ログ付きSQLite（自動で見つけます）以外のデータベース。開く操作を待たせず、スナップショットで守ります。",
+    ),
+    default(
+        "snapshot_every",
+        Kind::Period { min: 10, max: DAY },
+        r#""5m""#,
+        "How often databases are captured, where the file system can share blocks (XFS with reflinks, btrfs).",
+        "データベースのスナップショットの間隔。ブロックを共有できるファイルシステム（reflink付きXFS、btrfs）で取ります。",
+    ),
+    optional(
+        "allow",
+        Kind::Tables { shape: &Shape { fields: ALLOW, one_of: &[] }, max: 50 },
+        r#"[{ tool = "/usr/bin/gpg", user = "export", in = "/srv/ssmix2/out", reason = "the nightly export" }]"#,
+        "Programs that may encrypt for good. For a while: `chartward guard allow`.",
+        "恒常的に暗号化してよいプログラム。一時的な許可は chartward guard allow で与えます。",
+    ),
+];
+
+const ALLOW: &[Field] = &[
+    required(
+        "tool",
+        Kind::Path,
+        r#""/usr/bin/gpg""#,
+        "The program's file, which only root can change; no script.",
+        "プログラムのファイル。rootだけが変更できるもので、スクリプトは不可。",
+    ),
+    optional(
+        "sha256",
+        Kind::Fingerprint,
+        r#""0f343b0931126a20f133d67c2b018a3b0f343b0931126a20f133d67c2b018a3b""#,
+        "Its SHA-256. Without it, whatever root installs there will do.",
+        "そのSHA-256。省略時は、rootがそこに置いたものなら認めます。",
+    ),
+    optional("user", TEXT, r#""export""#, "The user that runs it.", "実行する利用者。"),
+    optional(
+        "group",
+        TEXT,
+        r#""export""#,
+        "A group of the user that runs it.",
+        "実行する利用者が属するグループ。",
+    ),
+    required(
+        "in",
+        Kind::Path,
+        r#""/srv/ssmix2/out""#,
+        "The folder below which it may write.",
+        "書き込んでよいフォルダー。",
+    ),
+    required("reason", TEXT, r#""the nightly export""#, "Why, for the records.", "理由。記録に残ります。"),
 ];

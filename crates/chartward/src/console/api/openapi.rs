@@ -3,8 +3,8 @@
 use jiff::Timestamp;
 use schema::{
     Act, Alarm, Attack, Chapter, Countermeasure, CountermeasureId, CountermeasureState, Entity, Finding,
-    FindingClass, Incident, IncidentId, IncidentStatus, Severity, SnapshotId, Status, Subject, SubjectRole,
-    Tactic, Unknown, WatcherClass, WatcherHealth, WatcherState,
+    FindingClass, Incident, IncidentId, IncidentStatus, Remark, Severity, SnapshotId, Status, Subject,
+    SubjectRole, Tactic, Unknown, WatcherClass, WatcherHealth, WatcherState,
 };
 use serde_json::{Map, Value, json};
 
@@ -133,6 +133,7 @@ fn status() -> Status {
         proven_at: Some(at),
         snapshot: Some(SnapshotId(String::new())),
         alarms: vec![alarm],
+        remarks: vec![Remark { id: String::new(), title: String::new(), title_ja: String::new() }],
     }
 }
 

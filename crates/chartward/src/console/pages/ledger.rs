@@ -180,6 +180,8 @@ fn kind(fact: &Fact) -> Both {
         Fact::MediumPrepared { .. } => ("medium prepared", "媒体の準備"),
         Fact::MediumWritten { counts: true, .. } => ("medium written and read back", "媒体への書き込み"),
         Fact::MediumWritten { counts: false, .. } => ("medium not written", "媒体への書き込み失敗"),
+        Fact::GuardStopped { .. } => ("guard stopped somebody", "ガードによる停止"),
+        Fact::GuardPolicy { .. } => ("approval to encrypt", "暗号化の許可"),
         Fact::WallChanged { .. } => ("packet filter changed", "パケットフィルターの変化"),
         Fact::HostReconnected { .. } => ("host reconnected", "ホストの再接続"),
         Fact::Unknown => ("of another version", "別の版による記録"),

@@ -329,6 +329,7 @@ pub(super) fn attacked(fixture: &Fixture) {
         proven_at: Some(ago(90)),
         snapshot: None,
         alarms: vec![alarm],
+        remarks: Vec::new(),
     };
     let watcher = |name: &str, class, state, trouble: &str| WatcherHealth {
         name: name.into(),

@@ -9,7 +9,6 @@ use std::time::Duration;
 
 use act::NeverTouch;
 use act::client::{self, Refusal};
-use act::evidence::private_dir;
 use crossbeam_channel::{Sender, bounded};
 use jiff::Timestamp;
 use observe::files::{Actor, Client, Connection, Servers, Stat, Touch};
@@ -174,15 +173,6 @@ impl Guard {
         let machine = machine.filter(|machine| !machine.is_empty() && *machine != client.address.to_string());
         let machine = machine.map(|machine| format!(", machine {machine}")).unwrap_or_default();
         Some(format!("Samba client {} ({user}{machine})", client.address))
-    }
-
-    /// A folder of evidence for what a stopped actor did after all.
-    pub(super) fn late_folder(&self, actor: Actor, now: Timestamp) -> anyhow::Result<PathBuf> {
-        let name =
-            format!("evidence/{}-{}-late", now.strftime("%Y%m%dT%H%M%S%.3fZ"), actor.pid.unsigned_abs());
-        let folder = private_dir(&self.settings.store.join(name))?;
-        private_dir(&folder.join("taken"))?;
-        Ok(folder)
     }
 
     /// Everything that these actors did, in the order of time; of a file that several of them touched the first original and the

@@ -53,7 +53,7 @@ impl Guard {
             "paths": self.settings.dirs,
             "frozen": self.frozen_pids(),
             "missed_events": self.missed + self.overflows,
-            "passed_unjudged": self.watch.as_ref().map_or(0, |watch| watch.passed_unjudged()),
+            "passed_unjudged": self.watch.as_ref().map_or(0, |watch| watch.board().passed()),
         }))
     }
 

@@ -33,6 +33,7 @@ impl Guard {
         let shared = self.tracker.take_shared();
         let mut culprits = Culprits::default();
         for (actor, input) in [(actor, own)].into_iter().chain(shared) {
+            let input = self.policy.pass(input, actor, &self.tracker, Timestamp::now());
             // Nothing new: whoever was let pass before is let pass again.
             if !input.evidence.is_empty() && !self.told.contains(&actor) && !self.is_stopped(actor) {
                 self.weigh(actor, &input, &mut culprits);

@@ -5,27 +5,38 @@ use std::os::fd::AsFd;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
-use act::evidence::{self, private_dir, write_json};
 use act::freeze::{self, Applied};
-use act::put_back::{Attributes, Bench, Damaged};
+use act::put_back::{Aside, Attributes, Bench, Damaged, PutBack, Taken};
+use act::undo::Undo;
 use jiff::{SignedDuration, Timestamp};
 use observe::files::fanotify::Message;
 use observe::files::{Actor, PreImage, Stat, Touch, suffix_of};
 use schema::{Entity, Finding, FindingClass, Lang, Outcome, Reason, Severity, Subject, SubjectRole};
 use serde::Serialize;
 
+use super::evidence::{Evidence, OVERWRITTEN_MAX};
 use super::report::{Report, Restored};
+use super::stops::Counts;
 use super::{Guard, Response, STAND_STILL, Settings};
 
 /// A time of change further back than this is the file's own, from before.
 const PLAUSIBLE: SignedDuration = SignedDuration::from_secs(10);
 
+const PUT_BACK: &str = "put back";
+
 /// An actor that was stopped.
 pub(super) struct Frozen {
     applied: Applied,
-    /// Its presence keeps the actor frozen.
-    plan: PathBuf,
-    evidence: PathBuf,
+    /// Its presence keeps the actor frozen; `None` for one that had ended before.
+    plan: Option<PathBuf>,
+    /// Id of the stop.
+    stop: String,
+}
+
+impl Frozen {
+    fn is_held(&self) -> bool {
+        self.plan.as_deref().is_some_and(Path::exists)
+    }
 }
 
 /// How sure it is who touched the files.
@@ -84,9 +95,7 @@ impl Guard {
             return Ok(vec![]);
         }
         let because = finding.reasons.join("; ");
-        let evidence =
-            format!("evidence/{}-{}", now.strftime("%Y%m%dT%H%M%S%.3fZ"), leader.pid.unsigned_abs());
-        let evidence = self.settings.store.join(evidence);
+        let leader = *leader;
         let mut stopped = Vec::new();
         let mut all = Vec::new();
         for (actor, processes) in actors {
@@ -108,19 +117,23 @@ impl Guard {
         if stopped.is_empty() {
             return Ok(vec![]);
         }
-        private_dir(&private_dir(&evidence)?.join("taken"))?;
-        write_json(&evidence.join("finding.json"), &finding)?;
-        let mut named = Vec::with_capacity(stopped.len());
+        let (mut named, mut plans) = (Vec::with_capacity(stopped.len()), Vec::new());
+        let id = Evidence::id(now, leader);
+        let mut frozen = Vec::new();
         for (actor, applied) in stopped {
             let plan = match self.lineage.client(actor) {
-                Some(client) => self.refuse(client, &because, now, tell)?,
+                Some(client) => Some(self.refuse(client, &because, now, tell)?),
                 // Nobody to hold and nobody to release.
-                None if applied.actions.is_empty() => evidence.join("ended"),
-                None => freeze::remember(&self.settings.state, &applied)?,
+                None if applied.actions.is_empty() => None,
+                None => Some(freeze::remember(&self.settings.state, &applied)?),
             };
-            self.frozen.insert(actor, Frozen { applied, plan, evidence: evidence.clone() });
+            plans.extend(plan.clone());
+            frozen.extend(applied.actions.iter().cloned());
+            self.frozen.insert(actor, Frozen { applied, plan, stop: id.clone() });
             named.push(actor);
         }
+        let evidence = self.begin_evidence(id.clone(), &finding, &frozen, &plans);
+        self.begun.insert(id, evidence);
         Ok(named)
     }
 
@@ -139,16 +152,17 @@ impl Guard {
             Attribution::Guessed(_) => vec![Actor::ANYBODY],
         };
         traced.iter().for_each(|actor| self.measure_all(*actor));
-        let folder = match (is_late, self.frozen.get(&actor)) {
+        let begun = self.frozen.get(&actor).and_then(|frozen| self.begun.remove(&frozen.stop));
+        let mut evidence = match (is_late, begun) {
             (true, _) => None,
-            (false, Some(frozen)) => Some(frozen.evidence.clone()),
+            (false, Some(begun)) => Some(begun),
             (false, None) => return Ok(()),
         };
-        if let Some(folder) = &folder {
+        if let Some(evidence) = &mut evidence {
             let named: BTreeSet<Actor> = traced.iter().chain([&actor]).copied().collect();
             let frozen = named.iter().filter_map(|actor| self.frozen.get(actor));
             let actions: Vec<_> = frozen.flat_map(|frozen| frozen.applied.actions.iter().cloned()).collect();
-            write_json(&folder.join("processes.json"), &evidence::processes(&actions))?;
+            self.record_scene(evidence, &actions);
         }
         self.end_connections(&traced);
 
@@ -156,32 +170,46 @@ impl Guard {
         if is_late && touches.is_empty() {
             return Ok(());
         }
-        let folder = folder.map_or_else(|| self.late_folder(actor, stopped_at), Ok)?;
+        let mut evidence = evidence.unwrap_or_else(|| self.late_evidence(actor, stopped_at));
         let first_harm_at = first_harm(&touches, &who).unwrap_or(stopped_at);
-        let harmed: Vec<Touch> = match who {
+        let mut harmed: Vec<Touch> = match who {
             Attribution::Certain(_) => {
                 touches.into_iter().filter(|touch| touch.at >= first_harm_at).collect()
             }
             Attribution::Late(_) => touches,
             Attribution::Guessed(held) => plainly_harmed(touches, &held),
         };
-        let records = self.restore(&harmed, &folder.join("taken"));
-        write_json(&folder.join("files.json"), &records)?;
+        let aside = Aside::new(&evidence.folder.join("taken"), OVERWRITTEN_MAX);
+        for actor in &traced {
+            self.rename_folders_back(*actor, &mut harmed, &aside);
+        }
+        let (records, undo) = self.restore(&harmed, &aside);
         let count = |outcome: &str| {
             records.iter().filter(|record| record.outcome.starts_with(outcome)).count() as u64
         };
+        let counts = Counts {
+            touched: count("put back") + count("irrecoverable") + count("contested"),
+            put_back: count("put back"),
+            irrecoverable: count("irrecoverable"),
+            contested: count("contested"),
+            moved_aside: count("moved aside"),
+        };
+        let evidence_sha256 = self.finish_evidence(&mut evidence, &harmed, &records, &undo, counts);
         tell(Report::Restored(Restored {
-            files_touched: count("put back") + count("irrecoverable") + count("contested"),
-            files_put_back: count("put back"),
-            files_irrecoverable: count("irrecoverable"),
-            files_contested: count("contested"),
-            files_moved_aside: count("moved aside"),
+            stop: evidence.stop.id.clone(),
+            files_touched: counts.touched,
+            files_put_back: counts.put_back,
+            files_irrecoverable: counts.irrecoverable,
+            files_contested: counts.contested,
+            files_moved_aside: counts.moved_aside,
             time_to_stop_ms: u64::try_from(stopped_at.duration_since(first_harm_at).as_millis()).unwrap_or(0),
             first_harm_at,
             stopped_at,
             restored_at: Timestamp::now(),
             suffixes: new_suffixes(&harmed),
-            evidence: folder,
+            evidence: evidence.folder.clone(),
+            evidence_sha256,
+            evidence_missing: evidence.missing.clone(),
         }));
         Ok(())
     }
@@ -193,7 +221,7 @@ impl Guard {
         while Instant::now() < end {
             while let Some(message) = messages.as_ref().and_then(|messages| messages.try_recv().ok()) {
                 match message {
-                    Message::Open(waiting)
+                    Message::Open(waiting) | Message::Access(waiting)
                         if self.lineage.actor(waiting.tid).is_some_and(|other| self.is_stopped(other)) =>
                     {
                         waiting.deny()
@@ -209,31 +237,47 @@ impl Guard {
         }
     }
 
-    fn restore(&self, harmed: &[Touch], aside: &Path) -> Vec<FileRecord> {
+    fn restore(&self, harmed: &[Touch], aside: &Aside) -> (Vec<FileRecord>, Undo) {
         let attackers: BTreeSet<(u64, u64)> = harmed.iter().map(Touch::key).collect();
         let mut records = Vec::with_capacity(harmed.len());
+        let mut undo = Undo::default();
         for touch in harmed.iter().filter(|touch| !touch.made) {
-            let (outcome, sha256) = self.restore_one(touch, aside, &attackers);
+            let (outcome, sha256) = match self.restore_one(touch, aside, &attackers) {
+                Ok((put, outcome)) => {
+                    if outcome == PUT_BACK {
+                        self.note_put_back(&mut undo, touch, &put);
+                    }
+                    (outcome.to_owned(), Some(put.sha256))
+                }
+                Err(why) => (why, None),
+            };
             records.push(record(touch, outcome, sha256));
         }
         for touch in harmed.iter().filter(|touch| touch.made) {
-            records.push(record(touch, self.move_aside(touch, aside), None));
+            let outcome = match self.move_aside(touch, aside) {
+                Ok(taken) => {
+                    self.note_moved_aside(&mut undo, touch, taken);
+                    "moved aside".to_owned()
+                }
+                Err(why) => why,
+            };
+            records.push(record(touch, outcome, None));
         }
-        records
+        (records, undo)
     }
 
     fn restore_one(
         &self,
         touch: &Touch,
-        aside: &Path,
+        aside: &Aside,
         attackers: &BTreeSet<(u64, u64)>,
-    ) -> (String, Option<String>) {
-        let Some(original) = &touch.original else { return ("irrecoverable: it was not kept".into(), None) };
+    ) -> Result<(PutBack, &'static str), String> {
+        let Some(original) = &touch.original else { return Err("irrecoverable: it was not kept".into()) };
         if touch.contested {
-            return ("contested: somebody else wrote to it since".into(), None);
+            return Err("contested: somebody else wrote to it since".into());
         }
         let Some((tree, before)) = self.relative(&touch.path_before) else {
-            return ("irrecoverable: it lies in no protected folder".into(), None);
+            return Err("irrecoverable: it lies in no protected folder".into());
         };
         let now = touch.path_now.as_deref().and_then(|now| self.relative(now)).map(|(_, now)| now);
         let damaged = Damaged {
@@ -244,22 +288,19 @@ impl Guard {
         };
         let bench = Bench { tree: tree.as_fd(), aside };
         match bench.put_back(&damaged, || original.reader(), |inode| attackers.contains(&inode)) {
-            Ok(put) if put.content_was_whole && now.as_deref() == Some(&before) => {
-                ("unchanged".into(), Some(put.sha256))
-            }
-            Ok(put) => ("put back".into(), Some(put.sha256)),
-            Err(error) => (format!("irrecoverable: {:#}", anyhow::Error::from(error)), None),
+            Ok(put) if put.content_was_whole && now.as_deref() == Some(&before) => Ok((put, "unchanged")),
+            Ok(put) => Ok((put, PUT_BACK)),
+            Err(error) => Err(format!("irrecoverable: {:#}", anyhow::Error::from(error))),
         }
     }
 
-    fn move_aside(&self, touch: &Touch, aside: &Path) -> String {
+    fn move_aside(&self, touch: &Touch, aside: &Aside) -> Result<Taken, String> {
         let Some((tree, now)) = touch.path_now.as_deref().and_then(|now| self.relative(now)) else {
-            return "gone".into();
+            return Err("gone".into());
         };
-        match (Bench { tree: tree.as_fd(), aside }).move_aside(&now, &touch.pin) {
-            Ok(_) => "moved aside".into(),
-            Err(error) => format!("left in place: {:#}", anyhow::Error::from(error)),
-        }
+        (Bench { tree: tree.as_fd(), aside })
+            .move_aside(&now, &touch.pin)
+            .map_err(|error| format!("left in place: {:#}", anyhow::Error::from(error)))
     }
 
     /// The processes that were stopped with this actor.
@@ -272,7 +313,7 @@ impl Guard {
 
     /// Says who is left frozen by a guard that ends. Nobody is released: the attacker is among them.
     pub(super) fn farewell(&self, tell: &mut dyn FnMut(Report)) {
-        let held = self.frozen.values().filter(|frozen| frozen.plan.exists());
+        let held = self.frozen.values().filter(|frozen| frozen.is_held());
         let mut actors: Vec<Vec<i32>> = held.map(|frozen| freeze::frozen(&frozen.applied.actions)).collect();
         actors.retain(|pids| !pids.is_empty());
         if !actors.is_empty() {
@@ -301,7 +342,7 @@ impl Guard {
             tell(Report::Action(action.clone()));
             frozen.applied.actions.push(action);
         }
-        if frozen.plan.exists() {
+        if frozen.is_held() {
             freeze::remember(&self.settings.state, &frozen.applied)?;
         }
         Ok(())
@@ -311,7 +352,7 @@ impl Guard {
     pub(super) fn hold_or_release(&mut self) {
         let (gate, circles) = (&mut self.gate, &mut self.circles);
         self.frozen.retain(|actor, frozen| {
-            let held = frozen.plan.exists();
+            let held = frozen.is_held();
             if held {
                 freeze::hold(&frozen.applied.actions);
             } else {
@@ -364,7 +405,7 @@ fn first_harm(touches: &[Touch], who: &Attribution) -> Option<Timestamp> {
     suspicious().chain(made).map(at).min()
 }
 
-fn attributes(original: &PreImage) -> Attributes {
+pub(super) fn attributes(original: &PreImage) -> Attributes {
     let stamp = &original.stamp;
     Attributes { mode: stamp.mode, owner: stamp.owner, atime: stamp.atime, mtime: stamp.mtime }
 }
@@ -415,15 +456,17 @@ pub(super) fn finding(actor: Actor, reasons: &[Reason], settings: &Settings, now
 
 /// Who did it, and what it was done to: this machine and its protected folders.
 fn subjects(actor: Actor, settings: &Settings) -> Vec<Subject> {
+    let actor = Entity::Process { pid: actor.pid, start_ticks: actor.start_ticks };
+    let mut subjects = vec![Subject { role: SubjectRole::Actor, entity: actor }];
+    subjects.extend(subjects_of_machine(settings));
+    subjects
+}
+
+/// This machine and its protected folders.
+pub(super) fn subjects_of_machine(settings: &Settings) -> Vec<Subject> {
     let target = |entity| Subject { role: SubjectRole::Target, entity };
     let host = rustix::system::uname().nodename().to_string_lossy().to_lowercase();
-    let mut subjects = vec![
-        Subject {
-            role: SubjectRole::Actor,
-            entity: Entity::Process { pid: actor.pid, start_ticks: actor.start_ticks },
-        },
-        target(Entity::Host { name: host }),
-    ];
+    let mut subjects = vec![target(Entity::Host { name: host })];
     subjects.extend(settings.addresses.iter().map(|&address| target(Entity::Address { address })));
     let stores = settings.dirs.iter().map(|store| store.to_string_lossy().into_owned());
     subjects.extend(stores.map(|name| target(Entity::Store { name })));
@@ -435,6 +478,34 @@ fn sentence(reason: &Reason, lang: Lang) -> String {
         Reason::ContentReplacedByNoise { files } => {
             (files, "structured content became noise", "構造のある内容が乱数状のデータに置き換わった")
         }
+        Reason::SpelledAsText { files } => (
+            files,
+            "became text that spells noise (base64 and the like)",
+            "乱数状のデータを文字で書き表したもの(base64など)に変わった",
+        ),
+        Reason::ForgedFormat { files } => (
+            files,
+            "begins like a known format, and noise follows",
+            "既知の形式を装った先頭部分の後に、乱数状のデータが続いている",
+        ),
+        Reason::StructureLost { files } => (
+            files,
+            "the format is lost and no other took its place",
+            "ファイル形式が失われ、別の形式にもなっていない",
+        ),
+        Reason::Emptied { files } => {
+            (files, "was emptied or cut off", "中身が空にされたか、途中で切り捨てられた")
+        }
+        Reason::RemovedBesideNoise { files } => (
+            files,
+            "was removed or emptied while noise was written elsewhere",
+            "別の場所に乱数状のデータが書かれる間に、削除されたか空にされた",
+        ),
+        Reason::NoteNamedAfterSuffix { files } => (
+            files,
+            "has a new suffix that a new note is named after",
+            "新しい拡張子が付き、その拡張子を名前に含む脅迫文がある",
+        ),
         Reason::SuffixWithLostStructure { files } => {
             (files, "a new suffix, and the structure is lost", "新しい拡張子が付き、構造が失われた")
         }

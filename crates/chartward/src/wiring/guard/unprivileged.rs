@@ -77,7 +77,7 @@ impl Onlooker {
                 self.look_around();
             }
             self.take_in(changes);
-            if let Verdict::Stop(reasons) = self.guard.judge(Actor::ANYBODY) {
+            if let Verdict::Stop(reasons) = self.judge() {
                 self.stop(&reasons, tell)?;
             }
             self.settle();
@@ -158,6 +158,15 @@ impl Onlooker {
             }
         }
         tracker.renamed(Some(Actor::ANYBODY), from.as_deref(), to, now);
+    }
+
+    fn judge(&mut self) -> Verdict {
+        let input = self.guard.tracker.evidence(Actor::ANYBODY);
+        if input.evidence.is_empty() {
+            Verdict::Allow
+        } else {
+            self.guard.gate.decide(&input, Timestamp::now())
+        }
     }
 
     fn stop(&mut self, reasons: &[Reason], tell: &mut dyn FnMut(Report)) -> anyhow::Result<()> {

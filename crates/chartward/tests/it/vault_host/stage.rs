@@ -11,6 +11,7 @@ use std::time::Duration;
 use base64::Engine;
 use serde_json::Value;
 use tempfile::TempDir;
+pub(super) use testkit::noise;
 
 use crate::support::{BINARY, PASSPHRASE, Run, files, restored, run};
 
@@ -265,16 +266,4 @@ pub(super) fn read_answer(stream: &mut TcpStream) -> (u16, String) {
     let text = String::from_utf8_lossy(&answer).into_owned();
     let status = text.split(' ').nth(1).and_then(|status| status.parse().ok()).unwrap_or(0);
     (status, text.split_once("\r\n\r\n").map(|(_, body)| body.to_owned()).unwrap_or_default())
-}
-
-/// Bytes that do not compress, the same for the same seed.
-pub(super) fn noise(seed: u64, length: usize) -> Vec<u8> {
-    let mut state = seed.wrapping_mul(0x9e37_79b9_7f4a_7c15) | 1;
-    let mut next = || {
-        state ^= state << 13;
-        state ^= state >> 7;
-        state ^= state << 17;
-        (state >> 24) as u8
-    };
-    (0..length).map(|_| next()).collect()
 }

@@ -9,6 +9,7 @@ const FSID_LEN: usize = 8;
 const DFID_NAME: u8 = 2;
 const OLD_DFID_NAME: u8 = 10;
 const NEW_DFID_NAME: u8 = 12;
+const RANGE: u8 = 6;
 
 /// One event: what, by whom, and the records that follow it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -52,25 +53,37 @@ pub(super) fn events(mut rest: &[u8]) -> impl Iterator<Item = Event<'_>> {
     })
 }
 
-impl Event<'_> {
+impl<'a> Event<'a> {
+    /// How many bytes an access is about, rounded up to whole pages; `None` when the kernel does not say.
+    pub(super) fn bytes(&self) -> Option<u64> {
+        let record = self.records().find(|(kind, _)| *kind == RANGE)?.1;
+        // Four bytes of padding and the offset stand before it.
+        Some(u64::from_ne_bytes(record.get(16..24)?.try_into().ok()?))
+    }
+
     /// The directory handles and names that come with the event.
     pub(super) fn names(&self) -> Names {
         let mut names = Names::default();
-        let mut rest = self.info;
-        while let (Some(&kind), Some(len)) = (rest.first(), u16_at(rest, 2)) {
-            let Some(record) = rest.get(..usize::from(len)).filter(|record| record.len() >= INFO_HEADER_LEN)
-            else {
-                break;
-            };
+        for (kind, record) in self.records() {
             match kind {
                 DFID_NAME => names.entry = handle_and_name(record),
                 OLD_DFID_NAME => names.old = handle_and_name(record),
                 NEW_DFID_NAME => names.new = handle_and_name(record),
                 _ => {}
             }
-            rest = rest.get(usize::from(len)..).unwrap_or_default();
         }
         names
+    }
+
+    /// What follows the event: kinds with whole records.
+    fn records(&self) -> impl Iterator<Item = (u8, &'a [u8])> {
+        let mut rest = self.info;
+        std::iter::from_fn(move || {
+            let (&kind, len) = (rest.first()?, usize::from(u16_at(rest, 2)?));
+            let record = rest.get(..len).filter(|record| record.len() >= INFO_HEADER_LEN)?;
+            rest = rest.get(len..)?;
+            Some((kind, record))
+        })
     }
 }
 
@@ -141,6 +154,16 @@ mod tests {
     }
 
     #[test]
+    fn an_access_says_how_many_bytes_it_is_about() {
+        let mut range = vec![RANGE, 0, 24, 0, 0, 0, 0, 0];
+        range.extend(8192u64.to_ne_bytes());
+        range.extend(4096u64.to_ne_bytes());
+        assert_eq!(events(&event(1, 5, 42, &range)).next().unwrap().bytes(), Some(4096));
+        assert_eq!(events(&event(1, 5, 42, &range[..20])).next().unwrap().bytes(), None);
+        assert_eq!(events(&event(1, 5, 42, &[])).next().unwrap().bytes(), None);
+    }
+
+    #[test]
     fn cut_off_or_lying_lengths_end_the_list_without_a_panic() {
         let whole = event(2, -1, 43, &record(DFID_NAME, b"handle", "name"));
         for end in 0..whole.len() {
@@ -151,7 +174,7 @@ mod tests {
                 let mut broken = whole.clone();
                 broken[at] = value;
                 for event in events(&broken).take(4) {
-                    let _ = event.names();
+                    let _ = (event.names(), event.bytes());
                 }
             }
         }

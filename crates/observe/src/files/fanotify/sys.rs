@@ -26,11 +26,30 @@ pub(super) fn mark(group: BorrowedFd<'_>, flags: u32, mask: u64, target: &CStr) 
     if result < 0 { Err(io::Error::last_os_error()) } else { Ok(()) }
 }
 
+/// fanotify_mark(2) on the very inode behind `target`.
+pub(super) fn mark_inode(
+    group: BorrowedFd<'_>,
+    flags: u32,
+    mask: u64,
+    target: BorrowedFd<'_>,
+) -> io::Result<()> {
+    // SAFETY: a null path stands for the object behind the descriptor; the rest are integers.
+    let result =
+        unsafe { libc::fanotify_mark(group.as_raw_fd(), flags, mask, target.as_raw_fd(), ptr::null()) };
+    if result < 0 { Err(io::Error::last_os_error()) } else { Ok(()) }
+}
+
 /// Takes over a descriptor that the kernel put into an event.
 pub(super) fn adopt(fd: RawFd) -> Option<OwnedFd> {
     // SAFETY: the kernel installs one fresh descriptor for each event, named only in that event, and each event is
     // parsed once.
     (fd >= 0).then(|| unsafe { OwnedFd::from_raw_fd(fd) })
+}
+
+/// Whether `tid` is a thread of this process: tgkill(2) with signal 0 sends nothing and asks just that.
+pub(super) fn is_own(tid: i32) -> bool {
+    // SAFETY: the call takes three integers and gives 0 or -1.
+    unsafe { libc::syscall(libc::SYS_tgkill, libc::getpid(), tid, 0) == 0 }
 }
 
 /// open_by_handle_at(2) with O_PATH: the directory that an event names by its handle.

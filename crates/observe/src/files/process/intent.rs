@@ -1,6 +1,12 @@
 //! What a waiting open asked for.
 
 use std::fs;
+use std::time::Duration;
+
+/// In place of a call while the thread is not yet asleep.
+pub(in crate::files) const RUNNING: &str = "running";
+pub(in crate::files) const CALL_TRIES: u32 = 100;
+pub(in crate::files) const CALL_PAUSE: Duration = Duration::from_micros(100);
 
 /// What an open may do to the content.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -11,19 +17,28 @@ pub enum Intent {
     Write,
 }
 
-/// What the open asked for that thread `tid` is waiting in, from proc_pid_syscall(5).
+/// What the open asked for that thread `tid` is waiting in.
+pub(in crate::files) fn intent(tid: i32) -> Intent {
+    call_of(tid).as_deref().and_then(parse_syscall).unwrap_or(Intent::Write)
+}
+
+/// proc_pid_syscall(5) of a thread that waits. Its event may arrive before it has gone to sleep, and on a busy machine long before.
+pub(in crate::files) fn call_of(tid: i32) -> Option<String> {
+    for _ in 0..CALL_TRIES {
+        let line = fs::read_to_string(format!("/proc/{tid}/syscall")).ok()?;
+        if !line.starts_with(RUNNING) {
+            return Some(line);
+        }
+        std::thread::sleep(CALL_PAUSE);
+    }
+    None
+}
+
+/// What an open asked for, from a line of proc_pid_syscall(5).
 ///
 /// Only flags passed in a register are believed: `openat2` takes them from memory that another thread could change after
 /// the kernel has read it. What cannot be told (io_uring, a 32-bit process, a kernel thread) counts as a write.
-pub fn intent(tid: i32) -> Intent {
-    fs::read_to_string(format!("/proc/{tid}/syscall"))
-        .ok()
-        .as_deref()
-        .and_then(parse_syscall)
-        .unwrap_or(Intent::Write)
-}
-
-fn parse_syscall(line: &str) -> Option<Intent> {
+pub(in crate::files) fn parse_syscall(line: &str) -> Option<Intent> {
     let mut fields = line.split_ascii_whitespace();
     let number: i64 = fields.next()?.parse().ok()?;
     let mut arguments = fields.map(|field| u64::from_str_radix(field.trim_start_matches("0x"), 16).ok());

@@ -35,6 +35,11 @@ impl Standing {
     }
 }
 
+/// The process that a thread belongs to.
+pub(in crate::files) fn process_of(tid: i32) -> Option<i32> {
+    Some(Standing::of(tid)?.process)
+}
+
 /// The control group of process `pid`, unless it holds so many that sharing it says nothing: the root, a slice, a login session
 /// (that is the user again), or `own`, the one the guard itself was started in.
 pub(super) fn control_group(pid: i32, own: Option<&str>) -> Option<String> {

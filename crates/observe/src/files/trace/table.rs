@@ -1,10 +1,12 @@
 //! The files that are known, by inode and by path.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, HashMap, VecDeque};
 use std::fs::File;
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+
+use jiff::{SignedDuration, Timestamp};
 
 use crate::files::preimage::{PreImage, Stamp};
 use crate::files::process::Actor;
@@ -12,6 +14,8 @@ use crate::files::process::Actor;
 const MADE_WAITING_MAX: usize = 4096;
 /// Openers of one file that are remembered.
 pub(super) const READERS: usize = 4;
+const MARKED_EVERY: SignedDuration = SignedDuration::from_mins(1);
+const MARKS_MAX: usize = 8192;
 
 /// Device and inode.
 pub(super) type Key = (u64, u64);
@@ -45,6 +49,8 @@ pub(super) struct Table {
     made: HashMap<PathBuf, Actor>,
     clock: u64,
     pins_max: usize,
+    /// What the clock said when, a minute apart, oldest first.
+    marks: VecDeque<(Timestamp, u64)>,
 }
 
 impl Table {
@@ -56,6 +62,7 @@ impl Table {
             made: HashMap::new(),
             clock: 0,
             pins_max,
+            marks: VecDeque::new(),
         }
     }
 
@@ -185,6 +192,37 @@ impl Table {
             self.ages.remove(&known.used);
             if let Some(path) = known.path {
                 self.paths.remove(&path);
+            }
+        }
+    }
+
+    /// Every file that has a name, with who opened it last.
+    pub(super) fn named(&self) -> impl Iterator<Item = (&Path, Option<Actor>, &File)> {
+        self.files.values().filter_map(|known| Some((known.path.as_deref()?, known.last, &*known.pin)))
+    }
+
+    /// Fewer files may be known from now on.
+    pub(super) fn bound(&mut self, pins_max: usize) {
+        self.pins_max = pins_max;
+        self.trim(true);
+    }
+
+    /// Forgets what was not used for longer than `keep`.
+    pub(super) fn age_out(&mut self, now: Timestamp, keep: SignedDuration) {
+        // Coarser for a long time, so that the list stays short.
+        let every = (keep / 64).min(MARKED_EVERY);
+        if self.marks.back().is_none_or(|(at, _)| now.duration_since(*at) >= every) {
+            self.marks.push_back((now, self.clock));
+        }
+        let limit = now.checked_sub(keep).unwrap_or(Timestamp::MIN);
+        while let Some(&(at, clock)) = self.marks.front()
+            && (at < limit || self.marks.len() > MARKS_MAX)
+        {
+            self.marks.pop_front();
+            while self.ages.first_key_value().is_some_and(|(used, _)| *used <= clock) {
+                if let Some((_, key)) = self.ages.pop_first() {
+                    self.forget(key);
+                }
             }
         }
     }

@@ -20,7 +20,7 @@ use self::census::{Bound, Database};
 use self::cluster::Cluster;
 use self::programs::Programs;
 use self::session::Connection;
-use super::settings::{self, Setting, optional};
+use super::settings::{self, SECRET, Setting, optional};
 use super::{Adapter, Entry, Findings, Place, Restored, Settings, Taken, program};
 use crate::error::Error;
 
@@ -33,11 +33,15 @@ pub const ENTRY: Entry = Entry {
     ),
     settings: &SETTINGS,
     open: |settings| Ok(Box::new(Dump::new(settings)?)),
+    proves: Some((
+        "the dumps of PostgreSQL {} were loaded into a server of its own, every table counted, large objects compared",
+        "PostgreSQL {}：専用に起動したサーバーへダンプを読み込み、全テーブルを計数し、ラージオブジェクトを照合した",
+    )),
     drill,
 };
 
 /// How a server is reached, which all ways of capturing it share.
-const CONNECTION: [Setting; 7] = [
+const CONNECTION: [Setting; 8] = [
     optional("host", "folder of its socket, or its address", "ソケットのあるフォルダー、またはアドレス"),
     optional("port", "its port", "ポート"),
     optional("user", "role to log in as", "接続に使うロール"),
@@ -46,6 +50,7 @@ const CONNECTION: [Setting; 7] = [
         "file with the password, in the form of ~/.pgpass",
         "パスワードのファイル(~/.pgpass の形式)",
     ),
+    SECRET,
     optional(
         "run-as",
         "user of this machine to connect as (peer authentication)",

@@ -31,6 +31,10 @@ pub const ENTRY: Entry = Entry {
     ),
     settings: &SETTINGS,
     open: |settings| Ok(Box::new(Physical::new(settings)?)),
+    proves: Some((
+        "PostgreSQL {} was started on its base backup, its log replayed, every table counted",
+        "PostgreSQL {}：ベースバックアップから起動してログ(WAL)を適用し、全テーブルを計数した",
+    )),
     drill: replay::drill,
 };
 

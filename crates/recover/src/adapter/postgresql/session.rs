@@ -7,6 +7,7 @@ use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
 use serde_json::Value;
 
 use super::programs::Programs;
+use crate::adapter::handed::{self, Password};
 use crate::adapter::{Engines, Settings, program};
 use crate::error::Error;
 
@@ -20,6 +21,7 @@ const END: &str = "chartward-end";
 /// How a server is reached.
 pub(super) struct Connection {
     environment: Vec<(&'static str, String)>,
+    password: Option<Password>,
     run_as: Option<String>,
 }
 
@@ -35,7 +37,8 @@ impl Connection {
         let text = |path: PathBuf| path.to_string_lossy().into_owned();
         set("PGPASSFILE", settings.secret_file("pgpass")?.map(text));
         set("PGSSLROOTCERT", settings.path("sslrootcert")?.map(text));
-        Ok(Connection { environment, run_as: settings.text("run-as").map(str::to_owned) })
+        let password = Password::of(settings, "pgpass", handed::pgpass)?;
+        Ok(Connection { environment, password, run_as: settings.text("run-as").map(str::to_owned) })
     }
 
     /// A program that connects to the server; the database stands in the environment, where no name of one can be taken for
@@ -48,6 +51,9 @@ impl Connection {
     ) -> Result<Command, Error> {
         let mut command = program::as_user(self.run_as.as_deref(), &programs.path(name))?;
         command.envs(self.environment.iter().map(|(key, value)| (key, value)));
+        if let Some(password) = &self.password {
+            command.env("PGPASSFILE", password.path()?);
+        }
         if let Some(database) = database {
             command.env("PGDATABASE", database);
         }

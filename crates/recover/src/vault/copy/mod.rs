@@ -14,7 +14,8 @@ use serde::{Deserialize, Serialize};
 
 use self::anchor::Anchor;
 pub use self::read_back::ReadBack;
-use super::backend::{Backend, FileKind};
+use super::backend::Backend;
+use super::file_kind::FileKind;
 use super::lock::Lock;
 use super::progress::Progress;
 use super::repository::Vault;

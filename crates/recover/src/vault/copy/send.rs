@@ -6,7 +6,7 @@ use std::sync::PoisonError;
 
 use rustix::fs::statvfs;
 
-use super::super::backend::FileKind;
+use super::super::file_kind::FileKind;
 use super::super::id::{BlobKind, Id};
 use super::super::index::{IndexFile, IndexedPack};
 use super::super::pack::Entry;
@@ -20,8 +20,6 @@ use crate::Error;
 
 /// Packs after which an index is written on the medium, so that one that is pulled out has not been filled for nothing.
 const INDEX_PACKS: usize = 64;
-/// Largest pack that is copied; restic writes at most 128 MiB.
-const MAX_PACK: u64 = 256 << 20;
 /// Room that is left for directories, index and snapshots.
 const SLACK: u64 = 8 << 20;
 
@@ -223,16 +221,7 @@ impl<'s> Sending<'s> {
 
     /// Writes one pack and returns its length.
     fn send_pack(&self, id: &Id) -> Result<u64, Error> {
-        let file = self.source.backend.open_pack(id)?;
-        if file.size > MAX_PACK {
-            return Err(Error::TooLarge { what: format!("pack {id}"), size: file.size, limit: MAX_PACK });
-        }
-        let mut content = Vec::new();
-        file.read_at(0, file.size as usize, &mut content)?;
-        if Id::of(&content) != *id {
-            let cause = "its content does not match its name".to_owned();
-            return Err(Error::Damaged { what: "pack", id: id.to_string(), cause });
-        }
+        let content = self.source.backend.read_pack(id)?;
         self.anchor.check()?;
         let path = self.copy.backend.path(FileKind::Pack, id);
         if path.exists() {
@@ -240,7 +229,7 @@ impl<'s> Sending<'s> {
             self.copy.backend.remove(FileKind::Pack, id)?;
         }
         self.copy.backend.save_pack(id, &content)?;
-        Ok(file.size)
+        Ok(content.len() as u64)
     }
 
     /// Reads packs back, and makes those that are as they should be known to the copy.
@@ -266,12 +255,7 @@ impl<'s> Sending<'s> {
             return Ok(());
         }
         self.anchor.check()?;
-        let text = serde_json::to_vec(&IndexFile { packs })
-            .map_err(|e| Error::Engine { op: "serialise an index", source: e.into() })?;
-        let mut codec = self.copy.codecs.take()?;
-        let sealed = codec.seal_file(&text, self.copy.compresses())?;
-        self.copy.codecs.give_back(codec);
-        let id = self.copy.backend.save(FileKind::Index, &sealed)?;
+        let (id, _) = self.copy.save_sealed(FileKind::Index, &IndexFile { packs })?;
         self.file_reads_back(FileKind::Index, &id, report)?;
         Ok(())
     }

@@ -2,7 +2,7 @@
 
 use std::collections::HashSet;
 
-use super::super::backend::FileKind;
+use super::super::file_kind::FileKind;
 use super::super::id::Id;
 use super::super::index::IndexedPack;
 use super::super::lock::Lock;

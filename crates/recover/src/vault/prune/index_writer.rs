@@ -1,10 +1,8 @@
-use super::super::backend::FileKind;
+use super::super::file_kind::FileKind;
 use super::super::index::{IndexFile, IndexedPack};
 use super::super::repository::Vault;
+use super::super::write::INDEX_BLOBS;
 use crate::Error;
-
-/// Blobs after which an index file is written.
-pub(crate) const INDEX_BLOBS: usize = 50_000;
 
 /// Writes index files of bounded size.
 pub(crate) struct IndexWriter<'v> {
@@ -32,7 +30,7 @@ impl<'v> IndexWriter<'v> {
     fn write(&mut self) -> Result<(), Error> {
         self.blobs = 0;
         let file = IndexFile { packs: std::mem::take(&mut self.packs) };
-        let id = self.vault.save_sealed(FileKind::Index, &file)?;
+        let (id, _) = self.vault.save_sealed(FileKind::Index, &file)?;
         self.vault.load_index_file(&id).map(|_| ())
     }
 }

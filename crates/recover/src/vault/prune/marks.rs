@@ -8,7 +8,7 @@ use jiff::{SignedDuration, Timestamp};
 use rustix::time::{ClockId, clock_gettime};
 use serde::{Deserialize, Serialize};
 
-use super::super::backend::FileKind;
+use super::super::file_kind::FileKind;
 use super::super::id::Id;
 use super::super::repository::Vault;
 use crate::Error;
@@ -100,16 +100,6 @@ impl Vault {
     /// Packs that a prune is to remove. An index that lists one of them takes it back.
     pub(crate) fn marked_packs(&self) -> Result<HashSet<Id>, Error> {
         Ok(self.marks()?.into_iter().flat_map(|(_, mark)| mark.packs).collect())
-    }
-
-    /// Seals a value as a file of its own.
-    pub(crate) fn save_sealed<T: Serialize>(&self, kind: FileKind, value: &T) -> Result<Id, Error> {
-        let text =
-            serde_json::to_vec(value).map_err(|e| Error::Engine { op: "serialise", source: e.into() })?;
-        let mut codec = self.codecs.take()?;
-        let sealed = codec.seal_file(&text, self.compresses())?;
-        self.codecs.give_back(codec);
-        self.backend.save(kind, &sealed)
     }
 }
 

@@ -28,6 +28,8 @@ use super::id::Id;
 use super::repository::Vault;
 use crate::Error;
 pub use cancel::CancelReport;
+#[cfg(any(test, fuzzing))]
+pub(crate) use marks::MarkFile;
 pub use marks::{Moment, Uptime};
 use survey::{Known, PackInfo, Survey};
 

@@ -1,17 +1,14 @@
 //! Copying what is needed out of packs that hold little of it. Sealed blobs are copied as they are, each after it was opened and its
 //! hash compared: sealing it anew would cost time and prove nothing more.
 
-use super::super::backend::FileKind;
 use super::super::codec::Codec;
+use super::super::file_kind::FileKind;
 use super::super::id::{BlobKind, Id};
 use super::super::index::IndexedPack;
 use super::super::pack::{Builder, Entry};
 use super::super::repository::Vault;
 use super::Packs;
 use crate::Error;
-
-/// Largest pack that is read at once; restic writes at most 128 MiB.
-const MAX_PACK: u64 = 256 << 20;
 
 /// New packs as they come into being.
 pub(crate) struct Copies<'v> {
@@ -43,7 +40,7 @@ impl<'v> Copies<'v> {
     /// Copies these blobs of a pack. Damage is no error: it is told, also where it hit what nobody needs.
     pub(crate) fn copy(&mut self, pack: &Id, wanted: &[Entry]) -> Result<Outcome, Error> {
         let mut outcome = Outcome::default();
-        let content = match self.read(pack) {
+        let content = match self.vault.backend.read_pack(pack) {
             Ok(content) => content,
             Err(error) => {
                 outcome.cause = Some(error.chain());
@@ -73,21 +70,6 @@ impl<'v> Copies<'v> {
             }
         }
         Ok(outcome)
-    }
-
-    fn read(&self, pack: &Id) -> Result<Vec<u8>, Error> {
-        let file = self.vault.backend.open_pack(pack)?;
-        if file.size > MAX_PACK {
-            let what = format!("pack {pack}");
-            return Err(Error::TooLarge { what, size: file.size, limit: MAX_PACK });
-        }
-        let mut content = Vec::new();
-        file.read_at(0, file.size as usize, &mut content)?;
-        if Id::of(&content) != *pack {
-            let cause = "its content does not match its name".to_owned();
-            return Err(Error::Damaged { what: "pack", id: pack.to_string(), cause });
-        }
-        Ok(content)
     }
 
     fn push(&mut self, entry: &Entry, sealed: &[u8]) -> Result<(), Error> {

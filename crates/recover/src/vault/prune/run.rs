@@ -2,14 +2,16 @@
 
 use std::collections::HashSet;
 
-use super::super::backend::FileKind;
+use super::super::file_kind::FileKind;
+use super::super::forget::ForgetNote;
 use super::super::id::Id;
 use super::super::index::IndexedPack;
 use super::super::lock::Lock;
 use super::super::pack::Entry;
 use super::super::progress::{Phase, Progress};
 use super::super::repository::Vault;
-use super::index_writer::{INDEX_BLOBS, IndexWriter};
+use super::super::write::INDEX_BLOBS;
+use super::index_writer::IndexWriter;
 use super::marks::{MarkFile, is_due};
 use super::repack::Copies;
 use super::survey::{Known, PackInfo, Survey, is_used};
@@ -259,16 +261,18 @@ impl Run<'_> {
 
     /// Removes the files of snapshots whose content may be gone now.
     fn let_go_of_forgotten(&self) -> Result<(), Error> {
-        let due = self
-            .vault
-            .forget_notes()?
-            .into_iter()
-            .filter(|note| is_due(note.at, note.uptime.as_ref(), self.request.delay, &self.request.now));
-        let named: HashSet<Id> =
-            due.flat_map(|note| note.snapshots).filter_map(|id| Id::from_hex(&id.0)).collect();
+        // Of several notes the latest counts: in between, the snapshot was taken back.
+        let (due, waiting): (Vec<_>, Vec<_>) =
+            self.vault.forget_notes()?.into_iter().partition(|note| {
+                is_due(note.at, note.uptime.as_ref(), self.request.delay, &self.request.now)
+            });
+        let named = |notes: Vec<ForgetNote>| -> HashSet<Id> {
+            notes.into_iter().flat_map(|note| note.snapshots).filter_map(|id| Id::from_hex(&id.0)).collect()
+        };
+        let (due, waiting) = (named(due), named(waiting));
         let mut forgotten: Vec<Id> =
             self.vault.backend.list(FileKind::Forgotten)?.into_iter().map(|(id, _)| id).collect();
-        forgotten.retain(|id| named.contains(id));
+        forgotten.retain(|id| due.contains(id) && !waiting.contains(id));
         self.vault.remove_all(FileKind::Forgotten, &forgotten)
     }
 

@@ -3,9 +3,9 @@
 
 use std::collections::{HashMap, HashSet};
 
-use super::super::backend::FileKind;
+use super::super::file_kind::FileKind;
 use super::super::id::{BlobKind, Id};
-use super::super::pack::{self, Entry};
+use super::super::pack::{self, Entry, cost};
 use super::super::repository::Vault;
 use super::used::{Bits, Blobs, Used};
 use crate::Error;
@@ -53,11 +53,6 @@ pub(crate) struct Survey {
 
 /// Looks at a pack as an index lists it.
 pub(crate) type SeeListed<'s> = dyn FnMut(Id, &[Entry]) -> Result<(), Error> + 's;
-
-/// Bytes that a blob takes in its pack, its line in the header among them.
-pub(crate) fn cost(entry: &Entry) -> u64 {
-    u64::from(entry.length) + if entry.uncompressed.is_some() { 41 } else { 37 }
-}
 
 impl Survey {
     /// What is known of a pack.

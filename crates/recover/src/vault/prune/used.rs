@@ -1,6 +1,6 @@
 //! What the snapshots need: one bit for each blob that the repository knows, 16 bytes of its name, and nothing else in memory.
 
-use super::super::backend::FileKind;
+use super::super::file_kind::FileKind;
 use super::super::id::{BlobKind, Id};
 use super::super::repository::Vault;
 use crate::Error;

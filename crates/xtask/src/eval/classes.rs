@@ -1,0 +1,128 @@
+//! The catalogue of attacks. What each does is in `attackers/*.py`, in a function of the same name.
+
+/// What a class needs that is not everywhere.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Needs {
+    Nothing,
+    /// A program on the path.
+    Program(&'static str),
+    /// A file system that shares blocks between files.
+    Reflinks,
+    /// A file system that can cut stretches out of files.
+    Collapsing,
+    /// To be root, so as to become others.
+    Root,
+    /// The tree is reached over a share.
+    Samba,
+}
+
+/// A way to make files unusable.
+#[derive(Debug)]
+pub(crate) struct Class {
+    pub(crate) name: &'static str,
+    pub(crate) needs: Needs,
+}
+
+const fn class(name: &'static str) -> Class {
+    Class { name, needs: Needs::Nothing }
+}
+
+const fn needing(name: &'static str, needs: Needs) -> Class {
+    Class { name, needs }
+}
+
+pub(crate) const CLASSES: &[Class] = &[
+    class("in-place"),
+    class("new-then-delete"),
+    class("rename-over"),
+    class("rename-first"),
+    class("safe-save"),
+    class("o-trunc"),
+    class("truncate-path"),
+    class("mapped"),
+    class("first-4k"),
+    class("first-64"),
+    class("intermittent"),
+    class("partial-4-percent"),
+    class("slow"),
+    class("gandcrab"),
+    class("gandcrab-5"),
+    class("phobos"),
+    // Ciphertext in disguise.
+    class("entropy-matched"),
+    class("single-byte-xor"),
+    class("base64-output"),
+    class("base64-new-then-delete"),
+    class("hl7-shaped"),
+    class("kept-header"),
+    class("forged-png"),
+    class("forged-pdf"),
+    class("forged-zip-magic"),
+    class("forged-gzip-magic"),
+    class("valid-stored-zip"),
+    class("valid-gzip-of-cipher"),
+    class("diluted"),
+    // Rare calls and detours.
+    class("fallocate"),
+    needing("append-then-collapse", Needs::Collapsing),
+    class("copy-file-range"),
+    class("sendfile"),
+    class("o-path-reopen"),
+    class("io-uring"),
+    class("io-uring-names"),
+    class("exchange"),
+    class("unnamed-then-linked"),
+    needing("clone-over", Needs::Reflinks),
+    class("hard-link-first"),
+    class("folder-renamed-first"),
+    class("moved-out-then-back"),
+    // Theft and destruction.
+    class("stolen-then-deleted"),
+    class("stolen-then-emptied"),
+    class("deleted-unread"),
+    class("zeroed"),
+    // Many processes.
+    class("threads"),
+    class("many-workers"),
+    class("fork"),
+    class("exec-per-file"),
+    class("setsid"),
+    class("double-fork"),
+    class("double-fork-new-then-delete"),
+    class("split-roles"),
+    class("unrelated-roles"),
+    class("orphan-per-act"),
+    needing("uid-per-file", Needs::Root),
+    needing("uid-and-orphan-per-file", Needs::Root),
+    // Ordinary programs.
+    needing("7z-password", Needs::Program("7z")),
+    needing("zip-password", Needs::Program("zip")),
+    needing("gpg-and-rm", Needs::Program("gpg")),
+    needing("openssl-and-mv", Needs::Program("openssl")),
+    needing("one-archive-and-rm", Needs::Program("openssl")),
+    // From another machine.
+    needing("smb-overwrite", Needs::Samba),
+    needing("smb-new-then-delete", Needs::Samba),
+    needing("smb-rename-over", Needs::Samba),
+    needing("smb-session-per-file", Needs::Samba),
+    needing("smb-split-sessions", Needs::Samba),
+];
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_class_has_its_attacker_and_the_other_way_round() {
+        let mut written: Vec<String> = super::super::attack::SCRIPTS
+            .iter()
+            .flat_map(|(_, text)| text.lines())
+            .filter_map(|line| line.strip_prefix("def each_").or_else(|| line.strip_prefix("def all_")))
+            .filter_map(|line| Some(line.split_once('(')?.0.replace('_', "-")))
+            .collect();
+        let mut listed: Vec<_> = CLASSES.iter().map(|class| class.name.to_owned()).collect();
+        written.sort();
+        listed.sort();
+        assert_eq!(written, listed);
+    }
+}

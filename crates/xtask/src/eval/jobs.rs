@@ -1,0 +1,264 @@
+//! The catalogue of ordinary jobs: real programs that read, rewrite, pack, replace and remove files.
+
+/// An ordinary job: a shell line over the tree `$T`, with room beside it in `$B`.
+#[derive(Debug)]
+pub(crate) struct Job {
+    pub(crate) name: &'static str,
+    /// Programs it needs.
+    pub(crate) programs: &'static [&'static str],
+    pub(crate) line: &'static str,
+}
+
+const fn job(name: &'static str, programs: &'static [&'static str], line: &'static str) -> Job {
+    Job { name, programs, line }
+}
+
+pub(crate) const JOBS: &[Job] = &[
+    // Packing.
+    job("tar", &["tar"], "tar czf $T/backup.tgz -C $T records office && tar xzf $T/backup.tgz -C $B"),
+    job("zip", &["zip"], "cd $T && zip -qr week.zip records office share && zip -qr $B/w.zip ."),
+    job("zip-and-remove", &["zip"], "cd $T && zip -qrm 2016.zip office"),
+    job(
+        "7z",
+        &["7z"],
+        "cd $T && 7z a -mx=1 week.7z records office >/dev/null && 7z x -o$B/out week.7z >/dev/null",
+    ),
+    job("gzip-in-place", &["gzip"], "find $T/records -type f | head -60 | xargs -d '\n' gzip"),
+    job(
+        "gzip-and-back",
+        &["gzip"],
+        "find $T/records -type f | head -60 | xargs -d '\n' gzip && find $T/records -name '*.gz' | xargs -d '\n' gunzip",
+    ),
+    job(
+        "xz-in-place",
+        &["xz"],
+        "find $T/dicom $T/share -name '*.*' -type f | head -40 | xargs -d '\\n' xz -0",
+    ),
+    job("bzip2-in-place", &["bzip2"], "find $T/records -type f | head -60 | xargs -d '\n' bzip2"),
+    job("zstd-and-remove", &["zstd"], "find $T/records -type f | head -60 | xargs -d '\n' zstd -q --rm"),
+    job(
+        "recompression",
+        &["gzip", "xz"],
+        "find $T/share -name '*.gz' | head -20 | while read -r f; do gunzip -c \"$f\" | xz -0 >\"${f%.gz}.xz\" && rm \"$f\"; done",
+    ),
+    job(
+        "gzip-rewrite-same-name",
+        &["gzip"],
+        "find $T/share -name '*.gz' | while read -r f; do gunzip -c \"$f\" | gzip -9 >\"$f.n\" && mv \"$f.n\" \"$f\"; done",
+    ),
+    // Encryption on purpose that keeps the originals.
+    job(
+        "gpg-beside",
+        &["gpg"],
+        "mkdir -m 700 $B/gnupg; find $T/office -type f | head -15 | while read -r f; do \
+         gpg --homedir $B/gnupg --batch --yes --pinentry-mode loopback --passphrase x --s2k-count 1024 --symmetric -o \"$f.gpg\" \"$f\" 2>/dev/null; done",
+    ),
+    job(
+        "openssl-outbox",
+        &["openssl"],
+        "mkdir $T/outbox; find $T/records -type f | head -40 | while read -r f; do \
+         openssl enc -aes-256-cbc -pbkdf2 -iter 1 -pass pass:x -in \"$f\" -out \"$T/outbox/$(basename \"$f\").enc\"; done",
+    ),
+    // Texts and records.
+    job("sed", &["sed"], "find $T/records $T/share -type f -exec sed -i s/2018/2019/g {} +"),
+    job(
+        "iconv",
+        &["iconv"],
+        "find $T/records -type f | while read -r f; do iconv -f ISO-2022-JP -t UTF-8 \"$f\" >\"$f.n\" 2>/dev/null && mv \"$f.n\" \"$f\" || rm -f \"$f.n\"; done",
+    ),
+    job(
+        "utf16",
+        &["iconv"],
+        "find $T/share -name '*.txt' -o -name '*.html' | while read -r f; do iconv -f UTF-8 -t UTF-16 \"$f\" >\"$f.n\" 2>/dev/null && mv \"$f.n\" \"$f\" || rm -f \"$f.n\"; done",
+    ),
+    job(
+        "line-ends",
+        &["sed"],
+        "find $T/share -name '*.txt' -o -name '*.html' -o -name '*.xml' | xargs -d '\\n' sed -i 's/$/\\r/'",
+    ),
+    job(
+        "record-updates",
+        &["python3"],
+        "python3 -c '\nimport os,sys\nfiles=[os.path.join(d,n) for d,_,x in os.walk(sys.argv[1]) for n in x]\nfor k in range(8):\n for f in files:\n  \
+         b=open(f,\"rb\").read(); g=f+\".old\"\n  os.path.exists(g) and os.unlink(g)\n  os.rename(f,g); open(f,\"wb\").write(b.replace(b\"|F\\r\",b\"|C%d\\r\"%k))' $T/records",
+    ),
+    job(
+        "base64-mail",
+        &["base64"],
+        "mkdir $T/spool; find $T/office -type f | while read -r f; do base64 \"$f\" >\"$T/spool/$(basename \"$f\").eml\"; done; rm -r $T/spool",
+    ),
+    // Office documents.
+    job(
+        "office-save",
+        &["python3"],
+        "python3 -c '\nimport os,sys,zipfile\nfor n in sorted(os.listdir(sys.argv[1])):\n if not n.endswith((\"docx\",\"xlsx\")): continue\n p=os.path.join(sys.argv[1],n)\n \
+         a=zipfile.ZipFile(p); t=os.path.join(sys.argv[1],\".~lock.\"+n); o=zipfile.ZipFile(t,\"w\",zipfile.ZIP_DEFLATED)\n \
+         [o.writestr(i.filename,a.read(i).replace(b\"stable\",b\"better\")) for i in a.infolist()]\n o.close(); os.rename(t,p)' $T/office",
+    ),
+    job(
+        "office-save-in-place",
+        &["python3"],
+        "python3 -c '\nimport io,os,sys,zipfile\nfor n in sorted(os.listdir(sys.argv[1])):\n if not n.endswith((\"docx\",\"xlsx\")): continue\n p=os.path.join(sys.argv[1],n)\n \
+         a=zipfile.ZipFile(io.BytesIO(open(p,\"rb\").read())); o=zipfile.ZipFile(p,\"w\",zipfile.ZIP_DEFLATED)\n \
+         [o.writestr(i.filename,a.read(i).replace(b\"stable\",b\"better\")) for i in a.infolist()]\n o.close()' $T/office",
+    ),
+    // Pictures, sound and film.
+    job(
+        "mogrify",
+        &["mogrify"],
+        "find $T/share -name '*.png' | head -12 | while read -r f; do mogrify -resize 50% \"$f\" || true; done",
+    ),
+    job(
+        "convert-and-remove",
+        &["convert"],
+        "find $T/share -name '*.png' | head -12 | while read -r f; do convert \"$f\" \"${f%.png}.jpg\" && rm \"$f\" || true; done",
+    ),
+    job("optipng", &["optipng"], "find $T/share -name '*.png' | head -12 | xargs -d '\n' optipng -quiet -o1"),
+    job(
+        "ffmpeg",
+        &["ffmpeg"],
+        "for n in 1 2 3; do ffmpeg -nostdin -v error -f lavfi -i testsrc=d=1:s=160x120 -f lavfi -i sine=d=1 $T/visit-$n.mkv; \
+         ffmpeg -nostdin -v error -i $T/visit-$n.mkv $T/visit-$n.mp4; ffmpeg -nostdin -v error -i $T/visit-$n.mkv -vn -c:a aac $T/visit-$n.m4a; rm $T/visit-$n.mkv; done",
+    ),
+    job(
+        "dicom-rewrite",
+        &["python3"],
+        "python3 -c '\nimport os,sys\nfor d,_,x in os.walk(sys.argv[1]):\n for n in x:\n  p=os.path.join(d,n); b=open(p,\"rb\").read(); i=b.find(b\"\\x10\\x00\\x10\\x00\")\n  \
+         b=b[:i+8]+b\"ANON\"+b[i+12:] if i>0 else b\n  open(p+\".tmp\",\"wb\").write(b); os.replace(p+\".tmp\",p)' $T/dicom",
+    ),
+    // Databases.
+    job(
+        "sqlite-vacuum",
+        &["sqlite3"],
+        "for f in $T/office/*.db; do sqlite3 $f 'update visit set note = note || hex(randomblob(40)); vacuum; pragma journal_mode=wal; update visit set ward = upper(ward); vacuum' >/dev/null; done",
+    ),
+    job(
+        "sqlite-blobs",
+        &["sqlite3"],
+        "for n in 1 2 3 4; do sqlite3 $T/scan-$n.db 'create table p(b); with recursive c(x) as (select 1 union all select x+1 from c where x<300) \
+         insert into p select randomblob(900) from c; update p set b = randomblob(900); vacuum'; done",
+    ),
+    job(
+        "pg-dump",
+        &["initdb", "pg_ctl", "pg_dump", "pgbench", "setpriv"],
+        "mkdir $T/pg $T/dumps; chown 65534:65534 $T/pg $T/dumps; as() { setpriv --reuid 65534 --regid 65534 --clear-groups env HOME=$B \"$@\"; }; \
+         as initdb -D $T/pg -A trust -U emr --no-sync >/dev/null; \
+         as pg_ctl -D $T/pg -w -s -o \"-k $B -c listen_addresses=''\" start >/dev/null 2>&1; \
+         as pgbench -h $B -U emr -i -q postgres 2>/dev/null; as pgbench -h $B -U emr -t 100 postgres >/dev/null 2>&1; \
+         as pg_dump -h $B -U emr -Fc -f $T/dumps/a.dump postgres; as pg_dump -h $B -U emr postgres | gzip >$T/dumps/b.sql.gz; \
+         as vacuumdb -h $B -U emr -q --full postgres; as pg_dump -h $B -U emr -Fc -f $T/dumps/a.dump postgres; as pg_ctl -D $T/pg -s -m fast stop",
+    ),
+    // Version control, copies, backups.
+    job(
+        "git",
+        &["git"],
+        "cd $T && git init -q && git config user.name a && git config user.email a@b.invalid && git add -A && git commit -qm x && \
+         find office records -type f | head -40 | xargs -d '\n' sed -i 's/2/3/' && git commit -qam y && git checkout -q HEAD~1 && git gc -q --prune=now",
+    ),
+    job(
+        "rsync",
+        &["rsync"],
+        "cp -a $T $B/copy && rsync -aI $B/copy/ $T/ && rsync -a --inplace -I $B/copy/ $T/",
+    ),
+    job("cp-over", &["cp"], "cp -r $T $B/copy && cp -r $B/copy/. $T/ && cp -r $B/copy $T/again"),
+    job(
+        "restic",
+        &["restic"],
+        "export RESTIC_PASSWORD=x RESTIC_REPOSITORY=$T/vault RESTIC_CACHE_DIR=$B/cache; restic init -q && restic backup -q $T/records $T/office && \
+         restic restore -q latest --target $T/restored && restic forget -q --keep-last 1 --prune",
+    ),
+    job(
+        "restore-over",
+        &["restic"],
+        "export RESTIC_PASSWORD=x RESTIC_REPOSITORY=$B/vault RESTIC_CACHE_DIR=$B/cache; restic init -q && restic backup -q $T && \
+         find $T/records -type f | head -30 | xargs -d '\n' rm && restic restore -q latest --target /",
+    ),
+    job("removal", &["rm"], "rm -r $T/records && rm -r $T/share"),
+    job("chmod", &["chmod"], "chmod -R go-w $T && chown -R 1000:1000 $T"),
+    job(
+        "rename-all",
+        &["mv"],
+        "find $T/records $T/office -type f | while read -r f; do mv \"$f\" \"$f.bak\"; done",
+    ),
+    job(
+        "dedupe",
+        &["ln"],
+        "find $T/office -type f | while read -r f; do cp \"$f\" \"$f.n\" && ln -f \"$f.n\" \"$f\" && rm \"$f.n\"; done",
+    ),
+    job(
+        "split-and-join",
+        &["split"],
+        "cd $T/office && for f in *.pdf; do split -b 1000 $f $f. && cat $f.?? >$f.n && rm $f.?? && mv $f.n $f; done",
+    ),
+    job(
+        "log-rotation",
+        &["gzip"],
+        "mkdir $T/log; for n in 1 2 3 4 5 6; do seq 1 20000 >$T/log/app.log; mv $T/log/app.log $T/log/app.log.$n; gzip $T/log/app.log.$n; done",
+    ),
+    // Clearing out: what thieves and wipers do, too.
+    job("move-out", &["rsync"], "rsync -a --remove-source-files $T/records $T/office $B/"),
+    job("tar-and-remove", &["tar"], "tar czf $B/x.tgz --remove-files -C $T records"),
+    job(
+        "rsync-delete",
+        &["rsync"],
+        "cp -a $T $B/copy && rm -r $B/copy/records && rsync -a --delete $B/copy/ $T/",
+    ),
+    job(
+        "empty-logs",
+        &["truncate"],
+        "find $T/share -name '*.txt' -o -name '*.json' | xargs -d '\\n' truncate -s 0",
+    ),
+    job(
+        "copy-truncate-rotation",
+        &["cp"],
+        "find $T/share -name '*.txt' -o -name '*.xml' | while read -r f; do cp \"$f\" \"$f.1\"; : >\"$f\"; seq 1 50 >>\"$f\"; done",
+    ),
+    job(
+        "temporary-files",
+        &["python3"],
+        "python3 -c '\nimport os,sys\nfor k in range(400):\n p=os.path.join(sys.argv[1],\"tmp%d\"%k); open(p,\"wb\").write(os.urandom(3000)); open(p,\"rb\").read(); os.unlink(p)' $T/share",
+    ),
+    job(
+        "hard-link-snapshots",
+        &["cp"],
+        "cp -al $T/records $T/.daily.1 && find $T/records -type f | head -40 | xargs -d '\n' sed -i s/2018/2019/ && rm -r $T/.daily.1",
+    ),
+    job(
+        "rename-folders",
+        &["mv"],
+        "mv $T/records $T/archive && mv $T/archive/ssmix2 $T/archive/ssmix2-2018 && find $T/archive -type f | head -20 | xargs -d '\n' sed -i s/2018/2019/",
+    ),
+    job(
+        "sqlite-rebuild",
+        &["sqlite3"],
+        "for f in $T/office/*.db; do sqlite3 $f .dump | sqlite3 $f.new && mv $f.new $f; done",
+    ),
+    job(
+        "dicom-transcode",
+        &["dcmconv", "dcmcrle"],
+        "find $T/dicom -type f | while read -r f; do dcmcrle \"$f\" \"$f.n\" 2>/dev/null && mv \"$f.n\" \"$f\" || rm -f \"$f.n\"; dcmconv +te \"$f\" \"$f.n\" 2>/dev/null && mv \"$f.n\" \"$f\" || rm -f \"$f.n\"; done",
+    ),
+    job(
+        "minify",
+        &["tr"],
+        "find $T/share -name '*.html' -o -name '*.json' -o -name '*.svg' | while read -r f; do tr -d '\\n\\t' <\"$f\" >\"$f.n\" && cat \"$f.n\" >\"$f\" && rm \"$f.n\"; done",
+    ),
+    // Software.
+    job(
+        "cargo-build",
+        &["cargo"],
+        "export CARGO_TARGET_DIR=$T/ward/target; cargo init -q --vcs none --name ward $T/ward && cd $T/ward && cargo build -q --offline && touch src/main.rs && cargo build -q --offline && cargo clean -q",
+    ),
+    job(
+        "dpkg-unpack",
+        &["dpkg-deb"],
+        "mkdir -p $B/p/DEBIAN $B/p/opt $T/installed && cp -r $T/share $B/p/opt/ && \
+         printf 'Package: ward\\nVersion: 1\\nArchitecture: all\\nMaintainer: a <a@b.invalid>\\nDescription: x\\n' >$B/p/DEBIAN/control && \
+         dpkg-deb -Zxz -b $B/p $T/ward.deb >/dev/null && dpkg-deb -x $T/ward.deb $T/installed && dpkg-deb -x $T/ward.deb $T/installed",
+    ),
+    job(
+        "pip-install",
+        &["python3"],
+        "python3 -m venv --without-pip $T/venv && python3 -m compileall -q $T/venv && rm -r $T/venv",
+    ),
+];
