@@ -126,8 +126,9 @@ fn open(path: &Path) -> Option<File> {
     file.metadata().ok()?.is_file().then_some(file)
 }
 
-/// Looks for databases below `dirs`; `true` when not every folder was looked into.
-pub(crate) fn find(dirs: &[PathBuf], named: &[PathBuf]) -> (Vec<Database>, bool) {
+/// Looks for databases below `dirs`; `true` when not every folder was looked into. Whoever answers for the mounts `left_out` may have
+/// stopped to answer: they are not touched.
+pub(crate) fn find(dirs: &[PathBuf], named: &[PathBuf], left_out: &[PathBuf]) -> (Vec<Database>, bool) {
     let mut found: Vec<Database> = Vec::new();
     let mut folders: Vec<(PathBuf, usize)> = dirs.iter().map(|dir| (dir.clone(), 0)).collect();
     let (mut seen, mut cut) = (0, false);
@@ -144,7 +145,7 @@ pub(crate) fn find(dirs: &[PathBuf], named: &[PathBuf]) -> (Vec<Database>, bool)
         for entry in fs::read_dir(&folder).into_iter().flatten().flatten() {
             let Ok(kind) = entry.file_type() else { continue };
             if kind.is_dir() && depth < DEPTH_MAX && entry.file_name() != super::snapshots::FOLDER {
-                folders.push((entry.path(), depth + 1));
+                folders.extend(Some((entry.path(), depth + 1)).filter(|(path, _)| !left_out.contains(path)));
             } else if kind.is_file() && is_log(&entry.path()) {
                 found.extend(sqlite_of(&entry.path()));
             }

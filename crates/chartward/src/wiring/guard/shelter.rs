@@ -64,7 +64,8 @@ impl Shelter {
         pace: Pace,
     ) -> anyhow::Result<Self> {
         let roots: Vec<PathBuf> = watch.trees().map(|(path, _, _)| path.to_owned()).collect();
-        let (found, cut) = databases::find(&roots, named);
+        let left_out: Vec<PathBuf> = watch.left_out().map(|foreign| foreign.at.clone()).collect();
+        let (found, cut) = databases::find(&roots, named, &left_out);
         let mut held = Vec::new();
         for database in &found {
             let marked = database.unheld().iter().try_for_each(|path| watch.ignore_opens(path));
