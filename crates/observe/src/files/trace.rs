@@ -516,8 +516,10 @@ impl Trace {
     }
 
     fn measure_changed(&mut self, file: u64, table: &Table) -> Option<FileEvidence> {
-        if self.touches.get(&file)?.path_now.is_none() && self.touches.get(&file)?.replaced_by.is_none() {
-            let replacement = self.replacement(self.touches.get(&file)?);
+        let touch = self.touches.get(&file)?;
+        // What stood for it may be gone as well, and another file have come: a version control's checkout after an edit.
+        if touch.path_now.is_none() && touch.replaced_by.is_none_or(|key| table.get(key).is_none()) {
+            let replacement = self.replacement(touch);
             self.touches.get_mut(&file)?.replaced_by = replacement;
         }
         let touch = self.touches.get(&file)?;
@@ -553,8 +555,8 @@ impl Trace {
         }
     }
 
-    /// Which of the files that the actor made took the place of `gone`: the one named after it, else the newest of like size that
-    /// stands for no other.
+    /// Which of the files that the actor made took the place of `gone`: the one at its path, else one named after it, else the newest
+    /// of like size that stands for no other.
     fn replacement(&self, gone: &Touch) -> Option<Key> {
         let taken: BTreeSet<Key> = self.touches.values().filter_map(|touch| touch.replaced_by).collect();
         let free =
@@ -567,6 +569,8 @@ impl Trace {
                 .and_then(Path::file_name)
                 .is_some_and(|name| name.to_string_lossy().starts_with(&stem))
         });
+        let at_its_path = free().find(|touch| touch.path_now.as_deref() == Some(gone.path_before.as_path()));
+        let named = at_its_path.or(named);
         let size = gone.original.as_ref()?.stamp.size;
         let alike = |touch: &&Touch| {
             Stamp::of(&touch.pin)
