@@ -243,7 +243,7 @@ pub fn announced(state: &Path) -> Vec<(i32, u64)> {
         let (pid, start_ticks) = name.to_str()?.split_once('-')?;
         Some((pid.parse::<i32>().ok()?, start_ticks.parse::<u64>().ok()?))
     });
-    named.filter(|root| process::tree(&[*root]).first().is_some()).collect()
+    named.filter(|root| !process::tree(&[*root]).is_empty()).collect()
 }
 
 #[cfg(test)]

@@ -105,7 +105,7 @@ enum Command {
     /// Get files back from the vault
     Restore(restore::Args),
     /// Watch a folder and stop what encrypts it
-    Guard(guard::GuardArgs),
+    Guard(Box<guard::GuardArgs>),
     /// Check the configuration, or print what may stand in it
     Config(config::Args),
     /// Watch a file share from outside, or copy it here before a backup
@@ -158,7 +158,7 @@ fn run(command: Command) -> anyhow::Result<ExitCode> {
         Command::Status(args) => status::run(args),
         Command::RecoverySheet(args) => recovery_sheet::run(args),
         Command::Charts(args) => charts::run(args),
-        Command::Guard(args) => guard::run(args),
+        Command::Guard(args) => guard::run(*args),
         Command::Config(args) => config::run(args),
         Command::Share(args) => share::run(args),
         Command::Prove(args) => prove::run(args),

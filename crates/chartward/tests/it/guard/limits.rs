@@ -68,7 +68,7 @@ impl Place {
         };
         assert!(run(&format!("mkfs.{kind}"), &["-q".as_ref(), image.as_os_str()]), "mkfs.{kind}");
         if !run("mount", &["-o".as_ref(), "loop".as_ref(), image.as_os_str(), at.as_os_str()]) {
-            println!("{test}: skipped: {kind} cannot be mounted here");
+            testkit::skip(test, &format!("{kind} cannot be mounted here"));
             return None;
         }
         let place = Self { dir, tree: at.join("tree"), loops: vec![at] };
@@ -174,19 +174,15 @@ impl Guarded {
             }
         });
         let mut guarded = Self { guard, lines, seen: vec![], ready: Value::Null };
-        guarded.ready = guarded
-            .wait("ready", Duration::from_secs(30), |line| line["type"] == "ready")
-            .expect("never ready");
+        guarded.ready =
+            guarded.wait(Duration::from_secs(30), |line| line["type"] == "ready").expect("never ready");
         guarded
     }
 
-    fn wait(&mut self, what: &str, patience: Duration, wanted: impl Fn(&Value) -> bool) -> Option<Value> {
+    fn wait(&mut self, patience: Duration, wanted: impl Fn(&Value) -> bool) -> Option<Value> {
         let end = Instant::now() + patience;
         loop {
-            let Ok(line) = self.lines.recv_timeout(end.saturating_duration_since(Instant::now())) else {
-                eprintln!("waited for {what} in vain; seen: {:?}", self.seen);
-                return None;
-            };
+            let line = self.lines.recv_timeout(end.saturating_duration_since(Instant::now())).ok()?;
             self.seen.push(line.clone());
             if wanted(&line) {
                 return Some(line);
@@ -195,8 +191,7 @@ impl Guarded {
     }
 
     fn restored(&mut self) -> Value {
-        self.wait("restored", Duration::from_secs(40), |line| line["type"] == "restored")
-            .expect("not stopped")
+        self.wait(Duration::from_secs(40), |line| line["type"] == "restored").expect("not stopped")
     }
 
     fn missed(&mut self, what: &str) -> Value {
@@ -204,7 +199,7 @@ impl Guarded {
         if let Some(line) = self.seen.iter().find(|line| wanted(line)) {
             return line.clone();
         }
-        self.wait(what, Duration::from_secs(20), wanted).unwrap_or_else(|| panic!("{what} is not told"))
+        self.wait(Duration::from_secs(20), wanted).unwrap_or_else(|| panic!("{what} is not told"))
     }
 
     fn holds_truncation(&self) -> bool {
@@ -249,9 +244,8 @@ fn may(test: &str) -> bool {
 
 fn check_truncation(place: &Place, reads_first: bool) {
     let mut guarded = place.guard(&[]);
-    println!("{}", guarded.ready["mounts"]);
     if !reads_first && !guarded.holds_truncation() {
-        return println!("skipped: this kernel does not hold truncations here");
+        return testkit::skip("truncation", "this kernel does not hold truncations here");
     }
     let body = "
 for path in files:
@@ -270,10 +264,6 @@ for path in files:
     assert_eq!(restored["files_irrecoverable"], 0, "{restored}");
     guarded.end();
     assert_eq!(place.lost(), Vec::<PathBuf>::new());
-    println!(
-        "reads first: {reads_first}: {} touched, {} ms",
-        restored["files_touched"], restored["time_to_stop_ms"]
-    );
 }
 
 #[test]
