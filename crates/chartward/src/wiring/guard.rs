@@ -358,10 +358,12 @@ impl Guard {
         if self.is_excused(change.pid) {
             return;
         }
-        let actor = self.lineage.actor(change.pid).or_else(|| {
-            let address = self.door.ended(change.pid)?;
-            Some(self.lineage.stranger(address))
-        });
+        // First the door: a process that was ended there may still be seen, without the connection that says whom it served.
+        let actor = match self.door.ended(change.pid) {
+            Some(address) => Some(self.lineage.stranger(address)),
+            None => self.lineage.actor(change.pid),
+        };
+        self.late.extend(actor.filter(|actor| self.is_stopped(*actor)));
         match (change.change, change.is_directory) {
             (Change::Renamed { from: Some(from), to: Some(to) }, true) => {
                 if let Some(actor) = actor {

@@ -5,7 +5,7 @@ use std::net::IpAddr;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex};
 use std::thread;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use act::NeverTouch;
 use act::client::{self, Refusal};
@@ -23,9 +23,11 @@ const NICE: i32 = -15;
 const ENDS_WITHIN: Duration = Duration::from_secs(2);
 
 const ENDED_MAX: usize = 256;
+/// Later its id may be another process's.
+const HEARD_OF_WITHIN: Duration = Duration::from_secs(5);
 
 /// Processes that were ended at the door, with the address that each served.
-type Ended = Arc<Mutex<VecDeque<(i32, IpAddr)>>>;
+type Ended = Arc<Mutex<VecDeque<(i32, IpAddr, Instant)>>>;
 
 /// Keeps clients out: their new connections are ended before they can do anything.
 #[derive(Debug)]
@@ -58,10 +60,17 @@ impl Door {
         self.refused.lock().is_ok_and(|refused| refused.contains(&address))
     }
 
+    /// Somebody is refused.
+    pub(super) fn is_shut(&self) -> bool {
+        self.refused.lock().is_ok_and(|refused| !refused.is_empty())
+    }
+
     /// Whom a process served that was ended at the door: what it did before is heard of when it is gone.
     pub(super) fn ended(&self, pid: i32) -> Option<IpAddr> {
         let ended = self.ended.lock().ok()?;
-        ended.iter().rev().find(|(known, _)| *known == pid).map(|(_, address)| *address)
+        let is_it =
+            |(known, _, at): &&(i32, IpAddr, Instant)| *known == pid && at.elapsed() < HEARD_OF_WITHIN;
+        ended.iter().rev().find(is_it).map(|(_, address, _)| *address)
     }
 
     fn refuse(&mut self, address: IpAddr) {
@@ -95,7 +104,7 @@ fn watch(refused: Arc<Mutex<BTreeSet<IpAddr>>>, ended: Ended, never: NeverTouch)
                 let unwanted = |connection: &Connection| shut.contains(&connection.address);
                 for connection in servers.connections().into_iter().filter(unwanted) {
                     let Ok(mut ended) = ended.lock() else { return };
-                    ended.push_back((connection.pid, connection.address));
+                    ended.push_back((connection.pid, connection.address, Instant::now()));
                     let surplus = ended.len().saturating_sub(ENDED_MAX);
                     ended.drain(..surplus);
                     drop(ended);

@@ -29,6 +29,11 @@ impl Culprits {
 impl Guard {
     /// Judges what `actor` left unjudged, and what it shares with others.
     pub(super) fn accuse(&mut self, actor: Actor) -> Option<Culprits> {
+        if self.is_stopped(actor) {
+            // Judged already: whatever it did since is undone.
+            self.late.insert(actor);
+            return None;
+        }
         let own = self.tracker.evidence(actor);
         let shared = self.tracker.take_shared();
         let mut culprits = Culprits::default();
@@ -120,6 +125,8 @@ impl Guard {
     pub(super) fn is_stopped(&self, actor: Actor) -> bool {
         self.frozen.contains_key(&actor)
             || self.lineage.client(actor).is_some_and(|client| self.door.refuses(client.address))
+            // While somebody is refused, whoever slips in and is gone before it can be seen is taken for the one.
+            || (self.lineage.is_unnamed(actor) && self.door.is_shut())
     }
 
     fn accusation(&self, culprits: &Culprits) -> Option<Finding> {

@@ -1,6 +1,6 @@
 //! Who acts: the uppermost process of a job, or the client behind Samba's server.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::net::IpAddr;
 use std::time::{Duration, Instant};
 
@@ -51,6 +51,8 @@ pub struct Lineage {
     groups: HashMap<i32, Actor>,
     circles: HashMap<Actor, Vec<Circle>>,
     clients: Clients,
+    /// Processes of a server whose connection was gone when they were looked at.
+    unnamed: HashSet<Actor>,
 }
 
 impl Lineage {
@@ -102,6 +104,11 @@ impl Lineage {
         self.clients.number(Client { address, uid: u32::MAX })
     }
 
+    /// It worked through a server, and whom that served could not be seen: its connection is gone.
+    pub fn is_unnamed(&self, actor: Actor) -> bool {
+        self.unnamed.contains(&actor)
+    }
+
     /// What Samba calls a client, once it has told.
     pub fn client_name(&self, client: Client) -> Option<ClientName> {
         self.clients.name(client)
@@ -136,6 +143,11 @@ impl Lineage {
         };
         let actor = match client {
             Some(client) => client,
+            None if smb::is_server(&process.command) => {
+                let actor = self.climb(process, 0);
+                self.unnamed.insert(actor);
+                actor
+            }
             None => self.climb(process, 0),
         };
         self.join(actor, member);
@@ -154,6 +166,7 @@ impl Lineage {
         self.members.clear();
         self.groups.clear();
         self.circles.clear();
+        self.unnamed.clear();
     }
 
     fn note_circles(&mut self, actor: Actor, pid: i32, user: u32) {

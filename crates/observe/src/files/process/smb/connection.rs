@@ -2,19 +2,26 @@
 
 use std::collections::{BTreeSet, HashMap};
 use std::fs;
-use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::time::{Duration, Instant};
+
+use rustix::io::Errno;
+use rustix::net::sockopt::socket_acceptconn;
+use rustix::net::{getpeername, getsockname};
+use rustix::process::{Pid, PidfdFlags, PidfdGetfdFlags, pidfd_getfd, pidfd_open};
 
 use super::is_server;
 use crate::files::process::Stat;
 
+/// Of SMB, directly and over NetBIOS.
+const USUAL: [u16; 2] = [445, 139];
 const LISTEN: &str = "0A";
 /// Established, and those that one side has closed already: what the client asked for may still be under way.
 const CONNECTED: [&str; 4] = ["01", "04", "05", "08"];
 const TABLE_LINES_MAX: usize = 65_536;
 const DESCRIPTORS_MAX: usize = 65_536;
 /// How often all processes are looked through for servers; their children are looked at each time.
-const SERVERS_FRESH: Duration = Duration::from_secs(10);
+const SERVERS_FRESH: Duration = Duration::from_millis(500);
 
 /// One client's connection: the process that serves it alone.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -39,22 +46,17 @@ pub struct Servers {
 impl Servers {
     /// Connections that stand now.
     pub fn connections(&mut self) -> Vec<Connection> {
-        // Looking through all processes takes long enough for a client to slip in, so it is done seldom, and when a server is gone.
-        let gone = self
-            .servers
-            .iter()
-            .any(|server| Stat::of(server.pid).is_none_or(|now| now.start_ticks != server.start_ticks));
-        if gone || self.looked_at.is_none_or(|at| at.elapsed() >= SERVERS_FRESH) {
+        if self.looked_at.is_none_or(|at| at.elapsed() >= SERVERS_FRESH) {
             self.looked_at = Some(Instant::now());
             let all: Vec<Stat> = processes().filter(|stat| is_server(&stat.command)).collect();
-            let standing: BTreeSet<(i32, u64)> =
-                all.iter().map(|stat| (stat.pid, stat.start_ticks)).collect();
-            self.known.retain(|key, _| standing.contains(key));
-            // Who serves a connection has no children: the listening ones are the others.
-            self.servers = all.into_iter().filter(|stat| of(stat).is_none()).collect();
+            // The listening ones are nobody's children; one that serves a client comes and goes.
+            let listens =
+                |stat: &Stat| Stat::of(stat.parent).is_none_or(|parent| !is_server(&parent.command));
+            self.servers = all.into_iter().filter(listens).collect();
         }
         let mut found = Vec::new();
         let pids = self.servers.iter().flat_map(|server| children(server.pid)).collect::<BTreeSet<_>>();
+        self.known.retain(|(pid, _), _| pids.contains(pid));
         for stat in pids.into_iter().filter_map(Stat::of).filter(|stat| is_server(&stat.command)) {
             let (pid, start_ticks) = (stat.pid, stat.start_ticks);
             let known = self.known.get(&(pid, start_ticks)).copied();
@@ -77,24 +79,19 @@ pub(super) fn of(process: &Stat) -> Option<Connection> {
     if !is_server(&process.command) || !is_server(&parent.command) || serves_all(pid) {
         return None;
     }
-    let own = sockets(pid);
-    let table: Vec<Socket> = ["tcp", "tcp6"]
-        .iter()
-        .filter_map(|name| fs::read_to_string(format!("/proc/{pid}/net/{name}")).ok())
-        .flat_map(|text| text.lines().take(TABLE_LINES_MAX).filter_map(Socket::parse).collect::<Vec<_>>())
-        .collect();
-    if table.iter().any(|socket| socket.listens && own.contains(&socket.inode)) {
+    let own = held(pid).unwrap_or_else(|| listed(pid));
+    if own.is_empty() || own.iter().any(|socket| socket.listens) {
         return None;
     }
     // A server may have connections of its own, to a directory service for one: the client's leads to a port that is listened on.
-    let ports: BTreeSet<u16> =
-        table.iter().filter(|socket| socket.listens).map(|socket| socket.port).collect();
-    let served = |socket: &&Socket| {
-        !socket.listens
-            && own.contains(&socket.inode)
-            && (ports.contains(&socket.port) || [139, 445].contains(&socket.port))
+    let elsewhere = || held(parent.pid).unwrap_or_else(|| listed(parent.pid));
+    let ports: BTreeSet<u16> = if own.iter().any(|socket| USUAL.contains(&socket.port)) {
+        USUAL.into()
+    } else {
+        elsewhere().iter().filter(|socket| socket.listens).map(|socket| socket.port).collect()
     };
-    let address = table.iter().find(served)?.remote;
+    let served = |socket: &&Socket| ports.contains(&socket.port);
+    let address = own.iter().find(served)?.remote;
     // Looked up from a process id that may have been given out anew meanwhile.
     let still = Stat::of(pid)?.start_ticks == process.start_ticks;
     still.then_some(Connection { pid, start_ticks: process.start_ticks, address })
@@ -106,7 +103,43 @@ pub fn serves_all(pid: i32) -> bool {
     is_one(pid) && children(pid).any(is_one)
 }
 
-/// A line of `/proc/net/tcp` or `tcp6` (proc_pid_net(5)) that listens or is connected.
+/// The sockets that a process holds, asked of themselves (pidfd_getfd(2)): some microseconds, while the kernel's table of all
+/// connections takes 9 ms to print on a machine with much memory (measured), long enough for a client to slip in. `None` where
+/// that is not allowed.
+fn held(pid: i32) -> Option<Vec<Socket>> {
+    let process = pidfd_open(Pid::from_raw(pid)?, PidfdFlags::empty()).ok()?;
+    let mut sockets = Vec::new();
+    for (descriptor, inode) in sockets_of(pid) {
+        let socket = match pidfd_getfd(&process, descriptor, PidfdGetfdFlags::empty()) {
+            Ok(socket) => socket,
+            // Closed meanwhile.
+            Err(Errno::BADF) => continue,
+            Err(_) => return None,
+        };
+        // Sockets that lead to no address are of no interest, nor is one whose other side is gone.
+        let Some(local) = getsockname(&socket).ok().and_then(|any| SocketAddr::try_from(any).ok()) else {
+            continue;
+        };
+        let peer = getpeername(&socket).ok().flatten().and_then(|any| SocketAddr::try_from(any).ok());
+        let listens = socket_acceptconn(&socket).unwrap_or(false);
+        if let Some(peer) = peer.or(listens.then_some(local)) {
+            sockets.push(Socket { listens, port: local.port(), remote: peer.ip().to_canonical(), inode });
+        }
+    }
+    Some(sockets)
+}
+
+/// The same from the kernel's table.
+fn listed(pid: i32) -> Vec<Socket> {
+    let own: BTreeSet<u64> = sockets_of(pid).map(|(_, inode)| inode).collect();
+    let tables = ["tcp", "tcp6"].into_iter();
+    let tables = tables.filter_map(|name| fs::read_to_string(format!("/proc/{pid}/net/{name}")).ok());
+    let lines =
+        |text: String| text.lines().take(TABLE_LINES_MAX).filter_map(Socket::parse).collect::<Vec<_>>();
+    tables.flat_map(lines).filter(|socket| own.contains(&socket.inode)).collect()
+}
+
+/// A socket that listens or is connected, as a line of `/proc/net/tcp` or `tcp6` (proc_pid_net(5)) has it.
 #[derive(Debug, PartialEq, Eq)]
 struct Socket {
     listens: bool,
@@ -146,12 +179,14 @@ fn address(hex: &str) -> Option<IpAddr> {
     }
 }
 
-fn sockets(pid: i32) -> BTreeSet<u64> {
+/// Descriptors of sockets, with their inodes.
+fn sockets_of(pid: i32) -> impl Iterator<Item = (i32, u64)> {
     let entries = fs::read_dir(format!("/proc/{pid}/fd")).into_iter().flatten().flatten();
-    let links = entries.take(DESCRIPTORS_MAX).filter_map(|entry| fs::read_link(entry.path()).ok());
-    links
-        .filter_map(|link| link.to_str()?.strip_prefix("socket:[")?.strip_suffix(']')?.parse().ok())
-        .collect()
+    entries.take(DESCRIPTORS_MAX).filter_map(|entry| {
+        let link = fs::read_link(entry.path()).ok()?;
+        let inode = link.to_str()?.strip_prefix("socket:[")?.strip_suffix(']')?.parse().ok()?;
+        Some((entry.file_name().to_str()?.parse().ok()?, inode))
+    })
 }
 
 fn children(pid: i32) -> impl Iterator<Item = i32> {
@@ -201,6 +236,26 @@ mod tests {
             });
             assert_eq!(found, expected, "{line}");
         }
+    }
+
+    #[test]
+    fn a_socket_says_itself_what_the_table_says_of_it() {
+        let listening = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+        let client = std::net::TcpStream::connect(listening.local_addr().unwrap()).unwrap();
+        let (_served, from) = listening.accept().unwrap();
+        let own = i32::try_from(std::process::id()).unwrap();
+        let port = listening.local_addr().unwrap().port();
+        for sockets in [held(own).unwrap(), listed(own)] {
+            let there = |listens: bool, peer: Option<IpAddr>| {
+                sockets.iter().any(|socket| {
+                    socket.listens == listens
+                        && socket.port == port
+                        && peer.is_none_or(|peer| socket.remote == peer)
+                })
+            };
+            assert!(there(true, None) && there(false, Some(from.ip())), "{sockets:?}");
+        }
+        drop(client);
     }
 
     #[test]
