@@ -304,7 +304,12 @@ impl Guard {
             return self.set_right(&stopped, tell);
         }
         self.set_right(&stopped, tell)?;
-        let Some(path) = path_of(waiting.file.as_fd()) else { return Ok(()) };
+        let Some(path) = path_of(waiting.file.as_fd()) else {
+            if let Ok(file) = waiting.file.try_clone() {
+                self.tracker.opened_unnamed(actor, file, intent, Timestamp::now());
+            }
+            return Ok(());
+        };
         if self.is_of_database(&path) {
             return Ok(());
         }
@@ -372,11 +377,13 @@ impl Guard {
                 self.tracker.directory_renamed(&from, &to);
             }
             (Change::Renamed { from, to }, false) => self.tracker.renamed(actor, from.as_deref(), to, now),
+            (Change::Exchanged { one, other }, true) => self.tracker.directories_exchanged(&one, &other),
+            (Change::Exchanged { one, other }, false) => self.tracker.exchanged(actor, &one, &other, now),
             (Change::Created(path), true) => self.shelter_new(&path),
             (Change::Created(path), false) => {
                 self.shelter_new(&path);
                 if let Some(actor) = actor {
-                    self.tracker.created(actor, path);
+                    self.tracker.created(actor, path, now);
                 }
             }
             (Change::Deleted(path), false) => self.tracker.deleted(actor, &path, now),

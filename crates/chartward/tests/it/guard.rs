@@ -22,7 +22,7 @@ use rustix::process::{Pid, Signal, kill_process, kill_process_group};
 use serde_json::Value;
 
 const RECORDS: u32 = 200;
-const ATTACKS: [&str; 11] = [
+const ATTACKS: [&str; 14] = [
     "gandcrab",
     "in-place",
     "new-then-delete",
@@ -34,6 +34,9 @@ const ATTACKS: [&str; 11] = [
     "fork-per-file",
     "setsid-per-file",
     "threads",
+    "exchange",
+    "unnamed-then-linked",
+    "hard-link-first",
 ];
 /// Shell lines over the tree `$T` with room beside it in `$B`; the second column names tools beyond the usual ones.
 const JOBS: [(&str, &[&str], &str); 12] = [

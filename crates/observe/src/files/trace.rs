@@ -6,7 +6,9 @@
 //! files all day is compared with yesterday's content by nobody.
 
 mod beyond;
+mod exchange;
 mod join;
+mod links;
 mod table;
 
 use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque};
@@ -18,6 +20,7 @@ use jiff::{SignedDuration, Timestamp};
 use schema::{FileEvidence, GateInput};
 
 use self::join::Joined;
+use self::links::Links;
 use self::table::{Key, Table};
 use super::measure::{measure, measure_gone, measure_made};
 use super::names;
@@ -113,6 +116,7 @@ pub struct Tracker {
     canaries: BTreeSet<Key>,
     /// Files of which the kernel does not tell, with what they were when it was told not to.
     spared: VecDeque<(Timestamp, Stamp)>,
+    links: Links,
 }
 
 impl Tracker {
@@ -127,6 +131,7 @@ impl Tracker {
             canaries: BTreeSet::new(),
             spared: VecDeque::new(),
             joined: Joined::default(),
+            links: Links::default(),
         }
     }
 
@@ -138,7 +143,8 @@ impl Tracker {
     /// `actor` opens `file`, which stands at `path` and still has the content from before.
     pub fn opened(&mut self, actor: Actor, file: File, path: PathBuf, intent: Intent, now: Timestamp) {
         let Ok(stamp) = Stamp::of(&file) else { return };
-        let key = self.table.seen(file, &stamp, Some(path), actor);
+        let first_name = self.first_name(&stamp, &path, now);
+        let key = self.table.seen(file, &stamp, Some(path.clone()), actor);
         if intent == Intent::Write || stamp.size <= KEEP_READ_MAX {
             self.keep(key, &stamp);
         }
@@ -147,6 +153,9 @@ impl Tracker {
             let original = self.contest(actor, key);
             self.touch(actor, key, now, |touch| {
                 touch.closed = false;
+                if let Some(first_name) = first_name.filter(|_| touch.path_before == path) {
+                    touch.path_before = first_name;
+                }
                 if let Some(original) = original {
                     touch.original = Some(original);
                 }
@@ -222,6 +231,10 @@ impl Tracker {
         let Some(actor) = actor.or(known.writer) else { return };
         let Some(trace) = self.actors.get_mut(&actor) else { return };
         let made = trace.touches.get(&known.id).is_some_and(|touch| touch.made);
+        if made && stamp.links == 0 {
+            // It never got a name. Its blocks are free only when it is let go of.
+            return self.forget_made(actor, stamp.key);
+        }
         if let Some(touch) = trace.touches.get_mut(&known.id) {
             touch.closed = true;
             touch.measured = None;
@@ -239,14 +252,18 @@ impl Tracker {
     }
 
     /// `actor` made an entry at `path`.
-    pub fn created(&mut self, actor: Actor, path: PathBuf) {
-        self.table.made(path, actor);
+    pub fn created(&mut self, actor: Actor, path: PathBuf, now: Timestamp) {
+        if !self.linked(actor, &path, now) {
+            self.table.made(path, actor);
+        }
     }
 
     /// `actor` removed the entry at `path`.
     pub fn deleted(&mut self, actor: Option<Actor>, path: &Path, now: Timestamp) {
-        let Some(key) = self.table.unname(path) else { return };
-        self.gone(actor, key, None, now);
+        let Some(key) = self.table.unname(path) else { return self.unlinked(path) };
+        if !self.stands_elsewhere(actor, key, path, now) {
+            self.gone(actor, key, None, now);
+        }
     }
 
     /// `actor` renamed an entry; `None` stands for a place outside the protected trees.
@@ -341,6 +358,7 @@ impl Tracker {
         }
         let trace = self.actors.remove(&actor).unwrap_or_default();
         let mut touches: Vec<_> = trace.touches.into_values().collect();
+        touches.extend(self.links.left(actor, &touches));
         touches.sort_by_key(|touch| (touch.at, touch.file));
         touches
     }
@@ -383,13 +401,7 @@ impl Tracker {
         let maker = || self.table.get(by?)?.made_by;
         let Some(actor) = actor.or_else(maker).or(known.last) else { return };
         if known.made_by == Some(actor) {
-            let id = known.id;
-            if let Some(trace) = self.actors.get_mut(&actor) {
-                trace.touches.remove(&id);
-                trace.dirty.remove(&id);
-            }
-            self.table.forget(key);
-            return;
+            return self.forget_made(actor, key);
         }
         if known.kept.is_none() {
             let pin = Arc::clone(&known.pin);
@@ -401,7 +413,7 @@ impl Tracker {
         }
         self.touch(actor, key, now, |touch| {
             touch.path_now = None;
-            touch.replaced_by = by;
+            touch.replaced_by = by.or(touch.replaced_by);
             touch.measured = None;
             touch.closed = true;
         });
@@ -440,7 +452,7 @@ impl Tracker {
         };
         let touch = trace.touches.entry(known.id).or_insert_with(|| begin(known.path.clone()));
         // Measured, closed and found harmless: what comes now is a new touch.
-        if touch.closed && !touch.suspicious && touch.measured.is_some() {
+        if touch.closed && !touch.suspicious && touch.measured.is_some() && touch.replaced_by.is_none() {
             *touch = begin(known.path.clone());
         }
         change(touch);

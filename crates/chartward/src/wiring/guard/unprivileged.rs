@@ -125,7 +125,8 @@ impl Onlooker {
                 self.mirror.folder_renamed(&from, &to);
             }
             _ if is_directory => {}
-            Change::Created(_) => {}
+            // inotify tells it as two renames.
+            Change::Created(_) | Change::Exchanged { .. } => {}
             Change::Deleted(path) => {
                 self.aliases.remove(&path);
                 if let Some(original) = self.mirror.get(&path) {

@@ -1,5 +1,5 @@
 # Seeded XOR over the files of a test's own tree: reversible, no malware. Refuses any folder without the test's marker beside it.
-import mmap, os, random, sys, threading
+import ctypes, mmap, os, random, sys, threading
 
 kind, tree = sys.argv[1], sys.argv[2]
 assert open(os.path.join(os.path.dirname(tree), "made-by-the-guard-test")).read() == tree
@@ -61,6 +61,31 @@ def mapped(path):
         view.close()
 
 
+libc = ctypes.CDLL(None)
+AT_FDCWD, EXCHANGE, FOLLOW = -100, 2, 0x400
+
+
+def exchange(path):
+    write(path + ".x", transform(read(path), path))
+    assert libc.renameat2(AT_FDCWD, os.fsencode(path + ".x"), AT_FDCWD, os.fsencode(path), EXCHANGE) == 0
+    os.unlink(path + ".x")
+
+
+def unnamed_then_linked(path):
+    data = transform(read(path), path)
+    file = os.open(os.path.dirname(path), os.O_TMPFILE | os.O_WRONLY)
+    os.write(file, data)
+    os.unlink(path)
+    assert libc.linkat(AT_FDCWD, b"/proc/self/fd/%d" % file, AT_FDCWD, os.fsencode(path), FOLLOW) == 0
+    os.close(file)
+
+
+def hard_link_first(path):
+    os.link(path, path + ".l")
+    in_place(path + ".l")
+    os.rename(path + ".l", path)
+
+
 def fork(path, session=False):
     child = os.fork()
     if child == 0:
@@ -79,6 +104,9 @@ each = {
     "rename-first": rename_first,
     "truncate": truncate,
     "mapped": mapped,
+    "exchange": exchange,
+    "unnamed-then-linked": unnamed_then_linked,
+    "hard-link-first": hard_link_first,
     "first-4k": lambda path: in_place(path, 4096),
     "fork-per-file": fork,
     "setsid-per-file": lambda path: fork(path, session=True),

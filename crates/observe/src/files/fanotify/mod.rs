@@ -32,6 +32,7 @@ use std::ffi::{CString, OsString};
 use std::fs::{self, File};
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::os::unix::ffi::{OsStrExt, OsStringExt};
+use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, OnceLock};
@@ -256,5 +257,11 @@ pub fn path_of(fd: BorrowedFd<'_>) -> Option<PathBuf> {
     let folder = FOLDER.get_or_init(|| File::open("/proc/self/fd").ok()).as_ref()?;
     let path = readlinkat(folder, DecInt::from_fd(fd), Vec::with_capacity(PATH_LIKELY)).ok()?;
     let path = PathBuf::from(OsString::from_vec(path.into_bytes()));
-    (path.is_absolute() && !path.as_os_str().as_bytes().ends_with(b" (deleted)")).then_some(path)
+    // A file may also be called that.
+    let stands = || {
+        let (there, meant) = (fs::symlink_metadata(&path).ok()?, rustix::fs::fstat(fd).ok()?);
+        Some((there.dev(), there.ino()) == (meant.st_dev, meant.st_ino))
+    };
+    let stands = !path.as_os_str().as_bytes().ends_with(b" (deleted)") || stands() == Some(true);
+    (path.is_absolute() && stands).then_some(path)
 }

@@ -3,14 +3,20 @@
 use std::collections::HashMap;
 use std::fs;
 use std::os::fd::{AsFd, OwnedFd};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::time::Duration;
 
 use super::event::{self, Handle};
 use super::{BUFFER, path_of, sys};
 
 pub(super) const MASK: u64 = libc::FAN_CREATE | libc::FAN_DELETE | libc::FAN_RENAME | libc::FAN_ONDIR;
 const DIRECTORIES_REMEMBERED_MAX: usize = 65_536;
+/// How far behind the first half of an exchange the second one is looked for: only what others did can lie between.
+const HALVES_APART_MAX: usize = 64;
+/// A second half that is still on its way is waited for.
+const HALF_TRIES: usize = 5;
+const HALF_PAUSE: Duration = Duration::from_micros(200);
 
 /// One change of a name.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -37,6 +43,24 @@ pub enum Change {
         /// Its new path.
         to: Option<PathBuf>,
     },
+    /// Two entries of one kind took each other's names (RENAME_EXCHANGE), as far as the events tell: a rename there and back is told
+    /// alike.
+    Exchanged {
+        /// One path.
+        one: PathBuf,
+        /// The other path.
+        other: PathBuf,
+    },
+}
+
+impl Change {
+    fn is_about(&self, path: &Path) -> bool {
+        match self {
+            Self::Created(at) | Self::Deleted(at) => at == path,
+            Self::Renamed { from, to } => from.as_deref() == Some(path) || to.as_deref() == Some(path),
+            Self::Exchanged { one, other } => one == path || other == path,
+        }
+    }
 }
 
 /// The group with what is needed to turn handles into paths.
@@ -65,14 +89,27 @@ impl Names {
 
     /// Name changes that have arrived; `true` beside them means that the kernel dropped some.
     pub(super) fn read(&mut self) -> (Vec<NameChange>, bool) {
+        let (mut changes, mut overflow) = (Vec::new(), false);
+        self.read_into(&mut changes, &mut overflow);
+        for _ in 0..HALF_TRIES {
+            if !ends_in_a_half(&changes) {
+                break;
+            }
+            std::thread::sleep(HALF_PAUSE);
+            self.read_into(&mut changes, &mut overflow);
+        }
+        join_halves(&mut changes);
+        (changes, overflow)
+    }
+
+    fn read_into(&mut self, changes: &mut Vec<NameChange>, overflow: &mut bool) {
         let own = rustix::process::getpid().as_raw_nonzero().get();
         let mut buffer = std::mem::take(&mut self.buffer);
-        let (mut changes, mut overflow) = (Vec::new(), false);
         while let Ok(len) = rustix::io::read(&self.group, buffer.as_mut_slice()) {
             for event in event::events(buffer.get(..len).unwrap_or_default()) {
-                overflow |= event.mask & libc::FAN_Q_OVERFLOW != 0;
+                *overflow |= event.mask & libc::FAN_Q_OVERFLOW != 0;
                 if event.pid != own {
-                    self.resolve(event, &mut changes);
+                    self.resolve(event, changes);
                 }
             }
             if len == 0 {
@@ -80,7 +117,6 @@ impl Names {
             }
         }
         self.buffer = buffer;
-        (changes, overflow)
     }
 
     fn resolve(&mut self, event: event::Event<'_>, out: &mut Vec<NameChange>) {
@@ -133,5 +169,83 @@ impl Names {
         }
         self.directories.insert(handle, path.clone());
         path
+    }
+}
+
+/// Where the next change after `first` is that is about one of its two names.
+fn next_about(changes: &[NameChange], first: usize, one: &Path, other: &Path) -> Option<usize> {
+    let rest = changes.iter().enumerate().skip(first + 1).take(HALVES_APART_MAX);
+    rest.map(|(at, next)| (at, &next.change))
+        .find(|(_, next)| next.is_about(one) || next.is_about(other))
+        .map(|(at, _)| at)
+}
+
+/// The kernel tells an exchange as two renames, one right after the other.
+fn join_halves(changes: &mut Vec<NameChange>) {
+    let mut first = 0;
+    while let Some(half) = changes.get(first) {
+        if let Change::Renamed { from: Some(one), to: Some(other) } = &half.change
+            && let Some(second) = next_about(changes, first, one, other)
+            && changes.get(second).is_some_and(|second| {
+                let back = Change::Renamed { from: Some(other.clone()), to: Some(one.clone()) };
+                (second.pid, second.is_directory, &second.change) == (half.pid, half.is_directory, &back)
+            })
+        {
+            let change = Change::Exchanged { one: one.clone(), other: other.clone() };
+            changes.remove(second);
+            if let Some(half) = changes.get_mut(first) {
+                half.change = change;
+            }
+        }
+        first += 1;
+    }
+}
+
+/// Something was renamed, nothing more was told of either name, and both are taken.
+fn ends_in_a_half(changes: &[NameChange]) -> bool {
+    let from = changes.len().saturating_sub(HALVES_APART_MAX);
+    changes.iter().enumerate().skip(from).any(|(at, half)| match &half.change {
+        Change::Renamed { from: Some(one), to: Some(other) } => {
+            next_about(changes, at, one, other).is_none()
+                && fs::symlink_metadata(one).is_ok()
+                && fs::symlink_metadata(other).is_ok()
+        }
+        _ => false,
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn renamed(pid: i32, from: &str, to: &str) -> NameChange {
+        let change = Change::Renamed { from: Some(from.into()), to: Some(to.into()) };
+        NameChange { pid, change, is_directory: false }
+    }
+
+    #[test]
+    fn two_renames_that_mirror_each_other_are_an_exchange() {
+        let exchanged = NameChange {
+            change: Change::Exchanged { one: "a".into(), other: "b".into() },
+            ..renamed(1, "", "")
+        };
+        let deleted = NameChange { change: Change::Deleted("a".into()), ..renamed(1, "", "") };
+        let made = NameChange { change: Change::Created("b".into()), ..renamed(2, "", "") };
+        let (there, back, else_where) = (renamed(1, "a", "b"), renamed(1, "b", "a"), renamed(2, "c", "d"));
+        for (told, expected) in [
+            (vec![&there, &back, &deleted], vec![&exchanged, &deleted]),
+            (vec![&there, &else_where, &back], vec![&exchanged, &else_where]),
+            (vec![&there, &made, &back], vec![&there, &made, &back]),
+            (vec![&there, &there], vec![&there, &there]),
+            (vec![&there], vec![&there]),
+        ] {
+            let mut changes: Vec<_> = told.into_iter().cloned().collect();
+            join_halves(&mut changes);
+            assert_eq!(changes, expected.into_iter().cloned().collect::<Vec<_>>());
+        }
+        let by_another = vec![renamed(1, "a", "b"), renamed(2, "b", "a")];
+        let mut changes = by_another.clone();
+        join_halves(&mut changes);
+        assert_eq!(changes, by_another);
     }
 }

@@ -250,7 +250,7 @@ mod tests {
         fn make(&mut self, actor: Actor, name: &str, content: &[u8]) {
             let path = self.at(name);
             fs::write(&path, b"").unwrap();
-            self.tracker.created(actor, path.clone());
+            self.tracker.created(actor, path.clone(), Timestamp::now());
             self.tracker.opened(
                 actor,
                 File::open(&path).unwrap(),
