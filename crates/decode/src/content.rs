@@ -3,6 +3,7 @@
 //! Everything works on samples that the caller bounds, and none of it trusts a single byte. A format is recognised by
 //! more than its first bytes wherever the rest can tell: a text whose middle is noise is no text.
 
+mod fields;
 mod format;
 mod kind;
 mod measure;

@@ -372,7 +372,7 @@ impl Guard {
         match (change.change, change.is_directory) {
             (Change::Renamed { from: Some(from), to: Some(to) }, true) => {
                 if let Some(actor) = actor {
-                    self.moves.note(actor, &from, &to);
+                    self.moves.note(actor, now, &from, &to);
                 }
                 self.tracker.directory_renamed(&from, &to);
             }

@@ -2,7 +2,7 @@
 
 use schema::FileEvidence;
 
-use super::{Comparison, Family, Histogram, Kind, Sample, Structure, compare};
+use super::{Comparison, Family, Histogram, Kind, Sample, Structure, compare, fields};
 
 /// Entropy is told from this much of a file: it only helps with short ones.
 const ENTROPY_BYTES_MAX: usize = 16 * 1024;
@@ -13,7 +13,7 @@ pub fn measure(before: &Sample, after: &Sample) -> FileEvidence {
     let was = Structure::of(before, &comparison.ranges);
     let is = Structure::of(after, &comparison.ranges);
     // A text that spells noise is as lost as noise.
-    let spells_noise = is.spells_noise && !was.spells_noise;
+    let spells_noise = !was.spells_noise && (is.spells_noise || is_shaped(before, after, &is));
     let family = was.kind.family();
     let kept = family.is_some() && family == is.kind.family() && !spells_noise;
     let is_packed = matches!(family, Some(Family::Packed | Family::Image)) || was.kind == Kind::Pdf;
@@ -83,6 +83,15 @@ pub fn measure_made(made: &Sample) -> FileEvidence {
 /// Whether a content may stand for another: it has a format, and does not say that a password is needed.
 fn holds(structure: &Structure) -> bool {
     structure.kind.family().is_some() && !structure.sealed
+}
+
+/// Whether the frame of a text stands and its fields became noise.
+fn is_shaped(before: &Sample, after: &Sample, is: &Structure) -> bool {
+    let is_text = is.kind.family() == Some(Family::Text);
+    is_text
+        && fields::spell_noise(after)
+        && fields::lines_are_gone(before, after)
+        && !fields::spell_noise(before)
 }
 
 fn is_even(comparison: &Comparison) -> bool {

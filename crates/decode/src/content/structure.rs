@@ -3,7 +3,7 @@
 use std::ops::Range;
 
 use super::format::{Hold, archive, dicom, media, ole, packed, pdf, picture, sqlite};
-use super::{Kind, Sample, text, written};
+use super::{Kind, Sample, fields, text, written};
 
 /// The format of a sample, and what speaks against taking it at its word.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -16,7 +16,7 @@ pub struct Structure {
     pub sealed: bool,
     /// Its content was unpacked or walked, not only its frame.
     pub opened: bool,
-    /// A text that spells noise: base64, hexadecimal, base85, uuencode or an alphabet of one's own.
+    /// A text that spells noise, and no document: base64, hexadecimal, base85, uuencode or an alphabet of one's own.
     pub spells_noise: bool,
 }
 
@@ -36,7 +36,7 @@ impl Structure {
         } else if text::is_text(sample) {
             found.kind = text_kind(sample.head());
             found.opened = true;
-            found.spells_noise = written::spells_noise(sample);
+            found.spells_noise = written::spells_noise(sample) && !fields::carry_document(sample);
         } else {
             found.kind = Kind::Unknown;
         }

@@ -22,6 +22,8 @@ const SUFFIX_ENOUGH: u32 = 3;
 /// being rewritten looks like this, but there are never more of those than processors, and a later look takes them back.
 const BREADTH_ENOUGH: u32 = 6;
 const FORMATS_ENOUGH: usize = 3;
+/// The same when each kept its length to the byte: nothing is in the midst of being written there, and no converter ends so.
+const IN_PLACE_ENOUGH: u32 = 4;
 /// The same of one or two formats: a program may move its own data to a format that nobody else knows, a store of twelve files at once.
 const NARROW_ENOUGH: u32 = 12;
 /// Emptied files of a format that is no log's. Log rotation empties texts, and whoever wants a document gone removes it.
@@ -153,6 +155,9 @@ struct Sum {
     removed: u32,
     notes: u32,
     formats: usize,
+    /// Files of the broad kinds that kept their length, and how many formats they had.
+    in_place: u32,
+    formats_in_place: usize,
 }
 
 impl Sum {
@@ -163,7 +168,7 @@ impl Sum {
             family: actor.notes,
             ..Self::default()
         };
-        let mut formats = BTreeSet::new();
+        let (mut formats, mut in_place) = (BTreeSet::new(), BTreeSet::new());
         for grade in actor.files.values() {
             let count = match grade.kind {
                 Kind::NameOnly => None,
@@ -182,6 +187,10 @@ impl Sum {
             }
             if grade.kind >= Kind::StructureLost && grade.kind < Kind::Canary {
                 formats.insert(grade.format);
+                if grade.in_place {
+                    sum.in_place += 1;
+                    in_place.insert(grade.format);
+                }
             }
             sum.emptied_documents +=
                 u32::from(grade.kind == Kind::Emptied && !grade.plain && grade.format != 0);
@@ -190,7 +199,8 @@ impl Sum {
             sum.noted += u32::from(grade.suffix != 0 && actor.noted.contains(&grade.suffix));
         }
         formats.remove(&0);
-        sum.formats = formats.len();
+        in_place.remove(&0);
+        (sum.formats, sum.formats_in_place) = (formats.len(), in_place.len());
         sum
     }
 
@@ -209,8 +219,9 @@ impl Sum {
             || strong + self.partly >= PARTIAL_ENOUGH
             || strong + self.partly + self.suffixed >= SUFFIX_ENOUGH
             || (strong > 0 && self.partly > 0);
-        let by_breadth =
-            broad >= NARROW_ENOUGH || (broad >= BREADTH_ENOUGH && self.formats >= FORMATS_ENOUGH);
+        let by_breadth = broad >= NARROW_ENOUGH
+            || (broad >= BREADTH_ENOUGH && self.formats >= FORMATS_ENOUGH)
+            || (self.in_place >= IN_PLACE_ENOUGH && self.formats_in_place >= FORMATS_ENOUGH);
         let by_names = self.family > 0 && (strong > 0 || broad >= SUFFIX_ENOUGH);
         // Several files with one new suffix, and a note named after it: nobody else does that.
         let by_note = self.noted >= SUFFIX_ENOUGH || (self.noted > 0 && broad > 0);

@@ -30,6 +30,9 @@ pub(super) struct Grade {
     pub(super) format: u8,
     /// Logs and notes have that format.
     pub(super) plain: bool,
+    /// It was written over where it lies and kept its name and its length.
+    #[serde(default)]
+    pub(super) in_place: bool,
     /// Number of the suffix that it got.
     pub(super) suffix: u32,
 }
@@ -78,6 +81,7 @@ pub(super) fn grade(evidence: &FileEvidence, on: Indicators) -> Option<Grade> {
         family,
         format: evidence.kind_before,
         plain: evidence.plain_before,
+        in_place: evidence.size_after == evidence.size_before && !evidence.original_gone,
         suffix: evidence.suffix,
     })
 }

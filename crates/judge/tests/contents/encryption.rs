@@ -64,6 +64,8 @@ pub(crate) const ATTACKS: &[Attack] = &[
     attack("base64 in one line", |bytes, seed| base64(&cipher(bytes, seed)), 3, false),
     attack("base85", |bytes, seed| lines(&base85(&cipher(bytes, seed)), 80), 3, false),
     attack("uuencode", uuencode, 3, false),
+    attack("in the fields of a record", record_of, 3, false),
+    attack("in the fields of a table", table_of, 3, false),
     attack(
         "behind a PNG header",
         |bytes, seed| [&b"\x89PNG\r\n\x1a\n\0\0\0\rIHDR"[..], &cipher(bytes, seed)].concat(),
@@ -151,7 +153,7 @@ fn lines(text: &[u8], width: usize) -> Vec<u8> {
     text.chunks(width).flat_map(|line| [line, b"\n"].concat()).collect()
 }
 
-fn base64(bytes: &[u8]) -> Vec<u8> {
+pub(crate) fn base64(bytes: &[u8]) -> Vec<u8> {
     const ALPHABET: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
     let group = |three: &[u8]| {
         let bits =
@@ -191,6 +193,23 @@ fn uuencode(bytes: &[u8], seed: u64) -> Vec<u8> {
     };
     let body: Vec<u8> = cipher(bytes, seed).chunks(45).flat_map(line).collect();
     [b"begin 644 x\n", &body[..], b"`\nend\n"].concat()
+}
+
+/// The first line of a record, then ciphertext for observations.
+fn record_of(bytes: &[u8], seed: u64) -> Vec<u8> {
+    let own = bytes.split(|&byte| byte == b'\r').next().filter(|line| line.starts_with(b"MSH|"));
+    let first = own.unwrap_or(b"MSH|^~\\&|HIS|SEND|GW|RECEIVE|20181016||OML^O33|1|P|2.5");
+    let spelled = base64(&cipher(bytes, seed));
+    let fields = spelled.chunks(60).enumerate();
+    let fields = fields.flat_map(|(at, text)| [format!("\rOBX|{at}|ST|").as_bytes(), text, b"|||F"].concat());
+    first.iter().copied().chain(fields).collect()
+}
+
+fn table_of(bytes: &[u8], seed: u64) -> Vec<u8> {
+    let spelled = base64(&cipher(bytes, seed));
+    let rows = spelled.chunks(40).enumerate();
+    let rows = rows.flat_map(|(at, text)| [format!("{at},\"").as_bytes(), text, b"\",final\n"].concat());
+    b"number,value,state\n".iter().copied().chain(rows).collect()
 }
 
 /// Blocks that are stored rather than packed: the whole is valid DEFLATE.

@@ -5,6 +5,7 @@ use std::process::{Command, Stdio};
 use std::thread;
 
 use crate::corpus::Original;
+use crate::encryption::base64;
 
 /// From a file to what the job makes of it; `None` for files that it leaves alone.
 type Change = Box<dyn Fn(&Original) -> Option<Vec<u8>>>;
@@ -55,7 +56,15 @@ pub(crate) fn jobs() -> Vec<Job> {
             None,
             Box::new(|file| is_text(file).then(|| [b"one more\n", &file.bytes[..]].concat())),
         ),
+        job("put into a record as base64", None, Box::new(|file| Some(carried(file)))),
     ]
+}
+
+/// A record that carries the file as a document.
+fn carried(file: &Original) -> Vec<u8> {
+    let first =
+        b"MSH|^~\\&|HIS|SEND|GW|RECEIVE|20181016||MDM^T02|1|P|2.5\rOBX|1|ED|1||^application^x^Base64^";
+    [&first[..], &base64(&file.bytes), b"||||||F\r"].concat()
 }
 
 fn is_text(file: &Original) -> bool {

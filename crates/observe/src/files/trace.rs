@@ -57,6 +57,8 @@ pub struct Touch {
     pub contested: bool,
     /// The last measurement spoke against the actor.
     pub suspicious: bool,
+    /// The last measurement found in its place what may be the same document, edited or converted.
+    pub sound: bool,
     key: Key,
     replaced_by: Option<Key>,
     measured: Option<Stamp>,
@@ -80,6 +82,7 @@ impl Touch {
         self.path_now = later.path_now;
         self.note |= later.note;
         self.suspicious |= later.suspicious;
+        self.sound = later.sound;
         self.contested = later.contested;
         self.replaced_by = later.replaced_by.or(self.replaced_by);
         // It was made by one of them: nothing was there before.
@@ -445,6 +448,7 @@ impl Tracker {
             note: false,
             contested: false,
             suspicious: false,
+            sound: false,
             key,
             replaced_by: None,
             measured: None,
@@ -506,6 +510,7 @@ impl Trace {
         }
         let evidence = FileEvidence { file, ..evidence? };
         touch.suspicious |= is_suspicious(&evidence);
+        touch.sound = is_sound(&evidence);
         Some(evidence)
     }
 
@@ -600,4 +605,19 @@ fn is_suspicious(evidence: &FileEvidence) -> bool {
     let in_places = evidence.noise_after >= evidence.noise_before + 1024;
     let named = evidence.suffix_known || evidence.ransom_note;
     !evidence.made && (lost || emptied || noise || in_places) || named
+}
+
+/// Whether what stands there may be the same document, edited or converted. In a frame that was not opened, other bytes in the same
+/// places may be anything; where there was no format, a content of which half stands.
+fn is_sound(evidence: &FileEvidence) -> bool {
+    let (before, after) = (evidence.size_before, evidence.size_after);
+    if evidence.made || evidence.bytes_changed == 0 {
+        return after >= before;
+    }
+    if evidence.structured_after {
+        return evidence.opened_after || before != after;
+    }
+    !evidence.structured_before
+        && evidence.bytes_changed * 2 < evidence.bytes_compared
+        && after.saturating_mul(2) >= before
 }

@@ -5,37 +5,54 @@ use std::os::fd::AsFd;
 use std::path::{Path, PathBuf};
 
 use act::put_back::{Aside, Bench};
+use jiff::Timestamp;
 use observe::files::{Actor, Touch};
 
 use super::Guard;
 
 const MOVES_MAX: usize = 1024;
 
+/// One rename of a folder.
+#[derive(Debug)]
+struct Move {
+    at: Timestamp,
+    actor: Actor,
+    from: PathBuf,
+    to: PathBuf,
+}
+
 /// Renames of folders, oldest first.
 #[derive(Debug, Default)]
-pub(super) struct Moves(VecDeque<(Actor, PathBuf, PathBuf)>);
+pub(super) struct Moves(VecDeque<Move>);
 
 impl Moves {
     /// Takes note of one.
-    pub(super) fn note(&mut self, actor: Actor, from: &Path, to: &Path) {
+    pub(super) fn note(&mut self, actor: Actor, at: Timestamp, from: &Path, to: &Path) {
         if self.0.len() >= MOVES_MAX {
             self.0.pop_front();
         }
-        self.0.push_back((actor, from.to_owned(), to.to_owned()));
+        self.0.push_back(Move { at, actor, from: from.to_owned(), to: to.to_owned() });
     }
 
     /// Takes out those of one actor, newest first.
-    fn take(&mut self, actor: Actor) -> Vec<(PathBuf, PathBuf)> {
-        let (own, others): (VecDeque<_>, _) = self.0.drain(..).partition(|(who, ..)| *who == actor);
+    fn take(&mut self, actor: Actor) -> impl Iterator<Item = Move> + use<> {
+        let (own, others): (VecDeque<_>, _) = self.0.drain(..).partition(|moved| moved.actor == actor);
         self.0 = others;
-        own.into_iter().rev().map(|(_, from, to)| (from, to)).collect()
+        own.into_iter().rev()
     }
 }
 
 impl Guard {
-    /// Renames back what holds a harmed file, and lets the touches follow. Folders that hold none stay: moving them was no harm.
-    pub(super) fn rename_folders_back(&mut self, actor: Actor, harmed: &mut [Touch], aside: &Aside) {
-        for (from, to) in self.moves.take(actor) {
+    /// Renames back what holds a harmed file or was moved since the first harm, and lets the touches follow. Other folders stay: moving
+    /// them was no harm.
+    pub(super) fn rename_folders_back(
+        &mut self,
+        actor: Actor,
+        since: Option<Timestamp>,
+        harmed: &mut [Touch],
+        aside: &Aside,
+    ) {
+        for Move { at, from, to, .. } in self.moves.take(actor) {
             let is_below = |path: &Path| path.starts_with(&to);
             let holds_harm = harmed
                 .iter()
@@ -44,7 +61,8 @@ impl Guard {
                 continue;
             };
             let bench = Bench { tree: tree.as_fd(), aside };
-            if !holds_harm || bench.rename_folder(&now, &before).is_err() {
+            let is_part_of_it = holds_harm || since.is_some_and(|since| at >= since);
+            if !is_part_of_it || bench.rename_folder(&now, &before).is_err() {
                 continue;
             }
             let back = |path: &Path| path.strip_prefix(&to).ok().map(|rest| from.join(rest));

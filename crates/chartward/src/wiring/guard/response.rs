@@ -22,6 +22,9 @@ use super::{Guard, Response, STAND_STILL, Settings};
 /// A time of change further back than this is the file's own, from before.
 const PLAUSIBLE: SignedDuration = SignedDuration::from_secs(10);
 
+/// What was taken so long before the first graded harm is looked at as well.
+const BEFORE_HARM: SignedDuration = SignedDuration::from_mins(5);
+
 const PUT_BACK: &str = "put back";
 
 /// An actor that was stopped.
@@ -172,16 +175,16 @@ impl Guard {
         }
         let mut evidence = evidence.unwrap_or_else(|| self.late_evidence(actor, stopped_at));
         let first_harm_at = first_harm(&touches, &who).unwrap_or(stopped_at);
+        // Nobody may be blamed by guess for having moved a folder.
+        let moved_since = (!matches!(who, Attribution::Guessed(_))).then_some(first_harm_at);
         let mut harmed: Vec<Touch> = match who {
-            Attribution::Certain(_) => {
-                touches.into_iter().filter(|touch| touch.at >= first_harm_at).collect()
-            }
+            Attribution::Certain(_) => harmed_by(touches, first_harm_at),
             Attribution::Late(_) => touches,
             Attribution::Guessed(held) => plainly_harmed(touches, &held),
         };
         let aside = Aside::new(&evidence.folder.join("taken"), OVERWRITTEN_MAX);
         for actor in &traced {
-            self.rename_folders_back(*actor, &mut harmed, &aside);
+            self.rename_folders_back(*actor, moved_since, &mut harmed, &aside);
         }
         let (records, undo) = self.restore(&harmed, &aside);
         let count = |outcome: &str| {
@@ -368,14 +371,33 @@ impl Guard {
     }
 }
 
+/// All that was touched since the first harm, and what was taken shortly before it without having been graded: contents in whose
+/// place nothing sound stands, and names like those that the harmed files got. What the same program edited before stays.
+fn harmed_by(touches: Vec<Touch>, first_harm_at: Timestamp) -> Vec<Touch> {
+    let window = first_harm_at.checked_sub(BEFORE_HARM).unwrap_or(Timestamp::MIN);
+    let suffixes: BTreeSet<String> =
+        touches.iter().filter(|touch| touch.suspicious && !touch.made).filter_map(given).collect();
+    let is_taken = |touch: &Touch| {
+        let renamed_alike = || given(touch).is_some_and(|suffix| suffixes.contains(&suffix));
+        touch.at >= window
+            && !touch.made
+            && !touch.contested
+            && touch.original.is_some()
+            && (!touch.sound || renamed_alike())
+    };
+    touches.into_iter().filter(|touch| touch.at >= first_harm_at || is_taken(touch)).collect()
+}
+
+/// The suffix that a file got.
+fn given(touch: &Touch) -> Option<String> {
+    let now = touch.path_now.as_deref().and_then(suffix_of)?;
+    (suffix_of(&touch.path_before).as_ref() != Some(&now)).then_some(now)
+}
+
 /// What speaks against somebody by its own content, what took its place, the notes, what was renamed alike, and what was being written:
 /// the rest may be anybody's work.
 fn plainly_harmed(touches: Vec<Touch>, held: &BTreeSet<(u64, u64)>) -> Vec<Touch> {
     let suspicious = |touch: &Touch| touch.suspicious && !touch.made;
-    let given = |touch: &Touch| {
-        let now = touch.path_now.as_deref().and_then(suffix_of)?;
-        (suffix_of(&touch.path_before).as_ref() != Some(&now)).then_some(now)
-    };
     let harmed = || touches.iter().filter(|touch| suspicious(touch));
     let replacements: BTreeSet<_> = harmed().filter_map(Touch::replaced_by).collect();
     let suffixes: BTreeSet<String> = harmed().filter_map(given).collect();

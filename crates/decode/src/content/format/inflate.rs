@@ -6,7 +6,7 @@ use miniz_oxide::{DataFormat, MZError, MZFlush, MZStatus};
 /// What is kept of the content.
 const HEAD: usize = 32 * 1024;
 /// At most this many bytes come out of one stream.
-const OUT_MAX: u64 = 2 * 1024 * 1024;
+pub(in crate::content) const OUT_MAX: u64 = 2 * 1024 * 1024;
 
 /// What came out of a stream.
 #[derive(Debug)]
