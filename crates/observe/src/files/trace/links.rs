@@ -117,7 +117,11 @@ impl Tracker {
             return false;
         }
         let known = self.table.get(stamp.key).map(|known| (known.made_by, known.path.clone()));
-        if let Some((Some(maker), _)) = known {
+        if let Some((Some(maker), name)) = known {
+            // Stores of versions write beside and link all day long: theirs is one more made file, unless something went for it.
+            if name.is_some() && !self.lost_for(path) {
+                return false;
+            }
             self.named_late(maker, stamp.key, path, now);
             return true;
         }
@@ -131,6 +135,21 @@ impl Tracker {
         let link = Link { at: now, actor, key: stamp.key, names: stamp.links.max(2), first_name };
         self.links.add(path, link);
         true
+    }
+
+    /// Whether an original is gone after which what stands at `path` is named.
+    fn lost_for(&self, path: &Path) -> bool {
+        let Some(name) = path.file_name() else { return false };
+        let is_named_after = |touch: &Touch| {
+            touch
+                .path_before
+                .file_name()
+                .is_some_and(|lost| name.as_encoded_bytes().starts_with(lost.as_encoded_bytes()))
+        };
+        self.actors.values().any(|trace| {
+            let gone = trace.gone.iter().filter_map(|id| trace.touches.get(id));
+            gone.filter(|touch| touch.path_now.is_none()).any(is_named_after)
+        })
     }
 
     /// A file that `maker` made gets the name `path`.
