@@ -361,7 +361,8 @@ impl Tracker {
         }
         let trace = self.actors.remove(&actor).unwrap_or_default();
         let mut touches: Vec<_> = trace.touches.into_values().collect();
-        touches.extend(self.links.left(actor, &touches));
+        let left = self.links.left(actor, &touches);
+        touches.extend(left);
         touches.sort_by_key(|touch| (touch.at, touch.file));
         touches
     }

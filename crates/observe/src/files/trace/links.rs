@@ -4,7 +4,7 @@
 
 use std::collections::HashMap;
 use std::fs::{self, File};
-use std::os::unix::fs::DirEntryExt;
+use std::os::unix::fs::{DirEntryExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -60,23 +60,40 @@ impl Links {
         self.by_path.get(path).is_some_and(|link| link.key == key)
     }
 
-    /// Second names that `actor` gave to what it harmed and that stand beside the file's own.
+    /// Second names that `actor` gave and that stand beside the file's own, with those that it came no further with.
     pub(super) fn left(&self, actor: Actor, touches: &[Touch]) -> Vec<Touch> {
-        let of = |path: &Path, link: &Link| {
-            let touch = touches.iter().find(|touch| touch.key == link.key && touch.suspicious)?;
-            let own = touch.path_before == path || touch.path_now.as_deref() == Some(path);
-            (!own && !touch.made).then(|| Touch {
-                path_before: path.to_owned(),
-                path_now: Some(path.to_owned()),
-                pin: Arc::clone(&touch.pin),
-                original: None,
-                made: true,
-                ..touch.clone()
-            })
-        };
         let own = self.by_path.iter().filter(|(_, link)| link.actor == actor);
-        own.filter_map(|(path, link)| of(path, link)).collect()
+        own.filter_map(|(path, link)| left(path, link, touches)).collect()
     }
+}
+
+/// The second name `path` as an entry that its actor made; `None` when it is the last name or another actor's matter.
+fn left(path: &Path, link: &Link, touches: &[Touch]) -> Option<Touch> {
+    let touch = touches.iter().find(|touch| touch.key == link.key);
+    if touch.is_some_and(|touch| {
+        touch.made || touch.path_before == path || touch.path_now.as_deref() == Some(path)
+    }) {
+        return None;
+    }
+    let flags = libc::O_NONBLOCK | libc::O_NOFOLLOW;
+    let file = File::options().read(true).custom_flags(flags).open(path).ok()?;
+    Stamp::of(&file).ok().filter(|stamp| stamp.key == link.key && stamp.links > 1)?;
+    Some(Touch {
+        file: touch.map_or(0, |touch| touch.file),
+        at: link.at,
+        path_before: path.to_owned(),
+        path_now: Some(path.to_owned()),
+        pin: Arc::new(file),
+        original: None,
+        made: true,
+        note: false,
+        contested: false,
+        suspicious: false,
+        key: link.key,
+        replaced_by: None,
+        measured: None,
+        closed: true,
+    })
 }
 
 impl Tracker {
@@ -100,7 +117,11 @@ impl Tracker {
             return false;
         }
         let known = self.table.get(stamp.key).map(|known| (known.made_by, known.path.clone()));
-        if let Some((Some(maker), _)) = known {
+        if let Some((Some(maker), name)) = known {
+            // Stores of versions write beside and link all day long: theirs is one more made file, unless something went for it.
+            if name.is_some() && !self.lost_for(path) {
+                return false;
+            }
             self.named_late(maker, stamp.key, path, now);
             return true;
         }
@@ -114,6 +135,21 @@ impl Tracker {
         let link = Link { at: now, actor, key: stamp.key, names: stamp.links.max(2), first_name };
         self.links.add(path, link);
         true
+    }
+
+    /// Whether an original is gone after which what stands at `path` is named.
+    fn lost_for(&self, path: &Path) -> bool {
+        let Some(name) = path.file_name() else { return false };
+        let is_named_after = |touch: &Touch| {
+            touch
+                .path_before
+                .file_name()
+                .is_some_and(|lost| name.as_encoded_bytes().starts_with(lost.as_encoded_bytes()))
+        };
+        self.actors.values().any(|trace| {
+            let gone = trace.gone.iter().filter_map(|id| trace.touches.get(id));
+            gone.filter(|touch| touch.path_now.is_none()).any(is_named_after)
+        })
     }
 
     /// A file that `maker` made gets the name `path`.
