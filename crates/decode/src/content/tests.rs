@@ -190,3 +190,32 @@ fn places_of_large_files_are_in_order_and_stay_with_the_length() {
     assert!(long.iter().filter(|place| place.0 < 6 << 20).all(|place| short.contains(place)));
     assert!(long.len() >= 60);
 }
+
+#[test]
+fn a_record_with_ciphertext_in_its_fields_spells_noise() {
+    let base32 = |bytes: &[u8]| -> String {
+        bytes
+            .iter()
+            .map(|byte| char::from(b"ABCDEFGHIJKLMNOPQRSTUVWXYZ234567"[usize::from(byte % 32)]))
+            .collect()
+    };
+    let first = || String::from_utf8_lossy(HL7).split('\r').next().unwrap_or_default().to_owned();
+    let of = |fields: &str, width: usize| {
+        let lines = fields.as_bytes().chunks(width).map(|line| String::from_utf8_lossy(line).into_owned());
+        lines.fold(first(), |all, line| all + "\rOBX|1|ST|" + &line + "|||F").into_bytes()
+    };
+    let spelled = base32(&noise(5, 4000));
+    let long = (0..40).fold(HL7.to_vec(), |all, n| [all, format!("OBX|{n}|NM|3A{n}||{n}\r").into()].concat());
+    let appended = [&long[..], &of(&spelled, 60)].concat();
+    for (what, before, after, expected) in [
+        ("short fields", &long[..], of(&spelled, 60), true),
+        ("one field", &long, of(&spelled, 4000), true),
+        ("of a short record", HL7, of(&spelled, 60), true),
+        ("beside what was there", &long, appended, false),
+        ("it was so before", &of(&base32(&noise(9, 4000)), 60)[..], of(&spelled, 60), false),
+        ("nothing that spells noise", &long, of(&"an honest remark, rather long ".repeat(99), 60), false),
+    ] {
+        let found = super::measure(&Sample::whole(before), &Sample::whole(&after));
+        assert_eq!(found.spells_noise, expected, "{what}");
+    }
+}

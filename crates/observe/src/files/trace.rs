@@ -9,6 +9,7 @@ mod beyond;
 mod exchange;
 mod join;
 mod links;
+mod sound;
 mod table;
 
 use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque};
@@ -21,6 +22,7 @@ use schema::{FileEvidence, GateInput};
 
 use self::join::Joined;
 use self::links::Links;
+use self::sound::is_sound;
 use self::table::{Key, Table};
 use super::measure::{measure, measure_gone, measure_made};
 use super::names;
@@ -606,19 +608,4 @@ fn is_suspicious(evidence: &FileEvidence) -> bool {
     let in_places = evidence.noise_after >= evidence.noise_before + 1024;
     let named = evidence.suffix_known || evidence.ransom_note;
     !evidence.made && (lost || emptied || noise || in_places) || named
-}
-
-/// Whether what stands there may be the same document, edited or converted. In a frame that was not opened, other bytes in the same
-/// places may be anything; where there was no format, a content of which half stands.
-fn is_sound(evidence: &FileEvidence) -> bool {
-    let (before, after) = (evidence.size_before, evidence.size_after);
-    if evidence.made || evidence.bytes_changed == 0 {
-        return after >= before;
-    }
-    if evidence.structured_after {
-        return evidence.opened_after || before != after;
-    }
-    !evidence.structured_before
-        && evidence.bytes_changed * 2 < evidence.bytes_compared
-        && after.saturating_mul(2) >= before
 }

@@ -32,10 +32,10 @@ pub(in crate::content) fn gzip(sample: &Sample) -> Hold {
     }
     let body = head.get(at..).unwrap_or_default();
     let Some(inside) = inflate::unpack(body, DataFormat::Raw) else { return Hold::Broken };
-    // Noise goes on where a stream was: its codes decode by chance, its end is never reached.
+    // Its codes decode, and so does noise by chance, but then its end is never reached. It may be in the midst of being written, too.
     let is_all = head.len() as u64 == sample.len;
     if is_all && inside.end.is_none() && inside.len < inflate::OUT_MAX {
-        return Hold::Broken;
+        return Hold::framed(!inside.is_noise());
     }
     let trailer = inside.end.and_then(|end| body.get(end..));
     let (crc, len) = trailer.map_or((None, None), |trailer| (le32(trailer, 0), le32(trailer, 4)));
