@@ -89,6 +89,7 @@ fn left(path: &Path, link: &Link, touches: &[Touch]) -> Option<Touch> {
         note: false,
         contested: false,
         suspicious: false,
+        sound: false,
         key: link.key,
         replaced_by: None,
         measured: None,
