@@ -111,11 +111,11 @@ impl Bench {
                 }
                 (Change::Created(path), false) => {
                     if let Some(actor) = actor {
-                        self.tracker.created(actor, path);
+                        self.tracker.created(actor, path, now);
                     }
                 }
                 (Change::Deleted(path), false) => self.tracker.deleted(actor, &path, now),
-                (_, true) => {}
+                (Change::Exchanged { .. }, false) | (_, true) => {}
             }
         }
     }

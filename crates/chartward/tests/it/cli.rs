@@ -261,7 +261,7 @@ fn a_guard_that_ends_says_who_stays_frozen_and_how_to_release_them() {
         BufReader::new(stdout).lines().map_while(Result::ok).try_for_each(|line| send.send(line))
     });
     let line_with = |words: &str| loop {
-        let line: String = said.recv_timeout(Duration::from_secs(30)).expect(words);
+        let line: String = said.recv_timeout(Duration::from_secs(60)).expect(words);
         if line.contains(words) {
             return line;
         }

@@ -587,7 +587,10 @@ impl Ward {
         let folders = fs::read_dir(self.place.path("state/guard/evidence")).into_iter().flatten().flatten();
         folders
             .map(|folder| fs::read_to_string(folder.path().join("processes.json")).unwrap_or_default())
-            .any(|list| serde_json::from_str::<Value>(&list).is_ok_and(|list| list[0]["exe"].is_string()))
+            .any(|scene| {
+                serde_json::from_str::<Value>(&scene)
+                    .is_ok_and(|scene| scene["stopped"][0]["exe"].is_object())
+            })
     }
 }
 
