@@ -271,7 +271,7 @@ fn a_guard_that_ends_says_who_stays_frozen_and_how_to_release_them() {
     let script = site.path().join("attack.py");
     fs::write(&script, include_str!("guard/attack.py")).unwrap();
     let mut command = Command::new("python3");
-    command.arg(script).arg("in-place").arg(&tree).stdout(Stdio::null()).stderr(Stdio::null());
+    command.arg(script).arg("in-place").arg(&tree).arg("0.05").stdout(Stdio::null()).stderr(Stdio::null());
     let attacker = Group(command.spawn().unwrap());
     let release = format!("chartward guard --release {} --state '{}'", attacker.0.id(), state.display());
     line_with(&release);

@@ -1,5 +1,5 @@
 # Seeded XOR over the files of a test's own tree: reversible, no malware. Refuses any folder without the test's marker beside it.
-import ctypes, mmap, os, random, sys, threading
+import ctypes, mmap, os, random, sys, threading, time
 
 kind, tree = sys.argv[1], sys.argv[2]
 assert open(os.path.join(os.path.dirname(tree), "made-by-the-guard-test")).read() == tree
@@ -117,5 +117,8 @@ if kind == "threads":
     [thread.start() for thread in threads]
     [thread.join() for thread in threads]
 else:
+    # Where nobody holds it, it must not be through before it is looked at.
+    pause = float(sys.argv[3]) if len(sys.argv) > 3 else 0
     for path in files:
         each[kind](path)
+        time.sleep(pause)
