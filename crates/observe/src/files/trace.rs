@@ -22,7 +22,7 @@ use schema::{FileEvidence, GateInput};
 
 use self::join::Joined;
 use self::links::Links;
-use self::sound::is_sound;
+use self::sound::{is_sound, is_suspicious};
 use self::table::{Key, Table};
 use super::measure::{measure, measure_gone, measure_made};
 use super::names;
@@ -598,14 +598,4 @@ impl Trace {
         };
         named.or_else(|| free().filter(alike).max_by_key(|touch| touch.file)).map(|touch| touch.key)
     }
-}
-
-/// Whether a touch must be kept for putting back: anything that is not plainly harmless.
-fn is_suspicious(evidence: &FileEvidence) -> bool {
-    let lost = evidence.structured_before && !evidence.structure_kept && evidence.size_after > 0;
-    let emptied = evidence.size_before > 0 && evidence.size_after == 0;
-    let noise = evidence.bytes_changed > 0 && evidence.chi2_changed < 1.6 && evidence.chi2_before > 2.0;
-    let in_places = evidence.noise_after >= evidence.noise_before + 1024;
-    let named = evidence.suffix_known || evidence.ransom_note;
-    !evidence.made && (lost || emptied || noise || in_places) || named
 }

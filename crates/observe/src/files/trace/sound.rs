@@ -1,4 +1,4 @@
-//! Whether a file that was graded as nothing may be left as a stopped actor left it.
+//! What may be left as a stopped actor left it, and what must be kept for putting back.
 
 use schema::FileEvidence;
 
@@ -16,6 +16,16 @@ pub(super) fn is_sound(evidence: &FileEvidence) -> bool {
     !evidence.structured_before
         && evidence.bytes_changed * 2 < evidence.bytes_compared
         && after.saturating_mul(2) >= before
+}
+
+/// Whether a touch must be kept for putting back: anything that is not plainly harmless.
+pub(super) fn is_suspicious(evidence: &FileEvidence) -> bool {
+    let lost = evidence.structured_before && !evidence.structure_kept && evidence.size_after > 0;
+    let emptied = evidence.size_before > 0 && evidence.size_after == 0;
+    let noise = evidence.bytes_changed > 0 && evidence.chi2_changed < 1.6 && evidence.chi2_before > 2.0;
+    let in_places = evidence.noise_after >= evidence.noise_before + 1024;
+    let named = evidence.suffix_known || evidence.ransom_note;
+    !evidence.made && (lost || emptied || noise || in_places) || named
 }
 
 #[cfg(test)]
