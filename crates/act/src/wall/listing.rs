@@ -10,7 +10,7 @@ use super::{Barrier, InForce, Look, Shape};
 use crate::Error;
 
 /// Chains without which nothing is in force, whatever the sets hold.
-const CHAINS: [&str; 6] = ["forward", "from", "input", "isolated", "output", "to"];
+const CHAINS: [&str; 7] = ["forward", "from", "input", "isolated", "outbound", "output", "to"];
 
 pub(super) fn parse(json: &[u8]) -> Result<Look, Error> {
     let listing: Value = serde_json::from_slice(json).map_err(Error::PacketFilterListing)?;
@@ -35,7 +35,9 @@ fn shape_of(object: &Value) -> Option<String> {
     for part in object.as_object_mut()?.values_mut().filter_map(Value::as_object_mut) {
         part.remove("handle");
         let name = part.get("name").and_then(Value::as_str);
-        if matches!(name, Some("ban4" | "ban6" | "isolate4" | "isolate6")) {
+        let comes_and_goes = ["ban", "isolate", "egress", "ended"];
+        let set = name.map(|name| name.trim_end_matches(['4', '6']));
+        if set.is_some_and(|set| comes_and_goes.contains(&set)) {
             part.remove("elem");
         }
     }
@@ -46,6 +48,7 @@ fn of_set(set: &Value) -> Vec<InForce> {
     let barrier = match set.get("name").and_then(Value::as_str) {
         Some("ban4" | "ban6") => Barrier::Ban,
         Some("isolate4" | "isolate6") => Barrier::Isolate,
+        Some("egress4" | "egress6") => Barrier::Egress,
         _ => return vec![],
     };
     let elements = set.get("elem").and_then(Value::as_array).map(Vec::as_slice).unwrap_or_default();

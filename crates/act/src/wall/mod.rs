@@ -5,15 +5,23 @@
 //! rules (0), so that no rule of the machine's own firewall can let through what is banned. A drop in one table is final and an
 //! accept in ours is not: other tables lose nothing.
 //!
-//! **In which order.** Allow, ban, isolation, established: a banned address loses its established connections too, an allowed
+//! **In which order.** Allow, ban, isolation, outbound block, established: a banned address loses its established connections too, an allowed
 //! one is never cut off. Allowing goes by address, not by packet: a banned address reaches an allowed one no more than others.
+//!
+//! **Sessions that stand.** A ban ends them for good: the kernel forgets their connections, this machine's own sockets are closed,
+//! other servers get a reset with their next packet, and what is left of them is reset when the ban is over ([`Cut`]).
 //!
 //! **What it does not see.** Packets that pass in hardware or through a `flowtable` of another table, packets of a bridge
 //! (family `bridge`), and traffic between two hosts of one switch, which never comes here.
 
+mod cut;
+pub mod gate;
 mod listing;
+pub mod policy;
 mod program;
 mod ruleset;
+pub mod sessions;
+mod surroundings;
 
 use std::net::IpAddr;
 use std::time::Duration;
@@ -22,8 +30,10 @@ use ipnet::IpNet;
 use serde::{Deserialize, Serialize};
 
 use crate::{Error, NeverTouch};
+pub use cut::Cut;
 use program::{Output, run};
-use ruleset::{Set, change, remove_from, table};
+use ruleset::{Set, change, ended, remove_from, table};
+pub use surroundings::name_servers;
 
 /// Times that a change is tried anew with what is in force by then.
 const LOOKS_MAX: u32 = 3;
@@ -65,6 +75,35 @@ pub enum Barrier {
     Ban,
     /// Everything from and to it is dropped, but for what it may still reach.
     Isolate,
+    /// Everything that it begins itself is dropped, also what it began before; who connects to it is answered.
+    Egress,
+}
+
+impl Barrier {
+    /// All of them, hardest first.
+    pub const ALL: [Barrier; 3] = [Barrier::Ban, Barrier::Isolate, Barrier::Egress];
+}
+
+/// What is in force against one of two hosts, so that the first one cannot begin a connection to the second.
+pub fn barred<'a>(
+    standing: &'a [InForce],
+    settings: &Settings,
+    source: IpAddr,
+    destination: IpAddr,
+) -> Option<&'a InForce> {
+    let is_spared = |address: IpAddr| settings.never.holds_address(address).is_some();
+    let is_reached = |address: IpAddr| settings.reach.iter().any(|network| network.contains(&address));
+    standing.iter().find(|known| {
+        let is_source = known.address == source && !is_spared(source);
+        let is_destination = known.address == destination && !is_spared(destination);
+        match known.barrier {
+            Barrier::Ban => is_source || is_destination,
+            Barrier::Isolate => {
+                (is_source && !is_reached(destination)) || (is_destination && !is_reached(source))
+            }
+            Barrier::Egress => is_source && !is_reached(destination),
+        }
+    })
 }
 
 /// One address that the kernel says is cut off now.
@@ -108,34 +147,44 @@ impl Wall {
     /// Makes the table, or brings its rules and its allowed and reachable addresses up to date. Bans and isolations that are in
     /// force stay so, without a gap. One transaction.
     pub fn ensure(&self) -> Result<(), Error> {
+        self.apply("make the table inet chartward", &self.table())
+    }
+
+    fn table(&self) -> String {
         let never: Vec<IpNet> = self.settings.never.networks().collect();
-        self.apply(
-            "make the table inet chartward",
-            &table(&self.settings.reach, &never, self.settings.size_max),
-        )
+        table(&self.settings.reach, &never, &self.settings.never.spared.addresses(), self.settings.size_max)
     }
 
     /// Makes the table anew, whatever somebody made of it, with these addresses in force. One transaction: nobody is let through
     /// in between. Unlike [`Wall::ensure`] it forgets what stands in the table and is not named here.
     pub fn rebuild(&self, standing: &[InForce]) -> Result<(), Error> {
-        let never: Vec<IpNet> = self.settings.never.networks().collect();
         let mut script = String::from("add table inet chartward\ndelete table inet chartward\n");
-        script.push_str(&table(&self.settings.reach, &never, self.settings.size_max));
-        for barrier in [Barrier::Ban, Barrier::Isolate] {
+        script.push_str(&self.table());
+        for barrier in Barrier::ALL {
             let of = standing.iter().filter(|known| known.barrier == barrier);
             let of: Vec<_> = of.map(|known| (known.address, known.remaining)).collect();
             script.push_str(&change(barrier, &of));
+            if barrier == Barrier::Ban {
+                script.push_str(&ended(&of));
+            }
         }
         self.apply("make the table inet chartward anew", &script)
     }
 
     /// Bans addresses for some time, or until [`Wall::unban`]. All of them in one transaction: after an error none of them is.
-    /// An address that is banned already is banned anew for the new time.
-    pub fn ban(&self, addresses: &[(IpAddr, Option<Duration>)]) -> Result<(), Error> {
-        self.raise(Barrier::Ban, addresses)
+    /// An address that is banned already is banned anew for the new time. Their sessions end; see [`Cut`].
+    pub fn ban(&self, addresses: &[(IpAddr, Option<Duration>)]) -> Result<Cut, Error> {
+        if let Some(entry) =
+            addresses.iter().find_map(|(address, _)| self.settings.never.spared.holds(*address))
+        {
+            return Err(Error::NeverTouch { entry });
+        }
+        self.raise(Barrier::Ban, addresses)?;
+        let addresses: Vec<IpAddr> = addresses.iter().map(|(address, _)| address.to_canonical()).collect();
+        Ok(cut::cut(&self.settings, &addresses))
     }
 
-    /// Takes bans back. An address that is not banned stays so.
+    /// Takes bans back. An address that is not banned stays so; sessions from before the ban stay ended, new ones begin.
     pub fn unban(&self, addresses: &[IpAddr]) -> Result<(), Error> {
         self.lower(Barrier::Ban, addresses)
     }
@@ -148,6 +197,16 @@ impl Wall {
     /// Takes isolations back, as [`Wall::unban`] takes back bans.
     pub fn release(&self, addresses: &[IpAddr]) -> Result<(), Error> {
         self.lower(Barrier::Isolate, addresses)
+    }
+
+    /// Keeps hosts from beginning connections, as [`Wall::ban`] bans: those that send a worm's traffic.
+    pub fn block_egress(&self, addresses: &[(IpAddr, Option<Duration>)]) -> Result<(), Error> {
+        self.raise(Barrier::Egress, addresses)
+    }
+
+    /// Takes that back, as [`Wall::unban`] takes back bans.
+    pub fn unblock_egress(&self, addresses: &[IpAddr]) -> Result<(), Error> {
+        self.lower(Barrier::Egress, addresses)
     }
 
     /// What the kernel says is in force, in order of barrier and address. An error when our table is not there or has lost a
@@ -182,7 +241,16 @@ impl Wall {
         if addresses.is_empty() {
             return Ok(());
         }
-        let cause = match self.apply("put addresses into the packet filter", &change(barrier, addresses)) {
+        const OPERATION: &str = "put addresses into the packet filter";
+        let script = change(barrier, addresses);
+        if barrier == Barrier::Ban {
+            // A full list of what has ended must keep nobody from being banned.
+            let with_ended = [script.as_str(), &ended(addresses)].concat();
+            if self.apply(OPERATION, &with_ended).is_ok() {
+                return Ok(());
+            }
+        }
+        let cause = match self.apply(OPERATION, &script) {
             Ok(()) => return Ok(()),
             Err(cause) => cause,
         };

@@ -1,6 +1,7 @@
 //! Running a program with a text, a time and a bound on what it answers.
 
 use std::io::{self, Read, Write};
+use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::sync::mpsc::{Receiver, channel};
 use std::thread;
@@ -41,6 +42,8 @@ pub(super) fn run(
     let mut child = Command::new(program)
         .args(first)
         .args(arguments)
+        // Hours in rules are converted by the program, in its own time zone.
+        .env("TZ", "UTC")
         .stdin(Stdio::piped())
         .stdout(Stdio::piped())
         .stderr(Stdio::piped())
@@ -64,6 +67,22 @@ pub(super) fn run(
         stdout: stdout.recv_timeout(GRACE).unwrap_or_default(),
         stderr: stderr.recv_timeout(GRACE).unwrap_or_default(),
     })
+}
+
+/// Runs a program where `command` runs `nft`: in its namespace, or beyond its ssh.
+pub(super) fn beside(command: &[String], words: &[&str], timeout: Duration) -> io::Result<Output> {
+    let before = match command.split_last() {
+        Some((last, before)) if is_nft(last) => before,
+        _ => &[],
+    };
+    let command: Vec<String> =
+        before.iter().cloned().chain(words.iter().map(|word| (*word).to_owned())).collect();
+    run(&command, &[], "", timeout)
+}
+
+/// Whether a word names the packet filter's program, by whatever path.
+pub(super) fn is_nft(word: &str) -> bool {
+    Path::new(word).file_name().is_some_and(|name| name == "nft")
 }
 
 fn ends_within(child: &Child, timeout: Duration) -> io::Result<bool> {

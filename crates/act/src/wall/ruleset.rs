@@ -26,6 +26,8 @@ impl Set {
             (Barrier::Ban, false) => "ban6",
             (Barrier::Isolate, true) => "isolate4",
             (Barrier::Isolate, false) => "isolate6",
+            (Barrier::Egress, true) => "egress4",
+            (Barrier::Egress, false) => "egress6",
         }
     }
 
@@ -34,24 +36,40 @@ impl Set {
     }
 }
 
-const CHAINS: [&str; 6] = ["from", "to", "isolated", "input", "forward", "output"];
+const CHAINS: [&str; 7] = ["from", "to", "isolated", "outbound", "input", "forward", "output"];
 const HOOKS: [&str; 3] = ["input", "forward", "output"];
 
-/// What all three hooks share. Returning lets a packet on to the next step, so an allowed sender may still be kept from a banned
+/// What the hooks share. Returning lets a packet on to the next step, so an allowed sender may still be kept from a banned
 /// receiver.
+///
+/// Who talks to a banned address is told so by a reset, which ends its half of the session at once; the banned one hears nothing.
+/// Whoever was banned once begins anew: what belongs to no connection that the kernel knows, since [`super::Wall::ban`] had it
+/// forget them, is a session from before the ban, and is reset at both ends.
 const RULES: &str = "\
 add rule inet chartward from ip saddr @allow4 return
 add rule inet chartward from ip6 saddr @allow6 return
+add rule inet chartward from ip saddr @spare4 return
+add rule inet chartward from ip6 saddr @spare6 return
 add rule inet chartward from ip saddr @ban4 drop
 add rule inet chartward from ip6 saddr @ban6 drop
+add rule inet chartward from ip saddr @ended4 ct state new,invalid tcp flags & (syn | rst) == 0 reject with tcp reset
+add rule inet chartward from ip6 saddr @ended6 ct state new,invalid tcp flags & (syn | rst) == 0 reject with tcp reset
 add rule inet chartward to ip daddr @allow4 return
 add rule inet chartward to ip6 daddr @allow6 return
+add rule inet chartward to ip daddr @spare4 return
+add rule inet chartward to ip6 daddr @spare6 return
+add rule inet chartward to ip daddr @ban4 meta l4proto tcp reject with tcp reset
+add rule inet chartward to ip6 daddr @ban6 meta l4proto tcp reject with tcp reset
 add rule inet chartward to ip daddr @ban4 drop
 add rule inet chartward to ip6 daddr @ban6 drop
+add rule inet chartward to ip daddr @ended4 ct state new,invalid tcp flags & (syn | rst) == 0 reject with tcp reset
+add rule inet chartward to ip6 daddr @ended6 ct state new,invalid tcp flags & (syn | rst) == 0 reject with tcp reset
 add rule inet chartward isolated ip saddr != @allow4 ip saddr @isolate4 ip daddr != @reach4 drop
 add rule inet chartward isolated ip6 saddr != @allow6 ip6 saddr @isolate6 ip6 daddr != @reach6 drop
 add rule inet chartward isolated ip daddr != @allow4 ip daddr @isolate4 ip saddr != @reach4 drop
 add rule inet chartward isolated ip6 daddr != @allow6 ip6 daddr @isolate6 ip6 saddr != @reach6 drop
+add rule inet chartward outbound ip saddr != @allow4 ip saddr @egress4 ct direction original ip daddr != @reach4 drop
+add rule inet chartward outbound ip6 saddr != @allow6 ip6 saddr @egress6 ct direction original ip6 daddr != @reach6 drop
 add rule inet chartward input iif lo accept
 add rule inet chartward output oif lo accept
 ";
@@ -64,16 +82,16 @@ const NEIGHBOURS: &str =
 const ICMP_ERRORS: &str = "meta l4proto { icmp, ipv6-icmp } ct state related accept";
 
 /// The whole table. What exists stays, but for rules and for the sets that come from the configuration.
-pub(super) fn table(reach: &[IpNet], never: &[IpNet], size_max: u32) -> String {
+pub(super) fn table(reach: &[IpNet], never: &[IpNet], spared: &[IpAddr], size_max: u32) -> String {
     let mut text = String::from("add table inet chartward\n");
     for (family, sort) in [("4", "ipv4_addr"), ("6", "ipv6_addr")] {
-        for name in ["ban", "isolate"] {
+        for name in ["ban", "isolate", "egress", "ended"] {
             let _ = writeln!(
                 text,
                 "add set inet chartward {name}{family} {{ type {sort}; flags timeout; size {size_max}; }}"
             );
         }
-        for name in ["allow", "reach"] {
+        for name in ["allow", "reach", "spare"] {
             let _ = writeln!(
                 text,
                 "add set inet chartward {name}{family} {{ type {sort}; flags interval; auto-merge; }}\n\
@@ -91,7 +109,10 @@ pub(super) fn table(reach: &[IpNet], never: &[IpNet], size_max: u32) -> String {
         let mut rule = |rule: &str| {
             let _ = writeln!(text, "add rule inet chartward {hook} {rule}");
         };
-        rule("jump from");
+        // What goes out comes from this machine, but for resets that the kernel sends in a banned address's name.
+        if hook != "output" {
+            rule("jump from");
+        }
         rule("jump to");
         if hook != "forward" {
             rule(NEIGHBOURS);
@@ -100,10 +121,12 @@ pub(super) fn table(reach: &[IpNet], never: &[IpNet], size_max: u32) -> String {
             rule(ICMP_ERRORS);
         }
         rule("jump isolated");
+        rule("jump outbound");
         // The last step of the order: behind it stands only what is new.
         rule("ct state established,related accept");
     }
-    for (name, networks) in [("allow", never), ("reach", reach)] {
+    let spared: Vec<IpNet> = spared.iter().copied().map(IpNet::from).collect();
+    for (name, networks) in [("allow", never), ("reach", reach), ("spare", &spared)] {
         // Overlapping networks in one transaction are refused by older versions in spite of auto-merge.
         let networks = IpNet::aggregate(&networks.to_vec());
         let (v4, v6): (Vec<IpNet>, Vec<IpNet>) =
@@ -134,7 +157,9 @@ pub(super) fn change(barrier: Barrier, addresses: &[(IpAddr, Option<Duration>)])
         elements(&mut text, "delete", set.name(), plain());
         let timed = wanted.iter().map(|(address, lasts)| match lasts {
             // The kernel takes 0 for "no end".
-            Some(lasts) => format!("{address} timeout {}ms", lasts.as_millis().clamp(1, TIMEOUT_MS_MAX)),
+            Some(lasts) => {
+                format!("{address} timeout {}", time(lasts.as_millis().clamp(1, TIMEOUT_MS_MAX)))
+            }
             None => address.to_string(),
         });
         elements(&mut text, "add", set.name(), timed);
@@ -142,8 +167,40 @@ pub(super) fn change(barrier: Barrier, addresses: &[(IpAddr, Option<Duration>)])
     text
 }
 
+/// How long behind the end of a ban a session from before it is still known as such: the kernel keeps an idle one five days.
+const ENDED_FOR: Duration = Duration::from_secs(5 * 24 * 3600);
+
+/// Notes that whatever these addresses had open has ended, whenever their bans end.
+pub(super) fn ended(addresses: &[(IpAddr, Option<Duration>)]) -> String {
+    let mut text = String::new();
+    for (set, is_v4) in [("ended4", true), ("ended6", false)] {
+        let mut wanted: Vec<(IpAddr, u128)> = addresses
+            .iter()
+            .map(|(address, lasts)| {
+                let ms = lasts.map_or(TIMEOUT_MS_MAX, |lasts| (lasts + ENDED_FOR).as_millis());
+                (address.to_canonical(), ms.clamp(1, TIMEOUT_MS_MAX))
+            })
+            .filter(|(address, _)| address.is_ipv4() == is_v4)
+            .collect();
+        wanted.sort_by_key(|(address, ms)| (*address, std::cmp::Reverse(*ms)));
+        wanted.dedup_by_key(|(address, _)| *address);
+        let plain = || wanted.iter().map(|(address, _)| address.to_string());
+        elements(&mut text, "add", set, plain());
+        elements(&mut text, "delete", set, plain());
+        let timed = wanted.iter().map(|(address, ms)| format!("{address} timeout {}", time(*ms)));
+        elements(&mut text, "add", set, timed);
+    }
+    text
+}
+
 /// A year: far below what the kernel's 64 bits of jiffies hold.
 const TIMEOUT_MS_MAX: u128 = 366 * 24 * 3600 * 1000;
+
+/// A time as the packet filter's program reads it: at most eight digits, so that only short ones can have milliseconds.
+fn time(ms: u128) -> String {
+    const DIGITS: u128 = 100_000_000;
+    if ms < DIGITS { format!("{ms}ms") } else { format!("{}s", ms.div_ceil(1000)) }
+}
 
 /// Takes addresses out of a set.
 pub(super) fn remove_from(barrier: Barrier, addresses: &[IpAddr]) -> String {

@@ -7,6 +7,7 @@ use std::collections::BTreeMap;
 use std::net::IpAddr;
 use std::time::{Duration, Instant};
 
+use act::wall::gate::Ended;
 use act::wall::{Barrier, InForce, Look, Shape};
 use jiff::Timestamp;
 use schema::CountermeasureId;
@@ -39,7 +40,7 @@ pub(super) struct Missing {
     pub(super) gone: Vec<(Barrier, IpAddr, CountermeasureId)>,
 }
 
-/// What the hands tell of the wall.
+/// What a look at the wall came to.
 #[derive(Debug, Clone)]
 pub(crate) struct WallSaid {
     pub(crate) at: Timestamp,
@@ -50,6 +51,15 @@ pub(crate) struct WallSaid {
     pub(crate) because: String,
     /// Why it could not be looked at or put back; `None` when all is in force.
     pub(crate) trouble: Option<String>,
+}
+
+/// What the hands tell of the wall.
+#[derive(Debug, Clone)]
+pub(crate) enum WallTold {
+    /// Somebody else changed what is banned, or what was confirmed.
+    Said(WallSaid),
+    /// Nobody confirmed a policy on trial.
+    Ended(Ended),
 }
 
 impl Missing {
@@ -181,7 +191,7 @@ mod tests {
 
     /// The only way to a shape is a wall: one of a program that lists an empty but whole table.
     fn a_shape() -> Shape {
-        let rules = ["from", "to", "isolated", "input", "forward", "output"];
+        let rules = ["from", "to", "isolated", "outbound", "input", "forward", "output"];
         let rules = rules.map(|chain| format!(r#"{{"rule":{{"chain":"{chain}"}}}}"#)).join(",");
         let script = format!("echo '{{\"nftables\":[{rules}]}}'");
         let settings = act::wall::Settings {

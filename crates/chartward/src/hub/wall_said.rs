@@ -9,8 +9,9 @@ use schema::{Countermeasure, CountermeasureId, IncidentId, Lang, Moment, Severit
 
 use super::core::Core;
 use super::handle::Live;
-use super::wall_kept::WallSaid;
+use super::wall_kept::{WallSaid, WallTold};
 use super::words::in_words;
+use crate::wiring::wall::recorded::ended_by_itself;
 
 /// Countermeasures that a line of the ledger names, and whose incidents are told.
 const NAMED_MAX: usize = 256;
@@ -20,8 +21,18 @@ const IN_A_NOTICE: usize = 5;
 const TELL_AGAIN: Duration = Duration::from_secs(3600);
 
 impl Core {
+    pub(super) fn wall_told(&mut self, told: &WallTold) {
+        match told {
+            WallTold::Said(said) => self.wall_said(said),
+            WallTold::Ended(ended) => {
+                self.facts.push(ended_by_itself(ended));
+                self.settle();
+            }
+        }
+    }
+
     /// Tells the ledger, the incidents and people that something was gone, and whether it is back.
-    pub(super) fn wall_said(&mut self, said: &WallSaid) {
+    fn wall_said(&mut self, said: &WallSaid) {
         let was_troubled = self.hub.shown().wall_trouble.is_some();
         self.hub.show(|shown| shown.wall_trouble.clone_from(&said.trouble), Live::Promise);
         let was_changed = said.rules || !said.gone.is_empty();

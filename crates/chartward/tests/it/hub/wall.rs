@@ -120,6 +120,39 @@ fn a_block_does_not_fail_because_somebody_flushed_the_rules_and_neither_does_its
 }
 
 #[test]
+fn a_policy_that_was_applied_is_put_back_too_and_one_on_trial_is_left_alone() {
+    let Some(stage) = Stage::with_wall("a_policy_that_was_applied") else { return };
+    let policy = "[[wall.zone]]\nname = \"ward\"\nnetworks = [\"10.0.0.0/8\"]\n";
+    look_every_second(&stage, policy);
+    let _hub = stage.up();
+    let config = stage.path("chartward.toml");
+    let config = config.to_str().unwrap();
+    let has_policy = || stage.nft(&["list", "tables"]).contains("chartward_policy");
+    stage.done(&["wall", "apply", "--confirm-within", "0s", "--config", config]);
+    assert!(has_policy());
+    stage.nft(&["flush", "ruleset"]);
+    until("it is put back", || has_policy().then_some(()));
+    let told = until("the ledger tells", || changes(&stage).first().cloned());
+    assert_eq!((told["rules"].clone(), told["put_back"].clone()), (json!(true), json!(true)), "{told}");
+    stage.done(&["wall", "apply", "--confirm-within", "1h", "--config", config]);
+    stage.nft(&["flush", "ruleset"]);
+    thread::sleep(Duration::from_millis(2500));
+    assert!(!has_policy(), "whoever tries something out is at it");
+    assert_eq!(changes(&stage).len(), 1);
+    stage.done(&["wall", "undo", "--config", config]);
+    assert!(has_policy());
+
+    // What a host begins itself is blocked and let go like the other acts.
+    let blocked = stage.done(&["act", "apply", "block_egress", HOST]);
+    assert_eq!(blocked["answer"]["countermeasure"]["state"], "applied", "{blocked:#}");
+    stage.nft(&["flush", "ruleset"]);
+    until("the block is back", || (!stage.set("egress4").is_empty()).then_some(()));
+    until("and so is the policy", || has_policy().then_some(()));
+    stage.done(&["act", "undo", &blocked["answer"]["countermeasure"]["id"].to_string()]);
+    assert!(stage.set("egress4").is_empty());
+}
+
+#[test]
 fn a_packet_filter_that_cannot_be_mended_is_an_alarm_until_it_is() {
     let Some(stage) = Stage::with_wall("a_packet_filter_that_cannot_be_mended") else { return };
     let (_web, port) = web();

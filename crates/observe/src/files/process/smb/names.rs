@@ -12,6 +12,7 @@ use crossbeam_channel::{Sender, bounded};
 use serde::Deserialize;
 
 use super::{Client, Samba};
+use crate::files::fanotify::roam;
 
 const PATIENCE: Duration = Duration::from_secs(5);
 const ANSWER_MAX: u64 = 16 << 20;
@@ -58,6 +59,7 @@ impl Names {
 fn start(samba: Samba, known: Known) -> Sender<()> {
     let (send, asked) = bounded(1);
     let work = move || {
+        roam();
         while asked.recv().is_ok() {
             for _ in 0..2 {
                 thread::sleep(PAUSE);

@@ -1,0 +1,247 @@
+use decode::packet::{Tcp, syn_family};
+use schema::{FlowEnd, NetEvent, Side, Sight};
+
+use super::super::flow::{Marks, way};
+use super::super::key::{Which, side};
+use super::super::stream::{Data, Stream};
+use super::super::young::Stage;
+use super::{New, Pipeline, Place, SECOND, Seen};
+
+/// Packets of one direction after which the other one should have been seen.
+const ONE_WAY_PACKETS: u64 = 4;
+
+impl Pipeline {
+    pub(super) fn tcp(&mut self, seen: &Seen, place: &Place, tcp: &Tcp<'_>, out: &mut Vec<NetEvent>) {
+        if let Some(slot) = self.slot_of(place) {
+            if !self.begins_anew(slot, place.from, tcp) {
+                self.tcp_more(slot, place.from, seen, tcp, out);
+                return;
+            }
+            self.end_flow(slot, FlowEnd::Idle, out);
+            self.flows.remove(slot);
+        } else if self.half_open.find(place.hash, &place.key).is_some() {
+            self.tcp_young(seen, place, tcp, out);
+            return;
+        }
+        self.tcp_new(seen, place, tcp, out);
+    }
+
+    /// A SYN with another number than the flow began with: the ports are used again.
+    fn begins_anew(&mut self, slot: u32, from: Which, tcp: &Tcp<'_>) -> bool {
+        if !tcp.flags.opens() {
+            return false;
+        }
+        let flow = self.flows.at(slot);
+        let (mark, start) = match side(from, flow.client()) {
+            Side::Client => (Marks::CLIENT_START, flow.start[0]),
+            Side::Server => (Marks::SERVER_START, flow.start[1]),
+        };
+        flow.marks.has(Marks::OVER) || !flow.marks.has(mark) || start != tcp.sequence.wrapping_add(1)
+    }
+
+    fn tcp_new(&mut self, seen: &Seen, place: &Place, tcp: &Tcp<'_>, out: &mut Vec<NetEvent>) {
+        let (sender, receiver) = (place.from, place.from.other());
+        let payload = tcp.payload_bytes;
+        let start = if tcp.flags.syn() { tcp.sequence.wrapping_add(1) } else { 0 };
+        let new = |client, stage| New { client, stage, payload, start };
+        let guessed = Sight::Opened { syn: None, sure: false };
+        let (new, opened) = if tcp.flags.opens() {
+            let syn = Some(syn_family(seen.ttl, tcp));
+            (new(sender, Stage::Asked), Some(Sight::Opened { syn, sure: true }))
+        } else if tcp.flags.answers() || tcp.flags.rst() {
+            (new(receiver, Stage::Unasked), None)
+        } else if !tcp.flags.ack() {
+            // Neither opens nor goes on: a scanner's. A closed port answers with RST.
+            (new(sender, Stage::Asked), Some(guessed))
+        } else {
+            // It was open before the capture began.
+            let is_server = serves(tcp.source_port, tcp.destination_port);
+            (new(if is_server { receiver } else { sender }, Stage::Said), Some(guessed))
+        };
+        self.begin(seen, place, new, opened, out);
+    }
+
+    /// A further packet of a flow that nobody answered yet.
+    fn tcp_young(&mut self, seen: &Seen, place: &Place, tcp: &Tcp<'_>, out: &mut Vec<NetEvent>) {
+        let Some(young) = self.half_open.find(place.hash, &place.key) else { return };
+        let is_same_side = place.from == young.sender;
+        let begins = tcp.flags.opens();
+        let start = tcp.sequence.wrapping_add(1);
+        match young.stage {
+            Stage::Over if begins && start != young.start => {
+                self.half_open.take(place.hash, &place.key);
+                self.tcp_new(seen, place, tcp, out);
+            }
+            Stage::Over => {}
+            // Again, perhaps with a new number.
+            Stage::Asked if is_same_side && begins => {
+                young.start = start;
+                young.add(seen.at, seen.number, seen.ip_bytes, tcp.payload_bytes);
+            }
+            Stage::Asked if !is_same_side && tcp.flags.rst() => self.refused(seen, place, true, out),
+            Stage::Unasked if is_same_side && (tcp.flags.answers() || tcp.flags.rst()) => {
+                young.add(seen.at, seen.number, seen.ip_bytes, tcp.payload_bytes);
+            }
+            // What was to be the client knows nothing of it either.
+            Stage::Unasked if !is_same_side && tcp.flags.rst() => {
+                let backscatter = young.event(Sight::Backscatter);
+                young.stage = Stage::Over;
+                out.push(backscatter);
+            }
+            _ => {
+                if let Some(slot) = self.promote(place, out) {
+                    self.tcp_more(slot, place.from, seen, tcp, out);
+                }
+            }
+        }
+    }
+
+    fn tcp_more(&mut self, slot: u32, from: Which, seen: &Seen, tcp: &Tcp<'_>, out: &mut Vec<NetEvent>) {
+        let flow = self.flows.at(slot);
+        if flow.marks.has(Marks::OVER) {
+            return;
+        }
+        let side = side(from, flow.client());
+        flow.add(side, seen.at, seen.number, seen.ip_bytes, tcp.payload_bytes);
+        if side == Side::Server && !flow.marks.has(Marks::ANSWERED) {
+            flow.marks.set(Marks::ANSWERED);
+            out.push(NetEvent { at: seen.at, ..flow.event(Sight::Answered) });
+        }
+        if side == Side::Server && tcp.flags.answers() {
+            flow.start[1] = tcp.sequence.wrapping_add(1);
+            flow.marks.set(Marks::SERVER_START);
+        }
+        self.directions(slot, side);
+        self.listen(slot, side, seen, tcp, out);
+        self.closing(slot, side, tcp, out);
+        self.tell_meanwhile(slot, seen, out);
+    }
+
+    /// Counts flows by whether both directions are seen.
+    fn directions(&mut self, slot: u32, side: Side) {
+        let flow = self.flows.at(slot);
+        let (here, there) = (way(side), 1 - way(side));
+        let sent = flow.traffic.packets;
+        if sent[there] > 0 {
+            if flow.marks.has(Marks::ONE_WAY) {
+                flow.marks.clear(Marks::ONE_WAY);
+                self.coverage.one_way -= 1;
+            }
+            if !flow.marks.has(Marks::TWO_WAY) {
+                flow.marks.set(Marks::TWO_WAY);
+                self.coverage.two_way += 1;
+                self.sees_answers = true;
+            }
+        } else if sent[here] == ONE_WAY_PACKETS && flow.traffic.payload[here] > 0 {
+            flow.marks.set(Marks::ONE_WAY);
+            self.coverage.one_way += 1;
+        }
+    }
+
+    /// Has the flow's contents read, as far as somebody wants them.
+    fn listen(&mut self, slot: u32, side: Side, seen: &Seen, tcp: &Tcp<'_>, out: &mut Vec<NetEvent>) {
+        let flow = self.flows.at(slot);
+        if flow.marks.has(Marks::UNHEARD) || (tcp.payload_bytes == 0 && flow.stream.is_none()) {
+            return;
+        }
+        if !self.settings.reads_contents {
+            flow.marks.set(Marks::UNHEARD);
+            return;
+        }
+        if flow.stream.is_none() {
+            self.open_stream(slot, out);
+        }
+        let flow = self.flows.at(slot);
+        let contact = flow.contact();
+        let Some(stream) = &mut flow.stream else { return };
+        if tcp.flags.ack() {
+            let other = if side == Side::Client { Side::Server } else { Side::Client };
+            stream.acknowledged(&contact, other, tcp.acknowledgment, &mut self.sights);
+        }
+        if tcp.payload_bytes > 0 {
+            // A SYN may carry data: its number counts as a byte.
+            let sequence = tcp.sequence.wrapping_add(u32::from(tcp.flags.syn()));
+            let data = Data { sequence, bytes: tcp.payload, wire: tcp.payload_bytes };
+            stream.data(&contact, side, data, &mut self.sights);
+        }
+        if !stream.speech.wants() {
+            flow.stream = None;
+            flow.marks.set(Marks::UNHEARD);
+            self.streams.closed();
+        }
+        if !self.sights.is_empty() {
+            let flow = self.flows.at(slot);
+            out.extend(self.sights.drain(..).map(|sight| NetEvent { at: seen.at, ..flow.event(sight) }));
+        }
+    }
+
+    fn open_stream(&mut self, slot: u32, out: &mut Vec<NetEvent>) {
+        self.room_for_stream(out);
+        let flow = self.flows.at(slot);
+        let start = |mark: u16, at: usize| flow.marks.has(mark).then(|| flow.start[at]);
+        let (client, server) = (start(Marks::CLIENT_START, 0), start(Marks::SERVER_START, 1));
+        flow.stream = Some(Box::new(Stream::new(client, server)));
+        let number = flow.number;
+        self.streams.opened(slot, number);
+    }
+
+    fn closing(&mut self, slot: u32, side: Side, tcp: &Tcp<'_>, out: &mut Vec<NetEvent>) {
+        let flow = self.flows.at(slot);
+        if tcp.flags.rst() {
+            self.end_flow(slot, FlowEnd::Reset, out);
+        } else if tcp.flags.fin() {
+            flow.marks.set(match side {
+                Side::Client => Marks::CLIENT_FIN,
+                Side::Server => Marks::SERVER_FIN,
+            });
+        } else if flow.marks.is_closed() {
+            // The acknowledgment of the last FIN, which belongs to the flow.
+            self.end_flow(slot, FlowEnd::Finished, out);
+        }
+    }
+
+    /// The sums of a long flow, every few minutes.
+    pub(super) fn tell_meanwhile(&mut self, slot: u32, seen: &Seen, out: &mut Vec<NetEvent>) {
+        let every = self.settings.told_every_seconds;
+        let flow = self.flows.at(slot);
+        let lasts = seen.at.saturating_sub(flow.traffic.first) / SECOND;
+        let lasts = u32::try_from(lasts).unwrap_or(0);
+        if lasts >= flow.told_after.saturating_add(every) && !flow.marks.has(Marks::OVER) {
+            flow.told_after = lasts;
+            let traffic = flow.traffic;
+            out.push(flow.event(Sight::Traffic { traffic, end: FlowEnd::Going }));
+        }
+    }
+
+    /// The server, or something before it, wants nothing of a flow. `sums`: its packet belongs to the flow's.
+    pub(super) fn refused(&mut self, seen: &Seen, place: &Place, sums: bool, out: &mut Vec<NetEvent>) {
+        let Some(young) = self.ring(place.key.transport()).find(place.hash, &place.key) else { return };
+        let mut traffic = young.traffic();
+        let refused = NetEvent { at: seen.at, packet: seen.number, ..young.event(Sight::Refused) };
+        young.stage = Stage::Over;
+        if sums {
+            traffic.last = traffic.last.max(seen.at);
+            traffic.packets[1] += 1;
+            traffic.bytes[1] += u64::from(seen.ip_bytes);
+            self.coverage.two_way += 1;
+            self.sees_answers = true;
+        }
+        let ended = NetEvent { sight: Sight::Traffic { traffic, end: FlowEnd::Reset }, ..refused.clone() };
+        out.extend([refused, ended]);
+    }
+}
+
+/// Whether the first port is rather the server's, of a flow whose beginning was not seen.
+pub(super) fn serves(source: u16, destination: u16) -> bool {
+    /// Above 1024, and spoken in hospitals: databases, Remote Desktop, WinRM, MLLP, DICOM, web servers.
+    const KNOWN: [u16; 20] = [
+        1433, 1521, 2049, 2575, 2761, 2762, 3268, 3306, 3389, 4242, 5432, 5900, 5985, 5986, 6661, 8000, 8042,
+        8080, 8443, 11112,
+    ];
+    let rank = |port: u16| match port {
+        0..1024 => 0,
+        port if KNOWN.contains(&port) => 1,
+        _ => 2,
+    };
+    (rank(source), source) < (rank(destination), destination)
+}

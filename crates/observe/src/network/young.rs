@@ -1,0 +1,235 @@
+//! Flows that nobody answered yet: small, in the order of their coming, in a ring of their own.
+//!
+//! Ten million forged sources turn this ring over and touch nothing else.
+
+use std::hash::BuildHasher;
+
+use foldhash::fast::RandomState;
+use hashbrown::HashTable;
+use schema::{Contact, Micros, NetEvent, Side, Sight, Traffic};
+
+use super::flow::Vlan;
+use super::key::{Key, Which, side};
+use super::pages::with_room;
+
+/// A flow of which one side alone was seen.
+#[derive(Debug, Clone)]
+pub(super) struct Young {
+    pub(super) key: Key,
+    /// Its number.
+    pub(super) number: u64,
+    /// Number of its last packet.
+    pub(super) packet: u64,
+    pub(super) first: Micros,
+    pub(super) last: Micros,
+    /// When it came to where it stands in the ring.
+    queued: Micros,
+    pub(super) packets: u32,
+    pub(super) bytes: u32,
+    pub(super) payload: u32,
+    /// Where TCP's data begins.
+    pub(super) start: u32,
+    pub(super) vlan: Vlan,
+    /// Whom it was opened by.
+    pub(super) client: Which,
+    /// Whose packets were seen.
+    pub(super) sender: Which,
+    pub(super) stage: Stage,
+}
+
+/// What a young flow waits for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Stage {
+    /// The client asked something that wants an answer.
+    Asked,
+    /// The client said something that is often left unanswered.
+    Said,
+    /// The server answered what nobody was seen to ask.
+    Unasked,
+    /// It was told how it ended; what still comes of it is not looked at.
+    Over,
+    /// It went elsewhere.
+    Gone,
+}
+
+/// A packet's sums, and what a young flow begins with.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Beginning {
+    pub(super) key: Key,
+    pub(super) number: u64,
+    pub(super) packet: u64,
+    pub(super) at: Micros,
+    pub(super) bytes: u32,
+    pub(super) payload: u32,
+    pub(super) start: u32,
+    pub(super) vlan: Vlan,
+    pub(super) client: Which,
+    pub(super) sender: Which,
+    pub(super) stage: Stage,
+}
+
+impl Young {
+    fn of(beginning: Beginning, now: Micros) -> Young {
+        Young {
+            key: beginning.key,
+            number: beginning.number,
+            packet: beginning.packet,
+            first: beginning.at,
+            last: beginning.at,
+            queued: now,
+            packets: 1,
+            bytes: beginning.bytes,
+            payload: beginning.payload,
+            start: beginning.start,
+            vlan: beginning.vlan,
+            client: beginning.client,
+            sender: beginning.sender,
+            stage: beginning.stage,
+        }
+    }
+
+    pub(super) fn contact(&self) -> Contact {
+        self.key.contact(self.client, self.vlan.tag())
+    }
+
+    /// Something that its last packet showed.
+    pub(super) fn event(&self, sight: Sight) -> NetEvent {
+        NetEvent { at: self.last, packet: self.packet, flow: self.number, contact: self.contact(), sight }
+    }
+
+    pub(super) fn traffic(&self) -> Traffic {
+        let ways = |sum: u32| match side(self.sender, self.client) {
+            Side::Client => [u64::from(sum), 0],
+            Side::Server => [0, u64::from(sum)],
+        };
+        Traffic {
+            first: self.first,
+            last: self.last,
+            packets: ways(self.packets),
+            bytes: ways(self.bytes),
+            payload: ways(self.payload),
+        }
+    }
+
+    /// Another packet of the same side.
+    pub(super) fn add(&mut self, at: Micros, packet: u64, bytes: u32, payload: u32) {
+        self.packet = packet;
+        self.first = self.first.min(at);
+        self.last = self.last.max(at);
+        self.packets = self.packets.saturating_add(1);
+        self.bytes = self.bytes.saturating_add(bytes);
+        self.payload = self.payload.saturating_add(payload);
+    }
+}
+
+/// Young flows, the oldest first.
+#[derive(Debug)]
+pub(super) struct Ring {
+    slots: Vec<Young>,
+    /// Slots by the hash of their key.
+    index: HashTable<u32>,
+    hash: RandomState,
+    capacity: u64,
+    /// How long an answer may take.
+    patience: Micros,
+    /// The oldest one's place, counted since the beginning.
+    head: u64,
+    /// Where the next one goes.
+    tail: u64,
+}
+
+impl Ring {
+    pub(super) fn new(capacity: usize, patience: Micros, hash: RandomState) -> Ring {
+        // A place's slot is found by cutting off its upper bits.
+        let capacity = capacity.clamp(2, 1 << 30).next_power_of_two();
+        Ring {
+            slots: with_room(capacity),
+            index: HashTable::with_capacity(capacity),
+            hash,
+            capacity: capacity as u64,
+            patience,
+            head: 0,
+            tail: 0,
+        }
+    }
+
+    #[inline]
+    pub(super) fn find(&mut self, hash: u64, key: &Key) -> Option<&mut Young> {
+        let slot = *self.index.find(hash, |slot| self.slots[*slot as usize].key == *key)?;
+        Some(&mut self.slots[slot as usize])
+    }
+
+    /// Takes one in; the oldest one leaves when there is no room.
+    #[inline]
+    pub(super) fn push(&mut self, hash: u64, beginning: Beginning, now: Micros) -> Option<Young> {
+        let old = if self.tail - self.head == self.capacity { self.pop() } else { None };
+        self.put(hash, Young::of(beginning, now));
+        old
+    }
+
+    fn put(&mut self, hash: u64, young: Young) {
+        let slot = (self.tail & (self.capacity - 1)) as usize;
+        self.tail += 1;
+        if slot == self.slots.len() {
+            self.slots.push(young);
+        } else {
+            self.slots[slot] = young;
+        }
+        let (slots, hasher) = (&self.slots, &self.hash);
+        self.index.insert_unique(hash, slot as u32, |slot| hasher.hash_one(slots[*slot as usize].key));
+    }
+
+    /// The oldest one, unless its place is empty already.
+    fn pop(&mut self) -> Option<Young> {
+        let slot = (self.head & (self.capacity - 1)) as usize;
+        self.head += 1;
+        let young = self.slots[slot].clone();
+        if young.stage == Stage::Gone {
+            return None;
+        }
+        self.forget(self.hash.hash_one(young.key), slot as u32);
+        Some(young)
+    }
+
+    /// Takes one out, where it stands.
+    pub(super) fn take(&mut self, hash: u64, key: &Key) -> Option<Young> {
+        let slot = *self.index.find(hash, |slot| self.slots[*slot as usize].key == *key)?;
+        self.forget(hash, slot);
+        let young = self.slots[slot as usize].clone();
+        self.slots[slot as usize].stage = Stage::Gone;
+        Some(young)
+    }
+
+    fn forget(&mut self, hash: u64, slot: u32) {
+        if let Ok(entry) = self.index.find_entry(hash, |other| *other == slot) {
+            entry.remove();
+        }
+    }
+
+    /// One whose time is over, or, where `all`, any one.
+    #[inline]
+    pub(super) fn due(&mut self, now: Micros, all: bool) -> Option<Young> {
+        while self.head < self.tail {
+            let slot = (self.head & (self.capacity - 1)) as usize;
+            let (queued, last) = (self.slots[slot].queued, self.slots[slot].last);
+            // Apart in either direction: the clock may have been set back.
+            if !all && now.saturating_sub(queued).saturating_abs() <= self.patience {
+                return None;
+            }
+            let Some(mut young) = self.pop() else { continue };
+            let heard_since = last > queued && now.saturating_sub(last).saturating_abs() <= self.patience;
+            if !all && heard_since && young.stage != Stage::Over {
+                young.queued = now;
+                let hash = self.hash.hash_one(young.key);
+                self.put(hash, young);
+                continue;
+            }
+            return Some(young);
+        }
+        None
+    }
+
+    pub(super) fn len(&self) -> usize {
+        self.index.len()
+    }
+}
