@@ -51,7 +51,7 @@ impl Delay {
 }
 
 #[derive(Default)]
-pub(super) struct Limits {
+pub(crate) struct Limits {
     memory: Mutex<Memory>,
 }
 
@@ -84,7 +84,7 @@ impl Place {
 
 impl Limits {
     /// Takes a try from the bucket of an address, or says when there is one again.
-    pub(super) fn take(&self, address: IpAddr, now: Timestamp) -> Result<(), SignedDuration> {
+    pub(crate) fn take(&self, address: IpAddr, now: Timestamp) -> Result<(), SignedDuration> {
         let mut memory = self.locked();
         let (used, since) = memory.buckets.get(&Place::of(address)).unwrap_or((SignedDuration::ZERO, now));
         // A clock set back gives nothing back and takes nothing.
@@ -99,7 +99,7 @@ impl Limits {
     }
 
     /// Gives a try back: it was a good one.
-    pub(super) fn give_back(&self, address: IpAddr) {
+    pub(crate) fn give_back(&self, address: IpAddr) {
         let mut memory = self.locked();
         if let Some((used, since)) = memory.buckets.get(&Place::of(address)) {
             let used = used.saturating_sub(TRY_BACK).max(SignedDuration::ZERO);

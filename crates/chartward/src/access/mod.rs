@@ -10,6 +10,7 @@
 mod audit;
 mod denied;
 pub(crate) mod desk;
+mod guests;
 mod invitation;
 mod limits;
 mod log_in;
@@ -34,14 +35,15 @@ pub(crate) use prove::state::accounts::Role;
 
 pub(crate) use audit::{Audit, Auditor};
 pub(crate) use denied::{Denied, Error, Why};
+pub(crate) use guests::Guests;
 pub(crate) use invitation::Code;
-pub(crate) use password::{Cost, password_rule};
+pub(crate) use limits::Limits;
+pub(crate) use password::{Cost, is_soon_guessed, password_rule};
 pub(crate) use role::{Permission, Who, covers, may};
 pub(crate) use sealed::{Sealed, Secret};
 pub(crate) use session::{LoggedIn, Session};
 pub(crate) use user::Account;
 
-use limits::Limits;
 use password::Hasher;
 
 /// What the configuration says about access.

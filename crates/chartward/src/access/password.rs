@@ -180,6 +180,12 @@ pub(super) fn acceptable(typed: &str, user: &str, hospital: &str) -> Result<Zero
     Ok(normal)
 }
 
+/// Whether a passphrase is found by somebody who holds what it protects and tries as long as they like.
+pub(crate) fn is_soon_guessed(typed: &str) -> bool {
+    const LENGTH_OFFLINE_MIN: usize = 16;
+    normal(typed).is_none_or(|it| it.chars().count() < LENGTH_OFFLINE_MIN || common::is_common(&it))
+}
+
 /// What the page says about passwords before one is typed.
 pub(crate) fn password_rule(lang: Lang) -> &'static str {
     lang.pick(

@@ -56,6 +56,8 @@ permissions! {
     Reconnect => "host.reconnect", [Operator Admin], "reconnect hosts", "ホストの再接続";
     /// Start a watcher again.
     RestartWatcher => "watcher.restart", [Operator Admin], "restart watchers", "監視プログラムの再起動";
+    /// Mails that were held back.
+    Mail => "mail.quarantine", [Operator Admin], "see, release and delete mail in quarantine", "隔離されたメールの閲覧・解放・削除";
     /// A copy of the signed ledger.
     ExportLedger => "ledger.export", [Operator Admin], "export the ledger", "台帳の書き出し";
     /// Figures for Prometheus.
@@ -207,6 +209,7 @@ incident.mark    - o - a
 job.run          - o - a
 host.reconnect   - o - a
 watcher.restart  - o - a
+mail.quarantine  - o - a
 ledger.export    - o - a
 metrics          v o - a
 api.docs         v o - a

@@ -131,6 +131,12 @@ impl Sealed {
         Ok(existed)
     }
 
+    /// A key for one purpose, which says nothing about the store's own.
+    pub(crate) fn key_for(&self, purpose: &str) -> [u8; 32] {
+        let digest = Sha256::new().chain_update(b"derived\0").chain_update(self.key.as_slice());
+        digest.chain_update(purpose.as_bytes()).finalize().into()
+    }
+
     /// Seals a value for a place outside the store; it opens only with the same `purpose`.
     pub(super) fn seal(&self, purpose: &str, value: &[u8]) -> Result<String, Error> {
         Ok(hex::encode(self.encrypt(purpose.as_bytes(), value)?))

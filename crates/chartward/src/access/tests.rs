@@ -12,6 +12,7 @@ use tempfile::TempDir;
 
 use super::*;
 
+mod guests;
 mod limits;
 mod rules;
 

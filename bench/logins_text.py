@@ -1,0 +1,91 @@
+#!/usr/bin/env python3
+"""Text logs: lines a second on one core, beside fail2ban-regex on the same lines.
+
+    bench/logins_text.py WORK [--lines 1000000] [--fail2ban-lines 100000]
+
+Builds the release binary and the example `auth_rate` (CARGO_TARGET_DIR is respected), writes --lines sshd lines (failures, successes,
+ends, other lines; reserved addresses) below WORK, reads them with the example (reader alone) and with `chartward scan logs` (with all
+detectors), and the first --fail2ban-lines of them with Debian's fail2ban-regex. CPU seconds are those of the process (user and
+system), so that other work on the machine does not count. Prints one JSON line for each figure; the last one is the ratio.
+"""
+
+import argparse
+import json
+import os
+import random
+import resource
+import shutil
+import subprocess
+import sys
+from datetime import datetime, timedelta
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parent.parent
+TARGET = Path(os.environ.get("CARGO_TARGET_DIR", ROOT / "target")) / "release"
+
+FORMS = [
+    (50, "Failed password for {user} from {ip} port {port} ssh2"),
+    (15, "Failed password for invalid user {user} from {ip} port {port} ssh2"),
+    (15, "Invalid user {user} from {ip} port {port}"),
+    (5, "Accepted publickey for {user} from {ip} port {port} ssh2: ED25519 SHA256:AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA"),
+    (5, "pam_unix(sshd:session): session closed for user {user}"),
+    (5, "Connection closed by authenticating user {user} {ip} port {port} [preauth]"),
+    (5, "Received disconnect from {ip} port {port}:11: Bye Bye [preauth]"),
+]
+
+
+def write(path, lines):
+    dice = random.Random(9)
+    weights = [weight for weight, _ in FORMS]
+    at = datetime.now() - timedelta(days=2)
+    with path.open("w") as out:
+        for _ in range(lines):
+            at += timedelta(milliseconds=150)
+            form = dice.choices(FORMS, weights)[0][1]
+            net = dice.choice(["192.0.2", "198.51.100", "203.0.113"])
+            said = form.format(user=dice.choice(["root", "admin", "yamada", "test", "oracle", "emr"]), ip=f"{net}.{dice.randrange(1, 255)}", port=dice.randrange(1024, 65536))
+            out.write(f"{at:%b} {at.day:2d} {at:%H:%M:%S} emr1 sshd[{dice.randrange(1000, 60000)}]: {said}\n")
+
+
+def cpu(*words):
+    """CPU seconds and the standard output of a command."""
+    before = resource.getrusage(resource.RUSAGE_CHILDREN)
+    out = subprocess.run([str(word) for word in words], stdout=subprocess.PIPE, text=True, check=False)
+    if out.returncode not in (0, 1):
+        sys.exit(f"{words} failed")
+    after = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime, out.stdout
+
+
+def say(what, lines, seconds, **more):
+    rate = round(lines / seconds)
+    print(json.dumps({"what": what, "lines": lines, "cpu_seconds": round(seconds, 3), "lines_per_cpu_second": rate, **more}), flush=True)
+    return rate
+
+
+def main():
+    parser = argparse.ArgumentParser()
+    parser.add_argument("work", type=Path)
+    parser.add_argument("--lines", type=int, default=1_000_000)
+    parser.add_argument("--fail2ban-lines", type=int, default=100_000)
+    args = parser.parse_args()
+    args.work.mkdir(parents=True, exist_ok=True)
+    for what in (["-p", "chartward"], ["-p", "decode", "--example", "auth_rate"]):
+        subprocess.run(["cargo", "build", "--release", "--locked", *what], cwd=ROOT, check=True)
+    log, part = args.work / "auth.log", args.work / "part.log"
+    write(log, args.lines)
+    seconds, out = cpu(TARGET / "examples/auth_rate", log)
+    ours = say("reader", args.lines, seconds, alone=json.loads(out))
+    seconds, out = cpu(TARGET / "chartward", "scan", "logs", "--json", log)
+    say("chartward scan logs", args.lines, seconds, summary=json.loads(out.splitlines()[-1]))
+    if not shutil.which("fail2ban-regex"):
+        return print(json.dumps({"what": "fail2ban-regex", "skipped": "it is not installed (apt-get install fail2ban)"}))
+    with log.open() as whole, part.open("w") as some:
+        some.writelines(line for _, line in zip(range(args.fail2ban_lines), whole))
+    seconds, _ = cpu("fail2ban-regex", part, "sshd")
+    theirs = say("fail2ban-regex", args.fail2ban_lines, seconds)
+    print(json.dumps({"what": "ratio", "times": round(ours / theirs, 1)}))
+
+
+if __name__ == "__main__":
+    main()

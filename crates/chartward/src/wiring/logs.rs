@@ -1,0 +1,18 @@
+//! The watcher of logs: observe gives lines, decode reads them, judge weighs logons and rules.
+
+pub(crate) mod hit;
+mod order;
+mod pipeline;
+mod report;
+mod scan;
+mod settings;
+mod sources;
+mod standing;
+mod state;
+mod watch;
+
+pub(crate) use pipeline::Told;
+pub(crate) use report::{Report, as_json, coverage, not_loaded, words};
+pub(crate) use scan::{Outcome, scan};
+pub(crate) use settings::{Door, Level, Settings};
+pub(crate) use watch::{Asked, Place, tls, watch};

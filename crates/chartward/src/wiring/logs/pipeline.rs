@@ -1,0 +1,266 @@
+//! Lines become events and records, and these findings: the same way for a file that is read once and for all that is followed.
+
+use std::collections::{BTreeMap, HashMap};
+use std::ops::ControlFlow;
+
+use decode::auth::{Clock, Reader};
+use decode::evtx;
+use jiff::tz::TimeZone;
+use judge::logins::Detectors;
+use judge::sigma::{Engine, SigmaHit};
+use observe::logs::Source;
+use schema::{AuthEvent, Finding, LogRecord, Micros};
+
+use super::order::Order;
+
+/// Sources whose state is kept; those beyond share one.
+const SOURCES_MAX: usize = 4_096;
+/// A time that is further ahead of ours than this is not believed.
+const AHEAD_MAX: Micros = 300 * 1_000_000;
+
+/// What was found.
+pub(crate) enum Told {
+    /// By a detector.
+    Finding(Box<Finding>),
+    /// By a rule.
+    Hit(Box<SigmaHit>),
+}
+
+/// All that judges lines.
+pub(crate) struct Pipeline {
+    zone: TimeZone,
+    sources: HashMap<Source, State>,
+    pub(crate) detectors: Detectors,
+    pub(crate) engine: Engine,
+    pub(crate) has_rules: bool,
+    order: Order,
+    windows: evtx::Reader,
+    record: LogRecord,
+    hits: Vec<SigmaHit>,
+    found: Vec<Finding>,
+    pub(crate) counts: Counts,
+}
+
+/// In numbers since the start.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Counts {
+    pub(crate) lines: u64,
+    pub(crate) bytes: u64,
+    pub(crate) events: u64,
+    pub(crate) findings: u64,
+    /// Lines that no format knew.
+    pub(crate) unknown: u64,
+    /// Lines with bytes that are no text, or too long.
+    pub(crate) dirty: u64,
+    /// Lines whose time was too far ahead to be believed.
+    pub(crate) ahead: u64,
+    /// By format.
+    pub(crate) formats: BTreeMap<&'static str, u64>,
+    /// Windows records in text that could not be read.
+    pub(crate) broken: u64,
+}
+
+/// What is remembered of a source.
+struct State {
+    reader: Reader,
+    standing: SourceStanding,
+    /// The least of what lines took to come, since the last minute began.
+    least: Option<Micros>,
+    minute: Micros,
+}
+
+/// How a source stands.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct SourceStanding {
+    pub(crate) lines: u64,
+    pub(crate) events: u64,
+    pub(crate) last: Micros,
+    /// Arrival less the time that lines say: the clock's error, where lines come at once.
+    pub(crate) skew: Option<Micros>,
+}
+
+impl Pipeline {
+    pub(crate) fn new(zone: TimeZone, detectors: Detectors, engine: Engine) -> Self {
+        let has_rules = engine.rules().next().is_some();
+        Self {
+            zone,
+            sources: HashMap::new(),
+            detectors,
+            engine,
+            has_rules,
+            order: Order::default(),
+            windows: evtx::Reader::new(),
+            record: LogRecord::default(),
+            hits: Vec::new(),
+            found: Vec::new(),
+            counts: Counts::default(),
+        }
+    }
+
+    /// Other rules from now on.
+    pub(crate) fn rules_changed(&mut self) {
+        self.has_rules = self.engine.rules().next().is_some();
+    }
+
+    /// One line. `arrived` is when it came, or when its file was written last; `is_live` says which.
+    pub(crate) fn line(&mut self, source: &Source, line: &[u8], arrived: Micros, is_live: bool, number: u64) {
+        self.counts.lines += 1;
+        self.counts.bytes += line.len() as u64;
+        if is_windows(line) && self.windows(source, line, arrived, is_live, number) {
+            return;
+        }
+        let Self { zone, sources, order, counts, record, .. } = self;
+        let state = state(sources, source, zone, arrived);
+        state.reader.clock().set_now(arrived);
+        let mut events = 0;
+        let mut ahead = 0;
+        let wanted = self.has_rules.then_some(&mut *record);
+        let seen = state.reader.read(line, wanted, &mut |event| {
+            events += 1;
+            let (event, was_ahead) = believed(event, arrived, is_live);
+            ahead += u64::from(was_ahead);
+            order.put(&event, arrived);
+        });
+        counts.events += events;
+        counts.ahead += ahead;
+        counts.dirty += u64::from(seen.dirty);
+        match seen.format {
+            Some(format) => *counts.formats.entry(format).or_default() += 1,
+            None => counts.unknown += 1,
+        }
+        state.note(seen.at, arrived, events, is_live);
+        if self.has_rules {
+            self.record.number = number;
+            self.engine.step(&self.record, 0, &mut self.hits);
+        }
+    }
+
+    /// A Windows record in JSON or XML; `false`: it is none.
+    fn windows(&mut self, source: &Source, line: &[u8], arrived: Micros, is_live: bool, number: u64) -> bool {
+        let Self { zone, sources, order, counts, record, engine, hits, windows, has_rules, .. } = self;
+        let (mut taken, mut broken) = (0, 0);
+        let mut take = |record: &LogRecord| {
+            taken += 1;
+            let mut events = 0;
+            if let Some(event) = evtx::auth(record) {
+                events = 1;
+                let (event, was_ahead) = believed(&event, arrived, is_live);
+                counts.ahead += u64::from(was_ahead);
+                order.put(&event, arrived);
+            }
+            counts.events += events;
+            state(sources, source, zone, arrived).note(Some(record.at), arrived, events, is_live);
+            if *has_rules {
+                engine.step(record, 0, hits);
+            }
+        };
+        if line.trim_ascii_start().starts_with(b"{") {
+            if windows.json(line, record).is_err() {
+                return false;
+            }
+            record.number = record.number.max(number);
+            take(record);
+        } else {
+            let _ = windows.xml(line, record, |read| {
+                match read {
+                    Ok(record) => take(record),
+                    Err(_) => broken += 1,
+                }
+                ControlFlow::Continue(())
+            });
+        }
+        if taken > 0 {
+            *self.counts.formats.entry("windows").or_default() += taken;
+        }
+        self.counts.broken += broken + u64::from(taken == 0 && broken == 0);
+        true
+    }
+
+    /// Judges the events that came before `until`; what was found goes to `told`.
+    pub(crate) fn settle(&mut self, until: Micros, mut told: impl FnMut(Told)) {
+        let Self { order, detectors, found, hits, counts, .. } = self;
+        order.take(until, |event| detectors.step(event, 0, found));
+        counts.findings += (found.len() + hits.len()) as u64;
+        found.drain(..).for_each(|finding| told(Told::Finding(Box::new(finding))));
+        hits.drain(..).for_each(|hit| told(Told::Hit(Box::new(hit))));
+    }
+
+    /// Events that came after younger ones had been judged.
+    pub(crate) fn late(&self) -> u64 {
+        self.order.late
+    }
+
+    /// How each source stands.
+    pub(crate) fn standing(&self) -> impl Iterator<Item = (&str, &SourceStanding)> {
+        self.sources.iter().map(|(source, state)| (&*source.name, &state.standing))
+    }
+
+    /// The latest time that a source's lines said.
+    pub(crate) fn last_of(&self, source: &Source) -> Option<Micros> {
+        self.sources.get(source).map(|state| state.standing.last)
+    }
+}
+
+impl State {
+    fn note(&mut self, at: Option<Micros>, arrived: Micros, events: u64, is_live: bool) {
+        self.standing.lines += 1;
+        self.standing.events += events;
+        let Some(at) = at else { return };
+        self.standing.last = at;
+        if !is_live {
+            return;
+        }
+        let took = arrived.saturating_sub(at);
+        // What waited on the way says nothing of the clock: the quickest line of a minute does.
+        self.least = Some(self.least.map_or(took, |least| least.min(took)));
+        if arrived.saturating_sub(self.minute) > 60_000_000 || self.standing.skew.is_none() {
+            self.standing.skew = self.least.take();
+            self.minute = arrived;
+        }
+    }
+}
+
+/// What a source is remembered by; beyond the bound all share one.
+fn state<'s>(
+    sources: &'s mut HashMap<Source, State>,
+    source: &Source,
+    zone: &TimeZone,
+    arrived: Micros,
+) -> &'s mut State {
+    let fresh = || State {
+        reader: Reader::new(Clock::new(arrived, zone.clone())),
+        standing: SourceStanding::default(),
+        least: None,
+        minute: arrived,
+    };
+    let source = if sources.contains_key(source) || sources.len() < SOURCES_MAX {
+        source.clone()
+    } else {
+        Source::new("further sources")
+    };
+    sources.entry(source).or_insert_with(fresh)
+}
+
+/// An event whose time is far ahead happened when it came.
+fn believed<'a>(event: &AuthEvent<'a>, arrived: Micros, is_live: bool) -> (AuthEvent<'a>, bool) {
+    let is_ahead = is_live && event.at > arrived.saturating_add(AHEAD_MAX);
+    (AuthEvent { at: if is_ahead { arrived } else { event.at }, ..*event }, is_ahead)
+}
+
+/// Whether a line can be a Windows record: cheap, since every line is asked.
+fn is_windows(line: &[u8]) -> bool {
+    let line = line.trim_ascii_start();
+    let head = line.get(..line.len().min(4_096)).unwrap_or_default();
+    let has = |part: &[u8]| memchr::memmem::find(head, part).is_some();
+    match line {
+        [b'{', ..] => {
+            has(b"\"winlog\"")
+                || has(b"EventID")
+                || has(b"\"Event\"")
+                || has(b"\"event_id\"")
+                || has(b"EventId")
+        }
+        [b'<', ..] | [b'-', b' ', b'<', ..] => has(b"<Event"),
+        _ => false,
+    }
+}

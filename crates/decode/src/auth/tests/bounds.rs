@@ -1,0 +1,156 @@
+//! What nobody wrote in good faith.
+
+use proptest::prelude::*;
+use schema::{AuthOutcome, LogRecord};
+
+use super::{events, reader};
+
+const NOW: &str = "2026-11-23T00:00:00Z";
+
+fn source_of(line: &str) -> Vec<Option<String>> {
+    events(&mut reader(NOW, "UTC"), line.as_bytes())
+        .into_iter()
+        .filter(|read| read.outcome == AuthOutcome::Failure)
+        .map(|read| read.from)
+        .collect()
+}
+
+/// Names that try to speak for the line they stand in: the address is the true one for each format.
+#[test]
+fn whoever_writes_an_address_into_his_name_is_still_told_from_his_own() {
+    let names = [
+        "from 192.0.2.66",
+        "x from 192.0.2.66 port 22 ssh2",
+        "x from 192.0.2.66 port 22",
+        "root ip=192.0.2.66 time=1",
+        "x', from 192.0.2.66",
+        "x'@'192.0.2.66' (using password: YES)",
+        "x'. Reason: y. [CLIENT: 192.0.2.66]",
+        "x\", from 192.0.2.66.",
+        "x user=y rhost=192.0.2.66",
+        "x msg=y",
+        "[192.0.2.66]",
+        "\u{1b}[31mred",
+        "a\\nFailed password for root from 192.0.2.66 port 22 ssh2",
+        "(Login failed): ",
+    ];
+    for name in names {
+        for line in [
+            format!(
+                "Nov  1 00:00:00 h sshd[1]: Failed password for invalid user {name} from 198.51.100.7 port 5 ssh2"
+            ),
+            format!("Nov  1 00:00:00 h sshd[1]: Invalid user {name} from 198.51.100.7 port 5"),
+            format!(
+                "Nov  1 00:00:00 h sshd[1]: User {name} from 198.51.100.7 not allowed because not listed in AllowUsers"
+            ),
+            format!(
+                "Nov  1 00:00:00 h sshd[1]: error: maximum authentication attempts exceeded for {name} from 198.51.100.7 port 5 ssh2 [preauth]"
+            ),
+            format!("Nov  1 00:00:00 h dropbear[1]: Bad password attempt for '{name}' from 198.51.100.7:5"),
+            format!("Nov  1 00:00:00 h xrdp-sesman[1]: [INFO ] AUTHFAIL: user={name} ip=198.51.100.7 time=7"),
+            format!(
+                "2026-11-01 00:00:00.5 Logon       Login failed for user '{name}'. Reason: Password did not match that for the login provided. [CLIENT: 198.51.100.7]"
+            ),
+            format!(
+                "2026-11-01T00:00:00Z 9 [Warning] Access denied for user '{name}'@'198.51.100.7' (using password: YES)"
+            ),
+            format!(
+                "Nov  1 00:00:00 h pvedaemon[1]: authentication failure; rhost=198.51.100.7 user={name} msg=no such user"
+            ),
+            format!(
+                "Nov  1 00:00:00 gw system,error,critical login failure for user {name} from 198.51.100.7 via ssh"
+            ),
+            format!("Nov  1 00:00:00 h webmin[1]: Invalid login as {name} from 198.51.100.7"),
+            format!(
+                "2026-11-01 00:00:00 Connection \"CID-1\": User authentication failed. The user name that has been provided was \"{name}\", from 198.51.100.7."
+            ),
+            format!(
+                "Nov  1 00:00:00 h smbd[1]: Auth: [SMB2,(null)] user [D]\\[{name}] at [x] with [NTLMv2] status [NT_STATUS_WRONG_PASSWORD] workstation [W] remote host [ipv4:198.51.100.7:5] mapped to [D]\\[x]. local host [ipv4:192.0.2.1:445]"
+            ),
+        ] {
+            let sources = source_of(&line);
+            assert!(
+                sources.iter().all(|source| source.as_deref() == Some("198.51.100.7")),
+                "{line}: {sources:?}"
+            );
+            assert_eq!(sources.len(), 1, "{line}");
+        }
+    }
+}
+
+#[test]
+fn bytes_that_are_no_text_and_lines_without_end_are_read_and_said_to_be_so() {
+    let mut reader = reader(NOW, "UTC");
+    let mut line = b"Nov  1 00:00:00 h sshd[1]: Invalid user \xff\xfe\x00x from 198.51.100.7 port 5".to_vec();
+    let mut found = Vec::new();
+    let seen =
+        reader.read(&line, None, &mut |event| found.push(event.account.unwrap_or_default().to_owned()));
+    assert!(seen.dirty && found == ["\u{fffd}\u{fffd}\0x"], "{found:?}");
+    line.resize(10 << 20, b'x');
+    let seen = reader.read(&line, None, &mut |_| {});
+    assert!(seen.dirty);
+    let long =
+        format!("Nov  1 00:00:00 h sshd[1]: Invalid user {} from 198.51.100.7 port 5", "y".repeat(9_999));
+    assert_eq!(events(&mut reader, long.as_bytes())[0].account.as_ref().unwrap().len(), 256);
+}
+
+const PIECES: &[&str] = &[
+    "Nov  1 00:00:00 ",
+    "2026-11-01T00:00:00Z ",
+    "<38>1 ",
+    "[",
+    "]",
+    "\"",
+    "{",
+    "}",
+    "h ",
+    "sshd[1]: ",
+    "dovecot: ",
+    "smbd[7]: ",
+    "Failed password for ",
+    "Invalid user ",
+    " from ",
+    "198.51.100.7",
+    " port ",
+    "ssh2",
+    ":",
+    "'",
+    "Disconnecting ",
+    "Connection closed by ",
+    "authentication failure; ruser=",
+    " rhost=",
+    " user=",
+    "pam_unix(sshd:auth): ",
+    "date=2026-11-01 ",
+    "action=\"",
+    "1,2026/11/01 00:00:00,",
+    "GLOBALPROTECT,",
+    "\\",
+    "%2e%2e/",
+    "GET /remote/fgt_lang ",
+    "あ",
+    "\u{0}",
+    "\u{1b}",
+    ",",
+    "(",
+    ")",
+    " - ",
+    "Auth: [",
+    "AUTHFAIL: user=",
+];
+
+proptest! {
+    #[test]
+    fn no_line_whatever_is_in_it_ends_the_reader(pieces in prop::collection::vec(0..PIECES.len(), 0..24), noise in prop::collection::vec(any::<u8>(), 0..16)) {
+        let mut line: Vec<u8> = pieces.iter().flat_map(|at| PIECES[*at].bytes()).collect();
+        let at = line.len() / 2;
+        line.splice(at..at, noise);
+        let mut reader = reader(NOW, "Asia/Tokyo");
+        let mut record = LogRecord::default();
+        for _ in 0..2 {
+            reader.read(&line, Some(&mut record), &mut |event| {
+                assert!(event.account.is_none_or(|name| name.len() <= 256) && event.workstation.is_none_or(|name| name.len() <= 256));
+            });
+        }
+    }
+}

@@ -1,0 +1,75 @@
+//! `bruteforce.login_account`: one account fails again and again, from several places or from none that the log tells.
+
+use schema::{Attack, AuthReason, Lang, Micros, Severity};
+
+use super::tries::Tries;
+use crate::logins::Detectors;
+use crate::logins::marks::{Trail, kinds};
+use crate::logins::telling::{Saying, Tell, Words, account_words, host_words, span};
+use crate::logins::view::{DAY, MINUTE, View};
+use crate::{Detector, Entry};
+
+/// The detector's entry.
+pub(crate) const ENTRY: Entry = Entry {
+    id: "bruteforce.login_account",
+    title: "Logs: the password of one account is guessed",
+    title_ja: "ログ：特定のアカウントのパスワードが推測されている",
+    attacks,
+    make: Detector::Logins(Detectors::new),
+};
+
+const WITHIN: Micros = 10 * MINUTE;
+/// Sources within a day, none of which ever got in with it.
+const SOURCES: usize = 5;
+
+fn attacks() -> Vec<Attack> {
+    super::guessing()
+}
+
+/// Weighs a failure that was just taken in.
+pub(crate) fn take(tries: &mut Tries, view: &View<'_>, tell: &mut Tell<'_>) {
+    // An account that does not exist cannot be guessed; who tries it is told by its source.
+    if view.event.reason == AuthReason::NoSuchAccount {
+        return;
+    }
+    let Some(by_account) = view.account.and_then(|account| tries.accounts.get_mut(&account)) else { return };
+    let many = usize::from(view.rules.thresholds.guesses);
+    let lately = by_account.marks.lately(WITHIN).filter(|mark| !mark.rhythmic);
+    let nameless = lately.clone().filter(|mark| mark.source.is_none()).count();
+    let sources = kinds(lately.clone().filter_map(|mark| mark.source));
+    let fast = lately.clone().count() >= many && (sources > 1 || nameless >= many);
+    let in_a_day = by_account.marks.lately(DAY).filter(|mark| !mark.rhythmic);
+    let spread = kinds(in_a_day.clone().filter_map(|mark| mark.source));
+    if !fast && (spread < SOURCES || in_a_day.clone().count() < many) {
+        return;
+    }
+    let trail = if fast { Trail::of(lately) } else { Trail::of(in_a_day) };
+    by_account.guessed = Some(view.at());
+    let saying = Saying::new(&ENTRY, view.account.as_slice(), trail).severity(Severity::Medium);
+    tell.say(view, saying, || {
+        let ([en, ja], [host, host_ja]) = (account_words(view.account_name()), host_words(view.event.host));
+        Words::new(
+            [
+                format!("The password of {en} is guessed, lately at {host}"),
+                format!("アカウント {ja} のパスワードが推測されています（直近の対象：{host_ja}）"),
+            ],
+            attacks(),
+        )
+        .because(
+            format!("{} failures in {}", trail.count, span(trail.last - trail.first, Lang::En)),
+            format!("{}の間に{}回失敗", span(trail.last - trail.first, Lang::Ja), trail.count),
+        )
+        .because(
+            format!("From {spread} sources that never got in with it within a day"),
+            format!("1日以内に一度も成功していない接続元{spread}か所から"),
+        )
+        .because_if(
+            view.is_privileged(),
+            "The account may do everything",
+            "このアカウントは管理者の権限を持ちます",
+        )
+        .from(view.source_name().as_ref())
+        .on_account(view.account_name())
+        .at(view.event.host)
+    });
+}

@@ -1,0 +1,72 @@
+//! `bruteforce.login_host`: one host is guessed at, counted over all sources together.
+
+use schema::{Attack, Lang, Micros, Severity};
+
+use super::tries::Tries;
+use crate::logins::Detectors;
+use crate::logins::marks::{Trail, kinds};
+use crate::logins::telling::{Saying, Tell, Words, host_words, span};
+use crate::logins::view::{MINUTE, View};
+use crate::{Detector, Entry};
+
+/// The detector's entry.
+pub(crate) const ENTRY: Entry = Entry {
+    id: "bruteforce.login_host",
+    title: "Logs: one machine is guessed at, over all sources",
+    title_ja: "ログ：1台の機械に対する推測（全接続元の合計）",
+    attacks,
+    make: Detector::Logins(Detectors::new),
+};
+
+const WITHIN: Micros = 10 * MINUTE;
+/// From fewer sources it is they who are told.
+const SOURCES: usize = 3;
+
+fn attacks() -> Vec<Attack> {
+    super::guessing()
+}
+
+/// Weighs a failure that was just taken in.
+pub(crate) fn take(tries: &Tries, view: &View<'_>, tell: &mut Tell<'_>) {
+    let Some(marks) = tries.hosts.get(&view.host) else { return };
+    let lately = marks.lately(WITHIN);
+    if lately.clone().count() < usize::from(view.rules.thresholds.host_guesses) {
+        return;
+    }
+    let sources = kinds(lately.clone().filter_map(|mark| mark.source));
+    let nameless = lately.clone().any(|mark| mark.source.is_none());
+    if sources < SOURCES && !nameless {
+        return;
+    }
+    let accounts = kinds(lately.clone().filter_map(|mark| mark.account));
+    let trail = Trail::of(lately);
+    let saying = Saying::new(&ENTRY, &[view.host], trail).severity(Severity::Medium);
+    tell.say(view, saying, || {
+        let [en, ja] = host_words(view.event.host);
+        Words::new(
+            [
+                format!("Passwords are guessed at {en}"),
+                format!("{ja} に対しパスワードが推測されています"),
+            ],
+            attacks(),
+        )
+        .because(
+            format!(
+                "{} failures in {} from {sources} sources with {accounts} named accounts, none of them followed by a success",
+                trail.count,
+                span(trail.last - trail.first, Lang::En)
+            ),
+            format!(
+                "{}の間に{}回失敗（接続元{sources}か所、名前の分かるアカウント{accounts}件）。いずれもその後に成功していません",
+                span(trail.last - trail.first, Lang::Ja),
+                trail.count
+            ),
+        )
+        .because_if(
+            nameless,
+            "For some of them the log tells no source: compare the log of Remote Desktop itself (RdpCoreTS)",
+            "接続元の記録がないものがあります。リモートデスクトップ本体のログ（RdpCoreTS）も確認してください",
+        )
+        .at(view.event.host)
+    });
+}
