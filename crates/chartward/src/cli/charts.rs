@@ -1,5 +1,11 @@
 //! `chartward charts`: read-only charts while the EMR is down, from the newest proven snapshot.
 
+mod access;
+mod export;
+mod mapping;
+mod notes;
+mod print;
+mod reconcile;
 mod serve;
 mod terminal;
 
@@ -9,9 +15,10 @@ use std::process::ExitCode;
 
 use anyhow::{Context, bail};
 use jiff::tz::TimeZone;
+use recover::charts::mapping as database;
 use recover::charts::{Basis, Chart, Charts, Origin, Roster, RosterLine, Source, Unread, basis, page};
 use recover::vault::Vault;
-use schema::{Lang, PatientId};
+use schema::{Lang, PatientId, SnapshotId};
 use serde::Serialize;
 
 use super::lang::LangArgs;
@@ -45,8 +52,19 @@ enum Command {
         #[command(flatten)]
         from: FromArgs,
     },
+    /// Make a PDF: whole charts, ward lists, medication records, blank downtime forms
+    #[command(subcommand)]
+    Print(print::PrintCommand),
+    /// Write an encrypted bundle that opens in a browser from a USB stick, with no server
+    Export(export::ExportArgs),
     /// Let browsers search and read charts, with nothing but the vault
     Serve(serve::ServeArgs),
+    /// Downtime notes: list them, add what was written on paper, export or import them
+    Notes(notes::Args),
+    /// After the downtime: notes beside what the restored EMR has, decided by people, exported
+    Reconcile(reconcile::Args),
+    /// Show who came into the viewer, and who opened which chart
+    Access(access::AccessArgs),
 }
 
 #[derive(clap::Args)]
@@ -60,6 +78,9 @@ struct FromArgs {
     /// Snapshot to read although no drill has proven it
     #[arg(long, value_name = "ID", conflicts_with = "from")]
     snapshot: Option<String>,
+    /// Mapping of the EMR's own database to charts (see docs/charts-sources.md): the database is taken out of the snapshot and read too
+    #[arg(long, value_name = "FILE")]
+    mapping: Option<PathBuf>,
     #[command(flatten)]
     password: PasswordArgs,
     #[command(flatten)]
@@ -75,6 +96,10 @@ struct FromArgs {
 struct Reading<'a> {
     charts: Charts<'a>,
     basis: Basis,
+    /// The vault and the snapshot in it; none for a folder.
+    vault: Option<(&'a Vault, SnapshotId)>,
+    /// Opens the same charts for one more thread.
+    again: Box<dyn Fn() -> anyhow::Result<Charts<'a>> + Send + Sync + 'a>,
     lang: Lang,
     output: Output,
 }
@@ -85,7 +110,12 @@ pub(crate) fn run(args: ChartsArgs) -> anyhow::Result<ExitCode> {
         Command::Show { patient, html, from } => {
             with_records(from, |reading| show(reading, &PatientId(patient), html))
         }
+        Command::Print(command) => print::run(command),
+        Command::Export(args) => export::run(args),
         Command::Serve(args) => serve::run(args),
+        Command::Notes(args) => notes::run(args),
+        Command::Reconcile(args) => reconcile::run(args),
+        Command::Access(args) => access::run(args),
     }
 }
 
@@ -99,8 +129,11 @@ fn with_records(
     if let Some(dir) = args.from {
         let origin = Origin::Folder { path: dir.display().to_string() };
         let basis = Basis { origin, as_of: None, newest_record: None };
-        let charts = Charts::open(Source::folder(&dir))?;
-        return command(Reading { charts, basis, lang, output }.checked()?);
+        let mut database = mapping::opened(args.mapping.as_deref(), &database::Origin::Folder(&dir))?;
+        let charts = database.beside(Charts::open(Source::folder(&dir))?);
+        let shared = charts.shared();
+        let again = Box::new(move || Ok(shared.clone().charts(Source::folder(&dir))));
+        return command(Reading { charts, basis, vault: None, again, lang, output }.checked()?);
     }
     let Some(dir) = args.vault else {
         bail!("name what to read: --vault DIR (or CHARTWARD_VAULT), or --from DIR for a folder of records");
@@ -109,21 +142,30 @@ fn with_records(
     Vault::probe(&at)?;
     let vault = Vault::open(&at, &args.password.read()?)?;
     let (snapshot, basis) = basis(&vault, args.snapshot.as_deref(), &TimeZone::system())?;
-    let charts = Charts::open(Source::snapshot(&vault, &snapshot))?;
-    command(Reading { charts, basis, lang, output }.checked()?)
+    let mut database =
+        mapping::opened(args.mapping.as_deref(), &database::Origin::Snapshot(&vault, &snapshot))?;
+    let charts = database.beside(Charts::open(Source::snapshot(&vault, &snapshot))?);
+    let shared = charts.shared();
+    let (from, of) = (&vault, &snapshot);
+    let again = Box::new(move || Ok(shared.clone().charts(Source::snapshot(from, of))));
+    let vault = Some((&vault, snapshot.id.clone()));
+    command(Reading { charts, basis, vault, again, lang, output }.checked()?)
 }
 
 impl Reading<'_> {
     /// A source without a storage is a wrong path far more often than an empty hospital.
     fn checked(self) -> anyhow::Result<Self> {
-        if !self.charts.roots().is_empty() {
+        if self.charts.has_records() {
             return Ok(self);
         }
         let place = match &self.basis.origin {
             Origin::Folder { path } => format!("the folder {path}"),
             Origin::Snapshot { snapshot, .. } => format!("snapshot {}", snapshot.short()),
         };
-        bail!("there is no SS-MIX2 storage in {place}{}", not_searched(&self.charts));
+        bail!(
+            "there is neither an SS-MIX2 storage nor a FHIR export in {place}{}",
+            not_searched(&self.charts)
+        );
     }
 }
 
@@ -177,7 +219,7 @@ struct ShownChart<'a> {
 }
 
 fn show(reading: Reading<'_>, patient: &PatientId, html: Option<PathBuf>) -> anyhow::Result<ExitCode> {
-    let Reading { charts, basis, lang, output } = reading;
+    let Reading { charts, basis, lang, output, .. } = reading;
     let Some(chart) = charts.chart(patient, basis.as_of) else {
         bail!(
             "there is no patient {patient} in these records{}; find the id with `chartward charts list NAME`",

@@ -3,15 +3,18 @@
 use std::ffi::OsString;
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
+use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::Context;
+use jiff::Timestamp;
+use prove::{Fact, Ledger};
 use serde::{Deserialize, Serialize};
 use zeroize::Zeroizing;
 
-use crate::cli::RestArgs;
 use crate::config::Config;
 use crate::schedule::PARENT;
+use crate::vault_at::RestArgs;
 
 const TRIES: u32 = 3;
 const PAUSE: Duration = Duration::from_millis(500);
@@ -50,7 +53,12 @@ impl Entrance {
 pub(super) type StartViewer = Box<dyn Fn() -> Result<(Child, String), String> + Send>;
 
 /// The downtime viewer: this program again, which needs the vault and nothing of the hub.
-pub(super) fn viewer(config: &Config, folder: &Path, passphrase: Option<Zeroizing<Vec<u8>>>) -> StartViewer {
+pub(super) fn viewer(
+    config: &Config,
+    folder: &Path,
+    passphrase: Option<Zeroizing<Vec<u8>>>,
+    ledger: Arc<Ledger>,
+) -> StartViewer {
     let Some((vault, passphrase)) = config.vault.clone().zip(passphrase) else {
         return Box::new(|| {
             Err("the configuration names no vault, so there is nothing to read charts from".to_owned())
@@ -61,18 +69,20 @@ pub(super) fn viewer(config: &Config, folder: &Path, passphrase: Option<Zeroizin
     // Of a hub that was killed.
     Entrance::forget(&folder);
     Box::new(move || {
-        let mut started = start_viewer((&vault.dir, &env), &passphrase, listen, &folder, Basis::Proven);
+        let mut started =
+            start_viewer((&vault.dir, &env), &passphrase, listen, &folder, &ledger, Basis::Proven);
         for _ in 1..TRIES {
             if started.is_ok() {
                 break;
             }
             // The viewer of a hub that was just killed may still have the port.
             std::thread::sleep(PAUSE);
-            started = start_viewer((&vault.dir, &env), &passphrase, listen, &folder, Basis::Proven);
+            started = start_viewer((&vault.dir, &env), &passphrase, listen, &folder, &ledger, Basis::Proven);
         }
         // Charts that no drill has proven are better than none; the pages say that they are not.
-        let started = started
-            .or_else(|_| start_viewer((&vault.dir, &env), &passphrase, listen, &folder, Basis::Latest));
+        let started = started.or_else(|_| {
+            start_viewer((&vault.dir, &env), &passphrase, listen, &folder, &ledger, Basis::Latest)
+        });
         started.map_err(|error| format!("{error:#}"))
     })
 }
@@ -89,12 +99,15 @@ fn start_viewer(
     passphrase: &[u8],
     listen: std::net::SocketAddr,
     folder: &Path,
+    ledger: &Arc<Ledger>,
     basis: Basis,
 ) -> anyhow::Result<(Child, String)> {
     use std::io::{BufRead, BufReader, Write};
     let mut command = Command::new(std::env::current_exe()?);
     command.args(["charts", "serve", "--json", "--listen", &listen.to_string(), "--vault"]).arg(vault);
     command.args(["--password-file", "/dev/stdin"]);
+    // Its accounts open charts, and the viewer's own record lies there.
+    command.arg("--state").arg(folder);
     if basis == Basis::Latest {
         command.args(["--snapshot", "latest"]);
     }
@@ -121,7 +134,8 @@ fn start_viewer(
     let ready: serde_json::Value = serde_json::from_str(&first)?;
     // Who opened which chart: kept beside the viewer's own messages, for its owner only.
     let access = folder.join("charts-opened.jsonl");
-    std::thread::Builder::new().name("viewer".into()).spawn(move || keep(&access, lines))?;
+    let ledger = Arc::clone(ledger);
+    std::thread::Builder::new().name("viewer".into()).spawn(move || keep(&access, &ledger, lines))?;
     let text = |field: &str| ready[field].as_str().unwrap_or_default().to_owned();
     let entrance = Entrance { url: text("url"), code: text("code"), is_proven: basis == Basis::Proven };
     if let Err(error) = entrance.keep(folder) {
@@ -139,12 +153,31 @@ fn start_viewer(
     ))
 }
 
-fn keep(path: &Path, lines: impl Iterator<Item = std::io::Result<String>>) {
+fn keep(path: &Path, ledger: &Ledger, lines: impl Iterator<Item = std::io::Result<String>>) {
     use std::io::Write;
-    let Ok(mut file) = private(path) else { return };
+    let mut file = private(path).ok();
     for line in lines.map_while(Result::ok) {
-        let _ = writeln!(file, "{line}").and_then(|()| file.sync_data());
+        if let Some(file) = &mut file {
+            let _ = writeln!(file, "{line}").and_then(|()| file.sync_data());
+        }
+        let fact = serde_json::from_str(&line).ok().and_then(|line| fact(&line));
+        if let Some(Err(error)) = fact.map(|fact| ledger.append(fact, Timestamp::now())) {
+            eprintln!("chartward: the ledger did not take an access to a chart: {error}");
+        }
     }
+}
+
+/// What the ledger learns, which more people read than may read charts: who and how, and for the patient a tag that
+/// only the viewer's own record can be compared with.
+fn fact(line: &serde_json::Value) -> Option<Fact> {
+    let text = |field: &str| line[field].as_str().unwrap_or_default().to_owned();
+    let (what, object) = match text("type").as_str() {
+        "chart_opened" => ("charts.open", format!("chart {}", text("tag"))),
+        "emergency_entered" => ("charts.emergency", format!("until {}", text("until"))),
+        _ => return None,
+    };
+    let role = if what == "charts.open" { text("way") } else { "emergency".to_owned() };
+    Some(Fact::Access { user: text("reader"), role, what: what.to_owned(), object, allowed: true })
 }
 
 /// A file to write on to, for its owner only.

@@ -74,17 +74,22 @@ pub(super) fn chart(
         labs,
         stays: care::stays(&records, &departments),
         visits: care::visits(&records, &departments),
+        appointments: Vec::new(),
         meals: care::meals(&records),
         notes: notes::notes(source, files.documents, &mut unread),
         unread,
         not_shown: not_shown.into_iter().collect(),
         newest_record,
     };
-    chart.alerts = alerts(&chart, &records);
+    let others = records.iter().filter_map(|record| {
+        record.from.other_patient.as_ref().map(|other| format!("{} ({other})", record.name.kind))
+    });
+    chart.alerts = alerts(&chart, others);
     Some(chart)
 }
 
-fn alerts(chart: &Chart, records: &[Record]) -> Vec<Alert> {
+/// What must be known first; `others` are the records that name another patient.
+pub(super) fn alerts(chart: &Chart, others: impl IntoIterator<Item = String>) -> Vec<Alert> {
     let mut alerts = Vec::new();
     let mut add = |kind, what: &str| alerts.push(Alert { kind, what: what.to_owned() });
     for unread in &chart.unread {
@@ -103,11 +108,7 @@ fn alerts(chart: &Chart, records: &[Record]) -> Vec<Alert> {
     for series in chart.labs.iter().filter(|series| series.flag() == LabFlag::Critical) {
         add(AlertKind::Critical, &series.name);
     }
-    for record in records {
-        if let Some(other) = &record.from.other_patient {
-            add(AlertKind::OtherPatient, &format!("{} ({other})", record.name.kind));
-        }
-    }
+    others.into_iter().for_each(|other| add(AlertKind::OtherPatient, &other));
     alerts.sort_by(|a, b| (a.kind, &a.what).cmp(&(b.kind, &b.what)));
     alerts.dedup_by(|a, b| (a.kind, &a.what) == (b.kind, &b.what));
     alerts

@@ -23,7 +23,7 @@ pub(super) fn allergies(records: &[Record]) -> Vec<Item<Allergy>> {
             all.push(item);
         }
     }
-    all.sort_by_key(|item| (!item.value.is_drug(), severity_rank(&item.value)));
+    all.sort_by_key(|item| (!item.value.is_drug(), item.value.severity_rank()));
     all
 }
 
@@ -51,15 +51,6 @@ fn allergy(segment: Segment<'_>) -> Option<Allergy> {
     (!allergy.substance.is_empty() || !allergy.reaction.is_empty()).then_some(allergy)
 }
 
-fn severity_rank(allergy: &Allergy) -> u8 {
-    match allergy.severity_code.as_str() {
-        "SV" => 0,
-        "MO" => 1,
-        "MI" => 3,
-        _ => 2,
-    }
-}
-
 impl Allergy {
     /// Whether it is one to a drug (table 0127: DA, and MA with its contrast media).
     pub fn is_drug(&self) -> bool {
@@ -69,6 +60,16 @@ impl Allergy {
     /// Whether it was recorded as severe.
     pub fn is_severe(&self) -> bool {
         self.severity_code == "SV"
+    }
+
+    /// The most severe first; what nobody graded comes before what is mild.
+    pub(super) fn severity_rank(&self) -> u8 {
+        match self.severity_code.as_str() {
+            "SV" => 0,
+            "MO" => 1,
+            "MI" => 3,
+            _ => 2,
+        }
     }
 }
 

@@ -36,12 +36,17 @@ pub(super) fn labs(records: &[Record]) -> Vec<LabSeries> {
         }
     }
     let mut all: Vec<LabSeries> = series.into_values().collect();
-    for series in &mut all {
+    arrange(&mut all);
+    all
+}
+
+/// Newest results first, with their trend; series with an abnormal latest value first, otherwise as they were.
+pub(super) fn arrange(all: &mut [LabSeries]) {
+    for series in all.iter_mut() {
         series.results.sort_by_key(|result| Reverse((result.value.at, result.from.recorded_at)));
         series.trend = trend(&series.results);
     }
     all.sort_by_key(|series| series.flag());
-    all
 }
 
 impl LabSeries {
@@ -83,10 +88,15 @@ fn measured(obx: &Segment<'_>) -> String {
 
 /// The laboratory's flag; without one, what the recorded range says of a plain number.
 fn flag(recorded: Field<'_>, measured: &str, range: &str) -> (LabFlag, bool) {
-    let flag = match &*recorded.text() {
+    flag_of(&recorded.text(), measured, range)
+}
+
+/// The same for a flag that is a text (tables 0078 and v3-ObservationInterpretation).
+pub(super) fn flag_of(recorded: &str, measured: &str, range: &str) -> (LabFlag, bool) {
+    let flag = match recorded {
         "HH" | "LL" | "AA" | ">" | "<" => LabFlag::Critical,
-        "H" => LabFlag::High,
-        "L" => LabFlag::Low,
+        "H" | "HU" => LabFlag::High,
+        "L" | "LU" => LabFlag::Low,
         "A" => LabFlag::Abnormal,
         "N" => LabFlag::Normal,
         _ => {
@@ -98,15 +108,7 @@ fn flag(recorded: Field<'_>, measured: &str, range: &str) -> (LabFlag, bool) {
 
 fn by_range(measured: &str, range: &str) -> Option<LabFlag> {
     let measured = number(measured)?;
-    let range = half_width(range);
-    let (low, high) = if let Some(limit) = range.strip_prefix(['<', '≦', '≤']) {
-        (None, Some(number(limit.trim_start_matches('='))?))
-    } else if let Some(limit) = range.strip_prefix(['>', '≧', '≥']) {
-        (Some(number(limit.trim_start_matches('='))?), None)
-    } else {
-        let (low, high) = range.split_once(['-', '~', '〜', '～'])?;
-        (Some(number(low)?), Some(number(high)?))
-    };
+    let (low, high) = limits(range)?;
     Some(match measured {
         m if low.is_some_and(|low| m < low) => LabFlag::Low,
         m if high.is_some_and(|high| m > high) => LabFlag::High,
@@ -114,7 +116,20 @@ fn by_range(measured: &str, range: &str) -> Option<LabFlag> {
     })
 }
 
-fn number(text: &str) -> Option<f64> {
+/// The lower and the upper limit of a recorded range.
+pub(super) fn limits(range: &str) -> Option<(Option<f64>, Option<f64>)> {
+    let range = half_width(range);
+    Some(if let Some(limit) = range.strip_prefix(['<', '≦', '≤']) {
+        (None, Some(number(limit.trim_start_matches('='))?))
+    } else if let Some(limit) = range.strip_prefix(['>', '≧', '≥']) {
+        (Some(number(limit.trim_start_matches('='))?), None)
+    } else {
+        let (low, high) = range.split_once(['-', '~', '〜', '～'])?;
+        (Some(number(low)?), Some(number(high)?))
+    })
+}
+
+pub(super) fn number(text: &str) -> Option<f64> {
     half_width(text).trim().parse().ok().filter(|number: &f64| number.is_finite())
 }
 
@@ -152,12 +167,28 @@ fn agent(code: &str, name: &str) -> Option<Agent> {
     let name = half_width(name).to_uppercase().replace([' ', '-'], "");
     let has = |words: &[&str]| words.iter().any(|word| name.contains(word));
     Some(match () {
-        () if has(&["HBS抗原", "HBSAG"]) || code.starts_with("5F016") => Agent::HbsAntigen,
-        () if has(&["HBS抗体", "HBSAB"]) => Agent::HbsAntibody,
-        () if has(&["HCV", "C型肝炎"]) || code.starts_with("5F360") => Agent::Hcv,
+        () if has(&["HBS抗原", "HBSAG", "HEPATITISBVIRUSSURFACEAG", "HEPATITISBSURFACEANTIGEN"])
+            || code.starts_with("5F016") =>
+        {
+            Agent::HbsAntigen
+        }
+        () if has(&["HBS抗体", "HBSAB", "HEPATITISBVIRUSSURFACEAB", "HEPATITISBSURFACEANTIBODY"]) => {
+            Agent::HbsAntibody
+        }
+        () if has(&["HCV", "C型肝炎", "HEPATITISC"]) || code.starts_with("5F360") => Agent::Hcv,
         () if has(&["HIV"]) => Agent::Hiv,
-        () if has(&["梅毒", "RPR", "TPHA", "TPLA", "TPPA", "TP抗体", "TPAB", "FTAABS"])
-            || code.starts_with("5E071") =>
+        () if has(&[
+            "梅毒",
+            "RPR",
+            "TPHA",
+            "TPLA",
+            "TPPA",
+            "TP抗体",
+            "TPAB",
+            "FTAABS",
+            "TREPONEMA",
+            "SYPHILIS",
+        ]) || code.starts_with("5E071") =>
         {
             Agent::Syphilis
         }
@@ -169,10 +200,10 @@ fn agent(code: &str, name: &str) -> Option<Agent> {
 fn outcome(measured: &str, flag: LabFlag) -> Outcome {
     let word = half_width(measured).to_uppercase().replace(['(', ')', ' '], "");
     match word.as_str() {
-        "-" | "陰性" | "−" | "NEG" | "NEGATIVE" | "-陰性" | "陰性-" | "N" => Outcome::Negative,
-        "+" | "陽性" | "POS" | "POSITIVE" | "+陽性" | "陽性+" | "1+" | "2+" | "3+" | "P" => {
-            Outcome::Positive
-        }
+        "-" | "陰性" | "−" | "NEG" | "NEGATIVE" | "-陰性" | "陰性-" | "N" | "NOTDETECTED" | "NONREACTIVE"
+        | "NON-REACTIVE" => Outcome::Negative,
+        "+" | "陽性" | "POS" | "POSITIVE" | "+陽性" | "陽性+" | "1+" | "2+" | "3+" | "P" | "DETECTED"
+        | "REACTIVE" => Outcome::Positive,
         _ if number(&word).is_none() => Outcome::Unclear,
         _ if flag.is_abnormal() => Outcome::Positive,
         _ if flag == LabFlag::Normal => Outcome::Negative,

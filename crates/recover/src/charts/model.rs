@@ -27,6 +27,8 @@ pub struct Chart {
     pub stays: Vec<Item<Stay>>,
     /// Outpatient visits from ADT-12, newest first.
     pub visits: Vec<Item<Visit>>,
+    /// Where the source has them (SS-MIX2 has none), the next one first.
+    pub appointments: Vec<Item<Appointment>>,
     /// From OMD, newest first.
     pub meals: Vec<Item<Meal>>,
     /// From extended storage, newest first.
@@ -54,6 +56,9 @@ pub struct Item<T> {
 pub struct Provenance {
     /// The file's path in the snapshot.
     pub path: String,
+    /// Which part of the file: a FHIR resource (`Observation/12`), a database's row (`problems#12`). SS-MIX2 has a file for each.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub part: Option<String>,
     /// When the record was made, by the hospital's clock.
     pub recorded_at: Option<DateTime>,
     /// The record names another patient inside than its file's name does: to be checked before it is relied on.
@@ -380,7 +385,7 @@ pub enum Trend {
 }
 
 /// A place on a ward.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Hash, Serialize)]
 pub struct Bed {
     /// Ward.
     pub ward: String,
@@ -414,6 +419,21 @@ pub struct Visit {
     pub dept: String,
     /// Doctor.
     pub doctor: String,
+}
+
+/// An appointment.
+#[derive(Debug, Clone, Serialize)]
+pub struct Appointment {
+    /// When.
+    pub at: Option<DateTime>,
+    /// Department or service.
+    pub dept: String,
+    /// Doctor.
+    pub doctor: String,
+    /// What for, as recorded.
+    pub what: String,
+    /// `booked`, `cancelled`, … as recorded.
+    pub status: String,
 }
 
 /// A meal order.

@@ -3,14 +3,18 @@
 use std::cmp::Reverse;
 use std::path::{Path, PathBuf};
 
+use decode::hl7::MAX_BYTES;
 use decode::ssmix2::LocatedDocument;
 use encoding_rs::{ISO_2022_JP, SHIFT_JIS};
 
 use super::model::{Item, Note, Provenance, Unread};
 use super::source::Source;
+use crate::Error;
 
 /// Longest document that is read as text.
-const TEXT_BYTES_MAX: usize = 1 << 20;
+pub(super) const TEXT_BYTES_MAX: usize = 1 << 20;
+/// No file is larger.
+const SIZE_MAX: u64 = 1 << 50;
 /// Longest text that a chart carries of one document.
 const TEXT_CHARS_MAX: usize = 20_000;
 
@@ -23,6 +27,9 @@ pub(super) fn notes(
     let mut notes = Vec::new();
     for (path, document) in documents {
         match source.read(&path) {
+            // Named with its size next to what could be read; what it says stays in the restored file.
+            Err(Error::TooLarge { .. }) => notes.push(too_long(source, &path, &document)),
+            Ok(bytes) if bytes.len() > MAX_BYTES => notes.push(too_long(source, &path, &document)),
             Ok(bytes) => match note(&path, &document, &bytes) {
                 Ok(note) => notes.push(note),
                 Err(cause) => unread.push(Unread::because(&path, &document.kind.name, cause)),
@@ -34,22 +41,51 @@ pub(super) fn notes(
     notes
 }
 
+/// A document that is larger than anything that is read.
+fn too_long(source: &Source<'_>, path: &Path, document: &LocatedDocument) -> Item<Note> {
+    item(path, document, None, size(source, path))
+}
+
+/// The length of a file by looking for its end, since sources know no sizes.
+fn size(source: &Source<'_>, path: &Path) -> u64 {
+    let reaches = |offset: u64| source.read_part(path, offset, 1).is_ok_and(|part| !part.is_empty());
+    let mut beyond = MAX_BYTES as u64;
+    while beyond < SIZE_MAX && reaches(beyond) {
+        beyond *= 2;
+    }
+    let mut within = beyond / 2;
+    while within + 1 < beyond {
+        let middle = within + (beyond - within) / 2;
+        if reaches(middle) { within = middle } else { beyond = middle }
+    }
+    beyond
+}
+
 fn note(path: &Path, document: &LocatedDocument, bytes: &[u8]) -> Result<Item<Note>, &'static str> {
     let text = (bytes.len() <= TEXT_BYTES_MAX).then(|| decoded(bytes)).flatten();
     if text.is_none() && is_text_by_name(path) && bytes.len() <= TEXT_BYTES_MAX {
         return Err("its name is a text's and its content is none");
     }
+    let text = text.map(|text| shortened(&plain(&text)));
+    Ok(item(path, document, text, bytes.len() as u64))
+}
+
+fn item(path: &Path, document: &LocatedDocument, text: Option<String>, bytes: u64) -> Item<Note> {
     let name = &document.name;
     let value = Note {
         kind: if document.kind.name.is_empty() { &document.kind.code } else { &document.kind.name }.clone(),
         standard_code: document.kind.standard_code.clone(),
         date: name.care_date.or_else(|| name.recorded_at().map(|at| at.date())),
-        text: text.map(|text| shortened(&plain(&text))),
-        bytes: bytes.len() as u64,
+        text,
+        bytes,
     };
-    let from =
-        Provenance { path: path.display().to_string(), recorded_at: name.recorded_at(), other_patient: None };
-    Ok(Item { value, from })
+    let from = Provenance {
+        path: path.display().to_string(),
+        part: None,
+        recorded_at: name.recorded_at(),
+        other_patient: None,
+    };
+    Item { value, from }
 }
 
 fn is_text_by_name(path: &Path) -> bool {
@@ -58,7 +94,7 @@ fn is_text_by_name(path: &Path) -> bool {
 }
 
 /// UTF-8, ISO-2022-JP or Shift_JIS; `None` for what is no text in any of them.
-fn decoded(bytes: &[u8]) -> Option<String> {
+pub(super) fn decoded(bytes: &[u8]) -> Option<String> {
     let is_binary = |byte: &u8| matches!(byte, 0..=0x08 | 0x0e..=0x1a | 0x1c..=0x1f | 0x7f);
     if bytes.iter().any(is_binary) {
         return None;
@@ -78,7 +114,7 @@ fn decoded(bytes: &[u8]) -> Option<String> {
 }
 
 /// Markup (CDA, HTML) without its tags: each tag becomes a gap, each run of gaps one line end.
-fn plain(text: &str) -> String {
+pub(super) fn plain(text: &str) -> String {
     if !text.trim_start().starts_with('<') {
         return text.trim().to_owned();
     }
@@ -96,7 +132,7 @@ fn plain(text: &str) -> String {
     entities.into_iter().fold(text, |text, (entity, character)| text.replace(entity, character))
 }
 
-fn shortened(text: &str) -> String {
+pub(super) fn shortened(text: &str) -> String {
     match text.char_indices().nth(TEXT_CHARS_MAX) {
         Some((end, _)) => format!("{} …", text.get(..end).unwrap_or_default()),
         None => text.to_owned(),

@@ -26,6 +26,7 @@ impl Record {
         let message = Message::parse(&bytes).map_err(|error| unread(&error))?;
         let from = Provenance {
             path: path.display().to_string(),
+            part: None,
             recorded_at: name.recorded_at(),
             other_patient: other_patient(&message, &name.patient),
         };

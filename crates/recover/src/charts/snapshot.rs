@@ -1,5 +1,9 @@
 //! Charts from the vault: which snapshot, and what stands behind it.
 
+use std::cell::RefCell;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
 use decode::hl7::MAX_BYTES;
 use jiff::tz::TimeZone;
 
@@ -7,14 +11,15 @@ use super::model::Chart;
 use super::source::{Entry, Source};
 use super::words::{Basis, Origin};
 use super::{Charts, storage};
-use crate::vault::{Kind, Snapshot, Vault};
+use crate::vault::{Kind, RangeReader, Snapshot, Vault};
 use crate::{Error, manifest, proof};
 
 impl<'v> Source<'v> {
     /// A snapshot in the vault. Of its directories only those on the way to what is asked for are read.
     pub fn snapshot(vault: &'v Vault, snapshot: &Snapshot) -> Source<'v> {
-        let (listed, read) = (vault.files(snapshot), vault.files(snapshot));
-        Source::new(
+        let listed = Arc::new(vault.files(snapshot));
+        let (read, again) = (Arc::clone(&listed), snapshot.clone());
+        let source = Source::new(
             "/",
             move |folder| {
                 let entries = listed.list(&listed.entry(folder)?)?.into_iter();
@@ -25,6 +30,25 @@ impl<'v> Source<'v> {
             },
             move |path| read.read(&read.entry(path)?, MAX_BYTES as u64),
         )
+        .with_parts(parts(vault, snapshot));
+        source.readable_again(move || Source::snapshot(vault, &again))
+    }
+}
+
+/// Parts of files, of which the one that was read last stays open: what is asked for next mostly lies behind it.
+fn parts<'v>(
+    vault: &'v Vault,
+    snapshot: &Snapshot,
+) -> impl Fn(&Path, u64, usize) -> Result<Vec<u8>, Error> + 'v {
+    let files = vault.files(snapshot);
+    let open: RefCell<Option<(PathBuf, RangeReader<'v>)>> = RefCell::new(None);
+    move |path, offset, length| {
+        let mut open = open.borrow_mut();
+        if open.as_ref().is_none_or(|(opened, _)| opened != path) {
+            *open = Some((path.to_path_buf(), files.ranges(&files.entry(path)?)?));
+        }
+        let Some((_, reader)) = open.as_mut() else { return Ok(Vec::new()) };
+        reader.read(offset, length)
     }
 }
 
@@ -77,13 +101,16 @@ pub fn first_chart(vault: &Vault, snapshot: &Snapshot) -> Result<Option<Chart>, 
             }
         }
     }
+    if charts.roots().is_empty() {
+        let mut named = charts.roster().patients.into_iter().filter(|line| line.name.is_some());
+        return Ok(named.next().and_then(|line| charts.chart(&line.patient, None)));
+    }
     Ok(None)
 }
 
 #[cfg(test)]
 mod tests {
     use std::fs;
-    use std::path::Path;
 
     use jiff::Timestamp;
     use schema::{Drill, PatientId, SnapshotId};

@@ -1,6 +1,7 @@
 use std::fs::{self, File};
-use std::io::{self, Read};
+use std::io::{self, Read, Seek, SeekFrom};
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use decode::hl7::MAX_BYTES;
 
@@ -15,15 +16,21 @@ pub struct Entry {
     pub is_folder: bool,
 }
 
+type Parts<'a> = Box<dyn Fn(&Path, u64, usize) -> Result<Vec<u8>, Error> + 'a>;
 type Opens<'a, T> = Box<dyn Fn(&Path) -> Result<T, Error> + 'a>;
+
+/// Makes another handle of the same source, on any thread.
+pub(super) type Again<'a> = Arc<dyn Fn() -> Source<'a> + Send + Sync + 'a>;
 
 /// Where charts are read from: a snapshot in a vault, or a folder on disk. Nothing is ever written.
 ///
-/// Two functions rather than a trait, since nobody but the two constructors' callers ever makes one.
+/// Functions rather than a trait, since nobody but the two constructors' callers ever makes one.
 pub struct Source<'a> {
     top: PathBuf,
     list: Opens<'a, Vec<Entry>>,
     read: Opens<'a, Vec<u8>>,
+    again: Option<Again<'a>>,
+    part: Option<Parts<'a>>,
 }
 
 impl<'a> Source<'a> {
@@ -34,12 +41,35 @@ impl<'a> Source<'a> {
         list: impl Fn(&Path) -> Result<Vec<Entry>, Error> + 'a,
         read: impl Fn(&Path) -> Result<Vec<u8>, Error> + 'a,
     ) -> Source<'a> {
-        Source { top: top.into(), list: Box::new(list), read: Box::new(read) }
+        Source { top: top.into(), list: Box::new(list), read: Box::new(read), again: None, part: None }
+    }
+
+    /// With a way to read parts of files that are too large to be read whole: at most so many bytes from an offset on, fewer where
+    /// the file ends. Without one, such files are not read.
+    pub fn with_parts(
+        mut self,
+        part: impl Fn(&Path, u64, usize) -> Result<Vec<u8>, Error> + 'a,
+    ) -> Source<'a> {
+        self.part = Some(Box::new(part));
+        self
     }
 
     /// A folder on disk, such as a restored one or the store itself. Symbolic links are not followed.
     pub fn folder(dir: &Path) -> Source<'static> {
+        let again = dir.to_path_buf();
         Source::new(dir, list_folder, read_file)
+            .with_parts(read_part)
+            .readable_again(move || Source::folder(&again))
+    }
+
+    /// The same with a way for other threads to read it, too.
+    pub(super) fn readable_again(self, again: impl Fn() -> Source<'a> + Send + Sync + 'a) -> Source<'a> {
+        Source { again: Some(Arc::new(again)), ..self }
+    }
+
+    /// What makes handles for other threads; `None` where one thread alone may read.
+    pub(super) fn again(&self) -> Option<Again<'a>> {
+        self.again.clone()
     }
 
     pub(super) fn top(&self) -> &Path {
@@ -56,6 +86,15 @@ impl<'a> Source<'a> {
     pub(super) fn read(&self, path: &Path) -> Result<Vec<u8>, Error> {
         (self.read)(path)
     }
+
+    pub(super) fn read_part(&self, path: &Path, offset: u64, length: usize) -> Result<Vec<u8>, Error> {
+        if let Some(part) = &self.part {
+            return part(path, offset, length);
+        }
+        let whole = (self.read)(path)?;
+        let rest = usize::try_from(offset).ok().and_then(|offset| whole.get(offset..)).unwrap_or_default();
+        Ok(rest.get(..length).unwrap_or(rest).to_vec())
+    }
 }
 
 fn list_folder(folder: &Path) -> Result<Vec<Entry>, Error> {
@@ -69,6 +108,15 @@ fn list_folder(folder: &Path) -> Result<Vec<Entry>, Error> {
         }
     }
     Ok(entries)
+}
+
+fn read_part(path: &Path, offset: u64, length: usize) -> Result<Vec<u8>, Error> {
+    let failed = |source: io::Error| Error::Io { op: "read", path: path.to_path_buf(), source };
+    let mut file = File::open(path).map_err(failed)?;
+    file.seek(SeekFrom::Start(offset)).map_err(failed)?;
+    let mut bytes = Vec::new();
+    file.take(length as u64).read_to_end(&mut bytes).map_err(failed)?;
+    Ok(bytes)
 }
 
 /// Reads at most one byte more than a message may have, so that a sparse giant under a record's name is

@@ -22,6 +22,8 @@ const SEARCHED_MAX: usize = 1_000_000;
 const LIKELY_LEVELS: usize = 4;
 /// Folders opened while listing one patient.
 const FOLDERS_MAX: usize = 50_000;
+/// Extensions of files that FHIR is looked for in.
+const EXPORTS: [&str; 3] = ["ndjson", "json", "jsonl"];
 /// Names tried at each level before a folder is taken for none.
 const TRIES: usize = 4;
 
@@ -43,6 +45,8 @@ pub(super) struct PatientFiles {
 pub(super) struct Found {
     /// Every folder that holds patients' folders. Storages are not searched for further ones inside.
     pub(super) roots: Vec<PathBuf>,
+    /// Files beside them whose names are those of FHIR exports; what they hold is not known yet.
+    pub(super) exports: Vec<PathBuf>,
     /// Folders that could not be listed; what lies beside them was still found.
     pub(super) unread: Vec<Unread>,
     /// Said on every chart: the search ended before everything was looked at.
@@ -55,7 +59,7 @@ pub(super) fn find(source: &Source<'_>) -> Result<Found, Error> {
 }
 
 fn find_within(source: &Source<'_>, searched_max: usize) -> Result<Found, Error> {
-    let mut found = Found { roots: Vec::new(), unread: Vec::new(), cut_short: None };
+    let mut found = Found { roots: Vec::new(), exports: Vec::new(), unread: Vec::new(), cut_short: None };
     let mut waiting = Waiting { likely: VecDeque::new(), others: VecDeque::new() };
     waiting.others.push_back(source.top().to_path_buf());
     let mut opened = 0;
@@ -67,12 +71,24 @@ fn find_within(source: &Source<'_>, searched_max: usize) -> Result<Found, Error>
         opened += 1;
         match source.list(&folder) {
             Ok(entries) if is_root(source, &entries) => found.roots.push(folder),
-            Ok(entries) => waiting.extend(folders(entries), likely_levels),
+            Ok(entries) => {
+                found.exports.extend(exports(&entries));
+                waiting.extend(folders(entries), likely_levels);
+            }
             Err(error) if opened == 1 => return Err(error),
             Err(error) => found.unread.push(Unread::new(&folder, "-", &error)),
         }
     }
     Ok(found)
+}
+
+/// Bulk exports (`Patient.ndjson`, `Observation.000.ndjson`) and Bundles (`*.json`).
+fn exports(entries: &[Entry]) -> impl Iterator<Item = PathBuf> + '_ {
+    let is_export = |entry: &&Entry| {
+        let extension = entry.path.extension().and_then(OsStr::to_str).unwrap_or_default();
+        !entry.is_folder && EXPORTS.iter().any(|known| extension.eq_ignore_ascii_case(known))
+    };
+    entries.iter().filter(is_export).map(|entry| entry.path.clone())
 }
 
 fn cut_short(source: &Source<'_>, next: &Path, opened: usize) -> Unread {
@@ -337,7 +353,7 @@ mod tests {
     fn a_chart_says_that_the_search_was_cut_short() {
         let source = source(1000, &["/ssmix2"]);
         let Found { roots, cut_short, .. } = find_within(&source, 10).unwrap();
-        let charts = super::super::Charts { source, roots, unread: Vec::new(), cut_short };
+        let charts = super::super::Charts { roots, cut_short, ..super::super::Charts::open(source).unwrap() };
         let chart = charts.chart(&PatientId("0001234567".into()), None).unwrap();
         assert_eq!((chart.unread.len(), charts.roster().unread.len()), (1, 1));
     }

@@ -10,27 +10,27 @@ use tempfile::TempDir;
 use super::*;
 
 const HEADER: &str = "MSH|^~\\&|HIS|S|GW|R|20181015||X^X|1|P|2.5||||||~ISO IR87||ISO 2022-1994";
-const ID: &str = "0001234567";
+pub(super) const ID: &str = "0001234567";
 const PID: &str = "PID|0001||0001234567^^^^PI||患者^太郎^^^^^L^I~カンジャ^タロウ^^^^^L^P||19480405|M|||\
                    ^^^^422-8033^JPN^H^静岡県静岡市登呂１−３−５||^PRN^PH^^^^^^^^^054-000-0000";
 
 /// A storage that is written by hand, a record at a time.
-struct Storage {
-    dir: TempDir,
+pub(super) struct Storage {
+    pub(super) dir: TempDir,
 }
 
 impl Storage {
-    fn new() -> Storage {
+    pub(super) fn new() -> Storage {
         Storage { dir: tempfile::tempdir().unwrap() }
     }
 
     /// Puts a record of patient [`ID`]; `name` is what follows the id in the file's name.
-    fn put(&self, name: &str, segments: &str) -> PathBuf {
+    pub(super) fn put(&self, name: &str, segments: &str) -> PathBuf {
         let text = format!("{HEADER}\n{PID}\n{segments}\n").replace('\n', "\r");
         self.put_bytes(name, &ISO_2022_JP.encode(&text).0)
     }
 
-    fn put_bytes(&self, name: &str, bytes: &[u8]) -> PathBuf {
+    pub(super) fn put_bytes(&self, name: &str, bytes: &[u8]) -> PathBuf {
         let name = RecordName::parse(format!("{ID}_{name}").as_bytes()).unwrap();
         let folder = patient_folder(&name.patient).join(name.care_date_text()).join(&name.kind);
         let path = self.dir.path().join("ssmix2").join(folder).join(name.file_name());
@@ -39,7 +39,7 @@ impl Storage {
         path
     }
 
-    fn chart(&self) -> Chart {
+    pub(super) fn chart(&self) -> Chart {
         let charts = Charts::open(Source::folder(self.dir.path())).unwrap();
         charts.chart(&PatientId(ID.into()), Some(date(2018, 10, 15))).unwrap()
     }
@@ -50,7 +50,7 @@ impl Storage {
 }
 
 /// What a check compares: one text for each item.
-fn texts<T>(items: &[Item<T>], text: impl Fn(&T) -> String) -> Vec<String> {
+pub(super) fn texts<T>(items: &[Item<T>], text: impl Fn(&T) -> String) -> Vec<String> {
     items.iter().map(|item| text(&item.value)).collect()
 }
 
@@ -362,6 +362,15 @@ fn every_page_says_what_it_rests_on_and_escapes_what_it_shows() {
             assert!(!page.contains(text), "{text} is on the page");
         }
     };
+    for (date, expected) in [
+        (date(1948, 4, 5), "1948-04-05（昭和23年）"),
+        (date(1989, 1, 7), "1989-01-07（昭和64年）"),
+        (date(1989, 1, 8), "1989-01-08（平成元年）"),
+        (date(1850, 1, 1), "1850-01-01"),
+    ] {
+        assert_eq!(words::birth(date, Lang::Ja), expected);
+        assert_eq!(words::birth(date, Lang::En), date.to_string());
+    }
     let loads = ["<script", "<link", "<img", "url(", "@import", "src="];
     check(
         &proven,

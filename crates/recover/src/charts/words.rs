@@ -108,6 +108,24 @@ pub fn minute(at: DateTime) -> String {
     at.strftime("%Y-%m-%d %H:%M").to_string()
 }
 
+/// A day of birth as it is asked for: in Japanese with the year of the era, which is what people know by heart.
+pub fn birth(date: Date, lang: Lang) -> String {
+    /// The first day of each era, and its name.
+    const ERAS: [((i16, i8, i8), &str); 5] = [
+        ((2019, 5, 1), "令和"),
+        ((1989, 1, 8), "平成"),
+        ((1926, 12, 25), "昭和"),
+        ((1912, 7, 30), "大正"),
+        ((1868, 1, 25), "明治"),
+    ];
+    let era = ERAS.iter().find(|(first, _)| (date.year(), date.month(), date.day()) >= *first);
+    let era = era.map(|((first, ..), name)| match date.year() - first + 1 {
+        1 => format!("{date}（{name}元年）"),
+        year => format!("{date}（{name}{year}年）"),
+    });
+    lang.pick(date.to_string(), era.unwrap_or_else(|| date.to_string()))
+}
+
 /// A day, or a dash.
 pub fn day(date: Option<Date>) -> String {
     date.map_or_else(|| "–".to_owned(), |date| date.to_string())
@@ -132,10 +150,7 @@ pub fn unread_count(count: usize, lang: Lang) -> String {
 impl Chart {
     /// How many records of these types could not be read; a folder that could not be listed counts for each.
     pub fn unread_of(&self, kinds: &[&str]) -> usize {
-        self.unread
-            .iter()
-            .filter(|unread| unread.kind == "-" || kinds.contains(&unread.kind.as_str()))
-            .count()
+        self.unread.iter().filter(|unread| super::kinds::is_of(&unread.kind, kinds)).count()
     }
 }
 
@@ -192,6 +207,18 @@ impl Given {
 }
 
 impl LabFlag {
+    /// In words.
+    pub fn word(self, lang: Lang) -> &'static str {
+        match self {
+            LabFlag::Critical => lang.pick("critical", "パニック値"),
+            LabFlag::High => lang.pick("high", "高い"),
+            LabFlag::Low => lang.pick("low", "低い"),
+            LabFlag::Abnormal => lang.pick("abnormal", "異常"),
+            LabFlag::Normal => lang.pick("normal", "正常"),
+            LabFlag::Unknown => lang.pick("no flag recorded", "判定の記録なし"),
+        }
+    }
+
     /// As laboratories print it; empty for a normal value.
     pub fn sign(self) -> &'static str {
         match self {

@@ -305,6 +305,20 @@ impl Sections<'_> {
             left_out,
         );
 
+        let rows = chart.appointments.iter().take(ROWS_MAX).map(|item| {
+            let booked = &item.value;
+            let at = booked.at.map(minute).unwrap_or_default();
+            vec![at, booked.dept.clone(), booked.doctor.clone(), booked.what.clone(), booked.status.clone()]
+        });
+        let head = lang.pick(
+            ["at", "department", "doctor", "what for", "status"],
+            ["日時", "診療科", "医師", "内容", "状態"],
+        );
+        let left_out = chart.appointments.len().saturating_sub(ROWS_MAX);
+        if !chart.appointments.is_empty() {
+            self.section(lang.pick("Appointments", "予約"), &[], &head, rows.collect(), left_out);
+        }
+
         let rows = chart.meals.iter().take(ROWS_MAX).map(|item| {
             let meal = &item.value;
             vec![

@@ -1,6 +1,6 @@
 //! One chart as one page that needs nothing else: read on a tablet, printed on paper, in Japanese or English.
 
-mod list;
+mod plot;
 mod sections;
 
 use jiff::tz::TimeZone;
@@ -10,28 +10,39 @@ use schema::Lang;
 use super::model::{AlertKind, Chart, Provenance};
 use super::words::{self, Basis, Origin};
 
-pub use list::{entrance_page, list_page};
+/// The style sheet of [`article`], for a page that holds one.
+pub const STYLE: &str = include_str!("chart.css");
+const PAGE_STYLE: &str = include_str!("page.css");
 
-const STYLE: &str = include_str!("chart.css");
-
-/// The whole page. It loads nothing: no script, no font, no image.
-pub fn page(chart: &Chart, basis: &Basis, lang: Lang, zone: &TimeZone) -> String {
+/// One chart as an element of a page: banner, alerts, sections, the records behind them. Pure: the same chart
+/// gives the same markup, with neither script nor style nor anything to be loaded, so that the viewer, a single
+/// file and the bundle show the same. `beside` stands between alerts and sections: what was noted since.
+pub fn article(chart: &Chart, basis: &Basis, lang: Lang, zone: &TimeZone, beside: &Markup) -> Markup {
     let mut cited = Cited::default();
     let lines = basis.lines(Some(chart), lang, zone);
     let name = chart.banner.name.as_deref().unwrap_or("–");
     let content = html! {
-        (header(chart, basis, lang, &lines, &mut cited))
-        (alerts(chart, lang))
-        main { (sections::all(chart, lang, &mut cited)) }
+        (header(chart, Some((basis, &lines)), lang, &mut cited))
+        (unread(chart, lang))
+        (sections::contents(lang))
+        (beside)
+        (sections::all(chart, lang, &mut cited))
         (cited.list(lang))
     };
     // The foot of a table is what browsers repeat on every printed page; a fixed footer lies over the text.
-    let body = html! {
-        table.frame {
-            tfoot { tr { td { (name) " · ID " (chart.patient) " · " (lines.join(" · ")) } } }
-            tbody { tr { td { (content) } } }
+    html! {
+        article.chart lang=(lang.tag()) {
+            table.frame role="presentation" {
+                tfoot { tr { td { (name) " · ID " (chart.patient) " · " (lines.join(" · ")) } } }
+                tbody { tr { td { (content) } } }
+            }
         }
-    };
+    }
+}
+
+/// A chart as one file that needs nothing else. It loads nothing: no script, no font, no image.
+pub fn page(chart: &Chart, basis: &Basis, lang: Lang, zone: &TimeZone) -> String {
+    let name = chart.banner.name.as_deref().unwrap_or("–");
     let page = html! {
         (DOCTYPE)
         html lang=(lang.tag()) {
@@ -42,12 +53,25 @@ pub fn page(chart: &Chart, basis: &Basis, lang: Lang, zone: &TimeZone) -> String
                 meta http-equiv="Content-Security-Policy" content="default-src 'none'; style-src 'unsafe-inline'";
                 meta name="robots" content="noindex";
                 title { (chart.patient) " " (name) }
-                style { (PreEscaped(STYLE)) }
+                style { (PreEscaped(PAGE_STYLE)) (PreEscaped(STYLE)) }
             }
-            body { (body) }
+            body { main { (article(chart, basis, lang, zone, &html! {})) } }
         }
     };
     page.into_string()
+}
+
+/// The chart without the page around it and without what it rests on, which whoever shows it has to put into `.basis`: it holds nothing
+/// that changes while the patient's records do not.
+pub(crate) fn lasting(chart: &Chart, lang: Lang) -> String {
+    let mut cited = Cited::default();
+    let content = html! {
+        (header(chart, None, lang, &mut cited))
+        (unread(chart, lang))
+        main { (sections::all(chart, lang, &mut cited)) }
+        (cited.list(lang))
+    };
+    content.into_string()
 }
 
 /// The records that a page refers to, numbered as they are first met.
@@ -58,7 +82,8 @@ struct Cited<'c> {
 
 impl<'c> Cited<'c> {
     fn mark(&mut self, from: &'c Provenance) -> Markup {
-        let known = self.records.iter().position(|record| record.path == from.path);
+        let known =
+            self.records.iter().position(|record| record.path == from.path && record.part == from.part);
         let number = known.unwrap_or_else(|| {
             self.records.push(from);
             self.records.len() - 1
@@ -77,6 +102,7 @@ impl<'c> Cited<'c> {
                     @for (index, record) in self.records.iter().enumerate() {
                         li id={ "r" (index + 1) } {
                             (record.path)
+                            @if let Some(part) = &record.part { " " (part) }
                             @if let Some(at) = record.recorded_at { " (" (words::minute(at)) ")" }
                         }
                     }
@@ -88,9 +114,8 @@ impl<'c> Cited<'c> {
 
 fn header<'c>(
     chart: &'c Chart,
-    basis: &Basis,
+    basis: Option<(&Basis, &[String])>,
     lang: Lang,
-    lines: &[String],
     cited: &mut Cited<'c>,
 ) -> Markup {
     let banner = &chart.banner;
@@ -105,13 +130,22 @@ fn header<'c>(
                 span.id { "ID " (chart.patient) }
                 @if let Some(sex) = banner.sex { span.strong { (sex.word(lang)) } }
                 @if let Some(age) = banner.age { span.strong { (age) (lang.pick(" years", "歳")) } }
-                @if let Some(born) = banner.birth_date { span { (born) (lang.pick(" born", " 生")) } }
+                @if let Some(born) = banner.birth_date { span { (words::birth(born, lang)) (lang.pick(" born", " 生")) } }
             }
             div.facts { (facts(chart, lang, cited)) }
-            div.basis.unproven[!basis.is_proven()] title=(full_id(basis)) {
-                @for (index, line) in lines.iter().enumerate() {
-                    p.unproven[index == 1 && !basis.is_proven()] { (line) }
-                }
+            // With the name: whoever scrolls to the medication still sees the allergy.
+            (alerts(chart, lang))
+            @match basis {
+                Some((basis, lines)) => div.basis.unproven[!basis.is_proven()] title=(full_id(basis)) {
+                    @for (index, line) in lines.iter().enumerate() {
+                        p.unproven[index == 1 && !basis.is_proven()] { (line) }
+                    }
+                },
+                None => div.basis {
+                    @if let Some(own) = chart.newest_record {
+                        p { (lang.pick("This patient's newest record: ", "この患者の最新の記録: ")) (words::minute(own)) }
+                    }
+                },
             }
         }
     }
@@ -140,7 +174,10 @@ fn facts<'c>(chart: &'c Chart, lang: Lang, cited: &mut Cited<'c>) -> Markup {
             @match (&banner.blood_abo, &banner.blood_rh) {
                 (None, None) => span.soft { (none) },
                 (abo, rh) => {
-                    @for answer in [abo, rh].into_iter().flatten() { b { (answer.value.value) } (cited.mark(&answer.from)) " " }
+                    @if let Some(abo) = abo { b { (abo.value.value) } (cited.mark(&abo.from)) " " }
+                    @if let Some(rh) = rh {
+                        b { @if !rh.value.value.to_lowercase().contains("rh") { "Rh" } (rh.value.value) } (cited.mark(&rh.from))
+                    }
                 }
             }
         }
@@ -152,15 +189,21 @@ fn facts<'c>(chart: &'c Chart, lang: Lang, cited: &mut Cited<'c>) -> Markup {
     }
 }
 
-fn alerts(chart: &Chart, lang: Lang) -> Markup {
+fn unread(chart: &Chart, lang: Lang) -> Markup {
     html! {
         @if !chart.unread.is_empty() {
-            div.warn {
-                (words::unread_count(chart.unread.len(), lang)) ": "
+            div.warn role="alert" {
+                "⚠ " (words::unread_count(chart.unread.len(), lang)) ": "
                 @for unread in &chart.unread { br; (unread.kind) " — " (unread.path) " — " (unread.cause) }
             }
         }
-        ul.alerts {
+    }
+}
+
+fn alerts(chart: &Chart, lang: Lang) -> Markup {
+    html! {
+        ul.alerts aria-label=(lang.pick("Alerts", "注意事項")) {
+            @if !chart.unread.is_empty() { li { "⚠ " (words::unread_count(chart.unread.len(), lang)) } }
             @for alert in chart.alerts.iter().filter(|alert| alert.kind != AlertKind::Unread) {
                 li.infection[alert.kind == AlertKind::Infection].other[alert.kind == AlertKind::OtherPatient] {
                     small { (alert.kind.word(lang)) } (alert.what)

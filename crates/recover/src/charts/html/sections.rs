@@ -5,10 +5,13 @@ use schema::Lang;
 
 use super::Cited;
 use crate::charts::model::{
-    Agent, Chart, Course, Infection, Item, LabFlag, LabSeries, Medication, Outcome, Provenance, Route, Trend,
+    Agent, Chart, Course, Infection, Item, LabFlag, LabResult, LabSeries, Medication, Outcome, Provenance,
+    Route, Trend,
 };
 use crate::charts::words;
 
+/// Earlier values of one test.
+const RESULTS_MAX: usize = 10;
 /// Rows of lists that grow for years; what is left out is counted below the list.
 const ROWS_MAX: usize = 20;
 
@@ -28,13 +31,32 @@ pub(super) fn all<'c>(chart: &'c Chart, lang: Lang, cited: &mut Cited<'c>) -> Ma
             (stays(chart, lang, cited))
             (visits(chart, lang, cited))
         }
+        @if !chart.appointments.is_empty() { (appointments(chart, lang, cited)) }
         (notes(chart, lang, cited))
         (not_shown(chart, lang))
     }
 }
 
+/// Links to the sections, in their order; `data-keys` are the keys that a script may bind to them.
+pub(super) fn contents(lang: Lang) -> Markup {
+    let links = [
+        ("allergies", "g a", lang.pick("Allergies", "アレルギー")),
+        ("problems", "g p", lang.pick("Problems", "病名")),
+        ("medication", "g m", lang.pick("Medication", "処方・注射")),
+        ("labs", "g l", lang.pick("Laboratory", "検査")),
+        ("given", "g v", lang.pick("Given", "投与実施")),
+        ("notes", "g n", lang.pick("Notes", "記録")),
+    ];
+    html! {
+        nav.contents aria-label=(lang.pick("Sections of this chart", "カルテの項目")) {
+            @for (id, keys, title) in links { a href={ "#" (id) } data-keys=(keys) { (title) } }
+        }
+    }
+}
+
 /// A heading, what could not be read for it, and the rows, or that nothing is recorded.
 struct Section<'s> {
+    id: &'s str,
     title: &'s str,
     kinds: &'s [&'s str],
     total: usize,
@@ -46,8 +68,8 @@ impl Section<'_> {
         let unread = chart.unread_of(self.kinds);
         let left_out = self.total.saturating_sub(self.shown);
         html! {
-            section.long[self.shown > 8 || self.kinds.is_empty()] {
-                h2 { (self.title) small { (self.kinds.join(" · ")) } }
+            section.long[self.shown > 8 || self.kinds.is_empty()] id=(self.id) tabindex="-1" {
+                h2 { (self.title) small { (chart.kinds_label(self.kinds)) } }
                 @if unread > 0 { p.warn { (words::unread_count(unread, lang)) } }
                 @if self.total == 0 { p.none { (words::not_recorded(lang)) } } @else { (content) }
                 @if left_out > 0 {
@@ -76,7 +98,8 @@ fn allergies<'c>(chart: &'c Chart, lang: Lang, cited: &mut Cited<'c>) -> Markup 
     };
     let count = chart.allergies.len();
     let title = lang.pick("Allergies", "アレルギー");
-    Section { title, kinds: &["ADT-61", "ADT-00"], total: count, shown: count }.with(chart, lang, rows)
+    Section { id: "allergies", title, kinds: &["ADT-61", "ADT-00"], total: count, shown: count }
+        .with(chart, lang, rows)
 }
 
 fn problems<'c>(chart: &'c Chart, lang: Lang, cited: &mut Cited<'c>) -> Markup {
@@ -96,7 +119,8 @@ fn problems<'c>(chart: &'c Chart, lang: Lang, cited: &mut Cited<'c>) -> Markup {
         }
     };
     let (total, title) = (chart.problems.len(), lang.pick("Problems", "病名・プロブレム"));
-    Section { title, kinds: &["PPR-01"], total, shown: total.min(ROWS_MAX) }.with(chart, lang, rows)
+    Section { id: "problems", title, kinds: &["PPR-01"], total, shown: total.min(ROWS_MAX) }
+        .with(chart, lang, rows)
 }
 
 fn medication<'c>(chart: &'c Chart, lang: Lang, cited: &mut Cited<'c>) -> Markup {
@@ -137,49 +161,83 @@ fn medication<'c>(chart: &'c Chart, lang: Lang, cited: &mut Cited<'c>) -> Markup
         }
     };
     let title = lang.pick("Medication", "処方・注射");
-    Section { title, kinds: &["OMP-01", "OMP-02"], total: chart.medication.len(), shown }
+    Section { id: "medication", title, kinds: &["OMP-01", "OMP-02"], total: chart.medication.len(), shown }
         .with(chart, lang, table)
 }
 
 fn labs<'c>(chart: &'c Chart, lang: Lang, cited: &mut Cited<'c>) -> Markup {
     let rows = html! {
-        table {
-            tr {
-                th { (lang.pick("Test", "検査")) } th.number { (lang.pick("Latest", "最新値")) } th { "" } th { (lang.pick("Unit", "単位")) }
-                th { (lang.pick("Reference", "基準値")) } th { (lang.pick("Taken", "採取")) }
-                th.number { (lang.pick("Before", "前回値")) } th { (lang.pick("Taken", "前回採取")) }
+        div.wide tabindex="0" role="region" aria-label=(lang.pick("Laboratory", "検査結果")) {
+            table {
+                thead { tr {
+                    th scope="col" { (lang.pick("Test", "検査")) }
+                    th.number scope="col" { (lang.pick("Latest", "最新値")) }
+                    th scope="col" { (lang.pick("Flag", "判定")) }
+                    th scope="col" { (lang.pick("Unit", "単位")) }
+                    th scope="col" { (lang.pick("Reference", "基準値")) }
+                    th scope="col" { (lang.pick("Taken", "採取")) }
+                    th scope="col" { (lang.pick("Course (band: reference range)", "推移（帯は基準範囲）")) }
+                } }
+                tbody { @for series in &chart.labs { (lab(series, lang, cited)) } }
             }
-            @for series in &chart.labs { (lab(series, lang, cited)) }
         }
         p.none { (words::flag_legend(lang)) }
     };
     let (total, title) = (chart.labs.len(), lang.pick("Laboratory", "検査結果"));
-    Section { title, kinds: &["OML-11"], total, shown: total }.with(chart, lang, rows)
+    Section { id: "labs", title, kinds: &["OML-11"], total, shown: total }.with(chart, lang, rows)
 }
 
 fn lab<'c>(series: &'c LabSeries, lang: Lang, cited: &mut Cited<'c>) -> Markup {
     let Some(latest) = series.results.first() else { return html! {} };
-    let before = series.results.get(1);
     html! {
         tr {
-            td { (series.name) (mark(cited, &latest.from)) }
+            th scope="row" { (series.name) (mark(cited, &latest.from)) }
             td.number { span class=(value_class(latest.value.flag)) { (latest.value.value) } }
-            td.date {
-                span class=(flag_class(latest.value.flag)) { (latest.value.flag.sign()) } @if latest.value.flag_computed && latest.value.flag.is_abnormal() { "*" }
-                " " (series.trend.map_or("", Trend::arrow))
-                @if latest.value.preliminary { " " span.tag { (lang.pick("preliminary", "中間")) } }
-            }
+            td.date { (flag(&latest.value, lang)) " " (series.trend.map_or("", Trend::arrow)) }
             td { (latest.value.unit) }
             td { (latest.value.range) }
             td.date { (latest.value.at.map(words::minute).unwrap_or_default()) }
-            @match before {
-                Some(before) => {
-                    td.number { span class=(value_class(before.value.flag)) { (before.value.value) } (mark(cited, &before.from)) }
-                    td.date.soft { (before.value.at.map(words::minute).unwrap_or_default()) }
+            td.course { (super::plot::plot(series, lang)) (earlier(series, lang, cited)) }
+        }
+    }
+}
+
+/// The last values as a table, which also says what the picture says.
+fn earlier<'c>(series: &'c LabSeries, lang: Lang, cited: &mut Cited<'c>) -> Markup {
+    let before: Vec<&'c Item<LabResult>> = series.results.iter().skip(1).take(RESULTS_MAX).collect();
+    let more = series.results.len().saturating_sub(RESULTS_MAX + 1);
+    html! {
+        @if !before.is_empty() {
+            details {
+                summary {
+                    (lang.pick("before: ", "前回 "))
+                    span class=(value_class(before[0].value.flag)) { (before[0].value.value) } " " (flag(&before[0].value, lang))
+                    span.soft { " " (before[0].value.at.map(|at| words::day(Some(at.date()))).unwrap_or_default()) }
                 }
-                None => { td {} td {} }
+                table {
+                    @for result in before {
+                        tr {
+                            td.number { span class=(value_class(result.value.flag)) { (result.value.value) } (mark(cited, &result.from)) }
+                            td { (flag(&result.value, lang)) }
+                            td.date { (result.value.at.map(words::minute).unwrap_or_default()) }
+                        }
+                    }
+                }
+                @if more > 0 { p.none { (lang.pick(format!("{more} older ones are left out"), format!("ほか {more} 件は古いため省略"))) } }
             }
         }
+    }
+}
+
+/// The sign of a flag, with its word for who hears the page.
+fn flag(result: &LabResult, lang: Lang) -> Markup {
+    html! {
+        span class=(flag_class(result.flag)) title=(result.flag.word(lang)) {
+            span aria-hidden="true" { (result.flag.sign()) }
+            span.heard { (result.flag.word(lang)) }
+        }
+        @if result.flag_computed && result.flag.is_abnormal() { "*" }
+        @if result.preliminary { " " span.tag { (lang.pick("preliminary", "中間")) } }
     }
 }
 
@@ -232,7 +290,8 @@ fn given<'c>(chart: &'c Chart, lang: Lang, cited: &mut Cited<'c>) -> Markup {
         }
     };
     let (total, title) = (chart.given.len(), lang.pick("Given", "投与実施"));
-    Section { title, kinds: &["OMP-11", "OMP-12"], total, shown: total.min(ROWS_MAX) }.with(chart, lang, rows)
+    Section { id: "given", title, kinds: &["OMP-11", "OMP-12"], total, shown: total.min(ROWS_MAX) }
+        .with(chart, lang, rows)
 }
 
 fn meals<'c>(chart: &'c Chart, lang: Lang, cited: &mut Cited<'c>) -> Markup {
@@ -249,7 +308,8 @@ fn meals<'c>(chart: &'c Chart, lang: Lang, cited: &mut Cited<'c>) -> Markup {
         }
     };
     let (total, title) = (chart.meals.len(), lang.pick("Meals", "食事"));
-    Section { title, kinds: &["OMD"], total, shown: total.min(ROWS_MAX / 2) }.with(chart, lang, rows)
+    Section { id: "meals", title, kinds: &["OMD"], total, shown: total.min(ROWS_MAX / 2) }
+        .with(chart, lang, rows)
 }
 
 fn stays<'c>(chart: &'c Chart, lang: Lang, cited: &mut Cited<'c>) -> Markup {
@@ -270,7 +330,7 @@ fn stays<'c>(chart: &'c Chart, lang: Lang, cited: &mut Cited<'c>) -> Markup {
     };
     let (total, title) = (chart.stays.len(), lang.pick("Admissions", "入院"));
     let kinds = &["ADT-22", "ADT-42", "ADT-52"];
-    Section { title, kinds, total, shown: total.min(ROWS_MAX / 2) }.with(chart, lang, rows)
+    Section { id: "stays", title, kinds, total, shown: total.min(ROWS_MAX / 2) }.with(chart, lang, rows)
 }
 
 fn visits<'c>(chart: &'c Chart, lang: Lang, cited: &mut Cited<'c>) -> Markup {
@@ -286,7 +346,26 @@ fn visits<'c>(chart: &'c Chart, lang: Lang, cited: &mut Cited<'c>) -> Markup {
         }
     };
     let (total, title) = (chart.visits.len(), lang.pick("Outpatient visits", "外来受診"));
-    Section { title, kinds: &["ADT-12"], total, shown: total.min(ROWS_MAX / 2) }.with(chart, lang, rows)
+    Section { id: "visits", title, kinds: &["ADT-12"], total, shown: total.min(ROWS_MAX / 2) }
+        .with(chart, lang, rows)
+}
+
+fn appointments<'c>(chart: &'c Chart, lang: Lang, cited: &mut Cited<'c>) -> Markup {
+    let rows = html! {
+        table {
+            @for item in chart.appointments.iter().take(ROWS_MAX) {
+                tr {
+                    td.date { (item.value.at.map(words::minute).unwrap_or_default()) (mark(cited, &item.from)) }
+                    td { (item.value.dept) }
+                    td { (item.value.doctor) }
+                    td { (item.value.what) @if !item.value.status.is_empty() { " " span.tag { (item.value.status) } } }
+                }
+            }
+        }
+    };
+    let (total, title) = (chart.appointments.len(), lang.pick("Appointments", "予約"));
+    Section { id: "appointments", title, kinds: &[], total, shown: total.min(ROWS_MAX) }
+        .with(chart, lang, rows)
 }
 
 fn notes<'c>(chart: &'c Chart, lang: Lang, cited: &mut Cited<'c>) -> Markup {
@@ -304,9 +383,8 @@ fn notes<'c>(chart: &'c Chart, lang: Lang, cited: &mut Cited<'c>) -> Markup {
             }
         }
     };
-    let (total, title) =
-        (chart.notes.len(), lang.pick("Notes (extended storage)", "記録・文書 (拡張ストレージ)"));
-    Section { title, kinds: &[], total, shown: total.min(ROWS_MAX) }.with(chart, lang, rows)
+    let (total, title) = (chart.notes.len(), lang.pick("Notes and documents", "記録・文書"));
+    Section { id: "notes", title, kinds: &[], total, shown: total.min(ROWS_MAX) }.with(chart, lang, rows)
 }
 
 fn not_shown(chart: &Chart, lang: Lang) -> Markup {
