@@ -145,6 +145,8 @@ class = "sensor"
 exec = {json.dumps(words)}
 read = [{json.dumps(str(place))}]
 lines_per_second_max = 1000000
+[never_touch]
+addresses = ["192.0.2.250"]
 [[playbook]]
 name = "breakin"
 watchers = ["sensor"]

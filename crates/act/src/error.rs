@@ -123,6 +123,59 @@ pub enum Error {
         /// Its size.
         size_max: u32,
     },
+    /// Nobody is named who is never cut off.
+    #[error("block without anybody on the allow-list")]
+    NoAllowList,
+    /// A script cannot be about nobody, or about so many.
+    #[error("write a script for 1 to {max} {what}")]
+    ScriptSize {
+        /// Of what.
+        what: &'static str,
+        /// At most.
+        max: usize,
+    },
+    /// A text that would not show in a script what it is.
+    #[error("write \"{text}\" into a script so that whoever reads it sees what it is")]
+    Unquotable {
+        /// The text with what hides in it spelt out.
+        text: String,
+    },
+    /// What the folder of the wall remembers could not be read.
+    #[error("read what the wall remembers, {path}")]
+    ReadWall {
+        /// The file.
+        path: PathBuf,
+        /// Why.
+        #[source]
+        source: io::Error,
+    },
+    /// What the folder of the wall remembers is not that.
+    #[error("understand what the wall remembers, {path}")]
+    ParseWall {
+        /// The file.
+        path: PathBuf,
+        /// Why.
+        #[source]
+        source: serde_json::Error,
+    },
+    /// A policy is on trial, and another one must not come over it.
+    #[error("change the policy while one is on trial for {seconds} s more")]
+    TrialPending {
+        /// How long it still lasts.
+        seconds: i64,
+    },
+    /// There is nothing to confirm.
+    #[error("confirm a policy, of which none is on trial")]
+    NoTrial,
+    /// The trial ended before anybody confirmed it; what was before is in force.
+    #[error("confirm a policy whose trial ended at {at}")]
+    TrialOver {
+        /// When.
+        at: jiff::Timestamp,
+    },
+    /// No policy was ever applied.
+    #[error("undo an apply, of which there was none")]
+    NothingToUndo,
     /// A control group is not one that may be frozen.
     #[error("freeze the control group {path}: {reason}")]
     BadCgroup {
@@ -192,6 +245,9 @@ impl Error {
             Error::NeverTouch { .. } => Some(
                 "take the entry out of [never_touch] in the configuration, if this really has to be done",
             ),
+            Error::NoAllowList => {
+                Some("write the addresses of those who administer this network under [never_touch] addresses")
+            }
             Error::PacketFilterProgram { .. } => Some(
                 "see that the program of [wall] command is installed (apt install nftables) and ends without asking anything, \
                  such as a password of ssh",
@@ -202,6 +258,13 @@ impl Error {
             Error::WallFull { .. } => {
                 Some("undo bans that are no longer needed, or ban the attacker's whole network by hand")
             }
+            Error::ReadWall { .. } | Error::ParseWall { .. } => Some(
+                "name the state folder with --state; `chartward wall apply` writes it anew from the configuration",
+            ),
+            Error::TrialPending { .. } => Some("run `chartward wall confirm` or `chartward wall undo` first"),
+            Error::TrialOver { .. } | Error::NoTrial => Some(
+                "run `chartward wall apply` again and confirm it in time; `chartward wall status` says what is in force",
+            ),
             Error::BadCgroup { .. } => Some(
                 "name a group below the cgroup mount, such as /system.slice/emr.service; see systemd-cgls",
             ),

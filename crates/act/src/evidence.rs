@@ -3,6 +3,7 @@
 //! All of it is bounded in number, size and time. Values of environment variables are left out, since they hold passwords.
 
 mod folder;
+mod proc;
 mod process;
 mod sockets;
 

@@ -165,7 +165,20 @@ pub fn remember(state: &Path, applied: &Applied) -> Result<PathBuf, Error> {
 /// Takes back the plan that froze process `pid`, and removes it from the state folder so that a running guard lets the actor
 /// go on too. A plan that cannot be read keeps nobody else frozen; it is found by its name.
 pub fn release(state: &Path, pid: i32, now: Timestamp) -> Result<Vec<Action>, Error> {
-    let (path, applied) = find(state, pid)?;
+    take_back(find(state, pid)?, now)
+}
+
+/// The same of exactly the process that was meant, by its start in ticks as well: its number may be another's by now, who was frozen for
+/// something else.
+pub fn release_exactly(state: &Path, process: (i32, u64), now: Timestamp) -> Result<Vec<Action>, Error> {
+    let (path, applied) = find(state, process.0)?;
+    if !processes(&applied.actions, |_| true).any(|frozen| frozen == process) {
+        return Err(Error::NoPlan { pid: process.0, state: state.to_owned() });
+    }
+    take_back((path, applied), now)
+}
+
+fn take_back((path, applied): (PathBuf, Applied), now: Timestamp) -> Result<Vec<Action>, Error> {
     // First the plan, else a running guard would stop the processes again.
     fs::remove_file(&path).map_err(|source| Error::Write { path: path.clone(), source })?;
     thread::sleep(Duration::from_millis(300));
@@ -283,7 +296,9 @@ mod tests {
         assert_eq!(Process::of(pid).unwrap().state, 'T');
         let state = tempfile::tempdir().unwrap();
         remember(state.path(), &Applied { plan, actions }).unwrap();
-        let undone = release(state.path(), pid, now).unwrap();
+        assert!(matches!(release_exactly(state.path(), (pid, start + 1), now), Err(Error::NoPlan { .. })));
+        assert_eq!(Process::of(pid).unwrap().state, 'T');
+        let undone = release_exactly(state.path(), (pid, start), now).unwrap();
         assert!(undone.iter().all(|action| action.outcome == Outcome::Undone));
         assert_ne!(Process::of(pid).unwrap().state, 'T');
         assert!(matches!(release(state.path(), pid, now), Err(Error::NoPlan { .. })));

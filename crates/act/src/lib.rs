@@ -16,6 +16,7 @@ mod process;
 pub mod put_back;
 pub mod undo;
 pub mod wall;
+pub mod windows;
 
 pub use error::Error;
 pub use never::NeverTouch;

@@ -1,5 +1,7 @@
 //! Who and what no act may be done to, whatever a verdict says: one list for all acts.
 
+mod spared;
+
 use std::fmt;
 use std::net::IpAddr;
 
@@ -9,6 +11,7 @@ use serde::de::{self, Visitor};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 use crate::process::Process;
+pub use spared::{Spared, is_internal};
 
 /// The never-touch list.
 ///
@@ -29,6 +32,10 @@ pub struct NeverTouch {
     /// Process ids: the hub or the guard itself and its ancestors.
     #[serde(skip)]
     pub pids: Vec<i32>,
+    /// Who is spared from bans alone: this machine's other addresses, gateways, name servers, domain controllers, the servers of
+    /// the record, administrators who have just proven who they are.
+    #[serde(skip)]
+    pub spared: Spared,
     #[serde(skip)]
     known: Vec<(String, IpAddr)>,
 }
@@ -55,7 +62,10 @@ impl NeverTouch {
     /// For [`Act::Freeze`] the name of the command is read from /proc; nothing is changed.
     pub fn forbids(&self, act: &Act) -> Option<String> {
         match act {
-            Act::BlockAddress { address } | Act::IsolateHost { address } => self.holds_address(*address),
+            Act::BlockAddress { address } => {
+                self.holds_address(*address).or_else(|| self.spared.holds(*address))
+            }
+            Act::BlockEgress { address } | Act::IsolateHost { address } => self.holds_address(*address),
             Act::Freeze { pid, start_ticks } => {
                 let process = Process::of(*pid).filter(|process| process.start_ticks == *start_ticks);
                 self.holds_pid(*pid).or_else(|| self.holds_command(&process?.command))
@@ -75,6 +85,13 @@ impl NeverTouch {
             return Some(format!("{what} {address}"));
         }
         self.networks.iter().find(|network| network.0.contains(&address)).map(Network::to_string)
+    }
+
+    /// Whether an administrator named anybody who is never cut off. Where nobody did, nothing bans by itself: whoever forgot to
+    /// name himself would be the first to be locked out.
+    pub fn has_allow_list(&self) -> bool {
+        !self.networks.is_empty()
+            || self.known.iter().any(|(what, _)| self.hosts.iter().any(|host| same_name(host, what)))
     }
 
     /// The entry that a machine's name belongs to, in whatever case it is written, while no address is known for that entry.
@@ -252,7 +269,9 @@ mod tests {
             ("203.0.113.10", None),
         ] {
             let address: IpAddr = address.parse().unwrap();
-            for act in [Act::BlockAddress { address }, Act::IsolateHost { address }] {
+            for act in
+                [Act::BlockAddress { address }, Act::BlockEgress { address }, Act::IsolateHost { address }]
+            {
                 assert_eq!(never.forbids(&act).as_deref(), entry, "{address}");
             }
         }
@@ -293,6 +312,24 @@ mod tests {
         assert_eq!(never.holds_host("emr1.example"), None);
         assert!(never.holds_address("10.9.0.7".parse().unwrap()).is_some());
         assert_eq!(never.forbids(&Act::LockVault), None);
+    }
+
+    #[test]
+    fn what_is_spared_may_be_isolated_and_never_banned_and_an_empty_list_is_told_from_one() {
+        let never = list();
+        let address = "198.51.101.1".parse().unwrap();
+        never.spared.add("a name server", [address]);
+        let held = never.forbids(&Act::BlockAddress { address });
+        assert_eq!(held.as_deref(), Some("a name server 198.51.101.1"));
+        assert_eq!(never.forbids(&Act::IsolateHost { address }), None);
+        assert_eq!(never.forbids(&Act::BlockEgress { address }), None);
+        assert!(never.has_allow_list());
+        let mut empty = NeverTouch::default();
+        empty.know("this machine", [address]);
+        empty.hosts.push("emr1".into());
+        assert!(!empty.has_allow_list());
+        empty.know("EMR1", [address]);
+        assert!(empty.has_allow_list());
     }
 
     #[test]

@@ -14,7 +14,7 @@ use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 
 use rustix::fs::{
-    AtFlags, Gid, Mode, OFlags, RenameFlags, ResolveFlags, Timespec, Timestamps, Uid, fchmod, fchown,
+    AtFlags, Gid, Mode, OFlags, RenameFlags, ResolveFlags, Timespec, Timestamps, Uid, fchmod, fchown, fstat,
     futimens, ioctl_ficlone, mkdirat, openat, openat2, renameat_with, unlinkat,
 };
 use rustix::io::Errno;
@@ -333,11 +333,26 @@ impl Bench<'_> {
         self.make_parents(parent)?;
         let (home, name) =
             self.parent(parent).map_err(|e| Error::PutBack { step: "open its folder", source: e.into() })?;
-        match mkdirat(home.as_fd(), name, Mode::RWXU | Mode::RGRP | Mode::XGRP) {
-            Ok(()) | Err(Errno::EXIST) => Ok(()),
+        match mkdirat(home.as_fd(), name, Mode::RWXU) {
+            Ok(()) => like_above(&home, name)
+                .map_err(|e| Error::PutBack { step: "give its folder an owner", source: e.into() }),
+            Err(Errno::EXIST) => Ok(()),
             Err(source) => Err(Error::PutBack { step: "make its folder", source: source.into() }),
         }
     }
+}
+
+/// A folder that is made anew belongs to whom the one above it belongs: what is put back there must be of use to them.
+fn like_above(above: &OwnedFd, name: &OsStr) -> Result<(), Errno> {
+    let meta = fstat(above)?;
+    let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+    let made = openat(above, name, flags, Mode::empty())?;
+    match fchown(&made, Some(Uid::from_raw(meta.st_uid)), Some(Gid::from_raw(meta.st_gid))) {
+        // An ordinary user keeps what it makes.
+        Err(Errno::PERM) | Ok(()) => {}
+        Err(error) => return Err(error),
+    }
+    fchmod(&made, Mode::from_raw_mode(meta.st_mode & 0o2777))
 }
 
 fn io_step(step: &'static str) -> impl Fn(io::Error) -> Error {

@@ -13,7 +13,9 @@ mod sample;
 mod schedule;
 mod serving;
 mod supervise;
+mod vault_at;
 mod vault_host;
+mod viewer;
 mod wiring;
 
 use std::process::ExitCode;

@@ -81,4 +81,25 @@ pub enum DecodeError {
     /// A JSON object that is neither OCSF, nor Suricata's eve, nor a line of our own watchers.
     #[error("a JSON object without class_uid, event_type or type")]
     UnknownLine,
+    /// A FHIR resource that is no JSON: cut off, overwritten, nested too deep or not UTF-8.
+    #[error("no JSON, as seen in line {line}, column {column}: {cause}")]
+    Resource {
+        /// Line, counted from 1 within the resource.
+        line: usize,
+        /// Column, counted from 1.
+        column: usize,
+        /// What was found, without any of the content.
+        cause: &'static str,
+    },
+    /// JSON that is no FHIR resource.
+    #[error("JSON without a resourceType")]
+    NoResource,
+    /// A FHIR resource that passes the size that is taken.
+    #[error("FHIR resource of {bytes} bytes is larger than the limit of {limit}")]
+    ResourceTooLarge {
+        /// Its size.
+        bytes: u64,
+        /// The size allowed.
+        limit: usize,
+    },
 }

@@ -4,12 +4,19 @@
 //! than a small multiple of the input.
 #![forbid(unsafe_code)]
 
+pub mod attachment;
+pub mod auth;
 pub mod content;
 #[cfg(test)]
 mod corpus;
 mod error;
+pub mod evtx;
+pub mod fhir;
 pub mod hl7;
+pub mod mail;
 pub mod ocsf;
+pub mod packet;
+pub mod speech;
 pub mod ssmix2;
 
 pub use error::DecodeError;

@@ -21,7 +21,8 @@ use schema::{Event, Finding};
 use serde_json::Value;
 
 use crate::DecodeError;
-pub use own::{Policy, Ready, Restored, Said};
+pub use own::{MailExpired, Policy, Ready, Restored, Said};
+pub use techniques::technique;
 pub use text::{STRING_MAX, shown};
 pub use write::write;
 

@@ -28,6 +28,15 @@ pub const ENTRY: Entry = Entry {
     make: Detector::Gate(Gate::default),
 };
 
+/// The same in the files of a database, where nobody can be told from its server, which is never stopped.
+pub const DATABASE: Entry = Entry {
+    id: "encryption.database",
+    title: "A database's files are being replaced by noise",
+    title_ja: "データベースのファイルが乱数状のデータに置き換えられている",
+    attacks,
+    make: Detector::Gate(Gate::default),
+};
+
 const ACTORS_MAX: usize = 4096;
 const FORGET_AFTER: SignedDuration = SignedDuration::from_hours(24);
 

@@ -7,8 +7,19 @@
 
 pub mod circles;
 pub mod correlate;
+mod episodes;
 pub mod gate;
+pub mod impersonation;
+pub mod logins;
+pub mod lookalike;
+pub mod mail;
+pub mod network;
 mod registry;
+pub mod removal;
 pub mod share;
+pub mod sigma;
+mod table;
+pub mod tamper;
+pub mod telescope;
 
 pub use registry::{Detector, Entry, REGISTRY, entry};

@@ -1,6 +1,6 @@
 use schema::Attack;
 
-use crate::{gate, share};
+use crate::{gate, logins, mail, network, removal, share, tamper};
 
 /// What a detector says about itself.
 #[derive(Debug, Clone, Copy)]
@@ -24,10 +24,70 @@ pub enum Detector {
     Gate(fn() -> gate::Gate),
     /// Given looks at a share: one [`schema::ShareLook`] at a time.
     Share(fn() -> share::Share),
+    /// Given removals of files: one [`schema::Removal`] at a time.
+    Removal(fn() -> removal::Bursts),
+    /// Given what the guard could not do: one [`schema::Lapse`] at a time.
+    Lapses(fn() -> tamper::Lapses),
+    /// Given mails: one [`mail::Given`] at a time.
+    Mail(fn() -> Result<mail::MailJudge, mail::MailError>),
+    /// Given what was seen on the network: one of [`network::Detectors`], which all work together.
+    Network(fn(&network::Rules) -> network::Detectors),
+    /// Given logons as logs tell of them: one [`schema::AuthEvent`] at a time, and all of them work together.
+    Logins(fn(&logins::Rules) -> logins::Detectors),
 }
 
 /// Every detector.
-pub const REGISTRY: &[Entry] = &[gate::ENTRY, share::ENTRY, share::TAMPER];
+pub const REGISTRY: &[Entry] = &[
+    gate::ENTRY,
+    gate::DATABASE,
+    logins::contract::ENTRY,
+    logins::exposure::account::ENTRY,
+    logins::exposure::nla::ENTRY,
+    logins::exposure::service::ENTRY,
+    logins::first_seen::ENTRY,
+    logins::guess::account::ENTRY,
+    logins::guess::host::ENTRY,
+    logins::guess::hosts::ENTRY,
+    logins::guess::many_sources::ENTRY,
+    logins::guess::slow::ENTRY,
+    logins::guess::source::ENTRY,
+    logins::guess::spray::ENTRY,
+    logins::guess::stale::ENTRY,
+    logins::guess::success::ENTRY,
+    logins::hours::ENTRY,
+    logins::outside::ENTRY,
+    logins::service_account::ENTRY,
+    mail::MALWARE,
+    mail::PHISHING,
+    network::beacon::ENTRY,
+    network::bruteforce::kerberos::ENTRY,
+    network::bruteforce::ldap_ntlm::ENTRY,
+    network::bruteforce::rdp::ENTRY,
+    network::bruteforce::smb::ENTRY,
+    network::bruteforce::ssh::ENTRY,
+    network::contract::deviation::ENTRY,
+    network::contract::hospital_protocol::ENTRY,
+    network::contract::remote_tool::ENTRY,
+    network::encryption::ENTRY,
+    network::eol::ENTRY,
+    network::exfil::ENTRY,
+    network::exposure::ENTRY,
+    network::lateral::account_query::ENTRY,
+    network::lateral::dcsync::ENTRY,
+    network::lateral::remote_exec::ENTRY,
+    network::lateral::zerologon::ENTRY,
+    network::mirror::ENTRY,
+    network::names::MALWARE,
+    network::names::PHISHING,
+    network::scan::fanout::ENTRY,
+    network::scan::flood::ENTRY,
+    network::scan::icmp::ENTRY,
+    network::scan::trw::ENTRY,
+    removal::ENTRY,
+    share::ENTRY,
+    share::TAMPER,
+    tamper::ENTRY,
+];
 
 /// The detector with this id.
 pub fn entry(id: &str) -> Option<&'static Entry> {
@@ -41,9 +101,62 @@ mod tests {
     use std::path::{Path, PathBuf};
 
     use jiff::{SignedDuration, Timestamp};
-    use schema::{GateInput, ShareLook, Verdict};
+    use schema::{GateInput, Lapse, Removal, ShareLook, Verdict};
 
     use super::*;
+
+    /// A fixture's line: a mail as it came, in 7 bits or UTF-8, as the server `mx.hospital.example` handed it over.
+    #[derive(serde::Deserialize)]
+    struct MailLine {
+        mail: String,
+    }
+
+    /// The first line of a network fixture, where the rules are not the default.
+    #[derive(serde::Deserialize)]
+    struct RulesLine {
+        rules: network::Rules,
+    }
+
+    /// The same for logons.
+    #[derive(serde::Deserialize)]
+    struct LoginRulesLine {
+        rules: logins::Rules,
+    }
+
+    fn judge_raw(judge: &mail::MailJudge, raw: &[u8]) -> schema::MailJudgement {
+        let message = decode::mail::read(raw, &decode::mail::Limits::default());
+        let trusted = mail::Trusted::new(["mx.hospital.example".to_owned()]);
+        let known = mail::trusted_authentication(&message, &trusted);
+        let limits = decode::attachment::Limits::default();
+        let looks: Vec<_> = message
+            .parts
+            .iter()
+            .map(|part| decode::attachment::look(&part.name, &part.bytes, &limits, &[]))
+            .collect();
+        judge.judge(&mail::Given {
+            message: &message,
+            authentication: known.as_ref(),
+            looks: &looks,
+            signatures: &[],
+        })
+    }
+
+    #[test]
+    fn every_single_mail_of_the_fixtures_is_judged_rightly() {
+        let judge = mail::MailJudge::builtin().unwrap();
+        for entry in [&mail::PHISHING, &mail::MALWARE] {
+            for (side, expected) in [("attack", true), ("benign", false)] {
+                for fixture in fixtures(entry, side) {
+                    for (line, json) in fs::read_to_string(&fixture).unwrap().lines().enumerate() {
+                        let raw: MailLine = serde_json::from_str(json).unwrap();
+                        let judged = judge_raw(&judge, raw.mail.as_bytes());
+                        let said = mail::detector(judged.verdict).is_some_and(|said| said.id == entry.id);
+                        assert_eq!(said, expected, "{}:{} {judged:#?}", fixture.display(), line + 1);
+                    }
+                }
+            }
+        }
+    }
 
     fn fixtures(entry: &Entry, side: &str) -> Vec<PathBuf> {
         let dir = Path::new(env!("CARGO_MANIFEST_DIR"))
@@ -79,6 +192,58 @@ mod tests {
                     let now = Timestamp::UNIX_EPOCH + SignedDuration::from_millis(line as i64 * 10);
                     matches!(gate.decide(&input, now), Verdict::Stop(_))
                 })
+            }
+            Detector::Removal(make) => {
+                let mut bursts = make();
+                let at = |line: usize| Timestamp::UNIX_EPOCH + SignedDuration::from_millis(line as i64 * 10);
+                lines.iter().any(|&(line, json)| {
+                    let removal: Removal =
+                        serde_json::from_str(json).unwrap_or_else(|e| panic!("{}: {e}", place(line)));
+                    bursts.take(&removal, at(line));
+                    !bursts.due(at(line)).is_empty()
+                }) || !bursts.due(at(lines.len()) + SignedDuration::from_secs(2)).is_empty()
+            }
+            Detector::Lapses(make) => {
+                let mut lapses = make();
+                lines.iter().any(|&(line, json)| {
+                    let lapse: Lapse =
+                        serde_json::from_str(json).unwrap_or_else(|e| panic!("{}: {e}", place(line)));
+                    lapses.weigh(lapse).is_some()
+                })
+            }
+            Detector::Mail(make) => {
+                let judge = make().unwrap();
+                lines.iter().any(|&(line, json)| {
+                    let raw: MailLine =
+                        serde_json::from_str(json).unwrap_or_else(|e| panic!("{}: {e}", place(line)));
+                    let verdict = judge_raw(&judge, raw.mail.as_bytes()).verdict;
+                    mail::detector(verdict).is_some_and(|said| said.id == entry.id)
+                })
+            }
+            Detector::Network(make) => {
+                let rules = text.lines().next().and_then(|line| serde_json::from_str::<RulesLine>(line).ok());
+                let skipped = usize::from(rules.is_some());
+                let mut detectors = make(&rules.map(|line| line.rules).unwrap_or_default());
+                let mut said = Vec::new();
+                for &(line, json) in &lines[skipped..] {
+                    let event: schema::NetEvent =
+                        serde_json::from_str(json).unwrap_or_else(|e| panic!("{}: {e}", place(line)));
+                    detectors.step(&[event], 0, &mut said);
+                }
+                said.iter().any(|finding| finding.detector == entry.id)
+            }
+            Detector::Logins(make) => {
+                let rules =
+                    text.lines().next().and_then(|line| serde_json::from_str::<LoginRulesLine>(line).ok());
+                let skipped = usize::from(rules.is_some());
+                let mut detectors = make(&rules.map(|line| line.rules).unwrap_or_default());
+                let mut said = Vec::new();
+                for &(line, json) in &lines[skipped..] {
+                    let event: logins::scenes::Logon =
+                        serde_json::from_str(json).unwrap_or_else(|e| panic!("{}: {e}", place(line)));
+                    detectors.step(&event.event(), 0, &mut said);
+                }
+                said.iter().any(|finding| finding.detector == entry.id)
             }
             Detector::Share(make) => {
                 let mut share = make();

@@ -11,7 +11,7 @@ use std::time::{Duration, Instant};
 
 use jiff::Timestamp;
 use observe::files::fanotify::{Change, Message, Waiting, Watch, path_of};
-use observe::files::{Asked, Lineage, Store, Tracker, pins};
+use observe::files::{Asked, Lineage, Stamp, Store, Tracker, pins};
 
 struct Bench {
     watch: Watch,
@@ -49,19 +49,20 @@ fn main() {
 
 impl Bench {
     fn run(&mut self) {
-        let messages = self.watch.messages().clone();
         let mut next_tick = Instant::now();
         loop {
-            match messages.recv_timeout(Duration::from_millis(100)) {
-                Ok(Message::Open(waiting)) => self.open(waiting),
-                Ok(Message::Closed { file, tid }) => self.timed("closed", |bench| {
+            match self.watch.next(Duration::from_millis(100)) {
+                Some(Message::Open(waiting)) => self.open(waiting),
+                Some(Message::Closed { file, tid }) => self.timed("closed", |bench| {
                     bench.names();
                     let actor = bench.lineage.actor(tid);
-                    bench.tracker.closed(actor, &file, Timestamp::now());
+                    if let Ok(stamp) = Stamp::of(&file) {
+                        bench.tracker.closed(actor, &stamp, Timestamp::now());
+                    }
                 }),
-                Ok(Message::Names) => self.timed("names_between", Self::names),
-                Ok(Message::Terminate | Message::Broken(_)) => return,
-                Ok(_) | Err(_) => {}
+                Some(Message::Names) => self.timed("names_between", Self::names),
+                Some(Message::Terminate | Message::Broken(_)) => return,
+                Some(_) | None => {}
             }
             if Instant::now() >= next_tick {
                 next_tick = Instant::now() + Duration::from_millis(100);
@@ -92,7 +93,8 @@ impl Bench {
         self.timed("open_3_evidence", |bench| bench.tracker.evidence(actor));
         let Some(path) = self.timed("open_4_path", |_| path_of(waiting.file.as_fd())) else { return };
         let is_file = waiting.file.metadata().is_ok_and(|meta| meta.is_file());
-        if is_file && let Ok(file) = waiting.file.try_clone() {
+        if is_file {
+            let file = std::sync::Arc::clone(&waiting.file);
             let intent = self.timed("open_5_intent", |bench| bench.asked.intent(waiting.tid));
             self.timed("open_6_kept", |bench| {
                 bench.tracker.opened(actor, file, path, intent, Timestamp::now())

@@ -7,6 +7,10 @@
 
 mod error;
 pub mod files;
+pub mod logs;
+pub mod mail;
+pub mod network;
+pub mod responder;
 pub mod share;
 
 pub use error::Error;

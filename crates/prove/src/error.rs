@@ -104,6 +104,28 @@ pub enum Error {
         #[source]
         fault: Fault,
     },
+    /// A file of the observation network is not what was written.
+    #[error("the observations in {} cannot be read", path.display())]
+    Observation {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong with it.
+        #[source]
+        source: crate::observation::Fault,
+    },
+    /// There is no letter of that number.
+    #[error("there is no letter {0:?}")]
+    NoLetter(String),
+    /// What was to be said of a letter does not follow from how it stands.
+    #[error("letter {id} is {state}, so it cannot become {wanted}")]
+    LetterStep {
+        /// Its number.
+        id: String,
+        /// How it stands.
+        state: &'static str,
+        /// What it should have become.
+        wanted: &'static str,
+    },
     /// An export would have replaced a file.
     #[error("{} is already there and is not replaced", .0.display())]
     TargetExists(PathBuf),
@@ -150,6 +172,11 @@ impl Error {
             Error::NotIntact { .. } | Error::LastLine { .. } => {
                 "keep the ledger and ledger.key unchanged as evidence and run `chartward prove verify`; moved aside, the next command begins a new ledger"
             }
+            Error::Observation { .. } => {
+                "put the file back from a copy of the state folder, or move it aside: its day then counts as not observed"
+            }
+            Error::NoLetter(_) => "`chartward telescope letters list` shows what there is",
+            Error::LetterStep { .. } => "a letter is approved first, then sent, then answered",
             Error::TargetExists(_) => "name a file that does not exist yet",
             _ => return None,
         })

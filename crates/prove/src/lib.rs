@@ -14,6 +14,7 @@ mod lang;
 /// The append-only file of signed facts, and its verification on any machine.
 pub mod ledger;
 mod lock;
+pub mod observation;
 mod report;
 mod sentence;
 pub mod state;

@@ -269,6 +269,8 @@ fn refuse_full_sandbox(sandbox: &Path, restored: &RestoreReport) -> Result<(), E
         source: cause.into(),
     };
     let free = rustix::fs::statvfs(sandbox).map_err(failed)?;
-    let full = free.f_bavail.saturating_mul(free.f_frsize) < SANDBOX_BYTES_FREE || free.f_favail == 0;
+    // File systems that make inodes as they need them (btrfs) count none.
+    let no_inodes = free.f_files > 0 && free.f_favail == 0;
+    let full = no_inodes || free.f_bavail.saturating_mul(free.f_frsize) < SANDBOX_BYTES_FREE;
     if full { Err(Error::SandboxFull { dir: sandbox.to_path_buf() }) } else { Ok(()) }
 }

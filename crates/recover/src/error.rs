@@ -378,6 +378,14 @@ pub enum Error {
         /// The end of what it said.
         said: String,
     },
+    /// A mapping of a database's tables to charts cannot be used.
+    #[error("cannot use the mapping, {what}: {reason}")]
+    Mapping {
+        /// `file`, `source`, or the section.
+        what: String,
+        /// Why.
+        reason: String,
+    },
     /// A database said something that makes no sense.
     #[error("{program} gave an answer that is not understood: {answer}")]
     Answer {
@@ -385,6 +393,49 @@ pub enum Error {
         program: &'static str,
         /// The beginning of what it said.
         answer: String,
+    },
+    /// Another process writes this journal.
+    #[error("another process writes {}", path.display())]
+    JournalInUse {
+        /// The journal.
+        path: PathBuf,
+    },
+    /// The key does not open this journal, or it is none.
+    #[error("cannot open {}: {cause}", path.display())]
+    JournalKey {
+        /// The journal.
+        path: PathBuf,
+        /// Why.
+        cause: &'static str,
+    },
+    /// A downtime note cannot be taken.
+    #[error("the note {id} cannot be taken")]
+    NoteRefused {
+        /// Which.
+        id: String,
+        /// Why.
+        #[source]
+        source: crate::downtime::Fault,
+    },
+    /// Another note has the id already.
+    #[error("there is another note {id} with other content")]
+    NoteDiffers {
+        /// Which.
+        id: String,
+    },
+    /// A decision about a note cannot be taken.
+    #[error("cannot decide on the note: {cause}")]
+    Decision {
+        /// Why.
+        cause: crate::downtime::reconcile::Refusal,
+    },
+    /// A file does not hold what it should.
+    #[error("cannot read {}: {cause}", path.display())]
+    NotNotes {
+        /// The file.
+        path: PathBuf,
+        /// Why.
+        cause: String,
     },
     /// Compression or the source of randomness failed.
     #[error("cannot {op}")]
@@ -476,6 +527,15 @@ impl Error {
             Error::ProgramMissing { .. } => "install that package on this machine, then try again",
             Error::NoInstant { .. } => {
                 "put what should be of one instant on btrfs, or back up with `--moment auto`, which reads files until they hold still"
+            }
+            Error::JournalInUse { .. } => {
+                "the viewer that runs writes it: enter notes there, or end it first; reading is possible at any time"
+            }
+            Error::JournalKey { .. } => {
+                "fetch the key file that was made beside it (FILE.key), or give the passphrase that it was made with"
+            }
+            Error::NoteDiffers { .. } => {
+                "keep both: give the second one another id, or look at which one is right"
             }
             Error::RootMissing { .. } => "check the path, and that its file system is mounted",
             _ => return None,

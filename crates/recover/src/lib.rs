@@ -4,14 +4,17 @@
 #![forbid(unsafe_code)]
 
 pub mod adapter;
+pub mod bundle;
 pub mod capture;
 pub mod charts;
+pub mod downtime;
 pub mod drill;
 mod error;
 pub mod examine;
 pub mod host;
 pub mod manifest;
 pub mod media;
+pub mod print;
 pub mod proof;
 mod signs;
 pub mod status;

@@ -20,8 +20,10 @@ use crate::{Error, drill, manifest, proof};
 /// What unsynchronised hosts may differ by before a date counts as the future. A wrong clock hides staleness.
 const CLOCK_SLACK: SignedDuration = SignedDuration::from_mins(10);
 
-/// Less free than this of a medium, and the next backups will not fit.
+/// Less free than this of a medium, and the next backups may not fit.
 const FREE_PERMILLE_MIN: u64 = 50;
+/// Unless the vault fits once more into what is free, and this much at least: a twentieth of a large disk is a lot for a small vault.
+const FREE_BYTES_MIN: u64 = 1 << 30;
 /// A store in which something is written every day, and how long it may be silent: holidays are shorter.
 const USUAL_MAX: SignedDuration = SignedDuration::from_hours(24);
 const SILENCE_MAX: SignedDuration = SignedDuration::from_hours(10 * 24);
@@ -95,21 +97,32 @@ impl Medium {
 /// What is left of a medium.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Room {
-    /// Of a thousand bytes, or of a thousand files that it can hold, whichever is less.
+    /// Of a thousand bytes.
     pub free_permille: u64,
+    /// Of a thousand files that it can hold.
+    pub files_permille: u64,
     /// Bytes that are free.
     pub free_bytes: u64,
+    /// Bytes of the vault's packs.
+    pub vault_bytes: u64,
 }
 
 impl Room {
-    fn of(dir: &Path) -> Option<Room> {
-        let found = rustix::fs::statvfs(dir).ok()?;
+    fn of(vault: &Vault) -> Option<Room> {
+        let found = rustix::fs::statvfs(vault.dir()).ok()?;
         let permille = |free: u64, all: u64| free.saturating_mul(1000).checked_div(all);
-        let bytes = permille(found.f_bavail, found.f_blocks)?;
-        // Some file systems count no files.
-        let files = permille(found.f_favail, found.f_files).unwrap_or(1000);
-        let free_bytes = found.f_bavail.saturating_mul(found.f_frsize);
-        Some(Room { free_permille: bytes.min(files), free_bytes })
+        Some(Room {
+            free_permille: permille(found.f_bavail, found.f_blocks)?,
+            // Some file systems count no files.
+            files_permille: permille(found.f_favail, found.f_files).unwrap_or(1000),
+            free_bytes: found.f_bavail.saturating_mul(found.f_frsize),
+            vault_bytes: vault.pack_bytes(),
+        })
+    }
+
+    fn is_nearly_full(&self) -> bool {
+        let is_short = self.free_bytes < self.vault_bytes.max(FREE_BYTES_MIN);
+        self.files_permille < FREE_PERMILLE_MIN || self.free_permille < FREE_PERMILLE_MIN && is_short
     }
 }
 
@@ -197,7 +210,7 @@ pub fn look(vault: &Vault) -> Result<Medium, Error> {
         packs_damaged: vault.damaged_packs(),
         files_unreadable: unreadable.len() as u64,
         coverage: None,
-        room: Room::of(vault.dir()),
+        room: Room::of(vault),
         lock: vault.write_lock()?,
     })
 }
@@ -227,7 +240,7 @@ pub fn assess(medium: &Medium, remembered: Option<&Remembered>, limits: &Limits,
             promise(&mut status, jobs, &believed, now);
             status.alarms.extend(alarms::damaged(*packs_damaged, *files_unreadable));
             status.alarms.extend(coverage.as_ref().and_then(alarms::unread));
-            let full = room.filter(|room| room.free_permille < FREE_PERMILLE_MIN);
+            let full = room.filter(Room::is_nearly_full);
             status.alarms.extend(full.map(|room| alarms::medium_full(room.free_bytes)));
             status.alarms.extend(missing(jobs, remembered));
             if jobs.is_empty() {

@@ -27,6 +27,12 @@ pub enum Act {
         /// The address.
         address: IpAddr,
     },
+    /// Drop what a host begins itself, such as a worm's connections, and go on answering who connects to it (D3FEND D3-OTF);
+    /// undone by taking it out of the set.
+    BlockEgress {
+        /// The address of the host.
+        address: IpAddr,
+    },
     /// Cut a host off from everything but the vault, the console and the hosts that are named (D3FEND D3-NI).
     IsolateHost {
         /// The address of the host.
@@ -55,6 +61,7 @@ impl Act {
             Act::Freeze { .. } => ActKind::Freeze,
             Act::FreezeCgroup { .. } => ActKind::FreezeCgroup,
             Act::BlockAddress { .. } => ActKind::BlockAddress,
+            Act::BlockEgress { .. } => ActKind::BlockEgress,
             Act::IsolateHost { .. } => ActKind::IsolateHost,
             Act::SnapshotNow { .. } => ActKind::SnapshotNow,
             Act::LockVault => ActKind::LockVault,
@@ -82,6 +89,8 @@ pub enum ActKind {
     FreezeCgroup,
     /// See [`Act::BlockAddress`].
     BlockAddress,
+    /// See [`Act::BlockEgress`].
+    BlockEgress,
     /// See [`Act::IsolateHost`].
     IsolateHost,
     /// See [`Act::SnapshotNow`].
@@ -96,12 +105,13 @@ pub enum ActKind {
 
 impl ActKind {
     /// All of them, mildest first.
-    pub const ALL: [ActKind; 8] = [
+    pub const ALL: [ActKind; 9] = [
         ActKind::Notify,
         ActKind::SnapshotNow,
         ActKind::LockVault,
         ActKind::StartViewer,
         ActKind::BlockAddress,
+        ActKind::BlockEgress,
         ActKind::IsolateHost,
         ActKind::Freeze,
         ActKind::FreezeCgroup,
@@ -113,6 +123,7 @@ impl ActKind {
             ActKind::Freeze => "freeze",
             ActKind::FreezeCgroup => "freeze_cgroup",
             ActKind::BlockAddress => "block_address",
+            ActKind::BlockEgress => "block_egress",
             ActKind::IsolateHost => "isolate_host",
             ActKind::SnapshotNow => "snapshot_now",
             ActKind::LockVault => "lock_vault",

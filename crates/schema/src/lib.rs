@@ -13,9 +13,15 @@ mod gate;
 mod id;
 mod incident;
 mod lang;
+mod login;
+mod mail;
+mod net;
 mod proof;
+mod record;
+mod removal;
 mod share;
 mod snapshot;
+pub mod telescope;
 mod watcher;
 
 pub use action::{
@@ -31,10 +37,19 @@ pub use incident::{
     Chapter, Effect, Incident, IncidentId, IncidentReport, IncidentStatus, Moment, Stage, Unknown,
 };
 pub use lang::Lang;
+pub use login::{AuthEvent, AuthOutcome, AuthProtocol, AuthReason};
+pub use mail::{AuthResult, Authentication, MailJudgement, MailReason, MailVerdict};
+pub use net::{
+    Contact, Endpoint, FlowEnd, KerberosSight, Micros, NameSource, NetCoverage, NetEvent, NtlmSight,
+    NtlmStep, RdpSight, RpcInterface, RpcSight, Service, Side, Sight, SmbDialect, SmbSight, SmbVerb,
+    SynFamily, SystemVersion, Traffic, Transport,
+};
 pub use proof::{Activity, Coverage, Drill, Evidence, GroupTimes, Proof, Shortfall, ShortfallKind};
+pub use record::{LogRecord, ValueKind};
+pub use removal::{Lapse, Removal};
 pub use share::ShareLook;
 pub use snapshot::{
     Census, DatabaseCensus, Exception, ExceptionKind, Instant, Manifest, RecoveryRole, RecoveryStep,
     RootMoment, SourceCapture, Ssmix2Census, in_order,
 };
-pub use watcher::{WatcherClass, WatcherHealth, WatcherState};
+pub use watcher::{InterfaceHealth, PacketHealth, WatcherClass, WatcherHealth, WatcherState};

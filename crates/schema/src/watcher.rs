@@ -75,6 +75,46 @@ pub struct WatcherHealth {
     pub trouble: String,
     /// What it can hold, undo and not see, from its ready line, in English.
     pub blind_spots: Vec<String>,
+    /// The same in Japanese; in English where the watcher says it in English alone.
+    #[serde(default)]
+    pub blind_spots_ja: Vec<String>,
+    /// What a sensor says of the packets; `None` for other watchers.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub packets: Option<PacketHealth>,
+}
+
+/// How a sensor stands, in numbers since its start.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+pub struct PacketHealth {
+    /// Packets that were read.
+    pub packets: u64,
+    /// Packets that the kernel dropped before they were read.
+    pub dropped: u64,
+    /// Flows.
+    pub flows: u64,
+    /// Of TCP flows with data, in percent, those of which one direction alone was seen.
+    pub one_way_percent: f64,
+    /// Whether that is most of them.
+    #[serde(default)]
+    pub one_way_mirror: bool,
+    /// The interfaces.
+    #[serde(default)]
+    pub interfaces: Vec<InterfaceHealth>,
+}
+
+/// An interface of a sensor.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct InterfaceHealth {
+    /// Its name.
+    pub name: String,
+    /// `up`, `no_carrier`, `down` or `gone`.
+    pub state: String,
+    /// Packets that were read.
+    #[serde(default)]
+    pub packets: u64,
+    /// Packets that the kernel dropped.
+    #[serde(default)]
+    pub dropped: u64,
 }
 
 /// Where a watcher stands.

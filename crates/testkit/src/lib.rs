@@ -4,7 +4,12 @@
 #![forbid(unsafe_code)]
 
 pub mod cgroup;
+pub mod clamd;
+pub mod dns;
+pub mod evtx;
+pub mod frames;
 pub mod servers;
+pub mod telescope;
 
 use std::env;
 use std::io::Write;

@@ -7,6 +7,7 @@ use std::net::{Ipv4Addr, TcpListener, TcpStream};
 use std::os::unix::fs::{PermissionsExt, chown};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
+use std::sync::atomic::{AtomicU16, Ordering};
 use std::thread::sleep;
 use std::time::{Duration, Instant};
 
@@ -40,9 +41,18 @@ pub fn web_at(port: u16) -> (Running, u16) {
     (Running(child), line.trim().parse().unwrap())
 }
 
-/// A port on which nobody listens now.
+/// A port on which nobody listens now, that no other call gets, and that no outgoing connection takes meanwhile: it lies below
+/// those that the system hands out.
 pub fn free_port() -> u16 {
-    TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap().local_addr().unwrap().port()
+    const FIRST: u16 = 10_000;
+    const PORTS: u16 = 20_000;
+    static NEXT: AtomicU16 = AtomicU16::new(0);
+    // Test programs that run at the same time begin at different places.
+    let begin = u16::try_from(std::process::id().wrapping_mul(97) % u32::from(PORTS)).unwrap();
+    let free = |port: &u16| TcpListener::bind((Ipv4Addr::LOCALHOST, *port)).is_ok();
+    let mut ports =
+        (0..PORTS).map(|_| FIRST + (begin + NEXT.fetch_add(1, Ordering::Relaxed) % PORTS) % PORTS);
+    ports.find(free).unwrap()
 }
 
 /// Waits until `look` finds something.
@@ -131,6 +141,11 @@ impl Postfix {
 
     /// On a port that is known before.
     pub fn start_at(port: u16) -> Self {
+        Self::start_with(port, "")
+    }
+
+    /// With further lines of its main.cf.
+    pub fn start_with(port: u16, settings: &str) -> Self {
         let dir = tempfile::tempdir().unwrap();
         fs::set_permissions(dir.path(), PermissionsExt::from_mode(0o755)).unwrap();
         let started = Self { dir, port, tls_port: free_port() };
@@ -140,7 +155,7 @@ impl Postfix {
         chown(started.path("mail"), Some(65534), Some(65534)).unwrap();
         assert!(Command::new("chown").arg("postfix").arg(started.path("data")).status().unwrap().success());
         started.certificate();
-        fs::write(started.path("etc/main.cf"), started.main_cf()).unwrap();
+        fs::write(started.path("etc/main.cf"), started.main_cf() + settings).unwrap();
         fs::write(started.path("etc/master.cf"), started.master_cf()).unwrap();
         assert!(started.postfix("start"), "{}", started.log());
         listens(started.port);
@@ -211,7 +226,7 @@ impl Postfix {
     fn master_cf(&self) -> String {
         let services = "cleanup unix n - n - 0 cleanup\nqmgr unix n - n 300 1 qmgr\nrewrite unix - - n - - trivial-rewrite\n\
              bounce unix - - n - 0 bounce\ndefer unix - - n - 0 bounce\ntrace unix - - n - 0 bounce\n\
-             error unix - - n - - error\nretry unix - - n - - error\nvirtual unix - n n - - virtual\n\
+             showq unix n - n - - showq\nerror unix - - n - - error\nretry unix - - n - - error\nvirtual unix - n n - - virtual\n\
              anvil unix - - n - 1 anvil\ntlsmgr unix - - n 1000? 1 tlsmgr\nproxymap unix - - n - - proxymap\n\
              postlog unix-dgram n - n - 1 postlogd\n";
         let (port, tls_port) = (self.port, self.tls_port);
@@ -219,6 +234,20 @@ impl Postfix {
             "127.0.0.1:{port} inet n - n - - smtpd\n\
              127.0.0.1:{tls_port} inet n - n - - smtpd\n -o smtpd_tls_wrappermode=yes\n{services}"
         )
+    }
+
+    /// Every mail that lies in the mailbox, as bytes.
+    pub fn mails(&self) -> Vec<Vec<u8>> {
+        let Ok(entries) = fs::read_dir(self.path("mail/oncall/new")) else { return Vec::new() };
+        entries.flatten().map(|entry| fs::read(entry.path()).unwrap()).collect()
+    }
+
+    /// Waits until nothing is on its way any more.
+    pub fn settled(&self) {
+        until("an empty queue", || {
+            let listed = Command::new("postqueue").arg("-c").arg(self.path("etc")).arg("-j").output().ok()?;
+            (listed.status.success() && listed.stdout.is_empty()).then_some(())
+        });
     }
 
     /// Every mail that lies in the mailbox, once one holds `word`.

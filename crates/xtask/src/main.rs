@@ -1,8 +1,9 @@
-//! Work on this repository that is more than a test: the evaluation of the guard.
+//! Work on this repository that is more than a test: the evaluation of the guard, the weights of mail.
 #![forbid(unsafe_code)]
 #![allow(clippy::print_stdout, clippy::print_stderr, reason = "it talks to whoever runs it")]
 
 mod eval;
+mod mail;
 
 use std::process::ExitCode;
 
@@ -13,14 +14,19 @@ use clap::Parser;
 enum Task {
     /// Runs simulated attacks and ordinary jobs beside a real guard and says what was lost and who was stopped wrongly
     GuardEval(eval::Settings),
+    /// Fits the weights of mail's features and says by cross-validation what they are worth
+    MailFit(mail::Settings),
 }
 
 fn main() -> ExitCode {
-    let Task::GuardEval(settings) = Task::parse();
-    match eval::run(&settings) {
+    let (name, done) = match Task::parse() {
+        Task::GuardEval(settings) => ("guard-eval", eval::run(&settings)),
+        Task::MailFit(settings) => ("mail-fit", mail::run(&settings)),
+    };
+    match done {
         Ok(code) => code,
         Err(error) => {
-            eprintln!("guard-eval: {error:#}");
+            eprintln!("{name}: {error:#}");
             ExitCode::from(2)
         }
     }

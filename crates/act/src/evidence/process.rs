@@ -12,6 +12,7 @@ use rustix::fs::OFlags;
 use schema::Action;
 use serde::Serialize;
 
+use super::proc::{bytes, text};
 use super::sockets::{self, Socket};
 use super::{private_dir, sha256_of};
 use crate::process::{self, Process};
@@ -21,7 +22,6 @@ const OPEN_FILES_MAX: usize = 1024;
 const COMMAND_LINE_MAX: usize = 64 * 1024;
 const NAMES_MAX: usize = 512;
 const MAPPINGS_MAX: usize = 512;
-const PROC_FILE_MAX: u64 = 4 << 20;
 const ARGUMENTS_MAX: usize = 32;
 const HASHED_MAX: u64 = 256 << 20;
 /// Programs and scripts up to here are kept, so many of them at most.
@@ -312,19 +312,6 @@ impl Read for FromStart<'_> {
 fn booted_at() -> Option<Timestamp> {
     let line = text("/proc/stat").lines().find_map(|line| line.strip_prefix("btime ").map(str::to_owned))?;
     Timestamp::from_second(line.trim().parse().ok()?).ok()
-}
-
-/// At most [`PROC_FILE_MAX`] bytes of a file below /proc.
-pub(super) fn bytes(path: &str) -> Vec<u8> {
-    let mut bytes = Vec::new();
-    if let Ok(file) = File::open(path) {
-        let _ = file.take(PROC_FILE_MAX).read_to_end(&mut bytes);
-    }
-    bytes
-}
-
-pub(super) fn text(path: &str) -> String {
-    String::from_utf8_lossy(&bytes(path)).into_owned()
 }
 
 fn words(pid: i32) -> Vec<String> {

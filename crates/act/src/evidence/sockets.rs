@@ -6,7 +6,7 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 
 use serde::Serialize;
 
-use super::process::text;
+use super::proc::text;
 
 const SOCKETS_MAX: usize = 512;
 

@@ -190,6 +190,19 @@ fn one_line(text: &str, chars_max: usize) -> String {
     text.chars().map(|c| if c.is_control() { ' ' } else { c }).take(chars_max).collect()
 }
 
+/// A letter to somebody outside, which a person has read and lets go.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Letter {
+    /// Receivers; the server has to take all of them.
+    pub to: Vec<String>,
+    /// Its subject, put on one line.
+    pub subject: String,
+    /// Its text.
+    pub body: String,
+    /// When it is sent.
+    pub at: Timestamp,
+}
+
 /// A notice that was delivered, as far as anybody can tell.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Delivery {
@@ -218,6 +231,16 @@ pub fn send(
         Channel::Lamp { url, method, lights } => http::lamp(url, *method, lights, notice, timeout),
     }?;
     Ok(Delivery { proof })
+}
+
+/// Delivers a letter over a mail channel, once, to the letter's receivers and not to the channel's.
+pub fn send_letter(
+    channel: &Channel,
+    letter: &Letter,
+    secrets: &dyn Fn(&str) -> Option<String>,
+    timeout: Duration,
+) -> Result<Delivery, Error> {
+    smtp::send_letter(channel, letter, secrets, timeout).map(|proof| Delivery { proof })
 }
 
 fn secret_of(name: &str, secrets: &dyn Fn(&str) -> Option<String>) -> Result<String, Error> {

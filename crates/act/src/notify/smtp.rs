@@ -7,7 +7,7 @@ use lettre::transport::smtp::client::{Certificate, Tls as LettreTls, TlsParamete
 use lettre::{SmtpTransport, Transport as _};
 use schema::{Lang, Severity};
 
-use super::{Channel, Notice, Tls, answer, failed, relay, secret_of, within};
+use super::{Channel, Letter, Notice, TITLE_MAX, Tls, answer, failed, one_line, relay, secret_of, within};
 use crate::Error;
 
 pub(super) fn send(
@@ -16,10 +16,49 @@ pub(super) fn send(
     secrets: &dyn Fn(&str) -> Option<String>,
     timeout: Duration,
 ) -> Result<String, Error> {
-    let Channel::Smtp { server, port, from, to, tls, ca, user, secret } = channel else {
-        return Err(Error::BadChannel { field: "kind", reason: "it is no mail channel".to_owned() });
-    };
-    let message = message(notice, from, to)?;
+    let Channel::Smtp { from, to, .. } = channel else { return Err(no_mail()) };
+    hand_over(channel, message(notice, from, to)?, secrets, timeout)
+}
+
+/// A letter that a person lets go, to whom they say instead of those who are told of incidents.
+pub(super) fn send_letter(
+    channel: &Channel,
+    letter: &Letter,
+    secrets: &dyn Fn(&str) -> Option<String>,
+    timeout: Duration,
+) -> Result<String, Error> {
+    let Channel::Smtp { from, .. } = channel else { return Err(no_mail()) };
+    let mut builder = Message::builder()
+        .from(mailbox("from", from)?)
+        .subject(one_line(&letter.subject, TITLE_MAX))
+        .date(SystemTime::from(letter.at))
+        .message_id(None)
+        .header(MIME_VERSION_1_0)
+        .header(ContentType::TEXT_PLAIN);
+    for receiver in &letter.to {
+        builder = builder.to(mailbox("to", receiver)?);
+    }
+    let body: String = letter.body.chars().filter(|c| *c == '\n' || !c.is_control()).collect();
+    let message =
+        builder.body(body).map_err(|error| Error::BadChannel { field: "to", reason: error.to_string() })?;
+    hand_over(channel, message, secrets, timeout)
+}
+
+fn no_mail() -> Error {
+    Error::BadChannel { field: "kind", reason: "it is no mail channel".to_owned() }
+}
+
+fn mailbox(field: &'static str, text: &str) -> Result<Mailbox, Error> {
+    text.parse().map_err(|error| Error::BadChannel { field, reason: format!("{text:?}: {error}") })
+}
+
+fn hand_over(
+    channel: &Channel,
+    message: Message,
+    secrets: &dyn Fn(&str) -> Option<String>,
+    timeout: Duration,
+) -> Result<String, Error> {
+    let Channel::Smtp { server, port, tls, ca, user, secret, .. } = channel else { return Err(no_mail()) };
     let name = format!("{server}:{port}");
     let mut transport = SmtpTransport::builder_dangerous("127.0.0.1").timeout(Some(timeout));
     if *tls != Tls::None {
@@ -55,9 +94,6 @@ pub(super) fn send(
 }
 
 fn message(notice: &Notice, from: &str, to: &[String]) -> Result<Message, Error> {
-    let mailbox = |field: &'static str, text: &str| -> Result<Mailbox, Error> {
-        text.parse().map_err(|error| Error::BadChannel { field, reason: format!("{text:?}: {error}") })
-    };
     let subject = format!("[Chartward] {}", notice.shown_title());
     let mut builder = Message::builder()
         .from(mailbox("from", from)?)

@@ -3,6 +3,7 @@
 //! Nothing here looks at a clock, a file, a network or a process, but for the name of a process that is to be frozen
 //! ([`NeverTouch::forbids`](crate::NeverTouch::forbids)); nothing here changes anything.
 
+mod caution;
 mod plan;
 #[cfg(test)]
 mod tests;

@@ -1,11 +1,13 @@
 use std::collections::HashMap;
 
+use ipnet::IpNet;
 use jiff::{SignedDuration, Timestamp};
 use schema::{
     Act, ActKind, Countermeasure, CountermeasureId, CountermeasureState, Entity, Finding, Incident, Lang,
     SubjectRole, Unknown, WatcherClass,
 };
 
+use super::caution::Caution;
 use super::{Approval, Playbook, Template};
 use crate::NeverTouch;
 
@@ -49,6 +51,8 @@ pub struct PlanInput<'a> {
     pub protects: &'a [String],
     /// The never-touch list.
     pub never: &'a NeverTouch,
+    /// Networks of the hospital, besides those that are private everywhere.
+    pub internal: &'a [IpNet],
     /// See [`Bounds`].
     pub bounds: Bounds,
     /// The time.
@@ -108,6 +112,9 @@ fn acts(
         ActKind::BlockAddress => addresses(input, finding, SubjectRole::Actor)
             .map(|(address, never)| (Act::BlockAddress { address }, never))
             .collect(),
+        ActKind::BlockEgress => addresses(input, finding, SubjectRole::Actor)
+            .map(|(address, never)| (Act::BlockEgress { address }, never))
+            .collect(),
         ActKind::IsolateHost => addresses(input, finding, template.of)
             .map(|(address, never)| (Act::IsolateHost { address }, never))
             .collect(),
@@ -160,8 +167,8 @@ fn addresses(
 
 /// Whether an act is against somebody whom a finding names, and so falls under the bounds.
 fn is_counted(kind: ActKind) -> bool {
-    use ActKind::{BlockAddress, Freeze, FreezeCgroup, IsolateHost};
-    matches!(kind, BlockAddress | IsolateHost | Freeze | FreezeCgroup)
+    use ActKind::{BlockAddress, BlockEgress, Freeze, FreezeCgroup, IsolateHost};
+    matches!(kind, BlockAddress | BlockEgress | IsolateHost | Freeze | FreezeCgroup)
 }
 
 struct Planner<'a> {
@@ -210,10 +217,13 @@ impl<'a> Planner<'a> {
         on_never_list: Option<String>,
     ) {
         let never = self.input.never.forbids(&act).or(on_never_list);
+        let caution = Caution::of(&act, class, &finding.detector, self.input.never, self.input.internal);
         let state = match playbook.approval {
             _ if never.is_some() => CountermeasureState::NeverTouch,
             _ if !(self.input.armed)(act.kind(), class) => CountermeasureState::ObserveOnly,
+            _ if caution == Some(Caution::NoAllowList) => CountermeasureState::ObserveOnly,
             Approval::Person => CountermeasureState::Proposed,
+            Approval::None if caution.is_some() => CountermeasureState::Proposed,
             Approval::None => CountermeasureState::Approved,
         };
         if self.standing.get(&act).is_some_and(|known| *known >= rank(state)) {
@@ -225,7 +235,14 @@ impl<'a> Planner<'a> {
             *self.left_out.entry(class).or_default() += 1;
             return;
         }
-        let measure = self.measure(playbook, class, finding, act.clone(), state, never);
+        let mut measure = self.measure(playbook, class, finding, act.clone(), state, never);
+        // Said where it decides: somebody will ask why it was not done.
+        if let (Some(caution), Approval::None) = (caution, playbook.approval)
+            && matches!(state, CountermeasureState::Proposed | CountermeasureState::ObserveOnly)
+        {
+            measure.because.push_str(caution.words(Lang::En));
+            measure.because_ja.push_str(caution.words(Lang::Ja));
+        }
         self.standing.insert(act.clone(), rank(state));
         match place.and_then(|place| self.planned.get_mut(place)) {
             Some(weaker) => *weaker = measure,

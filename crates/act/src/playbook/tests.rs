@@ -103,7 +103,7 @@ impl Case {
             armed: |_, _| true,
             existing: vec![],
             last_minute: 0,
-            never: NeverTouch::default(),
+            never: serde_json::from_str(r#"{"networks": ["192.0.2.250"]}"#).unwrap(),
             bounds: Bounds::default(),
             now: now(),
         }
@@ -121,6 +121,7 @@ impl Case {
             last_minute: &|_| self.last_minute,
             protects: &["emr".to_owned(), "pacs".to_owned()],
             never: &self.never,
+            internal: &["203.0.113.0/24".parse().unwrap()],
             bounds: self.bounds,
             now: self.now,
         })
@@ -248,6 +249,35 @@ fn arming_approval_and_the_never_touch_list_decide_the_state() {
     // Of two playbooks the one that needs nobody wins, in whatever order they stand.
     for books in [[asks, at_once], [at_once, asks]] {
         assert_eq!(alone(&Case::new(&books, said())), [State::Approved]);
+    }
+}
+
+#[test]
+fn a_ban_waits_where_nobody_is_allowed_and_where_a_log_speaks_of_an_inside_address() {
+    use State::{Approved, ObserveOnly, Proposed};
+    use WatcherClass::{External, Guard, Logs, Sensor};
+    let cases = [
+        (Logs, "bruteforce.ssh", "198.51.100.7", Approved),
+        (Logs, "bruteforce.ssh", "10.0.0.5", Proposed),
+        (Logs, "lateral.smb", "fd00::5", Proposed),
+        (External, "scan.ports", "::ffff:10.0.0.5", Proposed),
+        (Logs, "bruteforce.ssh", "203.0.113.7", Proposed),
+        (Sensor, "bruteforce.ssh", "10.0.0.5", Proposed),
+        (Sensor, "login.first", "10.0.0.5", Proposed),
+        (Sensor, "scan.ports", "10.0.0.5", Approved),
+        (Guard, "encryption.burst", "10.0.0.5", Approved),
+    ];
+    for (class, detector, address, expected) in cases {
+        let said = Finding { detector: detector.into(), ..finding(Severity::High, &[actor(address)]) };
+        let playbook = r#"{"classes": ["guard", "sensor", "logs", "external"], "acts": ["block_address", "block_egress"]}"#;
+        let mut case = Case::new(&[playbook], vec![(class, said)]);
+        let of = |case: &Case, nth: usize| case.plan().countermeasures[nth].clone();
+        assert_eq!(of(&case, 0).state, expected, "{detector} {address}");
+        assert_eq!(of(&case, 0).because.contains("a person decides"), expected == Proposed);
+        assert_eq!(of(&case, 1).state, Approved, "an outbound block follows its playbook");
+        case.never = NeverTouch::default();
+        assert_eq!((of(&case, 0).state, of(&case, 1).state), (ObserveOnly, Approved));
+        assert!(of(&case, 0).because.contains("only noted") && of(&case, 0).because_ja.contains("記録だけ"));
     }
 }
 

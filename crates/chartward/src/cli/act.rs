@@ -1,5 +1,8 @@
 //! `chartward act plan|apply|undo|approve|reject|list|arm|disarm`: countermeasures, asked of the running hub.
 
+mod emit;
+mod lift;
+
 use std::net::IpAddr;
 use std::path::Path;
 use std::process::ExitCode;
@@ -44,6 +47,10 @@ enum Command {
         #[command(flatten)]
         common: HubArgs,
     },
+    /// Take back whatever is in force against addresses, or against everybody; works without a running hub, too
+    Lift(lift::LiftArgs),
+    /// Print a script for machines where nothing of ours is installed (not tested on Windows); changes nothing
+    Emit(emit::EmitArgs),
     /// Say no to a plan
     Reject {
         /// Its number, as `act list` shows it
@@ -77,9 +84,9 @@ enum Command {
 
 #[derive(clap::Args)]
 struct What {
-    /// block_address, isolate_host, freeze, freeze_cgroup, snapshot_now, lock_vault, start_viewer or notify; for `apply` also the number of a plan
+    /// block_address, block_egress, isolate_host, freeze, freeze_cgroup, snapshot_now, lock_vault, start_viewer or notify; for `apply` also the number of a plan
     act: String,
-    /// An address (block_address, isolate_host), a process id (freeze), a path below the cgroup mount (freeze_cgroup), a name under [[protect]] (snapshot_now) or under [[notify]] (notify)
+    /// An address (block_address, block_egress, isolate_host), a process id (freeze), a path below the cgroup mount (freeze_cgroup), a name under [[protect]] (snapshot_now) or under [[notify]] (notify)
     target: Option<String>,
     /// Why, for the record (default: that it was asked for on the command line)
     #[arg(long, value_name = "WORDS", default_value = "", hide_default_value = true)]
@@ -88,7 +95,7 @@ struct What {
 
 #[derive(clap::Args)]
 struct Pair {
-    /// block_address, isolate_host, freeze, freeze_cgroup, snapshot_now, lock_vault, start_viewer or notify
+    /// block_address, block_egress, isolate_host, freeze, freeze_cgroup, snapshot_now, lock_vault, start_viewer or notify
     #[arg(value_parser = kind)]
     act: ActKind,
     /// Class of watchers: guard, share, sensor, logs, mail or external
@@ -110,6 +117,8 @@ fn class(text: &str) -> Result<WatcherClass, String> {
 pub(crate) fn run(args: Args) -> anyhow::Result<ExitCode> {
     let (ask, common) = match args.command {
         Command::List { all, common } => return list(all, common),
+        Command::Lift(args) => return lift::lift(args),
+        Command::Emit(args) => return emit::emit(&args),
         Command::Plan { what, common } => (planned(&what, false)?, common),
         Command::Apply { what, common } => (planned(&what, true)?, common),
         Command::Undo { id, common } => (Ask::Undo { id: CountermeasureId(id) }, common),
@@ -138,6 +147,7 @@ fn planned(what: &What, apply: bool) -> anyhow::Result<Ask> {
     };
     let act = match kind {
         ActKind::BlockAddress => Act::BlockAddress { address: address()? },
+        ActKind::BlockEgress => Act::BlockEgress { address: address()? },
         ActKind::IsolateHost => Act::IsolateHost { address: address()? },
         ActKind::Freeze => process(&target()?)?,
         ActKind::FreezeCgroup => Act::FreezeCgroup { path: target()? },

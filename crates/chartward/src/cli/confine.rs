@@ -37,6 +37,12 @@ pub(crate) struct ConfineArgs {
     /// Let it connect to other machines
     #[arg(long)]
     network: bool,
+    /// Let it take packets as they pass by
+    #[arg(long)]
+    packets: bool,
+    /// Let it listen at this port
+    #[arg(long, value_name = "PORT")]
+    listen: Vec<u16>,
     /// Let it use Unix sockets
     #[arg(long)]
     local_sockets: bool,
@@ -88,6 +94,8 @@ impl ConfineArgs {
             all_files: self.all_files,
             mounts: self.mounts,
             network: self.network,
+            listen: self.listen,
+            packets: self.packets,
             local_sockets: self.local_sockets,
             open_files_max: self.open_files,
             processes_max: self.processes,

@@ -2,6 +2,7 @@
 
 mod after;
 mod allow;
+mod removed;
 mod snapshots;
 mod words;
 
@@ -22,8 +23,10 @@ use serde_json::{Value, json};
 
 use crate::output::{Output, printable, shell_quoted};
 use crate::wiring::guard::approval::{self, Approval};
+use crate::wiring::guard::removed::Bounds;
 use crate::wiring::guard::snapshots::Pace;
 use crate::wiring::guard::{self, DatabaseSaid, Mouth, Ready, Report, Response, Settings};
+use crate::wiring::said::Said;
 
 /// Shorter, a slow attacker would outlive what is kept; longer, the store fills.
 const KEEP_MIN: SignedDuration = SignedDuration::from_mins(1);
@@ -93,6 +96,12 @@ pub(crate) struct GuardArgs {
     /// How old they get
     #[arg(long, value_name = "TIME", default_value = "24h")]
     snapshots_keep: SignedDuration,
+    /// How long the contents of removed files are kept
+    #[arg(long, value_name = "TIME", default_value = "168h")]
+    removed_keep: SignedDuration,
+    /// The most bytes of removed files to keep (on XFS and btrfs up to a quarter of what is free, if that is more); 0 keeps none
+    #[arg(long, value_name = "BYTES", default_value_t = 2 << 30)]
+    removed_max: u64,
     /// A standing approval of the configuration, as JSON
     #[arg(long, hide = true, value_parser = approval::standing)]
     allow: Vec<Approval>,
@@ -144,6 +153,8 @@ enum Afterwards {
     },
     /// Let a program encrypt for a while: who, where, until when and why
     Allow(allow::Args),
+    /// List what was removed while the guard watched, or bring it back
+    Removed(removed::Args),
     /// List the snapshots of databases
     Snapshots {
         #[command(flatten)]
@@ -168,6 +179,7 @@ impl Afterwards {
             Self::Undo { id, take_back: false, common } => after::undo(&common, &id, Way::Undo),
             Self::Undo { id, take_back: true, common } => after::undo(&common, &id, Way::TakeBack),
             Self::Allow(args) => allow::run(args),
+            Self::Removed(args) => removed::run(&args),
             Self::Snapshots { common } => snapshots::list(&common),
             Self::RestoreSnapshot(args) => snapshots::restore(&args),
             Self::End { who, common } => after::end(&common, &who),
@@ -228,6 +240,10 @@ pub(crate) fn run(args: GuardArgs) -> anyhow::Result<ExitCode> {
         samba: Samba { smbstatus: args.smbstatus, configuration: args.smb_conf },
         allowed: args.allow,
         databases: args.database,
+        removed: (args.removed_max > 0).then_some(Bounds {
+            bytes_max: args.removed_max,
+            keep: args.removed_keep.clamp(KEEP_MIN, KEEP_MAX),
+        }),
         pace: Pace {
             every: args.snapshot_every.max(SignedDuration::from_secs(1)),
             max: usize::from(args.snapshots_max.max(1)),
@@ -293,7 +309,8 @@ impl Talk {
         match report {
             Report::Ready(ready) => self.welcome(ready),
             Report::Finding(finding) => self.say(&format!(
-                "ATTACK: {} by {}: {}",
+                "{}: {} by {}: {}",
+                if finding.severity_id > schema::Severity::Low { "ATTACK" } else { "NOTICE" },
                 finding.title,
                 finding.actor,
                 finding.reasons.join("; ")
@@ -347,7 +364,7 @@ impl Talk {
                 cover.covered_by
             );
         }
-        for spot in &ready.blind_spots {
+        for spot in ready.blind_spots.iter(schema::Lang::En) {
             eprintln!("does not see: {spot}");
         }
     }
@@ -430,6 +447,7 @@ impl Talk {
     }
 }
 
-fn none_or(words: &[String]) -> String {
+fn none_or(words: &Said) -> String {
+    let words: Vec<&str> = words.iter(schema::Lang::En).collect();
     if words.is_empty() { "nothing".into() } else { words.join(", ") }
 }

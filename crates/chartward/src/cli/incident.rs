@@ -15,6 +15,7 @@ use serde_json::json;
 use super::hub_args::HubArgs;
 use crate::hub::{self, Command as Ask};
 use crate::output::{Output, printable};
+use crate::wiring::sensor::evidence::incident as evidence;
 
 const LISTED_MAX: u32 = 1_000;
 
@@ -150,9 +151,11 @@ fn show(id: IncidentId, common: HubArgs) -> anyhow::Result<ExitCode> {
     let moments = state.moments(id, LISTED_MAX)?;
     let filter = CountermeasureFilter { incident: Some(id), states: vec![] };
     let measures = state.countermeasures(&filter, LISTED_MAX, None)?;
-    output.line(
-        &json!({"type": "incident", "incident": incident, "moments": moments, "countermeasures": measures}),
-    )?;
+    let evidence = evidence::question(&incident, Timestamp::now()).map(|asked| evidence::command(&asked));
+    output.line(&json!({
+        "type": "incident", "incident": incident, "moments": moments, "countermeasures": measures,
+        "network_evidence": evidence,
+    }))?;
     if output == Output::Json {
         return Ok(ExitCode::SUCCESS);
     }
@@ -183,6 +186,10 @@ fn show(id: IncidentId, common: HubArgs) -> anyhow::Result<ExitCode> {
             measure.detail
         ));
     }
+    if let Some(command) = evidence {
+        let words = lang.pick("What left the network then:", "その間に外部へ出た通信:");
+        say(format!("  → {words} {command}"));
+    }
     Ok(ExitCode::SUCCESS)
 }
 
@@ -192,7 +199,7 @@ fn report(id: IncidentId, to: Option<PathBuf>, common: HubArgs) -> anyhow::Resul
     let state = State::open_read(&folder)?;
     let ledger = Ledger::open(&folder, Timestamp::now())?;
     let to = to.unwrap_or_else(|| folder.join("reports").join(id.to_string()));
-    let written = hub::report::write(&state, id, ledger.head()?, TimeZone::system(), &to)?;
+    let written = hub::report::write(&state, &folder, id, ledger.head()?, TimeZone::system(), &to)?;
     ledger.append(written.fact(), Timestamp::now())?;
     output.line(
         &json!({"type": "report", "en": written.html_en, "ja": written.html_ja, "json": written.json}),

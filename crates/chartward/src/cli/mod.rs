@@ -3,6 +3,8 @@
 //! Exit status everywhere: 0 done and nothing found, 1 something found or part of the work not done, 2 it could
 //! not run.
 
+mod access;
+mod account;
 mod act;
 pub(crate) mod backup;
 mod charts;
@@ -16,8 +18,11 @@ mod guard;
 mod hub_args;
 mod incident;
 mod lang;
+mod logons;
+mod logs;
 mod look;
 mod ls;
+mod mail;
 mod media;
 mod password;
 mod progress;
@@ -28,17 +33,21 @@ mod rehearse;
 mod restore;
 mod sample;
 pub(crate) mod sandbox;
+mod scan;
 mod secret;
+mod sensor;
 mod share;
 mod snapshots;
 mod status;
 mod supervise;
+mod telescope;
 mod token;
 pub(crate) mod up;
 mod user;
 mod vault;
 mod vault_args;
 mod vault_host;
+mod wall;
 
 use std::env;
 use std::ffi::OsString;
@@ -48,7 +57,6 @@ use std::process::ExitCode;
 use anyhow::Context;
 use clap::{Parser, Subcommand};
 
-pub(crate) use self::vault_args::RestArgs;
 use crate::output::{printable, printable_lines};
 
 #[derive(Parser)]
@@ -106,10 +114,26 @@ enum Command {
     Restore(restore::Args),
     /// Watch a folder and stop what encrypts it
     Guard(Box<guard::GuardArgs>),
+    /// Judge what lies in files: mails, captures of traffic
+    Scan(scan::Args),
     /// Check the configuration, or print what may stand in it
     Config(config::Args),
+    /// Watch logs: files, syslog, the journal, what collectors send
+    Logs(Box<logs::LogsArgs>),
+    /// Stand between the mail server and the mailboxes
+    Mail(mail::MailArgs),
+    /// Observe addresses that nobody uses: counts, quarterly reports, letters to the owners of sources
+    Telescope(telescope::TelescopeArgs),
+    /// Watch a network from the mirror port of its switch
+    Sensor(Box<sensor::SensorArgs>),
     /// Watch a file share from outside, or copy it here before a backup
     Share(share::ShareArgs),
+    /// Open a contractor's time for a ticket, list what is open, take it back
+    Access(access::AccessArgs),
+    /// Who logged in where, from logs: the story of an attack, timelines, doors that are open
+    Logons(Box<logons::LogonsArgs>),
+    /// The packet filter as a declared policy: who reaches whom, tried out before it stays
+    Wall(wall::Args),
     /// Check the signed ledger, or give out a copy of it
     Prove(prove::ProveArgs),
     /// Make, reset and disable accounts of the console, at the machine itself
@@ -160,6 +184,11 @@ fn run(command: Command) -> anyhow::Result<ExitCode> {
         Command::Charts(args) => charts::run(args),
         Command::Guard(args) => guard::run(*args),
         Command::Config(args) => config::run(args),
+        Command::Logs(args) => logs::run(*args),
+        Command::Mail(args) => mail::run(args),
+        Command::Scan(args) => scan::run(args),
+        Command::Telescope(args) => telescope::run(args),
+        Command::Sensor(args) => sensor::run(*args),
         Command::Share(args) => share::run(args),
         Command::Prove(args) => prove::run(args),
         Command::Confine(args) => confine::run(args),
@@ -167,6 +196,9 @@ fn run(command: Command) -> anyhow::Result<ExitCode> {
         Command::User(args) => user::run(args),
         Command::Secret(args) => secret::run(args),
         Command::Token(args) => token::run(args),
+        Command::Access(args) => access::run(args),
+        Command::Logons(args) => logons::run(*args),
+        Command::Wall(args) => wall::run(args),
         Command::SimulateEncryptor(args) => rehearse::run_encryptor(&args),
     }
 }
@@ -189,10 +221,18 @@ fn next_step(cause: &(dyn std::error::Error + 'static)) -> Option<&'static str> 
     let act = || cause.downcast_ref::<::act::Error>()?.next_step();
     let store = || match cause.downcast_ref::<observe::Error>()? {
         observe::Error::Store { .. } => Some("use --store DIR to name a folder that you may write to"),
+        observe::Error::MailListen { .. } => {
+            Some("use --listen to name a socket that is free, in a folder that you may write to")
+        }
+        observe::Error::Interface { .. } => {
+            Some("`ip link` shows which interfaces there are; opening one needs root or CAP_NET_RAW")
+        }
+        observe::Error::NoSuchMail { .. } => Some("`chartward mail quarantine list` shows what there is"),
         _ => None,
     };
     let access = || cause.downcast_ref::<crate::access::Error>()?.next_step();
-    recover().or_else(prove).or_else(access).or_else(act).or_else(store)
+    let bundle = || cause.downcast_ref::<recover::bundle::Error>()?.next_step();
+    recover().or_else(bundle).or_else(prove).or_else(access).or_else(act).or_else(store)
 }
 
 /// Clap repeats what it was given, so an argument that would command a terminal is escaped in its message.

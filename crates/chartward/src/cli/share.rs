@@ -273,8 +273,8 @@ fn tell(output: Output, lang: Lang, report: &Report) {
                 ready.look_seconds
             ));
             eprintln!("{}", lang.pick(ready.lost_at_most, ready.lost_at_most_ja));
-            for spot in &ready.blind_spots {
-                eprintln!("does not see: {}", printable(spot));
+            for spot in ready.blind_spots.iter(lang) {
+                eprintln!("{}: {}", lang.pick("does not see", "見えないもの"), printable(spot));
             }
         }
         Report::Finding(finding) => {

@@ -1,12 +1,14 @@
 //! What holds where the file says nothing. The table of fields repeats these in words; a test compares both.
 
+use std::collections::BTreeMap;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 
 use jiff::{SignedDuration, civil};
 use schema::{Lang, Severity};
 
-use super::types::{Check, Console, Lake, Retention, Schedule, Timing, Viewer, Wall, When};
+use super::types::{Check, Console, Lake, Mail, Retention, Schedule, Timing, Viewer, When};
 use super::value::{Level, Period, Size, TimeOfDay};
+use crate::wiring::mail::policy::{Action, OnFailure};
 
 const LOOPBACK: IpAddr = IpAddr::V4(Ipv4Addr::LOCALHOST);
 
@@ -32,6 +34,10 @@ pub(crate) fn guard_store_max() -> Size {
 
 pub(crate) fn snapshot_every() -> Period {
     Period(SignedDuration::from_mins(5))
+}
+
+pub(crate) fn removed_keep() -> Period {
+    Period(SignedDuration::from_hours(7 * 24))
 }
 
 pub(crate) fn all_detectors() -> Vec<String> {
@@ -91,6 +97,14 @@ pub(crate) fn overdue() -> Period {
     Period(SignedDuration::from_hours(24))
 }
 
+pub(crate) fn bundle_stale_after() -> Period {
+    Period(SignedDuration::from_hours(50))
+}
+
+pub(crate) fn bundle_lock_after() -> Period {
+    Period(SignedDuration::from_mins(10))
+}
+
 pub(crate) fn media_every() -> Period {
     Period(SignedDuration::from_mins(15))
 }
@@ -130,16 +144,6 @@ impl Default for Console {
     }
 }
 
-impl Default for Wall {
-    fn default() -> Self {
-        Wall {
-            command: vec!["nft".to_owned()],
-            reachable: Vec::new(),
-            look_every: Period(SignedDuration::from_mins(1)),
-        }
-    }
-}
-
 impl Default for Lake {
     fn default() -> Self {
         Lake { dir: None, retention_days: 400, region: "local".to_owned(), account: "chartward".to_owned() }
@@ -174,6 +178,33 @@ impl Default for Retention {
             protected_from: generations.protected_from,
             delay: days(3),
             repack_max: Size(20 << 30),
+        }
+    }
+}
+
+impl Default for Mail {
+    fn default() -> Self {
+        Self {
+            listen: "inet:8891@127.0.0.1".to_owned(),
+            unreadable: Action::Watch,
+            suspicious: Action::Watch,
+            phishing: Action::Watch,
+            malicious: Action::Watch,
+            on_failure: OnFailure::Accept,
+            dns: "system".to_owned(),
+            relays: Vec::new(),
+            quarantine_keep: Period(SignedDuration::from_hours(30 * 24)),
+            quarantine_max: Size(2 << 30),
+            release_to: "127.0.0.1:25".to_owned(),
+            banner: false,
+            subject_prefix: String::new(),
+            contact: String::new(),
+            departments: BTreeMap::new(),
+            message_max: Size(64 << 20),
+            trust_authserv_ids: Vec::new(),
+            brands: None,
+            weighing: None,
+            clamd: None,
         }
     }
 }

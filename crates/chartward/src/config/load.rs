@@ -89,6 +89,11 @@ fn check_text(text: &str) -> Checked {
             None
         }
     };
+    if let Some(config) = &config {
+        // The values took the tree with them.
+        let (tree, _) = DeTable::parse_recoverable(text);
+        meaning::wall::check(tree.get_ref(), &config.wall, &mut found);
+    }
     let config = config.filter(|_| !found.has_error());
     Checked { config, problems: found.sorted() }
 }

@@ -3,9 +3,15 @@
 //! It works on the parsed file and not on the values made of it, so that a wrong key somewhere hides nothing here.
 
 mod act;
+mod bundle;
+mod logins;
+mod logs;
+mod mail;
 mod media;
 mod reach;
+mod sensor;
 mod store;
+pub(super) mod wall;
 
 use std::collections::HashMap;
 use std::ops::Range;
@@ -25,6 +31,11 @@ pub(super) fn check(root: &DeTable<'_>, found: &mut Findings<'_>) {
     }
     store::check(&file, found);
     media::check(&file, found);
+    bundle::check(&file, found);
+    mail::check(&file, found);
+    sensor::check(&file, found);
+    logins::check(&file, found);
+    logs::check(&file, found);
     reach::check(&file, found);
     act::check(&file, found);
 }

@@ -131,6 +131,9 @@ pub(crate) struct Watch {
     class: Option<WatcherClass>,
     guard: Option<Guard>,
     share: Option<WatchedShare>,
+    mail: Option<bool>,
+    sensor: Option<bool>,
+    logs: Option<bool>,
     exec: Option<Vec<String>>,
     user: Option<String>,
     #[serde(default)]
@@ -141,17 +144,28 @@ pub(crate) struct Watch {
     lines_per_second_max: u32,
 }
 
+const ONE_OF: &str = "a watch names exactly one of guard, share, mail = true, sensor = true, logs = true and exec, and a class only with exec";
+
 impl TryFrom<Watch> for types::Watch {
     type Error = &'static str;
 
     fn try_from(raw: Watch) -> Result<Self, Self::Error> {
-        let (class, program) = match (raw.guard, raw.share, raw.exec, raw.class) {
-            (Some(guard), None, None, None) => (WatcherClass::Guard, Program::Guard(guard)),
-            (None, Some(share), None, None) => (WatcherClass::Share, Program::Share(share)),
-            (None, None, Some(exec), class) => (class.unwrap_or(WatcherClass::External), Program::Exec(exec)),
-            _ => {
-                return Err("a watch names exactly one of guard, share and exec, and a class only with exec");
+        // Of the two that only say that they are there, both at once are none.
+        let plain = match (raw.sensor, raw.logs) {
+            (Some(true), None) => Some((WatcherClass::Sensor, Program::Sensor)),
+            (None, Some(true)) => Some((WatcherClass::Logs, Program::Logs)),
+            (None, None) => None,
+            _ => return Err(ONE_OF),
+        };
+        let (class, program) = match (raw.guard, raw.share, raw.mail, plain, raw.exec, raw.class) {
+            (Some(guard), None, None, None, None, None) => (WatcherClass::Guard, Program::Guard(guard)),
+            (None, Some(share), None, None, None, None) => (WatcherClass::Share, Program::Share(share)),
+            (None, None, Some(true), None, None, None) => (WatcherClass::Mail, Program::Mail),
+            (None, None, None, Some(plain), None, None) => plain,
+            (None, None, None, None, Some(exec), class) => {
+                (class.unwrap_or(WatcherClass::External), Program::Exec(exec))
             }
+            _ => return Err(ONE_OF),
         };
         let Watch { name, user, read, network, lines_per_second_max, .. } = raw;
         Ok(types::Watch { name, class, program, user, read, network, lines_per_second_max })

@@ -90,12 +90,28 @@ impl Walk<'_, '_> {
                     self.value(entry, of, &format!("{path}[{at}]"));
                 }
             }
+            (Kind::Named { of, max }, DeValue::Table(table)) => self.named(table, of, *max, span, path),
             (Kind::Act, DeValue::Table(table)) => self.table(table, &ACT, span, path),
             (Kind::Secret, DeValue::Table(table)) => self.secret(table, span, path),
             (kind, value) => {
                 if let Err(fault) = scalar(kind, value, path) {
                     self.wrong(span, path, fault);
                 }
+            }
+        }
+    }
+
+    fn named(&mut self, table: &DeTable<'_>, of: &Kind, max: usize, span: Range<usize>, path: &str) {
+        if table.len() > max {
+            self.wrong(span, path, too_many(table.len(), max));
+        }
+        for (key, value) in table.iter().take(max) {
+            let name = key.get_ref().as_ref();
+            let path = join(path, name);
+            match scalar(&KEY, &DeValue::String(name.into()), &path) {
+                Ok(()) if !name.trim().is_empty() => self.value(value, of, &path),
+                Ok(()) => self.wrong(key.span(), &path, plain(&KEY, &quoted(name))),
+                Err(fault) => self.wrong(key.span(), &path, fault),
             }
         }
     }
@@ -108,9 +124,7 @@ impl Walk<'_, '_> {
                 Words::new("name at least one, or remove the key", "1つ以上書くか、この項目を消してください");
             self.wrong(span, path, Fault::new(what, remedy));
         } else if count > max {
-            let what = Words::new(format!("{count} entries are too many"), format!("{count} 件は多すぎます"));
-            let remedy = Words::new(format!("write at most {max}"), format!("{max} 件以下にしてください"));
-            self.wrong(span, path, Fault::new(what, remedy));
+            self.wrong(span, path, too_many(count, max));
         }
     }
 
@@ -128,6 +142,16 @@ impl Walk<'_, '_> {
             self.wrong(span, path, fault);
         }
     }
+}
+
+/// What a name is that the hospital chooses.
+const KEY: Kind = Kind::Text { max: 40 };
+
+fn too_many(count: usize, max: usize) -> Fault {
+    Fault::new(
+        Words::new(format!("{count} entries are too many"), format!("{count} 件は多すぎます")),
+        Words::new(format!("write at most {max}"), format!("{max} 件以下にしてください")),
+    )
 }
 
 fn join(path: &str, name: &str) -> String {
@@ -272,6 +296,13 @@ pub(super) fn wanted(kind: &Kind) -> Words {
         Kind::List { of, .. } => {
             let of = wanted(of);
             Words::new(format!("a list [ … ] of: {}", of.en), format!("次のものの一覧 [ … ]: {}", of.ja))
+        }
+        Kind::Named { of, .. } => {
+            let of = wanted(of);
+            Words::new(
+                format!("a table {{ NAME = … }}, for each name: {}", of.en),
+                format!("表 {{ 名前 = … }}。それぞれに {}", of.ja),
+            )
         }
         Kind::Table(_) => Words::new("a table { key = value }", "表 { 項目 = 値 }"),
         Kind::Tables { .. } => Words::new("tables headed [[…]]", "[[…]] で始まる表"),

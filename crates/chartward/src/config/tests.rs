@@ -123,7 +123,11 @@ fn what_contradicts_itself_is_named() {
             "[[watch]]\nname = \"g\"\nclass = \"mail\"\nguard = { dirs = [\"/srv\"] }\n",
             "class",
         ),
-        ("watch without program", "[[watch]]\nname = \"g\"\n", "none of guard, share, exec stands here"),
+        (
+            "watch without program",
+            "[[watch]]\nname = \"g\"\n",
+            "none of guard, share, mail, sensor, logs, exec stands here",
+        ),
         ("certificate alone", "[console]\ncertificate = \"/etc/c.pem\"\n", "`certificate` needs `key`"),
         (
             "same port",
@@ -157,6 +161,53 @@ fn what_contradicts_itself_is_named() {
             "url with password",
             "[[notify]]\nname = \"m\"\nwebhook = { url = \"https://u:hunter2@x/\" }\n",
             "a secret does not stand in this file",
+        ),
+        (
+            "no mailboxes",
+            "[mail.departments]\n\"a\" = [\"@\"]\n",
+            "mail.departments.a[0]: \"@\" names no mailboxes",
+        ),
+        (
+            "nobody in a department",
+            "[mail.departments]\n\"a\" = []\n",
+            "mail.departments.a: this list is empty",
+        ),
+        ("no department's name", "[mail.departments]\n\" \" = [\"@a.example\"]\n", "\" \" does not fit here"),
+        (
+            "no list of mailboxes",
+            "[mail]\ndepartments = { a = \"b@c.example\" }\n",
+            "mail.departments.a: a text does not fit here",
+        ),
+        (
+            "two departments",
+            "[mail.departments]\na = [\"A@x.example\"]\nb = [\"a@x.example\"]\n",
+            "is of the department a already",
+        ),
+        (
+            "sensor without interfaces",
+            "[[watch]]\nname = \"n\"\nsensor = true\n",
+            "the sensor has nothing to listen at",
+        ),
+        (
+            "two sensors",
+            "[sensor]\ninterfaces = [\"eth1\"]\n[[watch]]\nname = \"n\"\nsensor = true\n[[watch]]\nname = \"m\"\nsensor = true\n",
+            "there can be one sensor only",
+        ),
+        (
+            "hours of a contractor",
+            "[[logins.contractor]]\nname = \"a\"\naccounts = [\"a\"]\nhours = \"9 to 5\"\n",
+            "\"9 to 5\" does not fit here",
+        ),
+        ("no interface", "[sensor]\ninterfaces = [\"/dev/eth1\"]\n", "\"/dev/eth1\" does not fit here"),
+        (
+            "no ports",
+            "[[sensor.contract]]\nname = \"a\"\npeer = [\"192.0.2.1\"]\nhosts = [\"192.0.2.2\"]\nports = [\"9-1\"]\n",
+            "\"9-1\" does not fit here",
+        ),
+        (
+            "no hours",
+            "[[sensor.contract]]\nname = \"a\"\npeer = [\"192.0.2.1\"]\nhosts = [\"192.0.2.2\"]\nhours = \"9 to 5\"\n",
+            "\"9 to 5\" does not fit here",
         ),
         ("retention over the wire", "[retention]\n", "forgets nothing"),
         ("token", "api_token = \"hunter2\"\n", "a secret does not stand in this file"),
@@ -247,12 +298,10 @@ fn descend(field: &Field, shape: &'static Shape) {
         for below in shape.fields.iter().filter(|below| takes_part(shape, below, chosen)) {
             if let Some(inner_shape) = below.shape() {
                 let inside = |inner: &str| {
-                    wrap(&format!(
-                        "{}, {} = {{ {}, {inner} }}",
-                        rest(below.name),
-                        below.name,
-                        full(inner_shape, 0)
-                    ))
+                    let table = format!("{{ {}, {inner} }}", full(inner_shape, 0));
+                    let is_list = matches!(below.kind, Kind::Tables { .. });
+                    let table = if is_list { format!("[{table}]") } else { table };
+                    wrap(&format!("{}, {} = {table}", rest(below.name), below.name))
                 };
                 compare(inner_shape, &inside, below.name);
             }

@@ -1,5 +1,6 @@
 //! The configuration as values. Everything that has a default is filled in; what was left out is `None` or empty.
 
+use std::collections::BTreeMap;
 use std::net::{IpAddr, SocketAddr};
 use std::path::PathBuf;
 
@@ -10,8 +11,13 @@ use schema::{Lang, RecoveryStep, WatcherClass};
 use serde::Deserialize;
 
 use super::defaults;
+use super::logins::Logins;
+use super::logs::Logs;
 use super::raw;
+use super::sensor::Sensor;
 use super::value::{Level, Network, Period, Sample, Secret, Size, TimeOfDay, Zone};
+pub(crate) use super::wall::Wall;
+use crate::wiring::mail::policy::{Action, OnFailure, Policy};
 
 /// The whole of `chartward.toml`.
 #[derive(Debug, Clone, PartialEq, Deserialize)]
@@ -55,6 +61,17 @@ pub(crate) struct Config {
     pub(crate) recovery: Vec<RecoveryStep>,
     #[serde(default)]
     pub(crate) media: Vec<Media>,
+    /// Charts on a stick, renewed after each proof; `None`: nowhere.
+    pub(crate) bundle: Option<Bundle>,
+    /// The mail gateway; `None`: there is none.
+    pub(crate) mail: Option<Mail>,
+    /// The network sensor; `None`: there is none.
+    pub(crate) sensor: Option<Sensor>,
+    /// Who logs in where.
+    #[serde(default)]
+    pub(crate) logins: Logins,
+    /// The watcher of logs; `None`: there is none.
+    pub(crate) logs: Option<Logs>,
 }
 
 impl Config {
@@ -283,6 +300,12 @@ pub(crate) struct Watch {
 pub(crate) enum Program {
     Guard(Guard),
     Share(WatchedShare),
+    /// `chartward mail serve`, as `[mail]` says.
+    Mail,
+    /// `chartward sensor`, as `[sensor]` says.
+    Sensor,
+    /// `chartward logs`, as `[logs]` says.
+    Logs,
     /// Program and arguments; no shell.
     Exec(Vec<String>),
 }
@@ -302,6 +325,11 @@ pub(crate) struct Guard {
     pub(crate) databases: Vec<PathBuf>,
     #[serde(default = "defaults::snapshot_every")]
     pub(crate) snapshot_every: Period,
+    /// The most that the contents of removed files take; 0 keeps none.
+    #[serde(default = "defaults::guard_store_max")]
+    pub(crate) removed_max: Size,
+    #[serde(default = "defaults::removed_keep")]
+    pub(crate) removed_keep: Period,
     #[serde(default)]
     pub(crate) allow: Vec<Allow>,
 }
@@ -361,24 +389,14 @@ pub(crate) enum Approval {
 #[serde(deny_unknown_fields, default)]
 pub(crate) struct NeverTouch {
     pub(crate) addresses: Vec<Network>,
+    /// Never blocked, but isolated where a playbook says so.
+    pub(crate) servers: Vec<IpAddr>,
     /// Names of hosts, as the configuration has them.
     pub(crate) hosts: Vec<String>,
     /// Names in `/proc/PID/comm`.
     pub(crate) commands: Vec<String>,
     /// Paths below the cgroup mount.
     pub(crate) cgroups: Vec<String>,
-}
-
-/// The packet filter.
-#[derive(Debug, Clone, PartialEq, Deserialize)]
-#[serde(deny_unknown_fields, default)]
-pub(crate) struct Wall {
-    /// Program and arguments that take nftables commands on their standard input.
-    pub(crate) command: Vec<String>,
-    /// What an isolated host still reaches, besides the vault and the console.
-    pub(crate) reachable: Vec<IpAddr>,
-    /// How often it is looked at whether what was put in force still is.
-    pub(crate) look_every: Period,
 }
 
 /// A channel through which people are told.
@@ -573,6 +591,68 @@ pub(crate) struct Media {
     /// Whether everything on the medium is read back, not only what was written now.
     #[serde(default = "defaults::read_data")]
     pub(crate) read_data: bool,
+}
+
+/// The static bundle: charts that a browser opens from a stick.
+#[derive(Debug, Clone, PartialEq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Bundle {
+    /// Its folder, on a stick or on a share of a PC.
+    pub(crate) to: PathBuf,
+    /// Its own; not the vault's.
+    pub(crate) passphrase: Secret,
+    /// Older than this it is an alarm, whether there was a proof or not.
+    #[serde(default = "defaults::bundle_stale_after")]
+    pub(crate) stale_after: Period,
+    /// The page locks itself after so long without a key or a touch.
+    #[serde(default = "defaults::bundle_lock_after")]
+    pub(crate) lock_after: Period,
+    /// See [`Timing::timeout`].
+    pub(crate) timeout: Option<Period>,
+    /// Which language comes first; `None`: as the machine's locale says.
+    pub(crate) lang: Option<Lang>,
+}
+
+/// The mail gateway.
+#[derive(Debug, Clone, PartialEq, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub(crate) struct Mail {
+    /// `unix:PATH` or `inet:PORT@127.0.0.1`.
+    pub(crate) listen: String,
+    pub(crate) unreadable: Action,
+    pub(crate) suspicious: Action,
+    pub(crate) phishing: Action,
+    pub(crate) malicious: Action,
+    pub(crate) on_failure: OnFailure,
+    /// `system`, `off`, or the address of a name server.
+    pub(crate) dns: String,
+    /// Machines that pass on others' mail.
+    pub(crate) relays: Vec<Network>,
+    pub(crate) quarantine_keep: Period,
+    pub(crate) quarantine_max: Size,
+    /// `ADDRESS:PORT`, or the path of a sendmail program.
+    pub(crate) release_to: String,
+    pub(crate) banner: bool,
+    pub(crate) subject_prefix: String,
+    pub(crate) contact: String,
+    /// Addresses, `@DOMAIN` or `PREFIX*` of each department.
+    pub(crate) departments: BTreeMap<String, Vec<String>>,
+    pub(crate) message_max: Size,
+    /// Servers whose Authentication-Results are believed for mails that a relay passed on.
+    pub(crate) trust_authserv_ids: Vec<String>,
+    /// Further protected brands.
+    pub(crate) brands: Option<PathBuf>,
+    /// Reasons raised, lowered or silenced, senders allowed.
+    pub(crate) weighing: Option<PathBuf>,
+    /// Where clamd answers; `None`: it is not asked.
+    pub(crate) clamd: Option<String>,
+}
+
+impl Mail {
+    pub(crate) fn policy(&self) -> Policy {
+        let Mail { unreadable, suspicious, phishing, malicious, .. } = *self;
+        Policy { unreadable, suspicious, phishing, malicious }
+    }
 }
 
 /// The downtime viewer.

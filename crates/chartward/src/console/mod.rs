@@ -12,6 +12,7 @@ mod gate;
 mod icon;
 mod layout;
 mod live;
+pub(crate) mod logon_graph;
 mod pages;
 mod parts;
 mod plot;
@@ -47,6 +48,12 @@ pub(crate) struct Settings {
     pub(crate) tls: bool,
     /// The state folder: certificate, ledger and reports lie below it.
     pub(crate) state_dir: PathBuf,
+    /// Where mail goes that is released from the quarantine.
+    pub(crate) release_to: String,
+    /// Where the mail policy lies, if not beside the quarantine.
+    pub(crate) weighing: Option<PathBuf>,
+    /// What the notice about mails needs.
+    pub(crate) training: crate::wiring::mail::training::Training,
     /// The hospital's local time.
     pub(crate) zone: TimeZone,
     /// What the configuration says, for the pages that show it.
@@ -64,6 +71,8 @@ pub(crate) struct Shows {
     pub(crate) never_touch: Vec<String>,
     /// Name and kind of each channel for notices.
     pub(crate) channels: Vec<(String, String)>,
+    /// The packet filter's policy; `None`: it cannot be told.
+    pub(crate) wall: Option<crate::wiring::wall::Site>,
 }
 
 /// Something that is protected, with the jobs that do it.

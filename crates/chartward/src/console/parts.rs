@@ -148,9 +148,19 @@ fn decision(visit: &Visit<'_>, it: &Countermeasure, is_open: bool, what: &str) -
         } @else if is_open {
             p.soft { (lang.pick("An operator or administrator decides this.", "担当者または管理者が承認します。")) }
         }
-        @if is_undoable && visit.may(Permission::Undo) {
+        @if is_undoable && (visit.may(Permission::Undo) || visit.may(Permission::Reconnect)) {
             div.actions {
-                a.button.second href={ (path) "/undo" } { (lang.pick("Take back…", "取り消す…")) span.hidden { " " (what) } }
+                @if let (schema::Act::IsolateHost { address }, true) = (&it.act, visit.may(Permission::Reconnect)) {
+                    form method="post" action="/hosts/reconnect" {
+                        (visit.csrf()) input type="hidden" name="host" value=(address);
+                        button type="submit" {
+                            (lang.pick("Reconnect once it is proven clean", "安全を確認して再接続する")) span.hidden { " " (what) }
+                        }
+                    }
+                }
+                @if visit.may(Permission::Undo) {
+                    a.button.second href={ (path) "/undo" } { (lang.pick("Take back…", "取り消す…")) span.hidden { " " (what) } }
+                }
             }
         }
     }

@@ -42,6 +42,7 @@ pub(super) fn act_kind(kind: ActKind) -> Both {
         ActKind::Freeze => ("Pause a process", "プログラムの一時停止"),
         ActKind::FreezeCgroup => ("Pause a whole service", "サービス全体の一時停止"),
         ActKind::BlockAddress => ("Block an address", "通信相手の遮断"),
+        ActKind::BlockEgress => ("Block what a machine sends out", "端末からの発信の遮断"),
         ActKind::IsolateHost => ("Isolate a machine", "端末のネットワーク隔離"),
         ActKind::SnapshotNow => ("Back up at once", "緊急バックアップ"),
         ActKind::LockVault => ("Lock the vault", "保管庫のロック"),
@@ -64,6 +65,12 @@ pub(super) fn consequence(kind: ActKind) -> Both {
         ActKind::BlockAddress => (
             "Nothing comes from or goes to this address any more until you undo this.",
             "取り消すまで、この相手との通信がすべて遮断されます。",
+        ),
+        ActKind::BlockEgress => (
+            "This machine cannot begin connections any more, but to the vault, this console and the hosts named in the \
+             configuration. Who connects to it is still answered.",
+            "この端末からは、保管庫・この管理画面・設定で指定した機器を除き、新しく接続できなくなります。\
+             ほかからこの端末への接続は続けられます。",
         ),
         ActKind::IsolateHost => (
             "This machine loses the network, but for the vault, this console and the hosts named in the \
@@ -97,7 +104,9 @@ pub(super) fn act(act: &Act, lang: Lang) -> String {
     let at = match act {
         Act::Freeze { pid, .. } => lang.pick(format!("process {pid}"), format!("プロセス番号 {pid}")),
         Act::FreezeCgroup { path } => path.clone(),
-        Act::BlockAddress { address } | Act::IsolateHost { address } => address.to_string(),
+        Act::BlockAddress { address } | Act::BlockEgress { address } | Act::IsolateHost { address } => {
+            address.to_string()
+        }
         Act::SnapshotNow { protect } => protect.clone(),
         Act::LockVault | Act::StartViewer => return what.to_owned(),
         Act::Notify { channel } => channel.clone(),

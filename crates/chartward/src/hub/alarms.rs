@@ -5,7 +5,7 @@ use prove::state::{JobKind, JobOutcome, JobRun};
 use schema::{Alarm, Severity, WatcherHealth, WatcherState};
 
 use super::handle::{Hub, Shown};
-use super::{clock, media};
+use super::{bundle, clock, media, packets};
 
 /// A watcher that is not ready for longer than this does not watch.
 const STARTING_MAX: SignedDuration = SignedDuration::from_secs(60);
@@ -21,6 +21,7 @@ pub(crate) struct Mark {
     garbage: u64,
     dropped: u64,
     restarts: u64,
+    packets_dropped_at: Option<Timestamp>,
     /// When each of them last grew.
     garbage_at: Option<Timestamp>,
     dropped_at: Option<Timestamp>,
@@ -34,6 +35,7 @@ pub(super) fn note(shown: &mut Shown, health: WatcherHealth, now: Timestamp) {
         garbage: 0,
         dropped: 0,
         restarts: 0,
+        packets_dropped_at: None,
         garbage_at: None,
         dropped_at: None,
         restarted_at: None,
@@ -48,6 +50,10 @@ pub(super) fn note(shown: &mut Shown, health: WatcherHealth, now: Timestamp) {
     mark.garbage_at = grew(health.garbage, before.0, mark.garbage_at);
     mark.dropped_at = grew(health.dropped, before.1, mark.dropped_at);
     mark.restarted_at = grew(health.restarts, before.2, mark.restarted_at);
+    let lost = |health: &WatcherHealth| health.packets.as_ref().map_or(0, |packets| packets.dropped);
+    let (was, is) = (known.as_ref().map_or(0, |known| lost(known)), lost(&health));
+    // A sensor that was started again counts anew.
+    mark.packets_dropped_at = grew(is, if is < was { 0 } else { was }, mark.packets_dropped_at);
     match known {
         Some(known) => *known = health,
         None => shown.watchers.push(health),
@@ -68,6 +74,7 @@ pub(crate) fn all(hub: &Hub, now: Timestamp) -> Vec<Alarm> {
     alarms.extend(shown.wall_trouble.iter().map(|cause| wall(cause)));
     alarms.extend(shown.jobs_trouble.as_deref().map(not_started));
     alarms.extend(shown.media.iter().flat_map(|media| media::alarms(media, now)));
+    alarms.extend(shown.bundle.iter().flat_map(|standing| bundle::alarms(standing, now)));
     alarms.extend(shown.clock.as_ref().map(clock::alarm));
     alarms
 }
@@ -83,6 +90,7 @@ fn of_watcher(health: &WatcherHealth, shown: &Shown, since: Timestamp, now: Time
     {
         alarms.push(watcher_restarts(health, restarts(mark)));
     }
+    alarms.extend(packets::alarms(health, recent(|mark| mark.packets_dropped_at).is_some()));
     if recent(|mark| mark.dropped_at).is_some() {
         alarms.push(watcher_floods(health));
     }
@@ -171,6 +179,10 @@ fn watcher_down(health: &WatcherHealth) -> Alarm {
 
 fn job(run: &JobRun) -> Option<Alarm> {
     let JobRun { name, due_at, .. } = run;
+    // What becomes of the bundle has alarms of its own.
+    if run.kind == JobKind::Bundle {
+        return None;
+    }
     // What a drill or a backup found is in the promise itself; damage that only a check sees is nowhere else.
     if run.kind == JobKind::Forget && run.outcome == JobOutcome::Found {
         return Some(doubtful(run));

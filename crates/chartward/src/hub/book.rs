@@ -109,7 +109,7 @@ fn acts_on(entity: &Entity) -> Vec<Act> {
     match entity {
         Entity::Address { address } => {
             let address = address.to_canonical();
-            vec![Act::BlockAddress { address }, Act::IsolateHost { address }]
+            vec![Act::BlockAddress { address }, Act::BlockEgress { address }, Act::IsolateHost { address }]
         }
         Entity::Process { pid, start_ticks } => vec![Act::Freeze { pid: *pid, start_ticks: *start_ticks }],
         Entity::Cgroup { path } => vec![Act::FreezeCgroup { path: path.clone() }],

@@ -27,13 +27,11 @@ use super::outcomes::Expiring;
 use super::pending::Pending;
 use super::replay::Replay;
 use super::settle::Part;
-use super::wall_kept::WallSaid;
+use super::wall_kept::WallTold;
 use crate::supervise::{Message, Supervisor};
 
 /// Lines that are judged together; the first of them waits for no more.
 const BATCH_MAX: usize = 2048;
-/// How often what only grew is written down. What is new, or leads to an act, is written at once.
-const WRITE_EVERY: Duration = Duration::from_millis(250);
 /// How often the correlation's own state is kept, so that less of the journal is read again after a crash.
 const CHECKPOINT_EVERY: Duration = Duration::from_secs(10);
 const TICK: Duration = Duration::from_millis(200);
@@ -47,6 +45,8 @@ pub(super) const PART: &str = "correlate";
 pub(crate) struct Rules {
     pub(crate) playbooks: Vec<Playbook>,
     pub(crate) never: NeverTouch,
+    /// Networks of the hospital, as the wall's zones name them.
+    pub(crate) internal: Vec<ipnet::IpNet>,
     /// Names of what is protected.
     pub(crate) protects: Vec<String>,
     /// Class of each watcher by its name.
@@ -64,7 +64,7 @@ pub(crate) struct Ears {
     pub(crate) lines: Receiver<Message>,
     pub(crate) requests: Receiver<Request>,
     pub(crate) done: Receiver<Done>,
-    pub(crate) wall_said: Receiver<WallSaid>,
+    pub(crate) wall_said: Receiver<WallTold>,
     /// Closed, or told once, when the hub is to end.
     pub(crate) end: Receiver<()>,
 }
@@ -104,6 +104,8 @@ pub(crate) struct Core {
     pub(super) waiting: BTreeMap<CountermeasureId, Vec<Sender<Result<Answer, Refusal>>>>,
     /// Incidents that grew since they were written down.
     pub(super) dirty: BTreeSet<IncidentId>,
+    /// The last of those that were written in this round, when others still wait.
+    pub(super) written_to: Option<IncidentId>,
     /// Counts of lines since the last checkpoint.
     pub(super) daily: Vec<prove::state::Daily>,
     /// Place in the journal up to which everything was judged.
@@ -142,7 +144,7 @@ impl Core {
                 recv(ears.done) -> done => if let Ok(first) = done {
                     self.done(std::iter::once(first).chain(ears.done.try_iter().take(BATCH_MAX - 1)));
                 },
-                recv(ears.wall_said) -> said => if let Ok(said) = said { self.wall_said(&said) },
+                recv(ears.wall_said) -> said => if let Ok(told) = said { self.wall_told(&told) },
                 recv(end) -> _ => {
                     end = never();
                     self.lines_open = None;
@@ -202,7 +204,7 @@ impl Core {
         for (watcher, said) in batch.said {
             self.tell_what_a_guard_did(&watcher, &said);
         }
-        self.settle_if_due(self.written.elapsed() >= WRITE_EVERY);
+        self.settle_if_due(self.is_write_due());
     }
 
     /// In whole milliseconds, as the journal keeps it.
@@ -245,7 +247,7 @@ impl Core {
     fn tick(&mut self) {
         let now = Timestamp::now();
         self.end_what_is_over(now);
-        let is_due = self.written.elapsed() >= WRITE_EVERY;
+        let is_due = self.is_write_due();
         if is_due {
             self.journal_again(now);
         }

@@ -117,6 +117,7 @@ impl Core {
             last_minute: &|class| self.planned.iter().filter(|(_, known)| *known == class).count(),
             protects: &self.rules.protects,
             never: &self.rules.never,
+            internal: &self.rules.internal,
             bounds: Bounds::default(),
             now,
         });
@@ -179,5 +180,12 @@ impl Core {
 
 /// Whether an act harms somebody when it is wrong.
 fn is_against_somebody(kind: ActKind) -> bool {
-    matches!(kind, ActKind::BlockAddress | ActKind::IsolateHost | ActKind::Freeze | ActKind::FreezeCgroup)
+    matches!(
+        kind,
+        ActKind::BlockAddress
+            | ActKind::BlockEgress
+            | ActKind::IsolateHost
+            | ActKind::Freeze
+            | ActKind::FreezeCgroup
+    )
 }

@@ -1,6 +1,6 @@
 //! What a guard did by itself, told in the incident of the process that it stopped.
 
-use decode::ocsf::{Policy, Restored, Said};
+use decode::ocsf::{MailExpired, Policy, Restored, Said};
 use jiff::Timestamp;
 use prove::Fact;
 use schema::{Entity, Incident, IncidentId, IncidentStatus, Moment, Outcome, Stage, SubjectRole};
@@ -29,6 +29,15 @@ fn changed(watcher: &str, policy: &Policy) -> Fact {
         by: policy.by.clone(),
         because: policy.reason.clone(),
         files: policy.files,
+    }
+}
+
+fn expired(watcher: &str, gone: &MailExpired) -> Fact {
+    Fact::MailExpired {
+        watcher: watcher.to_owned(),
+        by_age: gone.by_age,
+        for_room: gone.count.saturating_sub(gone.by_age),
+        ids: gone.ids.clone(),
     }
 }
 
@@ -83,6 +92,10 @@ impl Core {
             ),
             Said::Policy(policy) => {
                 self.facts.push(changed(watcher, policy));
+                return self.tell_ledger();
+            }
+            Said::MailExpired(gone) => {
+                self.facts.push(expired(watcher, gone));
                 return self.tell_ledger();
             }
             Said::Missed { .. } | Said::StillFrozen { .. } => return,

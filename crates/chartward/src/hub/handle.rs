@@ -116,6 +116,8 @@ pub(crate) struct Shown {
     pub(crate) clock: Option<Jump>,
     /// How the rotations of media stand; `None` until they were looked at, and without any.
     pub(crate) media: Option<super::media::Media>,
+    /// How the static bundle stands; `None` until it was looked at, and without one.
+    pub(crate) bundle: Option<super::bundle::Standing>,
     /// Why the packet filter cannot be looked at or mended; `None` when all is well.
     pub(crate) wall_trouble: Option<String>,
     /// The promise as it was last put together; `None` until then.

@@ -4,6 +4,7 @@
 //! order to apply what is applied already changes nothing.
 
 use std::collections::HashMap;
+use std::fmt::Write;
 use std::net::IpAddr;
 use std::path::PathBuf;
 use std::process::Child;
@@ -13,14 +14,16 @@ use std::time::{Duration, Instant};
 
 use act::cgroup::Cgroups;
 use act::never::NeverTouch;
-use act::wall::{Barrier, Look, Wall};
+use act::wall::gate::Gate;
+use act::wall::{Barrier, Cut, Look, Wall};
 use crossbeam_channel::{Receiver, Sender, bounded, select, tick};
 use jiff::Timestamp;
 use schema::{Act, Countermeasure, CountermeasureId, Outcome};
 
 use super::keeper::Keeper;
 use super::viewer::Entrance;
-use super::wall_kept::{Kept, Missing, WallSaid};
+use super::wall_kept::{Kept, Missing, WallSaid, WallTold};
+use super::wall_policy::{self, Mended};
 use crate::output::printable;
 
 /// Bans that come together are one change of the kernel's table, and no more than this many.
@@ -51,6 +54,8 @@ type SnapshotNow = Box<dyn Fn(&str) -> Result<String, String> + Send>;
 /// What the hands need.
 pub(crate) struct Tools {
     pub(crate) wall: Wall,
+    /// The declared policy beside it, which people apply.
+    pub(crate) gate: Gate,
     /// How often it is looked at whether the wall still stands.
     pub(crate) look_every: Duration,
     pub(crate) never: NeverTouch,
@@ -69,7 +74,7 @@ pub(crate) fn start(
     tools: Tools,
     orders: Receiver<Order>,
     done: Sender<Done>,
-    wall_said: Sender<WallSaid>,
+    wall_said: Sender<WallTold>,
 ) -> std::io::Result<JoinHandle<()>> {
     thread::Builder::new().name("hands".into()).spawn(move || {
         let (looks_in, looks) = bounded(1);
@@ -80,11 +85,17 @@ pub(crate) fn start(
             wall_said,
             holds: HashMap::new(),
             viewer: None,
-            has_wall: false,
+            spared: None,
             kept: Kept::default(),
             is_looking: false,
             is_told: false,
         };
+        hands.tell_ended();
+        for (what, address) in hands.tools.gate.surroundings() {
+            hands.tools.never.spared.add(what, [address]);
+        }
+        // After a reboot the kernel holds nothing, which nobody did on purpose.
+        let _ = wall_policy::mend(&hands.tools.gate);
         loop {
             select! {
                 recv(orders) -> first => {
@@ -94,9 +105,10 @@ pub(crate) fn start(
                     hands.carry_out(batch);
                 },
                 recv(due) -> _ => hands.look(&looks_in),
-                recv(looks) -> look => if let Ok((asked, look)) = look {
+                recv(looks) -> look => if let Ok(Looked { asked, bans, policy }) = look {
                     hands.is_looking = false;
-                    hands.looked(asked, look);
+                    hands.tell_ended();
+                    hands.looked(asked, bans, policy);
                 },
             }
         }
@@ -105,15 +117,21 @@ pub(crate) fn start(
 }
 
 /// When a look at the wall began, and what it found.
-type Looked = (Instant, Result<Look, act::Error>);
+struct Looked {
+    asked: Instant,
+    /// `None`: nothing is banned, so that nobody looked.
+    bans: Option<Result<Look, act::Error>>,
+    policy: Mended,
+}
 
 struct Hands {
     tools: Tools,
     done: Sender<Done>,
     holds: HashMap<CountermeasureId, recover::vault::Hold>,
     viewer: Option<(CountermeasureId, Child)>,
-    has_wall: bool,
-    wall_said: Sender<WallSaid>,
+    /// The wall's list of those who are spared, as it was when the table was made; `None`: it was not.
+    spared: Option<u64>,
+    wall_said: Sender<WallTold>,
     kept: Kept,
     is_looking: bool,
     /// Whether it was told that the wall cannot be looked at or mended.
@@ -138,11 +156,13 @@ impl Hands {
         self.ban(bans);
     }
 
-    /// The table is made when it is first needed: a hub that only observes leaves the packet filter alone.
+    /// The table is made when it is first needed: a hub that only observes leaves the packet filter alone. It is brought up to
+    /// date when somebody else is spared.
     fn wall(&mut self) -> Result<&Wall, String> {
-        if !self.has_wall {
+        let spared = self.tools.never.spared.changes();
+        if self.spared != Some(spared) {
             self.tools.wall.ensure().map_err(|error| chain(&error))?;
-            self.has_wall = true;
+            self.spared = Some(spared);
             // What a restarted hub finds in force may be a lot, and no more than a second's work.
             self.kept.shape = self.tools.wall.look().ok().map(|look| look.shape);
         }
@@ -150,12 +170,15 @@ impl Hands {
     }
 
     /// Changes the wall. Where somebody took it away since it was last looked at, it is made anew first: no ban may fail for that.
-    fn on_wall(&mut self, change: impl Fn(&Wall) -> Result<(), act::Error>) -> Result<(), String> {
-        let Err(error) = change(self.wall()?) else { return Ok(()) };
+    fn on_wall<T>(&mut self, change: impl Fn(&Wall) -> Result<T, act::Error>) -> Result<T, String> {
+        let error = match change(self.wall()?) {
+            Ok(done) => return Ok(done),
+            Err(error) => error,
+        };
         let asked = Instant::now();
         match self.tools.wall.look() {
             Err(gone @ (act::Error::PacketFilter { .. } | act::Error::WallBroken { .. })) => {
-                self.looked(asked, Err(gone));
+                self.looked(asked, Some(Err(gone)), Mended::Whole);
                 change(&self.tools.wall).map_err(|error| chain(&error))
             }
             _ => Err(chain(&error)),
@@ -164,33 +187,53 @@ impl Hands {
 
     /// Looks at the wall in a thread of its own: listing 65,000 addresses takes a second, for which no ban may wait.
     fn look(&mut self, found: &Sender<Looked>) {
-        if self.is_looking || self.kept.is_empty(Instant::now()) {
+        if self.is_looking {
             return;
         }
-        let (wall, found) = (self.tools.wall.clone(), found.clone());
+        self.tools.never.spared.sweep(Timestamp::now());
+        let has_bans = !self.kept.is_empty(Instant::now());
+        let (wall, gate, found) = (self.tools.wall.clone(), self.tools.gate.clone(), found.clone());
         let look = move || {
             let asked = Instant::now();
+            let bans = has_bans.then(|| wall.look());
             // The hands are gone only when the hub ends.
-            let _ = found.send((asked, wall.look()));
+            let _ = found.send(Looked { asked, bans, policy: wall_policy::mend(&gate) });
         };
         self.is_looking = thread::Builder::new().name("wall".into()).spawn(look).is_ok();
     }
 
+    fn tell_ended(&self) {
+        if let Some(ended) = wall_policy::ended(&self.tools.gate) {
+            let _ = self.wall_said.send(WallTold::Ended(ended));
+        }
+    }
+
     /// What a look found is told, and what it did not find is put back.
-    fn looked(&mut self, asked: Instant, look: Result<Look, act::Error>) {
-        let because = look.as_ref().err().map_or_else(String::new, |error| chain(error));
+    fn looked(&mut self, asked: Instant, look: Option<Result<Look, act::Error>>, policy: Mended) {
+        // Who was banned and has proven since who they are is let through: that is nothing to put back.
+        for address in self.tools.never.spared.addresses() {
+            self.kept.forget(Barrier::Ban, address);
+        }
+        let error = look.as_ref().and_then(|look| look.as_ref().err());
+        let because = error.map_or_else(String::new, |error| chain(error));
         let look = match look {
+            None => {
+                let (missing, trouble) = policy.with(Missing::default(), None);
+                return self.tell_wall(missing, policy.because(), trouble);
+            }
             // Nothing is known of the wall: a gateway that does not answer still holds what it was given.
-            Err(act::Error::PacketFilterProgram { .. } | act::Error::PacketFilterListing(_)) => {
+            Some(Err(act::Error::PacketFilterProgram { .. } | act::Error::PacketFilterListing(_))) => {
                 return self.tell_wall(Missing::default(), String::new(), Some(because));
             }
-            look => look.ok(),
+            Some(look) => look.ok(),
         };
         let missing = self.kept.missing(look.as_ref(), asked);
         if let (None, Some(look)) = (&self.kept.shape, &look) {
             self.kept.shape = Some(look.shape.clone());
         }
         let trouble = if missing.is_nothing() { None } else { self.mend(&missing).err() };
+        let (missing, trouble) = policy.with(missing, trouble);
+        let because = if because.is_empty() { policy.because() } else { because };
         self.tell_wall(missing, because, trouble);
     }
 
@@ -212,7 +255,9 @@ impl Hands {
                     .map(|known| (known.address, known.remaining))
                     .collect()
             };
-            wall.ban(&of(Barrier::Ban)).and_then(|()| wall.isolate(&of(Barrier::Isolate)))
+            wall.ban(&of(Barrier::Ban))
+                .and_then(|_| wall.isolate(&of(Barrier::Isolate)))
+                .and_then(|()| wall.block_egress(&of(Barrier::Egress)))
         };
         mended.map_err(|error| chain(&error))?;
         let look = wall.look().map_err(|error| chain(&error))?;
@@ -233,7 +278,7 @@ impl Hands {
         if is_news {
             let gone = missing.gone.into_iter().map(|(_, _, id)| id).collect();
             let said = WallSaid { at: Timestamp::now(), rules: missing.rules, gone, because, trouble };
-            let _ = self.wall_said.send(said);
+            let _ = self.wall_said.send(WallTold::Said(said));
         }
     }
 
@@ -261,7 +306,7 @@ impl Hands {
                 self.kept.keep(measure.id, (Barrier::Ban, *address), *lasts, begun);
             }
         }
-        let result = result.map(|()| "the kernel drops packets from and to this address".to_owned());
+        let result = result.map(|cut| in_words(&cut));
         for measure in measures {
             self.tell(measure.id, false, result.clone());
         }
@@ -299,6 +344,12 @@ impl Hands {
                 self.kept.keep(measure.id, (Barrier::Isolate, *address), lasts, begun);
                 Ok("this host reaches only the vault, the console and the named hosts".to_owned())
             }
+            Act::BlockEgress { address } => {
+                let (begun, lasts) = (Instant::now(), lasts(measure));
+                self.on_wall(|wall| wall.block_egress(&[(*address, lasts)]))?;
+                self.kept.keep(measure.id, (Barrier::Egress, *address), lasts, begun);
+                Ok("the kernel drops what this host begins itself; who connects to it is answered".to_owned())
+            }
             Act::SnapshotNow { protect } => (self.tools.snapshot_now)(protect),
             Act::LockVault => {
                 let keeper = self.tools.keeper.as_ref().ok_or("the configuration names no vault")?;
@@ -333,6 +384,11 @@ impl Hands {
                 self.on_wall(|wall| wall.release(&[*address]))?;
                 self.kept.forget(Barrier::Isolate, *address);
                 Ok("the host reaches everything again".to_owned())
+            }
+            Act::BlockEgress { address } => {
+                self.on_wall(|wall| wall.unblock_egress(&[*address]))?;
+                self.kept.forget(Barrier::Egress, *address);
+                Ok("the host may begin connections again".to_owned())
             }
             Act::LockVault => {
                 self.holds.remove(&measure.id);
@@ -406,6 +462,18 @@ impl Hands {
         self.stop_viewer();
         self.holds.clear();
     }
+}
+
+/// What the kernel did about those who were banned.
+fn in_words(cut: &Cut) -> String {
+    let mut said = "the kernel drops packets from and to this address".to_owned();
+    if cut.connections > 0 || cut.sockets > 0 {
+        let _ = write!(said, "; {} connections forgotten, {} sockets closed", cut.connections, cut.sockets);
+    }
+    if let Some(trouble) = &cut.trouble {
+        let _ = write!(said, "; sessions that stand still may go on behind the ban: {}", printable(trouble));
+    }
+    said
 }
 
 /// How long it is to last from now on: what is adopted after a restart ends when it was meant to.

@@ -18,9 +18,9 @@ use zeroize::Zeroizing;
 use super::handed::HandedOver;
 use super::handle::{Hub, Live, Refusal};
 use super::outbox::FindSecret;
-use crate::cli::RestArgs;
 use crate::config::Config;
 use crate::schedule::{self, DueJob, Finished, Job, Known, Runner, Schedule, Task};
+use crate::vault_at::RestArgs;
 
 const LOOK_AGAIN: Duration = Duration::from_millis(500);
 /// What is in force or about to be, looked at before something is taken out of the vault.
@@ -230,7 +230,9 @@ impl Jobs {
         };
         let mut args = task.args.clone();
         // Behind the command's name, before whatever ends its options.
-        args.splice(1..1, handed.args());
+        let first = args.iter().position(|arg| arg.as_encoded_bytes().starts_with(b"-"));
+        let first = first.unwrap_or(args.len());
+        args.splice(first..first, handed.args());
         let task = Task { args, passphrase: task.passphrase.clone(), timeout: task.timeout };
         self.0.runner.run(&task, &mut |_| {})
     }
@@ -266,7 +268,12 @@ impl Jobs {
         let written = match job.kind {
             JobKind::Backup => sealed(&line).map(|it| inner.state.write(|tx| tx.put_snapshot(&it))),
             JobKind::Drill => proof(&line).map(|it| inner.state.write(|tx| tx.add_drill(&it))),
-            JobKind::Check | JobKind::Export | JobKind::Media | JobKind::Forget | JobKind::Prune => None,
+            JobKind::Check
+            | JobKind::Export
+            | JobKind::Media
+            | JobKind::Bundle
+            | JobKind::Forget
+            | JobKind::Prune => None,
         };
         if let Some(Err(error)) = written {
             eprintln!("chartward: the outcome of {} could not be written down: {error}", job.name);

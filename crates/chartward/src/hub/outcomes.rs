@@ -158,7 +158,11 @@ impl Core {
     fn contain(&mut self, measure: &Countermeasure) {
         let holds = matches!(
             measure.act.kind(),
-            ActKind::BlockAddress | ActKind::IsolateHost | ActKind::Freeze | ActKind::FreezeCgroup
+            ActKind::BlockAddress
+                | ActKind::BlockEgress
+                | ActKind::IsolateHost
+                | ActKind::Freeze
+                | ActKind::FreezeCgroup
         );
         if let Some(id) = measure.incident.filter(|_| holds) {
             let is_open = self.correlator.incident(id).is_some_and(|it| it.status == IncidentStatus::Open);

@@ -113,7 +113,11 @@ impl Core {
         for measure in measures {
             let lives_with_the_hub = matches!(
                 measure.act.kind(),
-                ActKind::LockVault | ActKind::StartViewer | ActKind::BlockAddress | ActKind::IsolateHost
+                ActKind::LockVault
+                    | ActKind::StartViewer
+                    | ActKind::BlockAddress
+                    | ActKind::BlockEgress
+                    | ActKind::IsolateHost
             );
             let is_new = measure.state == CountermeasureState::Approved;
             if is_new && measure.act.kind() == ActKind::Notify {

@@ -8,12 +8,19 @@ use jiff::tz::TimeZone;
 use prove::{Head, Report, State, Written};
 use schema::{Effect, Incident, IncidentId, IncidentReport, Lang, Moment, Stage, Tactic, WatcherClass};
 
+use crate::wiring::sensor::evidence;
+
 /// Moments that a report tells; an incident with more names the rest by their number.
 const MOMENTS_MAX: u32 = 2_000;
 
 /// Puts the report of an incident together from the state.
-fn of(state: &State, id: IncidentId, zone: &TimeZone) -> anyhow::Result<IncidentReport> {
-    let incident = state.incident(id)?.with_context(|| format!("there is no incident {id}"))?;
+fn of(
+    state: &State,
+    incident: &Incident,
+    network: Option<&[String; 2]>,
+    zone: &TimeZone,
+) -> anyhow::Result<IncidentReport> {
+    let id = incident.id;
     let mut timeline: Vec<Moment> = incident.story.iter().map(|chapter| seen(chapter, zone)).collect();
     timeline.extend(state.moments(id, MOMENTS_MAX)?);
     timeline.sort_by_key(|moment| moment.at);
@@ -24,46 +31,65 @@ fn of(state: &State, id: IncidentId, zone: &TimeZone) -> anyhow::Result<Incident
         findings: incident.samples.clone(),
         effect: Effect::default(),
         proof: state.newest_proof()?,
-        observed: incident.watchers.iter().map(|(name, class)| observed(name, *class)).collect(),
+        observed: incident
+            .watchers
+            .iter()
+            .map(|(name, class)| observed(name, *class))
+            .chain(network.map(|[en, _]| en.clone()))
+            .collect(),
         not_observed: incident.unknowns.iter().map(|unknown| unknown.en.clone()).collect(),
     })
 }
 
-/// The page in one language, as it stands now.
+/// The page in one language, as it stands now. `folder` is the state folder, where the sensor remembers the network.
 pub(crate) fn page(
     state: &State,
+    folder: &Path,
     id: IncidentId,
     ledger: Head,
     zone: TimeZone,
     lang: Lang,
 ) -> anyhow::Result<String> {
     let incident = state.incident(id)?.with_context(|| format!("there is no incident {id}"))?;
-    let told = of(state, id, &zone)?;
-    let report = Report::new(&told, Timestamp::now()).zone(zone).ledger(ledger);
-    Ok(japanese(report, &incident, &told).html(lang))
+    let now = Timestamp::now();
+    let network = evidence::incident::told(folder, &incident, &zone, now);
+    let told = of(state, &incident, network.as_ref(), &zone)?;
+    let report = Report::new(&told, now).zone(zone).ledger(ledger);
+    Ok(japanese(report, &incident, network, &told).html(lang))
 }
 
-/// Writes it in both languages into a folder.
+/// Writes it in both languages into a folder; see [`page`].
 pub(crate) fn write(
     state: &State,
+    folder: &Path,
     id: IncidentId,
     ledger: Head,
     zone: TimeZone,
     to: &Path,
 ) -> anyhow::Result<Written> {
     let incident = state.incident(id)?.with_context(|| format!("there is no incident {id}"))?;
-    let told = of(state, id, &zone)?;
-    let report = Report::new(&told, Timestamp::now()).zone(zone).ledger(ledger);
-    let written = japanese(report, &incident, &told).write(to)?;
+    let now = Timestamp::now();
+    let network = evidence::incident::told(folder, &incident, &zone, now);
+    let told = of(state, &incident, network.as_ref(), &zone)?;
+    let report = Report::new(&told, now).zone(zone).ledger(ledger);
+    let written = japanese(report, &incident, network, &told).write(to)?;
     Ok(written)
 }
 
 /// The Japanese of the sentences that a report carries in English only.
-fn japanese<'a>(report: Report<'a>, incident: &Incident, told: &IncidentReport) -> Report<'a> {
+fn japanese<'a>(
+    report: Report<'a>,
+    incident: &Incident,
+    network: Option<[String; 2]>,
+    told: &IncidentReport,
+) -> Report<'a> {
     let mut report = report.japanese(told.title.clone(), format!("{}: {}", incident.id, incident.title_ja));
     for (name, class) in &incident.watchers {
         let ja = format!("監視 {name}（{}）が検知した範囲", class_in_words(*class, Lang::Ja));
         report = report.japanese(observed(name, *class), ja);
+    }
+    if let Some([en, ja]) = network {
+        report = report.japanese(en, ja);
     }
     for unknown in &incident.unknowns {
         report = report.japanese(unknown.en.clone(), unknown.ja.clone());

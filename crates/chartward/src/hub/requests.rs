@@ -196,6 +196,16 @@ impl Core {
     }
 
     fn arm(&mut self, kind: ActKind, class: WatcherClass, armed: bool, by: &str) -> Result<Answer, Refusal> {
+        if armed && kind == ActKind::BlockAddress && !self.rules.never.has_allow_list() {
+            return Err(Refusal {
+                en: "nobody is named who is never blocked, so that you could be the first to be locked out; write the \
+                     addresses of those who administer this network under [never_touch] addresses, and start the hub again"
+                    .to_owned(),
+                ja: "遮断しないアドレスが1つも書かれていないため、有効にできません（管理者自身が締め出されるおそれがあります）。\
+                     [never_touch] の addresses に管理に使うアドレスを書き、ハブを再起動してください"
+                    .to_owned(),
+            });
+        }
         let arming = Arming { kind, class, by: by.to_owned(), at: Timestamp::now() };
         self.state
             .write(|tx| if armed { tx.arm(&arming) } else { tx.disarm(kind, class) })
@@ -263,7 +273,14 @@ impl Core {
 
 /// What is undone by itself after a day when a person asked for it and forgot.
 fn holds_a_time(kind: ActKind) -> bool {
-    matches!(kind, ActKind::BlockAddress | ActKind::IsolateHost | ActKind::LockVault | ActKind::StartViewer)
+    matches!(
+        kind,
+        ActKind::BlockAddress
+            | ActKind::BlockEgress
+            | ActKind::IsolateHost
+            | ActKind::LockVault
+            | ActKind::StartViewer
+    )
 }
 
 fn unknown(id: CountermeasureId) -> Refusal {

@@ -1,7 +1,8 @@
 //! Writing down, then doing, then telling: the order that everything the hub decides goes through.
 
 use std::collections::BTreeSet;
-use std::time::Instant;
+use std::ops::Bound;
+use std::time::{Duration, Instant};
 
 use jiff::Timestamp;
 use prove::Fact;
@@ -10,6 +11,12 @@ use schema::{Countermeasure, Incident, IncidentId, Moment, Stage};
 use super::core::Core;
 use super::handle::Live;
 
+/// How often what only grew is written down. What is new, or leads to an act, is written at once.
+const WRITE_EVERY: Duration = Duration::from_millis(250);
+/// Incidents that only grew are written so many at a time: an act never waits for hundreds of them.
+const GROWN_TOGETHER: usize = 32;
+/// How soon the next of them follow.
+const NEXT_AFTER: Duration = Duration::from_millis(50);
 /// Facts that wait for a ledger that takes none.
 const FACTS_MAX: usize = 10_000;
 /// Facts of one batch of the ledger, which is bounded in bytes.
@@ -36,9 +43,31 @@ impl Core {
     /// Settles what was decided with the incidents that it belongs to. Those that only grew wait for [`Core::settle_if_due`]: in a
     /// flood, writing each of them with every act would be most of what is written.
     pub(super) fn settle_acts(&mut self) -> bool {
+        self.settle_with(self.named())
+    }
+
+    /// The incidents that grew and that acts or sentences belong to which wait to be written.
+    fn named(&self) -> BTreeSet<IncidentId> {
         let named = self.pending.measures.values().filter_map(|measure| measure.incident);
         let named = named.chain(self.pending.moments.iter().map(|(id, _)| *id));
-        self.settle_with(named.filter(|id| self.dirty.contains(id)).collect())
+        named.filter(|id| self.dirty.contains(id)).collect()
+    }
+
+    /// Settles what was decided, and the next of those that only grew, round and round.
+    fn settle_grown(&mut self) -> bool {
+        self.written = Instant::now();
+        let after = self.written_to.take().map_or(Bound::Unbounded, Bound::Excluded);
+        let mut ids: BTreeSet<IncidentId> =
+            self.dirty.range((after, Bound::Unbounded)).take(GROWN_TOGETHER).copied().collect();
+        // Past the last one, the round begins anew with the next turn.
+        self.written_to = ids.last().copied().filter(|_| ids.len() == GROWN_TOGETHER);
+        ids.append(&mut self.named());
+        self.settle_with(ids)
+    }
+
+    /// Whether it is time to write what only grew.
+    pub(super) fn is_write_due(&self) -> bool {
+        self.written.elapsed() >= if self.written_to.is_some() { NEXT_AFTER } else { WRITE_EVERY }
     }
 
     fn settle_with(&mut self, ids: BTreeSet<IncidentId>) -> bool {
@@ -76,7 +105,7 @@ impl Core {
         // While the disk takes nothing, trying with every batch would only cost time.
         let is_urgent = has_news && (self.trouble.is_empty() || !self.ready.is_empty());
         if is_due && (has_news || !self.dirty.is_empty()) {
-            self.settle();
+            self.settle_grown();
         } else if is_urgent {
             self.settle_acts();
         }

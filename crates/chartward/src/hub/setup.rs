@@ -4,21 +4,23 @@ use std::collections::BTreeMap;
 use std::net::{IpAddr, UdpSocket};
 use std::path::{Path, PathBuf};
 
-use act::never::NeverTouch;
+use act::never::{NeverTouch, Spared};
 use act::notify;
 use act::playbook;
 use act::wall;
 use anyhow::{Context, ensure};
 use ipnet::IpNet;
+use observe::mail::milter::Listen;
 
 use super::core::Rules;
-use crate::config::{Allow, Config, Program, Watch, WatchedShare};
+use crate::config::{Allow, Config, Mail, Program, Watch, WatchedShare};
 use crate::supervise::{Confinement, Limits, Program as Run, Spec};
 use crate::wiring::guard::approval::Standing;
 
 /// The lists that bound every act, and the playbooks.
-pub(super) fn rules(config: &Config) -> anyhow::Result<Rules> {
+pub(super) fn rules(config: &Config, spared: Spared) -> anyhow::Result<Rules> {
     let mut never = config.never_touch.for_act();
+    never.spared = spared;
     never.pids = vec![std::process::id().try_into().context("an own process id")?];
     never.know("this machine", own_addresses());
     never.know("the vault", config.vault.iter().filter_map(|vault| vault.address));
@@ -27,7 +29,10 @@ pub(super) fn rules(config: &Config) -> anyhow::Result<Rules> {
         let named = config.protect.iter().filter(|protect| protect.host.as_ref() == Some(host));
         never.know(host, named.filter_map(|protect| protect.address));
     }
+    spare(config, &never);
+    let zones = config.wall.zone.iter().flat_map(|zone| &zone.networks);
     Ok(Rules {
+        internal: zones.map(|network| network.0).filter(|network| network.prefix_len() > 0).collect(),
         playbooks: config.playbook.iter().map(playbook::Playbook::from).collect(),
         never,
         protects: config.protect.iter().map(|protect| protect.name.clone()).collect(),
@@ -40,6 +45,18 @@ pub(super) fn rules(config: &Config) -> anyhow::Result<Rules> {
         hosts: hosts(config),
         stores: stores(config),
     })
+}
+
+/// Where this machine's name servers stand.
+const RESOLVER: &str = "/etc/resolv.conf";
+
+/// Whom no ban ever holds. What stands around the packet filter is asked of its machine, by the hands.
+fn spare(config: &Config, never: &NeverTouch) {
+    let spared = &never.spared;
+    spared.add("a server that is never blocked", config.never_touch.servers.iter().copied());
+    spared.add("a server of the record", config.protect.iter().filter_map(|protect| protect.address));
+    let resolver = std::fs::read_to_string(RESOLVER).unwrap_or_default();
+    spared.add("a name server", wall::name_servers(&resolver));
 }
 
 /// Names of hosts by address, as the configuration has them.
@@ -77,6 +94,12 @@ pub(super) fn wall(config: &Config, never: &NeverTouch) -> wall::Settings {
     let console = Some(config.console.listen.ip()).filter(|ip| !ip.is_unspecified() && !ip.is_loopback());
     let reach: Vec<IpNet> = reach.chain(console).map(IpNet::from).collect();
     wall::Settings { command: config.wall.command.clone(), ..wall::Settings::local(never.clone(), reach) }
+}
+
+/// The wall as the hub has it, for who looks at it or changes it beside the hub.
+pub(crate) fn wall_settings(config: &Config) -> anyhow::Result<wall::Settings> {
+    let rules = rules(config, Spared::default())?;
+    Ok(wall(config, &rules.never))
 }
 
 /// The channels by their names. A secret in a file is named by its path, which no name in the sealed store begins like.
@@ -126,7 +149,13 @@ fn standing(allowed: &[Allow]) -> impl Iterator<Item = String> + '_ {
 }
 
 fn spec(config: &Config, watch: &Watch, state: &Path) -> Spec {
-    let folder = state.join("watch").join(&watch.name);
+    let folder = match &watch.program {
+        // Where the command line and the console find its quarantine.
+        Program::Mail => state.join("mail"),
+        Program::Sensor => state.join("sensor"),
+        Program::Logs => state.join("logs"),
+        _ => state.join("watch").join(&watch.name),
+    };
     let control = state.join("control").join(format!("{}.sock", watch.name));
     let path = |path: &Path| path.display().to_string();
     let mut confinement = Confinement::of(watch.class, folder.clone());
@@ -146,6 +175,8 @@ fn spec(config: &Config, watch: &Watch, state: &Path) -> Spec {
                 args.extend(["--database".to_owned(), path(database)]);
             }
             args.extend(["--snapshot-every".to_owned(), format!("{}s", guard.snapshot_every.0.as_secs())]);
+            args.extend(["--removed-max".to_owned(), guard.removed_max.0.to_string()]);
+            args.extend(["--removed-keep".to_owned(), format!("{}s", guard.removed_keep.0.as_secs())]);
             for standing in standing(&guard.allow) {
                 args.extend(["--allow".to_owned(), standing]);
             }
@@ -162,6 +193,34 @@ fn spec(config: &Config, watch: &Watch, state: &Path) -> Spec {
             }
             Run::Own(share_args(share, &folder))
         }
+        Program::Mail => {
+            let mail = config.mail.clone().unwrap_or_default();
+            match mail.listen.parse() {
+                Ok(Listen::Inet(at)) => confinement.listen.push(at.port()),
+                Ok(Listen::Unix(socket)) => {
+                    confinement.write.extend(socket.parent().map(Path::to_owned));
+                }
+                // The check of the configuration says so.
+                Err(_) => {}
+            }
+            // Read at each start. What is changed later comes over the control socket: a file that took its place could not be read.
+            confinement.read.extend(mail.brands.iter().chain(&mail.weighing).cloned());
+            Run::Own(mail_args(&mail))
+        }
+        Program::Sensor => {
+            let sensor = config.sensor.clone().unwrap_or_default();
+            let settings = crate::wiring::sensor::Settings::of(&sensor, config.zone());
+            confinement = Confinement::sensor(folder.clone());
+            confinement.read.extend(settings.readable());
+            Run::Own(sensor_args(&settings))
+        }
+        Program::Logs => {
+            let settings = crate::wiring::logs::Settings::of(Some(config), config.zone());
+            confinement = Confinement::logs(folder.clone());
+            confinement.listen.extend(settings.ports());
+            confinement.read.extend(settings.readable());
+            Run::Own(logs_args(&settings))
+        }
         Program::Exec(words) => Run::Exec(words.clone()),
     };
     if let Some(user) = &watch.user {
@@ -169,9 +228,11 @@ fn spec(config: &Config, watch: &Watch, state: &Path) -> Spec {
     }
     confinement.read.extend(watch.read.iter().cloned());
     confinement.network |= watch.network;
-    // While a guard is down everything passes: it is started again at once, the first time.
-    let restart_after_ms =
-        if watch.class == schema::WatcherClass::Guard { 100 } else { Limits::default().restart_after_ms };
+    // While a guard or a gateway is down everything passes: it is started again at once, the first time.
+    let restart_after_ms = match watch.class {
+        schema::WatcherClass::Guard | schema::WatcherClass::Mail => 100,
+        _ => Limits::default().restart_after_ms,
+    };
     let limits = Limits {
         restart_after_ms,
         lines_per_second_max: watch.lines_per_second_max,
@@ -197,6 +258,55 @@ fn share_args(share: &WatchedShare, state: &Path) -> Vec<String> {
         args.push("--plant".to_owned());
     }
     args
+}
+
+/// As `chartward mail serve` reads it. Its folder is its working folder, which it reaches without the folders above.
+fn mail_args(mail: &Mail) -> Vec<String> {
+    let mut args = vec!["mail".to_owned(), "serve".to_owned(), "--json".to_owned()];
+    let mut add = |flag: &str, value: String| args.extend([flag.to_owned(), value]);
+    add("--listen", mail.listen.clone());
+    for (verdict, action) in mail.policy().all() {
+        add("--policy", format!("{verdict}={}", action.name()));
+    }
+    add("--on-failure", mail.on_failure.name().to_owned());
+    add("--dns", mail.dns.clone());
+    mail.relays.iter().for_each(|network| add("--relay", network.0.to_string()));
+    add("--quarantine", "quarantine".to_owned());
+    add("--control", "control.sock".to_owned());
+    add("--keep", format!("{}s", mail.quarantine_keep.0.as_secs()));
+    add("--max-quarantine", mail.quarantine_max.0.to_string());
+    add("--max-message", mail.message_max.0.to_string());
+    // One word each, since a value may begin like a flag.
+    args.push(format!("--subject-prefix={}", mail.subject_prefix));
+    args.push(format!("--contact={}", mail.contact));
+    let file = |path: &PathBuf| path.display().to_string();
+    let further = [
+        ("--brands", mail.brands.as_ref().map(file)),
+        ("--weighing", mail.weighing.as_ref().map(file)),
+        ("--clamd", mail.clamd.clone()),
+    ];
+    args.extend(further.into_iter().filter_map(|(flag, value)| Some(format!("{flag}={}", value?))));
+    args.extend(mail.trust_authserv_ids.iter().map(|id| format!("--trust-authserv-id={id}")));
+    if mail.banner {
+        args.push("--banner".to_owned());
+    }
+    args
+}
+
+/// As `chartward sensor` reads it, whole: the file itself may be closed to the sensor's user. Its folder is its working folder.
+fn sensor_args(settings: &crate::wiring::sensor::Settings) -> Vec<String> {
+    let whole = serde_json::to_string(settings).unwrap_or_default();
+    ["sensor", "--json", "--settings", &whole, "--folder", ".", "--control", "control.sock"]
+        .map(str::to_owned)
+        .to_vec()
+}
+
+/// As `chartward logs` reads it, whole, as for the sensor.
+fn logs_args(settings: &crate::wiring::logs::Settings) -> Vec<String> {
+    let whole = serde_json::to_string(settings).unwrap_or_default();
+    ["logs", "--json", "--settings", &whole, "--folder", ".", "--control", "control.sock"]
+        .map(str::to_owned)
+        .to_vec()
 }
 
 /// Addresses of the machine that a guarded folder belongs to, as far as the configuration says which.

@@ -25,10 +25,10 @@ use super::hands::{self, Tools};
 use super::jobs::{self, Jobs};
 use super::keeper::Keeper;
 use super::outbox::{self, Channels, FindSecret};
-use super::{clock, door, media, promise, replay, setup, tide, viewer};
-use crate::cli::RestArgs;
+use super::{bundle, clock, door, media, promise, replay, setup, tide, viewer};
 use crate::config::{Config, When};
 use crate::supervise::Supervisor;
+use crate::vault_at::RestArgs;
 
 /// Lines that wait for the core; more of them wait in the pipes of their watchers.
 const LINES_MAX: usize = 8_192;
@@ -49,6 +49,8 @@ pub(crate) struct Settings {
     pub(crate) config_sha256: String,
     /// What the sealed store holds under a name.
     pub(crate) sealed: Arc<FindSecret>,
+    /// Who has just proven to be an administrator, and is not banned for it.
+    pub(crate) spared: act::never::Spared,
 }
 
 /// A hub that runs.
@@ -83,8 +85,8 @@ impl Running {
 }
 
 pub(crate) fn start(settings: Settings) -> anyhow::Result<Running> {
-    let Settings { config, folder, state, ledger, passphrase, config_sha256, sealed } = settings;
-    let rules = setup::rules(&config)?;
+    let Settings { config, folder, state, ledger, passphrase, config_sha256, sealed, spared } = settings;
+    let rules = setup::rules(&config, spared)?;
     let (requests_in, requests) = bounded(REQUESTS_MAX);
     let hub = Hub::new(state.clone(), requests_in);
     let (orders, orders_out) = unbounded();
@@ -104,6 +106,7 @@ pub(crate) fn start(settings: Settings) -> anyhow::Result<Running> {
     )?;
     let tools = Tools {
         wall: act::wall::Wall::new(setup::wall(&config, &rules.never)),
+        gate: crate::wiring::wall::gate(&config, &folder),
         look_every: config.wall.look_every.0.unsigned_abs(),
         never: rules.never.clone(),
         state: folder.clone(),
@@ -112,7 +115,7 @@ pub(crate) fn start(settings: Settings) -> anyhow::Result<Running> {
             let jobs = jobs.clone();
             Box::new(move |protect| jobs.backup_now(protect))
         },
-        start_viewer: viewer::viewer(&config, &folder, passphrase),
+        start_viewer: viewer::viewer(&config, &folder, passphrase, Arc::clone(&ledger)),
     };
     let (wall_said_in, wall_said) = unbounded();
     others.push((None, hands::start(tools, orders_out, done_in.clone(), wall_said_in)?));
@@ -126,6 +129,7 @@ pub(crate) fn start(settings: Settings) -> anyhow::Result<Running> {
     drop(done_in);
     let lake = Arc::new(open_lake(&config, &folder)?);
     others.push(until_ended(|ended| jobs::start(jobs.clone(), ended))?);
+    others.push(until_ended(|ended| bundle::start(&config, jobs.clone(), hub.clone(), ended))?);
     others.push(until_ended(|ended| promise::start(hub.clone(), keeper, ended))?);
     others.push(until_ended(|ended| media::start(&config, folder.clone(), hub.clone(), ended))?);
     others.push(until_ended(|ended| tide::start(Arc::clone(&lake), state.clone(), hub.clone(), ended))?);
@@ -161,6 +165,7 @@ pub(crate) fn start(settings: Settings) -> anyhow::Result<Running> {
         replay: None,
         waiting: std::collections::BTreeMap::new(),
         dirty: BTreeSet::new(),
+        written_to: None,
         daily: Vec::new(),
         watermark,
         facts: Vec::new(),

@@ -11,6 +11,9 @@ pub(crate) fn in_words(act: &Act, lang: Lang) -> String {
         Act::FreezeCgroup { path } => lang
             .pick(format!("Freeze the control group {path}"), format!("コントロールグループ {path} の凍結")),
         Act::BlockAddress { address } => lang.pick(format!("Block {address}"), format!("{address} の遮断")),
+        Act::BlockEgress { address } => {
+            lang.pick(format!("Block what {address} begins itself"), format!("{address} からの発信の遮断"))
+        }
         Act::IsolateHost { address } => {
             lang.pick(format!("Isolate the host {address}"), format!("端末 {address} の隔離"))
         }

@@ -14,16 +14,18 @@ use prove::{Fact, Ledger};
 use schema::{ActKind, Effect, Stage as Part, WatcherClass};
 
 use super::encryptor::{self, Deed};
+use super::ending::{Ending, Loss, Summary};
 use super::fingerprint::Fingerprint;
 use super::narrator::Narrator;
 use super::network::{Network, Reach};
+use super::outcome::{Outcome, Times, milliseconds};
 use super::processes::{Attacker, can_unshare_network};
 use super::samba::Samba;
-use super::script::{Outcome, Script, Times};
+use super::scene::{self, Protected};
+use super::script::Script;
 use super::settings::{self, STORAGE};
 use super::stage::Stage;
 use super::story;
-use super::uda_2018::{self, Ending, Loss, Protected, Summary};
 use super::watched::Watched;
 use crate::output::Output;
 
@@ -42,7 +44,7 @@ pub(super) fn play(script: &Script, output: Output) -> anyhow::Result<Summary> {
     let stage = Stage::make(script.dir.as_deref())?;
     let mut narrator = Narrator::new(output, script.lang);
     let network = Network::make().context("a rehearsal without an agent needs a network of its own")?;
-    let before = uda_2018::build(script, &stage, &mut narrator)?.only(|path| path.starts_with(STORAGE));
+    let before = scene::build(script, &stage, &mut narrator)?.only(|path| path.starts_with(STORAGE));
     let samba = Samba::start(&stage, &network)?;
     narrator.tell(
         Part::Prepare,
@@ -52,7 +54,7 @@ pub(super) fn play(script: &Script, output: Output) -> anyhow::Result<Summary> {
     let config = settings::write(script, &stage, Some(&network))?;
     let hub = Watched::start(&config, Some(&network), output)?;
     let ledger = Ledger::open(&stage.state(), Timestamp::now())?;
-    let protected = uda_2018::protect(&stage, &hub, &mut narrator)?;
+    let protected = scene::protect(&stage, &hub, &mut narrator)?;
     let watcher = hub.wait_for_watcher()?;
     hub.arm(WatcherClass::Share, &[ActKind::IsolateHost, ActKind::LockVault])?;
     narrator.tell(
@@ -74,13 +76,11 @@ pub(super) fn play(script: &Script, output: Output) -> anyhow::Result<Summary> {
     let patients = before.patients();
     let patient = outcome.deeds.iter().map(|deed| &deed.patient).find(|patient| patients.contains(*patient));
     let patient = patient.context("the attacker touched no patient")?;
-    uda_2018::read_chart(&stage, can_unshare_network(), patient, &mut effect, &mut narrator)?;
+    scene::read_chart(&stage, can_unshare_network(), patient, &mut effect, &mut narrator)?;
     let restored = restore(&stage, &protected, &mut effect, &mut narrator)?;
     let (records, unharmed) = compare(&stage, &before, &since, &restored, &mut effect)?;
     let isolated_ms = outcome.times.isolated_ms;
-    let in_time = |deed: &&Deed| {
-        !deed.note && isolated_ms.is_none_or(|ms| super::script::milliseconds(first, deed.at) < ms)
-    };
+    let in_time = |deed: &&Deed| !deed.note && isolated_ms.is_none_or(|ms| milliseconds(first, deed.at) < ms);
     let loss = Loss {
         records,
         files_before_isolation: outcome.deeds.iter().filter(in_time).count() as u64,
@@ -138,9 +138,9 @@ fn attack(
     watcher: Vec<String>,
     narrator: &mut Narrator,
 ) -> anyhow::Result<Outcome> {
-    let open = uda_2018::open_connection(network, &hub, narrator)?;
+    let open = scene::open_connection(network, &hub, narrator)?;
     let wanted = story::patients_wanted(before.patients().len());
-    let mut attacker = uda_2018::start_attacker(script, stage, Some(network), wanted)?;
+    let mut attacker = scene::start_attacker(script, stage, Some(network), wanted)?;
     narrator.tell(
         Part::Attack,
         format!("The attacker starts on the server itself: it goes for the records of {wanted} patients."),

@@ -2,11 +2,14 @@
 
 mod agentless;
 mod encryptor;
+mod ending;
 mod fingerprint;
 mod narrator;
 mod network;
+mod outcome;
 mod processes;
 mod samba;
+mod scene;
 mod script;
 mod settings;
 mod stage;
@@ -16,4 +19,14 @@ mod watched;
 
 pub(crate) use encryptor::{EncryptorArgs, run as run_encryptor};
 pub(crate) use script::Script;
-pub(crate) use uda_2018::play;
+
+use crate::output::Output;
+use ending::Summary;
+
+/// Plays the rehearsal to its end and prints the summary.
+pub(crate) fn play(script: &Script, output: Output) -> anyhow::Result<Summary> {
+    match script.agentless {
+        true => agentless::play(script, output),
+        false => uda_2018::play(script, output),
+    }
+}

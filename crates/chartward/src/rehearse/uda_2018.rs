@@ -5,9 +5,7 @@
 //! never determined, so the rehearsal begins where the attacker already runs as a process on the host.
 
 use std::fs;
-use std::net::TcpStream;
-use std::path::{Path, PathBuf};
-use std::process::{Command, Stdio};
+use std::path::Path;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, ensure};
@@ -15,98 +13,30 @@ use jiff::Timestamp;
 use jiff::tz::TimeZone;
 use prove::{Fact, Ledger};
 use recover::status::{Limits, assess, look};
-use recover::vault::{Password, Vault};
-use schema::{
-    ActKind, Effect, Incident, IncidentReport, IncidentStatus, Proof, SnapshotId, Stage as Part, WatcherClass,
-};
-use serde::Serialize;
+use schema::{ActKind, Effect, Stage as Part, WatcherClass};
 
-use super::agentless;
 use super::encryptor::{self, Deed};
+use super::ending::{Ending, Summary};
 use super::fingerprint::{Difference, Fingerprint};
 use super::narrator::Narrator;
 use super::network::{Network, Reach};
-use super::processes::{Attacker, can_unshare_network, command, this_program};
-use super::script::{Outcome, Script, Times};
+use super::outcome::{Outcome, Times};
+use super::processes::{Attacker, can_unshare_network};
+use super::scene::{Protected, build, open_connection, protect, read_chart, start_attacker};
+use super::script::Script;
 use super::settings;
 use super::stage::Stage;
 use super::story;
 use super::watched::Watched;
 use crate::output::Output;
-use crate::sample::{self, Hospital};
 
 /// How long the attacker may go on before the rehearsal gives up on the guard.
 const PATIENCE: Duration = Duration::from_secs(600);
 /// After the attacker ended by itself, how long the guard may still take to say so.
 const GRACE: Duration = Duration::from_secs(5);
 
-/// The last line of a rehearsal.
-#[derive(Debug, Serialize)]
-#[cfg_attr(test, derive(Default))]
-pub(crate) struct Summary {
-    #[serde(rename = "type")]
-    kind: &'static str,
-    rehearsal: &'static str,
-    synthetic: bool,
-    guard: bool,
-    backup: bool,
-    patients_total: u64,
-    patients_intact: u64,
-    patients_affected: u64,
-    files_touched: u64,
-    files_put_back: u64,
-    files_restored: u64,
-    files_irrecoverable: u64,
-    time_to_stop_ms: Option<u64>,
-    first_chart_seconds: Option<f64>,
-    restore_seconds: Option<f64>,
-    rpo_seconds: Option<f64>,
-    proof: Option<Proof>,
-    /// Whether the hub ran; a rehearsal has no other way.
-    hub: bool,
-    /// Number of the incident that the hub opened.
-    incident: Option<String>,
-    /// The following three from the first harmful act.
-    finding_ms: Option<u64>,
-    incident_ms: Option<u64>,
-    isolated_ms: Option<u64>,
-    /// Whether the store was a share of a server where nothing of ours ran.
-    agentless: bool,
-    /// With `agentless`: records written after the last backup that are lost, and files encrypted before the server was cut off.
-    records_lost: Option<u64>,
-    files_before_isolation: Option<u64>,
-    /// Whether the attacked server was measured to reach the vault and the console and nothing else; `None` where nothing
-    /// could be isolated.
-    isolation_verified: Option<bool>,
-    report: PathBuf,
-    report_ja: PathBuf,
-    ledger: PathBuf,
-    seconds: f64,
-}
-
-impl Summary {
-    /// Whether every record of every patient is as it was, with `agentless` at the last backup.
-    pub(crate) fn all_intact(&self) -> bool {
-        self.patients_intact == self.patients_total && self.files_irrecoverable == 0
-    }
-
-    /// Whether everything that was meant to hold did: all records, and the isolation, where one was made.
-    pub(crate) fn went_well(&self) -> bool {
-        self.all_intact() && self.isolation_verified != Some(false)
-    }
-}
-
-/// Everything that belongs to the vault's side of the rehearsal.
-pub(super) struct Protected {
-    pub(super) vault: Vault,
-    pub(super) proof: Proof,
-}
-
 /// Plays the rehearsal to its end and prints the summary.
-pub(crate) fn play(script: &Script, output: Output) -> anyhow::Result<Summary> {
-    if script.agentless {
-        return agentless::play(script, output);
-    }
+pub(super) fn play(script: &Script, output: Output) -> anyhow::Result<Summary> {
     let started = Instant::now();
     let stage = Stage::make(script.dir.as_deref())?;
     let mut narrator = Narrator::new(output, script.lang);
@@ -144,152 +74,6 @@ pub(crate) fn play(script: &Script, output: Output) -> anyhow::Result<Summary> {
     let proof = protected.map(|protected| protected.proof);
     Ending { script, stage: &stage, title: story::TITLE, effect, proof, loss: None, started }
         .tell(outcome, narrator, &ledger, output)
-}
-
-/// What was lost by a server that nothing of ours ran on.
-pub(super) struct Loss {
-    pub(super) records: u64,
-    pub(super) files_before_isolation: u64,
-    /// From the last backup's begin to the first harmful act.
-    pub(super) rpo_seconds: f64,
-}
-
-/// What the report and the summary are made of, besides what came of the attack.
-pub(super) struct Ending<'e> {
-    pub(super) script: &'e Script,
-    pub(super) stage: &'e Stage,
-    pub(super) title: &'static str,
-    pub(super) effect: Effect,
-    pub(super) proof: Option<Proof>,
-    pub(super) loss: Option<Loss>,
-    pub(super) started: Instant,
-}
-
-impl Ending<'_> {
-    /// Writes the report, prints what it came to and the summary.
-    pub(super) fn tell(
-        self,
-        outcome: Outcome,
-        narrator: Narrator,
-        ledger: &Ledger,
-        output: Output,
-    ) -> anyhow::Result<Summary> {
-        let Ending { script, stage, title, effect, proof, loss, started } = self;
-        close(&outcome, &narrator)?;
-        let incident = IncidentReport {
-            title: title.to_owned(),
-            synthetic: Some(story::SYNTHETIC.to_owned()),
-            timeline: narrator.into_timeline(),
-            findings: outcome.findings,
-            effect: effect.clone(),
-            proof: proof.clone(),
-            observed: story::observed(script, outcome.watcher.as_deref(), &outcome.times),
-            not_observed: story::not_observed(),
-        };
-        let written = story::report(&incident, script, &outcome.times, ledger, &stage.report())?;
-        ledger.append(written.fact(), Timestamp::now())?;
-        let Times { incident, finding_ms, incident_ms, isolated_ms, isolation_verified } =
-            outcome.times.clone();
-        let proven_rpo = proof.as_ref().and_then(|proof| proof.rpo_seconds);
-        let summary = Summary {
-            kind: "summary",
-            rehearsal: "uda-2018",
-            synthetic: true,
-            guard: script.guard && !script.agentless,
-            backup: script.backup,
-            patients_total: effect.patients_total,
-            patients_intact: effect.patients_intact,
-            patients_affected: effect.patients_affected,
-            files_touched: effect.files_touched,
-            files_put_back: effect.files_put_back,
-            files_restored: effect.files_restored,
-            files_irrecoverable: effect.files_irrecoverable,
-            time_to_stop_ms: effect.time_to_stop_ms,
-            first_chart_seconds: effect.first_chart_seconds,
-            restore_seconds: effect.restore_seconds,
-            rpo_seconds: loss.as_ref().map(|loss| loss.rpo_seconds).or(proven_rpo),
-            proof,
-            hub: true,
-            incident,
-            finding_ms,
-            incident_ms,
-            isolated_ms,
-            agentless: script.agentless,
-            records_lost: loss.as_ref().map(|loss| loss.records),
-            files_before_isolation: loss.as_ref().map(|loss| loss.files_before_isolation),
-            isolation_verified,
-            report: written.html_en,
-            report_ja: written.html_ja,
-            ledger: stage.ledger(),
-            seconds: started.elapsed().as_secs_f64(),
-        };
-        story::side_by_side(&effect, script, &outcome.times, output);
-        story::farewell(&summary.report, &summary.report_ja, stage, &effect, script.lang, output);
-        output.line(&summary)?;
-        Ok(summary)
-    }
-}
-
-/// The hub's incident tells how it went on, and that it is over.
-fn close(outcome: &Outcome, narrator: &Narrator) -> anyhow::Result<()> {
-    let Some((state, incident)) = &outcome.incident else { return Ok(()) };
-    let over = Incident { status: IncidentStatus::Closed, ..incident.clone() };
-    state.write(|tx| {
-        for moment in narrator.told_of(&[Part::Continue, Part::Restore, Part::Prove]) {
-            tx.add_moment(incident.id, moment)?;
-        }
-        tx.put_incident(&over)
-    })?;
-    Ok(())
-}
-
-pub(super) fn build(script: &Script, stage: &Stage, narrator: &mut Narrator) -> anyhow::Result<Fingerprint> {
-    let until = Timestamp::now().to_zoned(TimeZone::system()).datetime();
-    let hospital = Hospital { patients: script.patients, seed: script.seed, until };
-    let built = sample::build(&hospital, &stage.hospital(), &|_| {})?;
-    narrator.tell(
-        Part::Prepare,
-        format!(
-            "A synthetic hospital stands: {} patients, {} files, built in {:.1} s.",
-            built.patients, built.files, built.seconds
-        ),
-        format!(
-            "架空の病院を用意しました: 患者 {} 人、ファイル {} 個（{:.1} 秒）。",
-            built.patients, built.files, built.seconds
-        ),
-    )?;
-    Fingerprint::take(&stage.hospital())
-}
-
-/// Waits until the hub has backed up and proven it by a drill, as its schedule has it.
-pub(super) fn protect(stage: &Stage, hub: &Watched, narrator: &mut Narrator) -> anyhow::Result<Protected> {
-    let backup = hub.wait_for_job("backup")?;
-    let snapshot: SnapshotId = serde_json::from_value(backup["snapshot"].clone())?;
-    let (id, files) = (snapshot.short().to_owned(), backup["files"].as_u64().unwrap_or(0));
-    let seconds = backup["run_seconds"].as_f64().unwrap_or(0.0);
-    narrator.tell(
-        Part::Prepare,
-        format!("The hub backed up as snapshot {id}: {files} files in {seconds:.1} s."),
-        format!(
-            "ハブがスナップショット {id} としてバックアップしました: ファイル {files} 個（{seconds:.1} 秒）。"
-        ),
-    )?;
-    let drill = hub.wait_for_job("drill")?;
-    let proof: Proof = serde_json::from_value(drill["proof"].clone())?;
-    ensure!(proof.passed, "the drill failed, so this rehearsal proves nothing: {}", drill["shortfalls"]);
-    narrator.tell(
-        Part::Prepare,
-        format!(
-            "The hub proved it by restoring it: {} patients, {} records decoded, everything back in {:.1} s.",
-            proof.patients, proof.records, proof.rto_full_seconds
-        ),
-        format!(
-            "ハブが復元して証明しました: 患者 {} 人、記録 {} 件を復号して読み、全復旧まで {:.1} 秒。",
-            proof.patients, proof.records, proof.rto_full_seconds
-        ),
-    )?;
-    let vault = Vault::open(&stage.vault(), &Password::new(fs::read(stage.password_file()?)?))?;
-    Ok(Protected { vault, proof })
 }
 
 /// Lets the attacker loose, with the guard on or off, until it stands still or has done what it wanted.
@@ -357,54 +141,6 @@ fn attack(
     })
 }
 
-/// Before anything happens the server reaches everything, and one connection stays open.
-pub(super) fn open_connection(
-    network: &Network,
-    hub: &Watched,
-    narrator: &mut Narrator,
-) -> anyhow::Result<TcpStream> {
-    let open = network.open_connection()?;
-    let reach = network.measure(&open, hub.console)?;
-    ensure!(reach == Reach::ALL, "the rehearsal's network does not work: the server reaches only {reach:?}");
-    narrator.tell(
-        Part::Prepare,
-        "Measured from the record server: it reaches its neighbour, the vault and the console; one connection to the neighbour stays open.",
-        "電子カルテサーバーから測定: 隣の端末・保管庫・コンソールのすべてに到達します。隣の端末への接続を1本、開いたままにします。",
-    )?;
-    Ok(open)
-}
-
-pub(super) fn start_attacker(
-    script: &Script,
-    stage: &Stage,
-    network: Option<&Network>,
-    patients: usize,
-) -> anyhow::Result<Attacker> {
-    let mut command = match network {
-        Some(network) => network.on_server(&this_program()?),
-        None => Command::new(this_program()?),
-    };
-    let child = command
-        .arg("simulate-encryptor")
-        .arg("--end-with-parent")
-        .arg("--rehearsal")
-        .arg(stage.root())
-        .arg("--token")
-        .arg(stage.token())
-        .arg("--store")
-        .arg(stage.storage())
-        .arg("--journal")
-        .arg(stage.journal())
-        .args(["--patients", &patients.to_string()])
-        .args(["--files-per-second", &script.files_per_second.to_string()])
-        .stdin(Stdio::null())
-        .stdout(Stdio::null())
-        .stderr(Stdio::null())
-        .spawn()
-        .context("the attacker's process cannot be started")?;
-    Ok(Attacker(child))
-}
-
 /// What the guard says when it has stopped the attacker and put back what was touched, once the hub has done all it decided;
 /// `None` when that never comes.
 fn wait_for_stop(hub: &Watched, attacker: &mut Attacker) -> anyhow::Result<Option<decode::ocsf::Restored>> {
@@ -423,40 +159,6 @@ fn wait_for_stop(hub: &Watched, attacker: &mut Attacker) -> anyhow::Result<Optio
         std::thread::sleep(Duration::from_millis(5));
     }
     Ok(hub.put_back())
-}
-
-/// Reads one affected patient's chart from the vault alone, in a process without network, while the store is down.
-pub(super) fn read_chart(
-    stage: &Stage,
-    isolated: bool,
-    patient: &str,
-    effect: &mut Effect,
-    narrator: &mut Narrator,
-) -> anyhow::Result<()> {
-    let started = Instant::now();
-    // Nobody may read the store until it is verified; so it is taken away, not merely said to be down.
-    fs::rename(stage.hospital(), stage.isolated()).context("the store cannot be taken offline")?;
-    let shown = command(isolated)?
-        .args(["charts", "show", patient, "--json", "--vault"])
-        .arg(stage.vault())
-        .arg("--password-file")
-        .arg(stage.password_file()?)
-        .stdin(Stdio::null())
-        .output();
-    let seconds = started.elapsed().as_secs_f64();
-    fs::rename(stage.isolated(), stage.hospital()).context("the store cannot be brought back")?;
-    let shown = shown?;
-    ensure!(
-        shown.status.success(),
-        "the chart could not be read: {}",
-        String::from_utf8_lossy(&shown.stderr)
-    );
-    effect.first_chart_seconds = Some(seconds);
-    narrator.tell(
-        Part::Continue,
-        format!("A patient's chart was read from the vault alone after {seconds:.2} s, with the store down."),
-        format!("記録庫が止まったまま、保管庫だけから患者のカルテを {seconds:.2} 秒で読みました。"),
-    )
 }
 
 /// Restores in place what differs, and moves aside what the attacker left.
@@ -525,30 +227,4 @@ fn verify(
         ),
         format!("内容で検証: 患者 {patients_total} 人中 {patients_intact} 人が元どおり、失われたファイル {files_irrecoverable} 個。"),
     )
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_rehearsal_went_well_when_all_is_there_and_the_isolation_that_was_made_held() {
-        for (patients_intact, files_irrecoverable, isolation_verified, expected) in [
-            (3, 0, Some(true), true),
-            // Nobody who could isolate was part of it.
-            (3, 0, None, true),
-            (3, 0, Some(false), false),
-            (2, 0, Some(true), false),
-            (3, 1, Some(true), false),
-        ] {
-            let summary = Summary {
-                patients_total: 3,
-                patients_intact,
-                files_irrecoverable,
-                isolation_verified,
-                ..Summary::default()
-            };
-            assert_eq!(summary.went_well(), expected, "{summary:?}");
-        }
-    }
 }

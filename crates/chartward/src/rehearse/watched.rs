@@ -17,10 +17,10 @@ use sha2::{Digest, Sha256};
 
 use super::network::Network;
 use super::settings::{PROTECTED, WATCHER};
-use crate::cli::up::{self, Up};
 use crate::config::Config;
 use crate::hub::{Command, Hub};
 use crate::output::Output;
+use crate::wiring::up::{self, Up};
 
 const LOOK_AGAIN: Duration = Duration::from_millis(5);
 /// A watcher that copies a large store first takes its time.
@@ -159,9 +159,7 @@ impl Watched {
     }
 
     fn end(&mut self) -> anyhow::Result<()> {
-        let Some(up) = self.up.take() else { return Ok(()) };
-        up.serving.stop();
-        up.running.stop()
+        self.up.take().map_or(Ok(()), Up::stop)
     }
 }
 

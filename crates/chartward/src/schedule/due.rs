@@ -13,6 +13,8 @@ pub(crate) enum Plan {
     Every(SignedDuration),
     /// Once a day. Where the clocks skip that time it is due as much later as they skip; where they repeat it, the first time.
     Daily { at: Time, zone: TimeZone },
+    /// Never by itself.
+    WhenAsked,
 }
 
 /// What is done about a run that failed.
@@ -95,7 +97,7 @@ pub(crate) fn due(plan: &Plan, retry: Retry, last: Option<&LastRun>, now: Timest
 fn first(plan: &Plan, now: Timestamp) -> Due {
     match plan {
         Plan::Every(_) => Due::Now { due_at: now, missed: None },
-        Plan::Daily { .. } => Due::Not { next_at: plan.next(now) },
+        Plan::Daily { .. } | Plan::WhenAsked => Due::Not { next_at: plan.next(now) },
     }
 }
 
@@ -121,6 +123,7 @@ impl std::fmt::Display for Plan {
         match self {
             Plan::Every(every) => write!(out, "{every:#}"),
             Plan::Daily { at, .. } => write!(out, "{}", at.strftime("%H:%M")),
+            Plan::WhenAsked => out.write_str("–"),
         }
     }
 }
@@ -130,7 +133,7 @@ impl Plan {
     fn period(&self) -> SignedDuration {
         match self {
             Plan::Every(every) => shortest(*every),
-            Plan::Daily { .. } => SignedDuration::from_hours(24),
+            Plan::Daily { .. } | Plan::WhenAsked => SignedDuration::from_hours(24),
         }
     }
 
@@ -138,6 +141,7 @@ impl Plan {
     fn next(&self, due_at: Timestamp) -> Timestamp {
         match self {
             Plan::Every(every) => due_at.saturating_add(shortest(*every)).unwrap_or(Timestamp::MAX),
+            Plan::WhenAsked => Timestamp::MAX,
             Plan::Daily { at, zone } => {
                 let date = due_at.to_zoned(zone.clone()).date();
                 let after = |date: Date| occurrence(date, *at, zone).filter(|time| *time > due_at);
@@ -157,6 +161,7 @@ impl Plan {
                 let millis = i64::try_from(periods.saturating_mul(every)).unwrap_or(i64::MAX);
                 due_at.saturating_add(SignedDuration::from_millis(millis)).unwrap_or(now).min(now)
             }
+            Plan::WhenAsked => now,
             Plan::Daily { at, zone } => {
                 let date = now.to_zoned(zone.clone()).date();
                 let before = |date: Date| occurrence(date, *at, zone).filter(|time| *time <= now);

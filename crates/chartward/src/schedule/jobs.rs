@@ -8,12 +8,17 @@ use recover::media::Rotation;
 use schema::{RecoveryStep, SnapshotId};
 
 use super::due::{Plan, Retry};
-use crate::config::{Check, Config, Media, Moment, Protect, Retention, Sampled, Share, Source, Timing, When};
+use crate::config::{
+    Bundle, Check, Config, Media, Moment, Protect, Retention, Sampled, Secret, Share, Source, Timing, When,
+};
+
+/// Name of the job that renews the static bundle.
+pub(crate) const BUNDLE: &str = "bundle";
 
 /// Something that is done at its times by a process of its own: a command of this same binary.
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) struct Job {
-    /// `backup:NAME`, `drill:NAME`, `sample:NAME`, `check`, `forget`, `prune` or `export`; never changes while the configuration keeps its names.
+    /// `backup:NAME`, `drill:NAME`, `sample:NAME`, `check`, `forget`, `prune`, `bundle` or `export`; never changes while the configuration keeps its names.
     pub(crate) name: String,
     pub(crate) kind: JobKind,
     /// Name of what is protected, for a backup or a drill.
@@ -63,6 +68,7 @@ enum Work {
         newest: Option<u32>,
         read_data: bool,
     },
+    Bundle(Bundle),
 }
 
 /// What a check reads besides the structure.
@@ -106,6 +112,7 @@ pub(crate) fn jobs(config: &Config) -> Vec<Job> {
     }
     if config.vault.is_some() {
         jobs.extend(config.media.iter().map(|media| copy_to(config, media)));
+        jobs.extend(config.bundle.iter().map(renew));
     }
     if let Some(export) = &config.schedule.export {
         let work = Work::Export { dir: export.dir.clone() };
@@ -172,6 +179,20 @@ fn copy_to(config: &Config, media: &Media) -> Job {
     job(config, format!("media:{}", media.name), JobKind::Media, None, &timing, work)
 }
 
+/// When there is something to renew is up to the hub, which knows of proofs and of sticks.
+fn renew(bundle: &Bundle) -> Job {
+    let timeout = bundle.timeout.map_or_else(|| usual_timeout(JobKind::Bundle), |timeout| timeout.0);
+    Job {
+        name: BUNDLE.to_owned(),
+        kind: JobKind::Bundle,
+        protect: None,
+        plan: Plan::WhenAsked,
+        retry: Retry { after: SignedDuration::ZERO, times: 0 },
+        timeout,
+        work: Work::Bundle(bundle.clone()),
+    }
+}
+
 fn job(
     config: &Config,
     name: String,
@@ -191,7 +212,7 @@ fn job(
 
 fn usual_timeout(kind: JobKind) -> SignedDuration {
     match kind {
-        JobKind::Backup | JobKind::Prune => SignedDuration::from_hours(6),
+        JobKind::Backup | JobKind::Prune | JobKind::Bundle => SignedDuration::from_hours(6),
         JobKind::Drill | JobKind::Check | JobKind::Media => SignedDuration::from_hours(24),
         JobKind::Forget => SignedDuration::from_hours(1),
         JobKind::Export => SignedDuration::from_mins(10),
@@ -265,6 +286,19 @@ impl Job {
                 args.splice(0..0, ["media".into(), "write".into()]);
                 args.push("--json".into());
             }
+            Work::Bundle(bundle) => {
+                add("--vault", known.vault);
+                add("--state", known.state);
+                add("--to", &bundle.to);
+                if let Secret::File(file) = &bundle.passphrase {
+                    add("--passphrase-file", file);
+                }
+                let lang = bundle.lang.iter().flat_map(|lang| ["--lang".into(), lang.tag().into()]);
+                args.extend(lang);
+                args.extend(["--lock-after".into(), bundle.lock_after.0.as_secs().to_string().into()]);
+                args.splice(0..0, ["charts".into(), "export".into()]);
+                args.push("--json".into());
+            }
             Work::Forget { keep, zone } => {
                 add("--vault", known.vault);
                 add("--state", known.state);
@@ -308,11 +342,15 @@ impl Job {
         Some(args)
     }
 
-    /// Names of the passwords that its stores want.
+    /// Names of the passwords that its stores, or its bundle, want.
     pub(crate) fn secrets(&self) -> Vec<String> {
-        let Work::Backup { stores, .. } = &self.work else { return Vec::new() };
-        let mut names: Vec<String> =
-            stores.iter().filter_map(|it| recover::adapter::wanted_secret(it)).collect();
+        let mut names: Vec<String> = match &self.work {
+            Work::Backup { stores, .. } => {
+                stores.iter().filter_map(|it| recover::adapter::wanted_secret(it)).collect()
+            }
+            Work::Bundle(Bundle { passphrase: Secret::Secret(name), .. }) => vec![name.clone()],
+            _ => Vec::new(),
+        };
         names.sort_unstable();
         names.dedup();
         names

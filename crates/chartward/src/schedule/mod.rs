@@ -9,6 +9,6 @@ mod table;
 #[cfg(test)]
 mod tests;
 
-pub(crate) use jobs::{Job, Known, jobs};
+pub(crate) use jobs::{BUNDLE, Job, Known, jobs};
 pub(crate) use run::{Finished, PARENT, Runner, Task, end_with_parent};
 pub(crate) use table::{DueJob, Schedule, newest_snapshot};

@@ -180,7 +180,7 @@ proptest! {
                 // A day may have 25 hours, and the day that Samoa skipped makes two of them.
                 let period = match &plan {
                     Plan::Every(every) => *every,
-                    Plan::Daily { .. } => SignedDuration::from_hours(49),
+                    Plan::Daily { .. } | Plan::WhenAsked => SignedDuration::from_hours(49),
                 };
                 prop_assert!(next_at.duration_since(now) <= period, "{next_at} {now}");
                 let then = due(&plan, RETRY, Some(&last), next_at);

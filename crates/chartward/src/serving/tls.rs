@@ -114,6 +114,47 @@ fn load(folder: &Path) -> anyhow::Result<Identity> {
     Ok(Identity { config: Arc::new(config), fingerprint: pairs.join(":") })
 }
 
+/// For programs that hand logs over: a certificate of the hospital's, else one of our own for ten years; where an authority is given,
+/// only those with a certificate of it may come.
+pub(crate) fn intake(
+    given: Option<&(PathBuf, PathBuf)>,
+    client_ca: Option<&Path>,
+    folder: &Path,
+) -> anyhow::Result<Arc<ServerConfig>> {
+    let (certificate, key) = match given {
+        Some((certificate, key)) => (certificate.clone(), key.clone()),
+        None => {
+            let name = fs::read_to_string("/proc/sys/kernel/hostname").unwrap_or_default();
+            let names = [name.trim(), "localhost"].map(str::to_owned).to_vec();
+            pinned_identity(folder, &names, Timestamp::now())?;
+            (folder.join("tls/certificate.pem"), folder.join("tls/key.pem"))
+        }
+    };
+    let chain = CertificateDer::pem_file_iter(&certificate)
+        .and_then(|chain| chain.collect::<Result<Vec<_>, _>>())
+        .with_context(|| format!("read the certificate {}", certificate.display()))?;
+    let key =
+        PrivateKeyDer::from_pem_file(&key).with_context(|| format!("read the key {}", key.display()))?;
+    let provider = Arc::new(rustls::crypto::ring::default_provider());
+    let builder =
+        ServerConfig::builder_with_provider(Arc::clone(&provider)).with_safe_default_protocol_versions()?;
+    let builder = match client_ca {
+        Some(path) => {
+            let mut roots = rustls::RootCertStore::empty();
+            for authority in CertificateDer::pem_file_iter(path)
+                .with_context(|| format!("read the authority {}", path.display()))?
+            {
+                roots.add(authority?)?;
+            }
+            let verifier =
+                rustls::server::WebPkiClientVerifier::builder_with_provider(Arc::new(roots), provider);
+            builder.with_client_cert_verifier(verifier.build()?)
+        }
+        None => builder.with_no_client_auth(),
+    };
+    Ok(Arc::new(builder.with_single_cert(chain, key)?))
+}
+
 #[cfg(test)]
 mod tests {
     use std::os::unix::fs::PermissionsExt;

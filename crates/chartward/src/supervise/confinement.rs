@@ -41,8 +41,12 @@ pub(crate) struct Confinement {
     pub(crate) all_files: bool,
     /// It mounts and watches file systems.
     pub(crate) mounts: bool,
-    /// It connects to other machines. It never listens there.
+    /// It connects to other machines. It listens at none of its ports but these.
     pub(crate) network: bool,
+    /// Ports that it listens at.
+    pub(crate) listen: Vec<u16>,
+    /// Sockets that take packets as they pass by an interface; needs the capability `net_raw`.
+    pub(crate) packets: bool,
     /// Unix sockets, such as its control socket.
     pub(crate) local_sockets: bool,
     /// Descriptors; `None` leaves them as the hub has them.
@@ -65,6 +69,8 @@ impl Default for Confinement {
             all_files: false,
             mounts: false,
             network: false,
+            listen: Vec::new(),
+            packets: false,
             local_sockets: false,
             open_files_max: Some(256),
             processes_max: Some(64),
@@ -79,9 +85,8 @@ impl Confinement {
         match class {
             WatcherClass::Guard => Self::guard(),
             WatcherClass::External => Self::exec(folder),
-            WatcherClass::Share | WatcherClass::Sensor | WatcherClass::Logs | WatcherClass::Mail => {
-                Self::share(folder)
-            }
+            WatcherClass::Share | WatcherClass::Sensor | WatcherClass::Logs => Self::share(folder),
+            WatcherClass::Mail => Self::mail(folder),
         }
     }
 
@@ -109,6 +114,22 @@ impl Confinement {
         Self { network: true, local_sockets: true, open_files_max: Some(4096), ..Self::exec(folder) }
     }
 
+    /// For the mail gateway: it asks name servers, and a thread stands by for each connection of the mail server.
+    fn mail(folder: PathBuf) -> Self {
+        Self { processes_max: Some(512), ..Self::share(folder) }
+    }
+
+    /// For our own network sensor: it opens its packet sockets, gives up the one capability that this needs, and speaks to nobody.
+    pub(crate) fn sensor(folder: PathBuf) -> Self {
+        Self { caps: vec!["net_raw".to_owned()], packets: true, local_sockets: true, ..Self::exec(folder) }
+    }
+
+    /// For our own watcher of logs: it reads logs of any owner, listens at its doors, and connects to nobody.
+    pub(crate) fn logs(folder: PathBuf) -> Self {
+        let caps = ["dac_read_search", "net_bind_service"].map(str::to_owned).to_vec();
+        Self { caps, processes_max: Some(1_024), ..Self::share(folder) }
+    }
+
     /// As arguments of `chartward confine`.
     pub(crate) fn args(&self) -> Vec<OsString> {
         let mut args: Vec<OsString> = vec!["--user".into(), self.user.clone().into()];
@@ -125,6 +146,9 @@ impl Confinement {
         if let Some(folder) = &self.folder {
             add("--folder", folder.into());
         }
+        for port in &self.listen {
+            add("--listen", port.to_string().into());
+        }
         let numbers = [
             ("--open-files", self.open_files_max),
             ("--processes", self.processes_max),
@@ -139,6 +163,7 @@ impl Confinement {
             ("--all-files", self.all_files),
             ("--mounts", self.mounts),
             ("--network", self.network),
+            ("--packets", self.packets),
             ("--local-sockets", self.local_sockets),
         ];
         args.extend(switches.into_iter().filter(|(_, on)| *on).map(|(flag, _)| flag.into()));

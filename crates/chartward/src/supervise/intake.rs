@@ -4,7 +4,7 @@ use std::borrow::Cow;
 use std::collections::VecDeque;
 
 use jiff::Timestamp;
-use schema::{WatcherHealth, WatcherState};
+use schema::{PacketHealth, WatcherClass, WatcherHealth, WatcherState};
 use serde::Deserialize;
 
 use super::{Program, Spec};
@@ -20,9 +20,9 @@ const SPOT_CHARS_MAX: usize = 400;
 pub(super) struct Intake {
     health: WatcherHealth,
     ready_with_first_line: bool,
-    /// What the confinement could not enforce; told with the blind spots.
-    not_enforced: Vec<String>,
-    said: Vec<String>,
+    /// What the confinement could not enforce; told with the blind spots. Each is in English and in Japanese.
+    not_enforced: [Vec<String>; 2],
+    said: [Vec<String>; 2],
     stderr: VecDeque<u8>,
 }
 
@@ -41,6 +41,12 @@ struct Ready {
     undoes: Vec<String>,
     #[serde(default)]
     blind_spots: Vec<String>,
+    #[serde(default)]
+    holds_ja: Vec<String>,
+    #[serde(default)]
+    undoes_ja: Vec<String>,
+    #[serde(default)]
+    blind_spots_ja: Vec<String>,
 }
 
 #[derive(Deserialize)]
@@ -63,6 +69,30 @@ pub(super) enum Kind {
     Garbage,
 }
 
+impl Ready {
+    /// In English, and in Japanese as far as the watcher speaks it.
+    fn said(&self) -> [Vec<String>; 2] {
+        fn or<'a>(ja: &'a [String], en: &'a [String]) -> &'a [String] {
+            if ja.len() == en.len() { ja } else { en }
+        }
+        let all = |spots: &[String], holds: &[String], undoes: &[String], leads: [&str; 2]| {
+            let mut all = self::spots("", spots);
+            all.extend(in_a_row(leads[0], holds));
+            all.extend(in_a_row(leads[1], undoes));
+            all
+        };
+        [
+            all(&self.blind_spots, &self.holds, &self.undoes, ["holds until judged: ", "undoes: "]),
+            all(
+                or(&self.blind_spots_ja, &self.blind_spots),
+                or(&self.holds_ja, &self.holds),
+                or(&self.undoes_ja, &self.undoes),
+                ["判定まで保留する操作：", "後から元に戻す操作："],
+            ),
+        ]
+    }
+}
+
 impl Intake {
     pub(super) fn new(spec: &Spec) -> Self {
         Self {
@@ -79,17 +109,20 @@ impl Intake {
                 restarts: 0,
                 trouble: String::new(),
                 blind_spots: Vec::new(),
+                blind_spots_ja: Vec::new(),
+                packets: None,
             },
             ready_with_first_line: matches!(spec.program, Program::Exec(_)),
-            not_enforced: Vec::new(),
-            said: Vec::new(),
+            not_enforced: Default::default(),
+            said: Default::default(),
             stderr: VecDeque::new(),
         }
     }
 
     pub(super) fn health(&self) -> WatcherHealth {
         let mut health = self.health.clone();
-        health.blind_spots = self.said.iter().chain(&self.not_enforced).cloned().collect();
+        let all = |at: usize| self.said[at].iter().chain(&self.not_enforced[at]).cloned().collect();
+        (health.blind_spots, health.blind_spots_ja) = (all(0), all(1));
         health
     }
 
@@ -97,9 +130,10 @@ impl Intake {
         self.health.state = WatcherState::Starting;
         self.health.restarts += u64::from(again);
         self.health.ready_at = None;
+        self.health.packets = None;
         self.stderr.clear();
-        self.said.clear();
-        self.not_enforced.clear();
+        self.said = Default::default();
+        self.not_enforced = Default::default();
     }
 
     /// Takes a line in. Only the very first line of a run is the confinement's, before the watcher's program had its turn.
@@ -118,16 +152,18 @@ impl Intake {
             && let Ok(confined) = serde_json::from_slice::<Confined>(line)
         {
             self.health.pid = Some(confined.pid);
-            self.not_enforced = spots("not enforced: ", &confined.not_enforced);
+            self.not_enforced =
+                ["not enforced: ", "適用できなかった制限："].map(|lead| spots(lead, &confined.not_enforced));
             return Kind::Confined;
         }
         self.health.lines += 1;
         self.health.last_line_at = Some(now);
+        if self.health.class == WatcherClass::Sensor && head.kind.as_deref() == Some("health") {
+            self.packets(line);
+        }
         let says_ready = head.kind.as_deref() == Some("ready");
         if says_ready && let Ok(ready) = serde_json::from_slice::<Ready>(line) {
-            self.said = spots("", &ready.blind_spots);
-            self.said.extend(in_a_row("holds until judged: ", &ready.holds));
-            self.said.extend(in_a_row("undoes: ", &ready.undoes));
+            self.said = ready.said();
         }
         let becomes =
             says_ready || (self.ready_with_first_line && self.health.state == WatcherState::Starting);
@@ -137,6 +173,17 @@ impl Intake {
         self.health.ready_at = Some(now);
         self.health.state = WatcherState::Ready;
         Kind::Ready
+    }
+
+    /// How a sensor stands: its texts are bounded, since a sensor reads what strangers send.
+    fn packets(&mut self, line: &[u8]) {
+        let Ok(mut said) = serde_json::from_slice::<PacketHealth>(line) else { return };
+        said.interfaces.truncate(SPOTS_MAX);
+        for interface in &mut said.interfaces {
+            interface.name = short(&interface.name);
+            interface.state = short(&interface.state);
+        }
+        self.health.packets = Some(said);
     }
 
     /// Counts a line that is nothing, and quotes its beginning.

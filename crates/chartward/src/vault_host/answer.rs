@@ -88,7 +88,7 @@ async fn carry_out(
     let now = view == View::Now;
     let repository = {
         let served = Arc::clone(served);
-        blocking(move || Ok(served.host.repository(&target.repository)?)).await?
+        transfer::blocking(move || Ok(served.host.repository(&target.repository)?)).await?
     };
     let method = request.method().clone();
     match (&method, what) {
@@ -97,15 +97,15 @@ async fn carry_out(
             Ok(StatusCode::OK.into_response())
         }
         (&Method::GET, What::Protection) if now => {
-            let found = blocking(move || repository.protection()).await?;
+            let found = transfer::blocking(move || repository.protection()).await?;
             Ok(axum::Json(found).into_response())
         }
         (&Method::GET, What::List(kind)) => {
-            let found = blocking(move || repository.list(kind, view)).await?;
+            let found = transfer::blocking(move || repository.list(kind, view)).await?;
             Ok(listing(request.headers(), &found))
         }
         (&Method::GET | &Method::HEAD, What::File(name)) => {
-            let (file, size) = blocking(move || repository.read(&name, view)).await?;
+            let (file, size) = transfer::blocking(move || repository.read(&name, view)).await?;
             if method == Method::HEAD {
                 return Ok((StatusCode::OK, [(CONTENT_LENGTH, size.to_string())]).into_response());
             }
@@ -146,13 +146,13 @@ async fn remove(
     name: FileName,
 ) -> Result<(), Refusal> {
     if name.kind == Kind::Locks {
-        return blocking(move || repository.remove_lock(&name)).await;
+        return transfer::blocking(move || repository.remove_lock(&name)).await;
     }
     if !client.is_admin() {
         return Err(Refusal::OnlyLocks);
     }
     let (served, by) = (Arc::clone(served), client.name.to_string());
-    blocking(move || {
+    transfer::blocking(move || {
         let number = repository.set_aside(&name, &by)?;
         let detail = format!("removal {number}: files are set aside and can be put back");
         if let Some(noted) = served.host.note_often("removal", repository.name().as_str(), &by, &detail)? {
@@ -210,14 +210,6 @@ fn parse_range(text: &str, size: u64) -> Option<(u64, u64)> {
         end => end.parse::<u64>().ok()?.checked_add(1)?.min(size),
     };
     (start < end).then_some((start, end))
-}
-
-pub(super) async fn blocking<T: Send + 'static>(
-    work: impl FnOnce() -> Result<T, Refusal> + Send + 'static,
-) -> Result<T, Refusal> {
-    spawn_blocking(work).await.unwrap_or_else(|cause| {
-        Err(Error::Engine { op: "finish a request", source: std::io::Error::other(cause) }.into())
-    })
 }
 
 /// What a refusal means to somebody who watches, if anything.

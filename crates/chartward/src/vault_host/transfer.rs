@@ -9,6 +9,7 @@ use std::time::Duration;
 use axum::body::{Body, Bytes};
 use axum::extract::Request;
 use axum::http::header::CONTENT_LENGTH;
+use recover::Error;
 use recover::host::{FileName, Refusal, Repository};
 use tokio::sync::mpsc;
 use tokio::task::spawn_blocking;
@@ -17,7 +18,6 @@ use tokio_stream::StreamExt;
 use tokio_stream::wrappers::ReceiverStream;
 
 use super::Patience;
-use super::answer::blocking;
 
 /// A body is given some time, and a second more for every so many bytes.
 pub(super) const BYTES_A_SECOND_MIN: u64 = 8 << 10;
@@ -105,4 +105,13 @@ fn read_piece(file: &File, at: u64, length: u64) -> io::Result<Bytes> {
     let mut piece = vec![0; length as usize];
     file.read_exact_at(&mut piece, at)?;
     Ok(piece.into())
+}
+
+/// Runs what waits for the disk on a thread of its own.
+pub(super) async fn blocking<T: Send + 'static>(
+    work: impl FnOnce() -> Result<T, Refusal> + Send + 'static,
+) -> Result<T, Refusal> {
+    spawn_blocking(work).await.unwrap_or_else(|cause| {
+        Err(Error::Engine { op: "finish a request", source: std::io::Error::other(cause) }.into())
+    })
 }

@@ -41,8 +41,9 @@ pub(crate) enum Request {
     Arm,
     /// Only tell from now on. What was done stays done.
     Disarm,
-    /// Let a frozen process and its relatives go on.
-    Release { pid: i32 },
+    /// Let a frozen process and its relatives go on: by its start in clock ticks as well, as findings, actions and `health` say it,
+    /// since a number may have been given to somebody else meanwhile.
+    Release { pid: i32, start_ticks: u64 },
     /// Read anew what can be read anew.
     Reload,
 }
@@ -281,12 +282,21 @@ mod tests {
         assert_eq!(fs::metadata(&path).unwrap().permissions().mode() & 0o777, 0o600);
         for (request, expected) in [
             (json!({"do": "health"}), json!({"ok": true, "asked": "Health"})),
-            (json!({"do": "release", "pid": 7}), json!({"ok": true, "asked": "Release { pid: 7 }"})),
+            (
+                json!({"do": "release", "pid": 7, "start_ticks": 9}),
+                json!({"ok": true, "asked": "Release { pid: 7, start_ticks: 9 }"}),
+            ),
             (json!({"do": "arm"}), json!({"ok": true, "asked": "Arm"})),
         ] {
             assert_eq!(ask(&path, &request, PATIENCE).unwrap(), expected);
         }
-        for request in [json!({"do": "explode"}), json!([]), json!({"do": "release"}), json!("x")] {
+        for request in [
+            json!({"do": "explode"}),
+            json!([]),
+            json!({"do": "release"}),
+            json!({"do": "release", "pid": 7}),
+            json!("x"),
+        ] {
             assert_eq!(ask(&path, &request, PATIENCE).unwrap()["ok"], false, "{request}");
         }
         drop(stop);

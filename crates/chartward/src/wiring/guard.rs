@@ -1,7 +1,7 @@
 //! The guard's loop: observe holds an open, judge weighs what its actor did before, act stops it and puts back.
 //!
-//! One thread judges; a second one, in observe, reads events and answers the guard's own opens. When this thread falls behind, opens wait,
-//! and a third one freezes whoever waits too long with unjudged writes; when the process dies, the kernel lets everything pass.
+//! One thread reads events and judges; a second one, in observe, reads them while this one is away, and answers the guard's own opens.
+//! When this thread falls behind, opens wait, and a third one freezes whoever waits too long with unjudged writes; when the process dies, the kernel lets everything pass.
 
 mod alive;
 pub(crate) mod approval;
@@ -11,12 +11,16 @@ mod culprits;
 pub(crate) mod databases;
 mod evidence;
 mod folders;
+mod frozen;
 mod late;
 mod limits;
 mod mouth;
 mod policy;
+mod removals;
+pub(crate) mod removed;
 mod report;
 mod response;
+mod servants;
 mod shelter;
 pub(crate) mod snapshots;
 pub(crate) mod stops;
@@ -40,17 +44,19 @@ use super::control::Control;
 
 use clients::Door;
 use evidence::Evidence;
+use frozen::Frozen;
 use late::Late;
 use limits::{Limits, Who};
 pub(crate) use mouth::Mouth;
 pub(crate) use policy::{Event as PolicyEvent, News};
 pub(crate) use report::{Ready, Report, Shortfall};
-use response::Frozen;
 pub(crate) use shelter::Said as DatabaseSaid;
 use shelter::Shelter;
 pub(crate) use unprivileged::unprivileged;
 
 const TICK: Duration = Duration::from_millis(100);
+/// Ticks after which what is old is looked for.
+const EXPIRES_EACH: u64 = 10;
 const STAND_STILL: Duration = Duration::from_secs(2);
 /// Others' complete work that is judged before one open may pass; the rest is judged with the next, or at the next tick.
 const SETTLED_AT_ONCE_MAX: usize = 8;
@@ -81,6 +87,8 @@ pub(crate) struct Settings {
     /// Databases that the operator named beside those that are found.
     pub(crate) databases: Vec<PathBuf>,
     pub(crate) pace: snapshots::Pace,
+    /// What of removed files is kept; `None` keeps nothing.
+    pub(crate) removed: Option<removed::Bounds>,
 }
 
 /// Whether a verdict has consequences.
@@ -118,6 +126,7 @@ pub(crate) fn permission(settings: Settings, tell: &mut dyn FnMut(Report)) -> an
     let (never, state) = (guard.settings.never.clone(), guard.settings.state.clone());
     guard.limits.late = Some(Late::watch(board, never, state, armed)?);
     guard.limits.alive = Some(alive);
+    guard.removals = guard.settings.removed.map(|bounds| guard.keep_what_is_removed(bounds)).transpose()?;
     ready.shelter(&shelter);
     guard.shelter = Some(shelter);
     guard.inherit();
@@ -125,10 +134,11 @@ pub(crate) fn permission(settings: Settings, tell: &mut dyn FnMut(Report)) -> an
     tell(Report::Ready(ready));
     if let Some(from) = gap {
         let gap = Shortfall::Gap { from, to: Timestamp::now() };
-        tell(Report::Finding(guard.tampered(&gap)));
+        guard.tell_lapse(&gap, tell);
         tell(Report::Shortfall(gap));
     }
     let ended = guard.run(tell);
+    guard.names();
     if let (Ok(()), Some(alive)) = (&ended, &guard.limits.alive) {
         let _removed: usize = canaries.iter().map(Canaries::remove).sum();
         alive.end();
@@ -176,6 +186,7 @@ struct Guard {
     /// Observe only: actors that were told of already.
     told: Vec<Actor>,
     overflows: u64,
+    ticks: u64,
     /// Overflows that were told of.
     missed: u64,
     limits: Limits,
@@ -189,6 +200,8 @@ struct Guard {
     shelter: Option<Shelter>,
     /// What was released over the control socket and is not told of yet.
     released: (Sender<Action>, Receiver<Action>),
+    /// Last: what is left to keep is kept when everything else has ended.
+    removals: Option<removals::Removals>,
 }
 
 impl Guard {
@@ -220,6 +233,7 @@ impl Guard {
             told: Vec::new(),
             backlog: VecDeque::new(),
             overflows: 0,
+            ticks: 0,
             missed: 0,
             limits: Limits::default(),
             since: Timestamp::now(),
@@ -229,27 +243,27 @@ impl Guard {
             moves: folders::Moves::default(),
             shelter: None,
             released: crossbeam_channel::unbounded(),
+            removals: None,
         })
     }
 
     fn run(&mut self, tell: &mut dyn FnMut(Report)) -> anyhow::Result<()> {
-        let Some(messages) = self.watch.as_ref().map(|watch| watch.messages().clone()) else { return Ok(()) };
         let mut next_tick = Instant::now() + TICK;
         loop {
             let message = match self.backlog.pop_front() {
                 Some(message) => Some(message),
-                None => messages.recv_timeout(next_tick.saturating_duration_since(Instant::now())).ok(),
+                None => {
+                    let Some(watch) = &mut self.watch else { return Ok(()) };
+                    watch.next(next_tick.saturating_duration_since(Instant::now()))
+                }
             };
             match message {
-                Some(Message::Open(waiting)) => {
-                    let intent = self.asked.intent(waiting.tid);
-                    self.held(waiting, intent, tell)?;
-                }
+                Some(Message::Open(waiting)) => self.held(waiting, None, tell)?,
                 Some(Message::Access(waiting)) => self.access(waiting, tell)?,
                 Some(Message::Pieces(file)) => self.pieces(&file),
                 Some(Message::Closed { file, tid }) => {
                     self.names();
-                    self.closed(&file, tid);
+                    self.closed(file, tid);
                     self.keep_shelter(tell)?;
                 }
                 Some(Message::Modified { file, tid }) => {
@@ -270,8 +284,14 @@ impl Guard {
         }
     }
 
-    /// The synchronous gate: what the actor did before is judged before what it waits for may pass.
-    fn held(&mut self, waiting: Waiting, intent: Intent, tell: &mut dyn FnMut(Report)) -> anyhow::Result<()> {
+    /// The synchronous gate: what the actor did before is judged before what it waits for may pass. What an open is for is
+    /// looked up where nobody told.
+    fn held(
+        &mut self,
+        waiting: Waiting,
+        intent: Option<Intent>,
+        tell: &mut dyn FnMut(Report),
+    ) -> anyhow::Result<()> {
         self.names();
         if self.is_excused(waiting.tid) {
             return Ok(());
@@ -285,6 +305,9 @@ impl Guard {
             }
         };
         if self.is_stopped(actor) {
+            if self.is_servers_own(&waiting) {
+                return Ok(());
+            }
             waiting.deny();
             self.late.insert(actor);
             self.show_out(actor);
@@ -304,46 +327,53 @@ impl Guard {
             return self.set_right(&stopped, tell);
         }
         self.set_right(&stopped, tell)?;
-        let Some(path) = path_of(waiting.file.as_fd()) else {
-            if let Ok(file) = waiting.file.try_clone() {
-                self.tracker.opened_unnamed(actor, file, intent, Timestamp::now());
-            }
-            return Ok(());
-        };
-        if self.is_of_database(&path) {
-            return Ok(());
-        }
-        let is_file = waiting.file.metadata().is_ok_and(|meta| meta.is_file());
-        if is_file {
-            if let Ok(file) = waiting.file.try_clone() {
-                if let Ok(stamp) = Stamp::of(&file) {
-                    self.policy.opened(waiting.tid, stamp.key, &path, intent);
-                }
-                self.tracker.opened(actor, file, path, intent, Timestamp::now());
-            }
-            self.spare(&waiting.file, intent);
-        }
-        // Only now, with the pre-image taken, may it pass: dropping the waiter lets it.
-        drop(waiting);
+        self.let_pass(actor, waiting, intent);
         Ok(())
     }
 
-    fn closed(&mut self, file: &std::fs::File, tid: i32) {
+    /// Keeps the content that the file has, and only then lets the open pass.
+    fn let_pass(&mut self, actor: Actor, waiting: Waiting, intent: Option<Intent>) {
+        let (file, now) = (std::sync::Arc::clone(&waiting.file), Timestamp::now());
+        let stamp = Stamp::of(&file).ok().filter(Stamp::is_file);
+        let made = stamp.and_then(|stamp| self.tracker.take_just_made(actor, &stamp));
+        let intent = intent.or(made.is_some().then_some(Intent::Write));
+        let mut intent = || intent.unwrap_or_else(|| self.asked.intent(waiting.tid));
+        let Some(path) = made.or_else(|| path_of(file.as_fd())) else {
+            let intent = intent();
+            return self.tracker.opened_unnamed(actor, file, intent, now);
+        };
+        let Some(stamp) = stamp else { return };
+        let intent = intent();
+        if self.is_of_database(&path) {
+            return;
+        }
+        self.policy.opened(waiting.tid, stamp.key, &path, intent);
+        let opened = self.tracker.before_open(actor, file, &stamp, path, intent, now);
+        self.spare(&waiting.file, &stamp, intent, opened.kept);
+        // Dropping the waiter lets it pass.
+        drop(waiting);
+        self.tracker.after_open(opened, now);
+    }
+
+    fn closed(&mut self, file: std::fs::File, tid: i32) {
         if self.is_excused(tid) {
             return;
         }
-        let path = path_of(file.as_fd());
-        if path.as_deref().is_some_and(|path| self.closed_of_database(file, path, tid)) {
+        let asks = self.policy.has_marks()
+            || self.shelter.as_ref().is_some_and(|shelter| !shelter.covers.is_empty());
+        let path = if asks { path_of(file.as_fd()) } else { None };
+        if path.as_deref().is_some_and(|path| self.closed_of_database(&file, path, tid)) {
             return;
         }
-        if let Ok(stamp) = Stamp::of(file) {
+        let Ok(stamp) = Stamp::of(&file) else { return };
+        if asks {
             self.policy.closed(tid, stamp.key, path.as_deref());
         }
         let actor = self.lineage.actor(tid);
-        if let Some(watch) = &self.watch {
-            watch.unspare(file.as_fd());
+        self.tracker.closed(actor, &stamp, Timestamp::now());
+        if let Some(watch) = &mut self.watch {
+            watch.unspare_soon(stamp.key, file);
         }
-        self.tracker.closed(actor, file, Timestamp::now());
     }
 
     /// Takes in the names that changed. They were queued before whatever open came after them, so reading them first keeps
@@ -351,16 +381,31 @@ impl Guard {
     fn names(&mut self) {
         let Some(watch) = self.watch.as_mut() else { return };
         let (changes, overflow) = watch.names();
+        self.renamed(changes, overflow);
+    }
+
+    /// The same, with what came since the last message.
+    fn names_now(&mut self) {
+        let Some(watch) = self.watch.as_mut() else { return };
+        let (changes, overflow) = watch.names_now();
+        self.renamed(changes, overflow);
+    }
+
+    fn renamed(&mut self, changes: Vec<NameChange>, overflow: bool) {
         self.overflows += u64::from(overflow);
         self.limits.names_lost |= overflow;
         for change in changes {
             self.name(change);
         }
+        self.keep_removed();
     }
 
     fn name(&mut self, change: NameChange) {
         let now = Timestamp::now();
         if self.is_excused(change.pid) {
+            if let Change::Deleted(path) = &change.change {
+                self.tracker.let_go(path);
+            }
             return;
         }
         // First the door: a process that was ended there may still be seen, without the connection that says whom it served.
@@ -382,18 +427,22 @@ impl Guard {
             (Change::Created(path), true) => self.shelter_new(&path),
             (Change::Created(path), false) => {
                 self.shelter_new(&path);
-                if let Some(actor) = actor {
+                if let Some(actor) = actor.or_else(|| self.tracker.maker_at(&path)) {
                     self.tracker.created(actor, path, now);
                 }
             }
-            (Change::Deleted(path), false) => self.tracker.deleted(actor, &path, now),
+            (Change::Deleted(path), false) => {
+                self.tracker.removing(actor, change.pid, &path, now);
+                self.tracker.deleted(actor, &path, now);
+            }
+            (Change::Deleted(path), true) => self.folder_removed(path, change.pid, actor),
             (_, true) => {}
         }
     }
 
     /// What was left unjudged by an actor that opens nothing more, and whoever was set going again by somebody else.
     fn tick(&mut self, tell: &mut dyn FnMut(Report)) -> anyhow::Result<()> {
-        self.names();
+        self.names_now();
         for actor in self.tracker.unmeasured() {
             if self.is_stopped(actor) {
                 self.late.insert(actor);
@@ -405,8 +454,12 @@ impl Guard {
         self.look_for_undos();
         self.keep_policy(tell)?;
         self.keep_shelter(tell)?;
+        self.tell_removals(tell);
         self.hold_or_release();
-        self.tracker.expire(Timestamp::now());
+        self.ticks += 1;
+        if self.ticks.is_multiple_of(EXPIRES_EACH) {
+            self.tracker.expire(Timestamp::now());
+        }
         self.at_the_limits(tell)?;
         self.tell_missed(tell);
         self.answer(tell);

@@ -14,6 +14,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
 use super::control::{Asked, Control, done};
+use crate::wiring::said::Said;
 
 /// What a watch from outside cannot prevent. Said at its start, since nobody should learn it during an attack.
 const LOST_AT_MOST: &str = "This watch holds nobody back: a server that encrypts itself goes on until it is cut off or turned off. What \
@@ -90,7 +91,8 @@ pub(crate) struct Ready {
     pub(crate) complete: bool,
     pub(crate) glance_seconds: f64,
     pub(crate) look_seconds: f64,
-    pub(crate) blind_spots: Vec<String>,
+    #[serde(flatten)]
+    pub(crate) blind_spots: Said,
     /// What is gone when the server encrypts itself, in plain words.
     pub(crate) lost_at_most: &'static str,
     pub(crate) lost_at_most_ja: &'static str,
@@ -302,33 +304,68 @@ fn places(settings: &Settings) -> Vec<String> {
 
 fn ready(settings: &Settings, cover: Cover) -> Ready {
     let look = settings.look_every.as_secs_f64();
-    let mut blind_spots = vec![
-        "who wrote: from outside neither the process nor the account can be seen".to_owned(),
-        format!("what happens between two looks ({look} s apart): a file that comes and goes leaves no trace"),
+    let mut blind_spots = Said::new(
+        "blind_spots",
+        [
+            [
+                "who wrote: from outside neither the process nor the account can be seen",
+                "誰が書き込んだか（外からは、プロセスもアカウントも分かりません）",
+            ],
+            [
+                "noise that stays outside the sampled start, middle and end of a file longer than 12 KiB",
+                "12 KiBを超えるファイルで、調べる先頭・中央・末尾以外の部分だけの破壊",
+            ],
+            [
+                "ciphertext behind a kept or forged header of a packed, picture or database format, or written as text (base64)",
+                "圧縮・画像・データベース形式の先頭を残すか装った暗号文、または文字列（base64）で書かれた暗号文",
+            ],
+            [
+                "files whose name promises no format and of which no sample was read before they were changed",
+                "名前から形式が分からず、変更前に標本を読んでいなかったファイル",
+            ],
+            [
+                "files emptied or removed without a replacement: these are counted and raise no alarm",
+                "置き換えを伴わずに空にされたか削除されたファイル（数えますが、警報にはなりません）",
+            ],
+            [
+                "a server that lies: it may show this account an intact tree",
+                "偽りの応答をするサーバー（この監視用アカウントにだけ正常に見せることができます）",
+            ],
+            [
+                "databases and other files that the server's programs keep locked",
+                "データベースなど、サーバーのプログラムがロックしているファイル",
+            ],
+        ],
+    );
+    blind_spots.add(
         format!(
-            "files encrypted so slowly or so seldom that fewer than 3 sampled files a day show it: up to {} changed files are \
-             sampled in each look, 12 KiB of each",
-            settings.bounds.samples_per_look
+            "what happens between two looks ({look} s apart): a file that comes and goes leaves no trace"
         ),
-        "noise that stays outside the sampled start, middle and end of a file longer than 12 KiB".to_owned(),
-        "ciphertext behind a kept or forged header of a packed, picture or database format, or written as text (base64)"
-            .to_owned(),
-        "files whose name promises no format and of which no sample was read before they were changed".to_owned(),
-        "files emptied or removed without a replacement: these are counted and raise no alarm".to_owned(),
-        "a server that lies: it may show this account an intact tree".to_owned(),
-        "databases and other files that the server's programs keep locked".to_owned(),
-    ];
+        format!("2回の確認（{look}秒間隔）の間の出来事（現れてすぐ消えたファイルは痕跡が残りません）"),
+    );
+    let samples = settings.bounds.samples_per_look;
+    blind_spots.add(
+        format!(
+            "files encrypted so slowly or so seldom that fewer than 3 sampled files a day show it: up to {samples} changed files are \
+             sampled in each look, 12 KiB of each"
+        ),
+        format!(
+            "標本に現れるのが1日3個未満となるほど、緩慢またはまれな暗号化（1回の確認で、変更されたファイルを最大{samples}個、\
+             それぞれ12 KiBまで調べます）"
+        ),
+    );
     if cover.canaries == 0 {
-        blind_spots.push(
-            "no decoys are planted (--plant): the first sign comes from standing files and listings"
-                .to_owned(),
+        blind_spots.add(
+            "no decoys are planted (--plant): the first sign comes from standing files and listings",
+            "おとりファイルを置いていません（--plant）。最初の兆候は、既存のファイルと一覧の変化から得ます",
         );
     }
     if !cover.complete || cover.left_out > 0 {
-        blind_spots.push(format!(
-            "{} entries beyond the bounds, links, or folders that this account may not list",
-            cover.left_out
-        ));
+        let left_out = cover.left_out;
+        blind_spots.add(
+            format!("{left_out} entries beyond the bounds, links, or folders that this account may not list"),
+            format!("上限を超えたもの、リンク、このアカウントで一覧できないフォルダー（計{left_out}件）"),
+        );
     }
     Ready {
         mode: "share",

@@ -104,7 +104,8 @@ fn ended_by(mut child: Child, signal: Signal) -> ExitStatus {
 
 #[test]
 fn no_record_is_left_in_the_clear_when_a_drill_or_a_capture_is_ended() {
-    let site = Site::hospital(PATIENTS);
+    // Enough work that none of it is done before it is ended.
+    let site = Site::hospital(8 * PATIENTS);
     assert_eq!(site.backup(&site.hospital_dir()).code, 0);
     let below = site.path().join("sandboxes");
     let hospital = site.hospital_dir();

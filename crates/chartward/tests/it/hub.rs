@@ -2,17 +2,22 @@
 
 mod acts;
 mod alarms;
-mod browser;
+pub(crate) mod browser;
+mod bundle;
 mod clock;
 mod crash;
 mod first;
 mod freeze;
 mod gap;
+mod guarded;
 mod interrupted;
+mod mail;
 mod media;
 mod notices;
 mod ordinary;
 mod passwords;
+mod sensor;
+mod shutout;
 mod stage;
 mod storage;
 mod vault;

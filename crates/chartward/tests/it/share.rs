@@ -485,7 +485,7 @@ fn the_watch_answers_how_it_stands_also_while_the_server_is_gone() {
     );
     assert!(health["files"].as_u64().unwrap() > 10 && health["complete"] == true, "{health}");
     // It acts on nobody.
-    assert_eq!(ask(r#"{"do":"release","pid":7}"#)["ok"], false);
+    assert_eq!(ask(r#"{"do":"release","pid":7,"start_ticks":7}"#)["ok"], false);
     server.samba.stop();
     until("without its server", &|health| health["answers"] == false);
 }

@@ -54,7 +54,9 @@ fn snapshots(site: &Site) -> Vec<String> {
 }
 
 fn keys(line: &Value) -> Vec<&str> {
-    line.as_object().unwrap().keys().map(String::as_str).collect()
+    let mut keys: Vec<&str> = line.as_object().unwrap().keys().map(String::as_str).collect();
+    keys.sort_unstable();
+    keys
 }
 
 fn bytes_of(line: &Value, what: &str) -> u64 {

@@ -39,6 +39,8 @@ pub enum Said {
         /// How often.
         overflows: u64,
     },
+    /// A mail gateway removed mails that it had held back.
+    MailExpired(MailExpired),
     /// The guard ended, and these processes stay frozen.
     StillFrozen {
         /// Their ids.
@@ -87,6 +89,26 @@ impl Policy {
     }
 }
 
+/// Mails that a gateway removed by itself.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+pub struct MailExpired {
+    /// How many.
+    pub count: u64,
+    /// Of those, because of their age; the others for want of room.
+    pub by_age: u64,
+    /// The first of them.
+    #[serde(default)]
+    pub ids: Vec<String>,
+}
+
+impl MailExpired {
+    /// Every text bounded and fit to be shown.
+    fn shown(self) -> Self {
+        let ids = self.ids.iter().take(REASONS_MAX).map(|id| text::cut(id, 64)).collect();
+        Self { ids, ..self }
+    }
+}
+
 /// What became of the files of one stopped actor.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
 pub struct Restored {
@@ -125,6 +147,9 @@ pub(super) fn line(raw: &Raw<'_>, kind: &str) -> Line {
         (Trust::Own, "action") => action(value).map(Said::Action),
         (Trust::Own, "restored") => typed(value).map(Said::Restored),
         (Trust::Own, "policy") => typed(value).map(|policy: Policy| Said::Policy(policy.shown())),
+        (Trust::Own, "expired") => {
+            typed(value).map(|expired: MailExpired| Said::MailExpired(expired.shown()))
+        }
         (Trust::Own, "missed") => value["overflows"].as_u64().map(|overflows| Said::Missed { overflows }),
         (Trust::Own, "still_frozen") => Some(still_frozen(value)),
         _ => None,

@@ -82,10 +82,17 @@ impl Found {
         self.process(&value["process"], Target);
     }
 
+    /// An address that somebody only claimed (`"ip_trust": "claimed"`: it stood in what the other side wrote) is nobody's: no two
+    /// findings are joined by it and nobody is blocked for it. It stays in the line's words.
     fn endpoint(&mut self, value: &Value, role: SubjectRole) {
-        self.address(&value["ip"], role);
+        let is_claimed = value["ip_trust"] == "claimed";
+        if !is_claimed {
+            self.address(&value["ip"], role);
+        }
         for name in [&value["hostname"], &value["name"]] {
-            self.address(name, role);
+            if !is_claimed {
+                self.address(name, role);
+            }
             if let Some(name) = host(name) {
                 self.add(role, Entity::Host { name });
                 break;

@@ -62,6 +62,11 @@ fn is_id(uid: &str) -> bool {
     }
 }
 
+/// The name of a technique (of its parent, for one below another) and the tactic that it mostly serves.
+pub fn technique(uid: &str) -> Option<(&'static str, Tactic)> {
+    known(uid)
+}
+
 fn known(uid: &str) -> Option<(&'static str, Tactic)> {
     let technique = uid.get(..5)?;
     KNOWN.iter().find(|(id, ..)| *id == technique).map(|(_, name, tactic)| (*name, *tactic))

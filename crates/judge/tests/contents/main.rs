@@ -43,6 +43,21 @@ fn stopped_after(indicators: Indicators, evidence: &[FileEvidence]) -> Option<us
     evidence.iter().position(stops).map(|files| files + 1)
 }
 
+/// The median of [`stopped_after`] over walks that begin at each of the files in turn.
+///
+/// What lies on a machine decides which formats come first, and with them the count of one walk.
+fn typically_stopped_after(indicators: Indicators, evidence: &[FileEvidence]) -> Option<usize> {
+    let mut walk = evidence.to_vec();
+    let mut counts: Vec<usize> = (0..walk.len())
+        .map(|_| {
+            walk.rotate_left(1);
+            stopped_after(indicators, &walk).unwrap_or(usize::MAX)
+        })
+        .collect();
+    counts.sort_unstable();
+    counts.get(counts.len() / 2).copied().filter(|&files| files < usize::MAX)
+}
+
 #[test]
 fn encryptions_of_a_mixed_tree_are_stopped_after_a_few_files() {
     let files = corpus();
@@ -53,12 +68,12 @@ fn encryptions_of_a_mixed_tree_are_stopped_after_a_few_files() {
             .enumerate()
             .map(|(number, file)| evidence(number, &file.bytes, &(attack.change)(&file.bytes, number as u64)))
             .collect();
-        let stopped = stopped_after(Indicators::ALL, &evidence);
+        let stopped = typically_stopped_after(Indicators::ALL, &evidence);
         let without: Vec<_> = Indicator::ALL
             .into_iter()
-            .filter(|&one| stopped_after(Indicators::without([one]), &evidence) != stopped)
-            .map(|one| {
-                let then = stopped_after(Indicators::without([one]), &evidence);
+            .map(|one| (one, typically_stopped_after(Indicators::without([one]), &evidence)))
+            .filter(|(_, then)| *then != stopped)
+            .map(|(one, then)| {
                 format!("{} {}", one.name(), then.map_or("never".into(), |files| files.to_string()))
             })
             .collect();

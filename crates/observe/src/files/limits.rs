@@ -1,7 +1,8 @@
 //! How many files the guard may hold open, and how they are shared out.
 //!
-//! Half for pinned files, a quarter for opens that wait, an eighth for reflinked contents; the rest is for /proc, copies and what
-//! is put back.
+//! A quarter for the files that are known, a quarter for those that somebody touched (mostly the same ones), an eighth each for what
+//! waits and for reflinked contents; the rest is for /proc, copies, what is put back, and for the events that come meanwhile: an event
+//! for which there is no descriptor is an open that the kernel refuses.
 
 use std::fs::File;
 use std::os::fd::OwnedFd;
@@ -13,14 +14,14 @@ const WAITING_MAX: u64 = 8192;
 const CLONES_MAX: u64 = 4096;
 const RESERVE: usize = 32;
 
-/// Raises the limit of open files as far as this user may, and says how many pinned originals fit into it.
+/// Raises the limit of open files as far as this user may, and says how many files may be known, and how many touched ones pinned.
 pub fn pins() -> usize {
-    share(2, PINS_MAX)
+    share(4, PINS_MAX)
 }
 
 /// How many opens may wait at once.
 pub(super) fn waiting() -> usize {
-    share(4, WAITING_MAX)
+    share(8, WAITING_MAX)
 }
 
 /// How many contents may be kept in a file each.

@@ -30,4 +30,4 @@ pub use names::suffix_of;
 pub use preimage::{COPY_EACH_MAX, Home, PreImage, Stamp, Store};
 pub use process::smb::{Client, ClientName, Connection, Samba, Servers, serves_all};
 pub use process::{Actor, Intent, Lineage, Nearness, Stat, near, written_by};
-pub use trace::{Touch, Tracker};
+pub use trace::{HeldContent, Removed, Touch, Tracker};

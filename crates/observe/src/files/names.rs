@@ -58,6 +58,11 @@ pub(crate) fn is_note(path: &Path) -> bool {
     is_phobos_note || (is_text && NOTE_WORDS.iter().any(|word| name.contains(word)))
 }
 
+/// Whether one of the two would say so.
+pub(crate) fn may_be_note(path: &Path) -> bool {
+    is_note(path) || note_suffix(path) != 0
+}
+
 /// A number for the suffix that a note is named after, as GandCrab 5 does (`XKCDA-DECRYPT.txt`, `XKCDA-MANUAL.txt` beside
 /// `chart.pdf.xkcda`); 0 for a file that is named after none. The same number as in [`Renaming`].
 pub(crate) fn note_suffix(path: &Path) -> u32 {

@@ -57,6 +57,11 @@ impl Stamp {
         }
     }
 
+    /// It is a regular file.
+    pub fn is_file(&self) -> bool {
+        self.mode & libc::S_IFMT == libc::S_IFREG
+    }
+
     /// Same content as far as the file system tells.
     pub fn same_content(&self, other: &Self) -> bool {
         self.key == other.key

@@ -9,6 +9,8 @@ mod beyond;
 mod exchange;
 mod join;
 mod links;
+mod pairs;
+mod removed;
 mod sound;
 mod table;
 
@@ -22,6 +24,8 @@ use schema::{FileEvidence, GateInput};
 
 use self::join::Joined;
 use self::links::Links;
+use self::pairs::{Pairs, is_alike, name_of};
+pub use self::removed::{Held as HeldContent, Removed};
 use self::sound::{is_sound, is_suspicious};
 use self::table::{Key, Table};
 use super::measure::{measure, measure_gone, measure_made};
@@ -31,6 +35,10 @@ use super::process::{Actor, Intent};
 
 const TOUCHES_MAX: usize = 8192;
 const MEASURED_AT_ONCE_MAX: usize = 64;
+/// Originals for each of which one made file may stand, as far as its name or its length tells.
+const RECONSIDERED_MAX: usize = 8;
+/// Made files that may not be complete yet are looked for among so many.
+const LATEST: usize = 64;
 const HARMLESS_KEPT: SignedDuration = SignedDuration::from_mins(15);
 const SUSPICIOUS_KEPT: SignedDuration = SignedDuration::from_hours(24);
 /// Files that are only read are kept as well up to here: truncate(2) and unlink(2) ask nobody.
@@ -102,8 +110,8 @@ impl Touch {
 struct Trace {
     touches: BTreeMap<u64, Touch>,
     dirty: BTreeSet<u64>,
-    /// Touched files whose name may be gone: looked through for each file that is made, so it must be short where many are made.
-    gone: BTreeSet<u64>,
+    /// What may belong together of that.
+    pairs: Pairs,
     note_names: HashMap<String, u32>,
     /// An original went away and nothing took its place: from then on it matters whether what the actor made is noise.
     lost_some: bool,
@@ -115,13 +123,32 @@ pub struct Tracker {
     store: Store,
     table: Table,
     actors: HashMap<Actor, Trace>,
+    /// So many touches there are at most: counted with every act, and anew where that reaches the bound.
+    touches: usize,
     touches_max: usize,
+    /// In the place of inodes that are no longer pinned.
+    placeholder: Option<Arc<File>>,
     joined: Joined,
     keep: SignedDuration,
     canaries: BTreeSet<Key>,
     /// Files of which the kernel does not tell, with what they were when it was told not to.
     spared: VecDeque<(Timestamp, Stamp)>,
     links: Links,
+    removals: removed::Removals,
+    /// The file that was made last, by whom and where: its first open comes next.
+    just_made: Option<(Key, Actor, PathBuf)>,
+}
+
+/// An open whose file's content is safe, see [`Tracker::before_open`].
+#[derive(Debug)]
+pub struct Opened {
+    /// The content that it has now is kept.
+    pub kept: bool,
+    actor: Actor,
+    key: Key,
+    path: PathBuf,
+    first_name: Option<PathBuf>,
+    intent: Intent,
 }
 
 impl Tracker {
@@ -131,12 +158,16 @@ impl Tracker {
             store,
             table: Table::new(pins_max),
             actors: HashMap::new(),
-            touches_max: pins_max / 2,
+            touches: 0,
+            placeholder: None,
+            touches_max: pins_max,
             keep: SUSPICIOUS_KEPT,
             canaries: BTreeSet::new(),
             spared: VecDeque::new(),
             joined: Joined::default(),
             links: Links::default(),
+            removals: removed::Removals::default(),
+            just_made: None,
         }
     }
 
@@ -146,13 +177,52 @@ impl Tracker {
     }
 
     /// `actor` opens `file`, which stands at `path` and still has the content from before.
-    pub fn opened(&mut self, actor: Actor, file: File, path: PathBuf, intent: Intent, now: Timestamp) {
-        let Ok(stamp) = Stamp::of(&file) else { return };
-        let first_name = self.first_name(&stamp, &path, now);
-        let key = self.table.seen(file, &stamp, Some(path.clone()), actor);
-        if intent == Intent::Write || stamp.size <= KEEP_READ_MAX {
-            self.keep(key, &stamp);
+    pub fn opened(
+        &mut self,
+        actor: Actor,
+        file: impl Into<Arc<File>>,
+        path: PathBuf,
+        intent: Intent,
+        now: Timestamp,
+    ) {
+        let file = file.into();
+        if let Ok(stamp) = Stamp::of(&file) {
+            let opened = self.before_open(actor, file, &stamp, path, intent, now);
+            self.after_open(opened, now);
         }
+    }
+
+    /// Where `actor` made this file a moment ago, once: its first open is the one that made it.
+    pub fn take_just_made(&mut self, actor: Actor, stamp: &Stamp) -> Option<PathBuf> {
+        let (key, maker, path) = self.just_made.take()?;
+        (key == stamp.key && maker == actor && stamp.size == 0 && stamp.links == 1).then_some(path)
+    }
+
+    /// The first half of an open, where the file was looked at already: from the return on it may pass.
+    pub fn before_open(
+        &mut self,
+        actor: Actor,
+        file: Arc<File>,
+        stamp: &Stamp,
+        path: PathBuf,
+        intent: Intent,
+        now: Timestamp,
+    ) -> Opened {
+        let first_name = self.first_name(stamp, &path, now);
+        let key = self.table.seen(file, stamp, Some(path.clone()), actor);
+        // What it made itself is never put back against it: a file that was laid out beforehand is not copied.
+        let is_own = self.table.get(key).is_some_and(|known| known.made_by == Some(actor));
+        if (intent == Intent::Write && !is_own) || (intent == Intent::Read && stamp.size <= KEEP_READ_MAX) {
+            self.keep(key, stamp);
+        }
+        let kept = self.table.get(key).and_then(|known| known.kept.as_ref());
+        let kept = kept.is_some_and(|kept| kept.stamp.same_content(stamp));
+        Opened { kept, actor, key, path, first_name, intent }
+    }
+
+    /// The second half, which nobody waits for: whose file it is now.
+    pub fn after_open(&mut self, opened: Opened, now: Timestamp) {
+        let Opened { actor, key, path, first_name, intent, .. } = opened;
         if intent == Intent::Write {
             self.no_longer_spared(key);
             let original = self.contest(actor, key);
@@ -191,9 +261,9 @@ impl Tracker {
             touch.closed = true;
             touch.measured = None;
         });
-        let made = self.table.get(key).is_some_and(|known| known.made_by == Some(actor));
-        if let Some(trace) = self.actors.get_mut(&actor).filter(|_| made) {
-            trace.reconsider_gone();
+        let made = self.table.get(key).filter(|known| known.made_by == Some(actor)).map(|known| known.id);
+        if let (Some(trace), Some(made)) = (self.actors.get_mut(&actor), made) {
+            trace.made_whole(made, Some(stamp.size));
         }
     }
 
@@ -230,8 +300,7 @@ impl Tracker {
     }
 
     /// Somebody closed a file after writing; `actor` is the last known writer when nobody can tell who closed it.
-    pub fn closed(&mut self, actor: Option<Actor>, file: &File, now: Timestamp) {
-        let Ok(stamp) = Stamp::of(file) else { return };
+    pub fn closed(&mut self, actor: Option<Actor>, stamp: &Stamp, now: Timestamp) {
         let Some(known) = self.table.get(stamp.key) else { return };
         let Some(actor) = actor.or(known.writer) else { return };
         let Some(trace) = self.actors.get_mut(&actor) else { return };
@@ -242,8 +311,15 @@ impl Tracker {
         }
         if let Some(touch) = trace.touches.get_mut(&known.id) {
             touch.closed = true;
-            touch.measured = None;
-            trace.dirty.insert(known.id);
+            // Nothing is missing and no note is among what was made: there is nothing to compare it with, unless that changes.
+            let named = touch.path_now.as_deref().is_some_and(names::may_be_note);
+            if made && !trace.lost_some && !touch.note && !named {
+                touch.measured = Some(*stamp);
+                trace.dirty.remove(&known.id);
+            } else {
+                touch.measured = None;
+                trace.dirty.insert(known.id);
+            }
             self.joined.settled.insert(actor);
         } else {
             // Opened before the guard started, or its open passed unjudged.
@@ -251,8 +327,8 @@ impl Tracker {
             return;
         }
         if made {
-            trace.reconsider_gone();
-            self.made_whole(actor, stamp.key, now);
+            trace.made_whole(known.id, Some(stamp.size));
+            self.made_whole(actor, stamp, now);
         }
     }
 
@@ -263,8 +339,16 @@ impl Tracker {
         }
     }
 
+    /// Whose file got one more name at `path`, where it did: whoever gave it may have ended before that was read.
+    pub fn maker_at(&self, path: &Path) -> Option<Actor> {
+        let stamp = Stamp::from_metadata(&std::fs::symlink_metadata(path).ok()?);
+        let known = self.table.get(stamp.key).filter(|_| stamp.is_file() && stamp.links > 1)?;
+        known.made_by.or(known.last)
+    }
+
     /// `actor` removed the entry at `path`.
     pub fn deleted(&mut self, actor: Option<Actor>, path: &Path, now: Timestamp) {
+        self.just_made = None;
         let Some(key) = self.table.unname(path) else { return self.unlinked(path) };
         if !self.stands_elsewhere(actor, key, path, now) {
             self.gone(actor, key, None, now);
@@ -279,10 +363,13 @@ impl Tracker {
         to: Option<PathBuf>,
         now: Timestamp,
     ) {
+        self.just_made = None;
         let over = to.as_deref().and_then(|to| self.table.unname(to));
+        // Who ended before it was read is taken for the one that opened last what it replaced: another process of one job.
+        let finder = actor.or_else(|| self.table.get(over?)?.last);
         let moving = from.and_then(|from| self.table.unname(from)).or_else(|| {
             let to = to.as_deref()?;
-            let (key, stamp) = self.table.find(to, actor?)?;
+            let (key, stamp) = self.table.find(to, finder?)?;
             self.keep(key, &stamp);
             self.table.unname(to)
         });
@@ -301,19 +388,20 @@ impl Tracker {
             }
             touch.measured = None;
         });
+        let id = self.table.get(key).map(|known| known.id);
         self.table.name(key, to.clone());
         if let Some(trace) = self.actors.get_mut(&actor)
-            && let Some((id, touch)) = trace.touches.iter_mut().find(|(_, touch)| touch.key == key)
+            && let Some(id) = id
+            && let Some(touch) = trace.touches.get_mut(&id)
         {
-            if to.is_none() {
-                trace.gone.insert(*id);
-            }
             touch.path_now = to;
+            trace.hint(id);
         }
     }
 
     /// A directory got another path; everything below it did too.
     pub fn directory_renamed(&mut self, from: &Path, to: &Path) {
+        self.just_made = None;
         self.table.directory_renamed(from, to);
         for touch in self.actors.values_mut().flat_map(|trace| trace.touches.values_mut()) {
             let moved = touch.path_now.as_ref().and_then(|path| Some(to.join(path.strip_prefix(from).ok()?)));
@@ -373,17 +461,19 @@ impl Tracker {
     pub fn expire(&mut self, now: Timestamp) {
         let since = |kept| now.checked_sub(kept).unwrap_or(Timestamp::MIN);
         let (harmless, suspicious) = (since(HARMLESS_KEPT), since(SUSPICIOUS_KEPT));
-        // Every touch pins a file, and descriptors are the scarcest thing here.
-        let crowded = self.actors.values().map(|trace| trace.touches.len()).sum::<usize>() > self.touches_max;
         self.actors.retain(|_, trace| {
+            let before = trace.touches.len();
             let dirty = &trace.dirty;
             trace.touches.retain(|id, touch| {
                 let limit = if touch.suspicious { suspicious } else { harmless };
-                dirty.contains(id) || (touch.at >= limit && (touch.suspicious || !crowded))
+                dirty.contains(id) || touch.at >= limit
             });
-            trace.gone.retain(|id| trace.touches.contains_key(id));
+            if trace.touches.len() < before {
+                trace.pairs.retain(|id| trace.touches.contains_key(&id));
+            }
             !trace.touches.is_empty()
         });
+        self.bound_touches();
         self.table.trim(self.store.used() > self.store.max() / 4 * 3);
         self.age_out(now);
     }
@@ -394,7 +484,7 @@ impl Tracker {
             return;
         }
         let pin = Arc::clone(&known.pin);
-        let kept = self.content_of(&pin, stamp.size);
+        let kept = self.content_of(&pin, stamp);
         if let Some(known) = self.table.get_mut(key) {
             known.kept = kept;
         }
@@ -411,8 +501,7 @@ impl Tracker {
         }
         if known.kept.is_none() {
             let pin = Arc::clone(&known.pin);
-            let size = Stamp::of(&pin).map_or(0, |stamp| stamp.size);
-            let kept = self.content_of(&pin, size);
+            let kept = Stamp::of(&pin).ok().and_then(|stamp| self.content_of(&pin, &stamp));
             if let Some(known) = self.table.get_mut(key) {
                 known.kept = kept;
             }
@@ -437,6 +526,10 @@ impl Tracker {
     }
 
     fn touch(&mut self, actor: Actor, key: Key, now: Timestamp, change: impl FnOnce(&mut Touch)) {
+        if self.touches >= self.touches_max {
+            self.bound_touches();
+        }
+        self.touches += 1;
         let Some(known) = self.table.get(key) else { return };
         let trace = self.actors.entry(actor).or_default();
         let made = known.made_by == Some(actor);
@@ -463,10 +556,8 @@ impl Tracker {
             *touch = begin(known.path.clone());
         }
         change(touch);
-        if touch.path_now.is_none() && !touch.made {
-            trace.gone.insert(known.id);
-        }
         trace.dirty.insert(known.id);
+        trace.hint(known.id);
         trace.bound();
     }
 }
@@ -481,19 +572,55 @@ impl Trace {
         }
     }
 
-    /// A new file may be what took the place of one that is gone.
-    fn reconsider_gone(&mut self) {
-        self.gone.retain(|id| {
-            let gone = self.touches.get_mut(id).filter(|touch| touch.path_now.is_none() && !touch.made);
-            if let Some(touch) = gone {
-                if !touch.suspicious {
-                    touch.measured = None;
-                    self.dirty.insert(*id);
-                }
-                return true;
+    /// Notes what may be paired with the file of this number.
+    fn hint(&mut self, id: u64) {
+        let Some(touch) = self.touches.get(&id) else { return };
+        match (&touch.path_now, touch.made) {
+            (Some(path), true) => self.pairs.made.set(id, &name_of(path), None),
+            (None, false) if touch.replaced_by.is_none() => {
+                let bytes = touch.original.as_ref().map(|original| original.stamp.size);
+                self.pairs.gone.set(id, &name_of(&touch.path_before), bytes);
             }
-            false
-        });
+            (Some(_), false) => self.pairs.gone.remove(id),
+            (None, _) => {}
+        }
+        if let Some(key) = touch.replaced_by {
+            self.pairs.take(key, id);
+        }
+    }
+
+    /// The file that was made is complete: it may be what took the place of one that is gone, by its name, else by its length.
+    fn made_whole(&mut self, made: u64, bytes: Option<u64>) {
+        let Some(touch) = self.touches.get(&made).filter(|touch| touch.made) else { return };
+        let name = touch.path_now.as_deref().map(name_of).unwrap_or_default();
+        let key = touch.key;
+        self.pairs.made.set(made, &name, bytes);
+        if let Some(gone) = self.pairs.taken_by(key).filter(|gone| self.is_replaced_by(*gone, key)) {
+            return self.reconsider(gone);
+        }
+        let named: Vec<u64> = self.pairs.gone.named_before(&name).take(RECONSIDERED_MAX).collect();
+        let bytes = bytes.unwrap_or(0);
+        let alike = || {
+            let (least, most) = (bytes.saturating_sub(bytes / 8 + 600), bytes + bytes / 8 + 600);
+            let alike = self.pairs.gone.as_long(least, most, |original| is_alike(bytes, original));
+            alike.take(RECONSIDERED_MAX).collect()
+        };
+        let gone: Vec<u64> = if named.is_empty() { alike() } else { named };
+        gone.into_iter().for_each(|gone| self.reconsider(gone));
+    }
+
+    fn is_replaced_by(&self, gone: u64, key: Key) -> bool {
+        self.touches.get(&gone).is_some_and(|touch| touch.replaced_by == Some(key))
+    }
+
+    fn reconsider(&mut self, gone: u64) {
+        let touch = self.touches.get_mut(&gone).filter(|touch| touch.path_now.is_none() && !touch.made);
+        if let Some(touch) = touch
+            && !touch.suspicious
+        {
+            touch.measured = None;
+            self.dirty.insert(gone);
+        }
     }
 
     fn measure(&mut self, file: u64, table: &Table) -> Option<FileEvidence> {
@@ -541,6 +668,7 @@ impl Trace {
         if touch.path_now.is_none() && touch.replaced_by.is_none_or(|key| table.get(key).is_none()) {
             let replacement = self.replacement(touch);
             self.touches.get_mut(&file)?.replaced_by = replacement;
+            self.hint(file);
         }
         let touch = self.touches.get(&file)?;
         let original = touch.original.as_ref()?.sample().ok()?;
@@ -578,24 +706,26 @@ impl Trace {
     /// Which of the files that the actor made took the place of `gone`: the one at its path, else one named after it, else the newest
     /// of like size that stands for no other.
     fn replacement(&self, gone: &Touch) -> Option<Key> {
-        let taken: BTreeSet<Key> = self.touches.values().filter_map(|touch| touch.replaced_by).collect();
-        let free =
-            || self.touches.values().filter(|touch| touch.made && !touch.note && !taken.contains(&touch.key));
-        let stem = gone.path_before.file_name()?.to_string_lossy().into_owned();
-        let named = free().find(|touch| {
-            touch
-                .path_now
-                .as_deref()
-                .and_then(Path::file_name)
-                .is_some_and(|name| name.to_string_lossy().starts_with(&stem))
-        });
-        let at_its_path = free().find(|touch| touch.path_now.as_deref() == Some(gone.path_before.as_path()));
-        let named = at_its_path.or(named);
-        let size = gone.original.as_ref()?.stamp.size;
-        let alike = |touch: &&Touch| {
-            Stamp::of(&touch.pin)
-                .is_ok_and(|stamp| stamp.size.abs_diff(size) <= size / 10 + 512 && stamp.size > 0)
+        let free = |id: &u64| {
+            let touch = self.touches.get(id)?;
+            let stands_for = self.pairs.taken_by(touch.key);
+            let taken = stands_for.is_some_and(|gone| self.is_replaced_by(gone, touch.key));
+            (touch.made && !touch.note && !taken).then_some(touch)
         };
-        named.or_else(|| free().filter(alike).max_by_key(|touch| touch.file)).map(|touch| touch.key)
+        let stem = name_of(&gone.path_before);
+        let named = || self.pairs.made.named_after(&stem).filter_map(|id| free(&id));
+        let at_its_path = named().find(|touch| touch.path_now.as_deref() == Some(gone.path_before.as_path()));
+        if let Some(touch) = at_its_path.or_else(|| named().min_by_key(|touch| touch.file)) {
+            return Some(touch.key);
+        }
+        let size = gone.original.as_ref()?.stamp.size;
+        let (least, most) = (size.saturating_sub(size / 8 + 600), size + size / 8 + 600);
+        let complete = self.pairs.made.as_long(least, most, |bytes| is_alike(bytes, size));
+        // What is still being written has no length that anybody noted.
+        let latest = self.touches.iter().rev().take(LATEST).filter(|(_, touch)| touch.made && !touch.closed);
+        let growing =
+            latest.filter(|(_, touch)| Stamp::of(&touch.pin).is_ok_and(|stamp| is_alike(stamp.size, size)));
+        let alike = complete.chain(growing.map(|(id, _)| *id)).filter_map(|id| free(&id));
+        alike.max_by_key(|touch| touch.file).map(|touch| touch.key)
     }
 }

@@ -16,6 +16,8 @@ use parquet::schema::parser::parse_message_type;
 use parquet::schema::types::{ColumnPath, TypePtr};
 use schema::Event;
 
+use crate::durable::Steady;
+
 /// OCSF 1.3 attributes, their nesting flattened by `_`.
 const SCHEMA: &str = "message ocsf {
     required int64 time (TIMESTAMP(MILLIS, true));
@@ -146,7 +148,7 @@ impl Rows {
     }
 
     /// Writes a row group, columns in the order of [`SCHEMA`].
-    fn write(&self, mut group: SerializedRowGroupWriter<'_, File>) -> Result<()> {
+    fn write(&self, mut group: SerializedRowGroupWriter<'_, Steady>) -> Result<()> {
         put_i64(&mut group, &self.time, None)?;
         put_i64(&mut group, &self.logged_time, None)?;
         put_i64(&mut group, &self.sequence, None)?;
@@ -198,7 +200,7 @@ impl Rows {
 
 /// A Parquet file that has its name once it is whole and on the disk.
 pub(super) struct Unfinished {
-    writer: SerializedFileWriter<File>,
+    writer: SerializedFileWriter<Steady>,
     rows: u64,
 }
 
@@ -212,7 +214,8 @@ impl Unfinished {
             .set_column_dictionary_enabled(ColumnPath::from("raw_data"), false)
             .set_column_dictionary_enabled(ColumnPath::from("metadata_sequence"), false)
             .build();
-        let writer = SerializedFileWriter::new(File::create(path)?, schema, Arc::new(properties))?;
+        let writer =
+            SerializedFileWriter::new(Steady::new(File::create(path)?), schema, Arc::new(properties))?;
         Ok(Unfinished { writer, rows: 0 })
     }
 
@@ -249,7 +252,7 @@ pub(super) fn read_groups(path: &Path, mut each: impl FnMut(Rows, usize) -> Resu
 macro_rules! columns {
     ($put:ident, $get:ident, $value:ty, $type:ty, $reader:ident) => {
         fn $put(
-            group: &mut SerializedRowGroupWriter<'_, File>,
+            group: &mut SerializedRowGroupWriter<'_, Steady>,
             values: &[$value],
             present: Option<&[i16]>,
         ) -> Result<()> {

@@ -316,6 +316,62 @@ pub enum Fact {
         /// Files that were let pass.
         files: u32,
     },
+    /// A letter to the owner of a network that scans was drafted, approved, sent or answered.
+    LetterChanged {
+        /// Its number.
+        letter: String,
+        /// The network's prefix.
+        network: String,
+        /// How many of its addresses it is about.
+        addresses: u64,
+        /// How it stands: `draft`, `approved`, `sent` or `replied`.
+        state: String,
+        /// Who said so.
+        by: String,
+        /// How it was sent, or what was answered.
+        note: String,
+    },
+    /// How mail is weighed was changed, or a change was taken back.
+    MailPolicyChanged {
+        /// What, in a few words: a reason's id, or a sender.
+        what: String,
+        /// Who did it.
+        by: String,
+        /// Why.
+        because: String,
+        /// SHA-256 of the policy from then on, in hexadecimal.
+        sha256: String,
+    },
+    /// The wall's policy was changed: who reaches whom.
+    WallPolicyChanged {
+        /// What happened: `on_trial`, `applied`, `confirmed`, `undone`, `loaded`, or `trial_ended` where nobody confirmed it.
+        event: String,
+        /// Number of the policy that counts from then on; `None`: none does.
+        number: Option<u64>,
+        /// SHA-256 of it, in hexadecimal.
+        sha256: Option<String>,
+        /// Until when it is on trial.
+        until: Option<Timestamp>,
+        /// How many sentences of it are new or gone.
+        changes: u64,
+        /// The first of them, in English, each with `+` or `-` before it.
+        sentences: Vec<String>,
+        /// Who did it.
+        by: String,
+        /// Why.
+        because: String,
+    },
+    /// Mails that were held back were removed by themselves.
+    MailExpired {
+        /// Name of the watcher.
+        watcher: String,
+        /// How many because of their age.
+        by_age: u64,
+        /// How many for want of room.
+        for_room: u64,
+        /// The first of them by their ids.
+        ids: Vec<String>,
+    },
     /// A fact of a kind or shape that only another version of Chartward knows.
     #[serde(other, skip_serializing)]
     Unknown,

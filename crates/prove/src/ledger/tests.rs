@@ -137,6 +137,14 @@ fn every_fact_reads_back_as_it_was_written() {
         Fact::JobFinished { name: "nightly".into(), due_at: now(), outcome: "done".into() },
         Fact::JobMissed { name: "nightly".into(), due_at: now() },
         Fact::ClockJumped { by_seconds: -86_400 },
+        Fact::LetterChanged {
+            letter: "L-0001".into(),
+            network: "192.0.2.0/24".into(),
+            addresses: 3,
+            state: "replied".into(),
+            by: "sato".into(),
+            note: "antivirus found malware".into(),
+        },
         Fact::HostReconnected {
             host: "emr".into(),
             proof: schema::SnapshotId("5e".repeat(32)),
@@ -157,6 +165,28 @@ fn every_fact_reads_back_as_it_was_written() {
             files_touched: 3,
             files_put_back: 3,
             files_irrecoverable: 0,
+        },
+        Fact::MailPolicyChanged {
+            what: "silence link.ip".into(),
+            by: "tanaka".into(),
+            because: text(),
+            sha256: "ef".into(),
+        },
+        Fact::WallPolicyChanged {
+            event: "on_trial".into(),
+            number: Some(3),
+            sha256: Some("cd".repeat(32)),
+            until: Some(now()),
+            changes: 1,
+            sentences: vec!["+ allow ward to emr".into()],
+            by: "tanaka".into(),
+            because: text(),
+        },
+        Fact::MailExpired {
+            watcher: "mail".into(),
+            by_age: 2,
+            for_room: 0,
+            ids: vec!["20261101-000000-0123abcd".into()],
         },
         Fact::GuardPolicy {
             watcher: "emr-guard".into(),

@@ -41,6 +41,8 @@ pub enum JobKind {
     Export,
     /// Copy the vault to the medium whose turn it is.
     Media,
+    /// Renew the static bundle of charts.
+    Bundle,
     /// Forget snapshots by the rules of retention.
     Forget,
     /// Give the space of forgotten snapshots back.

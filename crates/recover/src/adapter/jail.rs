@@ -5,7 +5,8 @@
 //! hence none between fork and exec. What cannot be enforced here is said, and never silently left out.
 
 use std::ffi::OsString;
-use std::fs;
+use std::fs::{self, Permissions};
+use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::Duration;
@@ -17,13 +18,14 @@ use crate::error::Error;
 
 /// Where programs, libraries and their settings are. Everything else of this machine does not exist in a jail.
 const SYSTEM: &str = "/usr /bin /sbin /lib /lib32 /lib64 /libx32 /etc /opt /nix";
+/// The folder in the jail's own for temporary files.
+const SCRATCH: &str = ".tmp";
 /// Builds the root folder and enters it. Arguments: the jail's own folder, `up` for a loopback, the number of further folders to
 /// read, these, and the program.
 const ENTER: &str = r#"set -eu
 own=$1; loopback=$2; more=$3; shift 3
 root=$own/.root
-mkdir -p "$root" "$own/.tmp"
-chmod 1777 "$own/.tmp"
+mkdir -p "$root"
 mount -t tmpfs -o size=4m,mode=755 chartward "$root"
 show() { mkdir -p "$root$1"; mount --rbind "$1" "$root$1"; mount -o remount,bind,ro "$root$1"; }
 for dir in $SYSTEM; do
@@ -119,6 +121,13 @@ impl Jail {
         let failed = |source| Error::Io { op: "find", path: own.to_path_buf(), source };
         let own = fs::canonicalize(own).map_err(failed)?;
         let limits = Limits::of_machine(&own);
+        let scratch = own.join(SCRATCH);
+        program::folder(&scratch)?;
+        fs::set_permissions(&scratch, Permissions::from_mode(0o1777)).map_err(|source| Error::Io {
+            op: "open",
+            path: scratch,
+            source,
+        })?;
         let mut jail = Jail { own, user, read: read.to_vec(), limits, walls: Walls::All, bounding: "-all" };
         for walls in [Walls::All, Walls::NoRoot] {
             jail.walls = walls;
@@ -218,10 +227,16 @@ impl Jail {
         Jail { walls: Walls::None, ..self.clone() }.command(program)
     }
 
+    /// For temporary files. Never a place that is shared with others: a MariaDB that starts removes the temporary tables of every
+    /// other one there, also those of the server that care depends on.
+    fn scratch(&self) -> PathBuf {
+        if self.walls == Walls::All { PathBuf::from("/tmp") } else { self.own.join(SCRATCH) }
+    }
+
     fn build(&self, program: &Path, loopback: &str) -> Result<Command, Error> {
         let setpriv = program::find("setpriv", "util-linux")?;
         let mut command = program::command(&setpriv);
-        command.env("HOME", &self.own).env("TMPDIR", "/tmp");
+        command.env("HOME", &self.own).env("TMPDIR", self.scratch());
         command.args(["--no-new-privs", "--pdeathsig", "KILL"]).arg("--");
         if self.walls != Walls::None {
             command.arg(program::find("unshare", "util-linux")?);
@@ -275,5 +290,24 @@ impl Jail {
         let id = started.as_raw_nonzero();
         let children = fs::read_to_string(format!("/proc/{id}/task/{id}/children")).ok()?;
         Pid::from_raw(children.split_whitespace().next()?.parse().ok()?)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::ffi::OsStr;
+
+    use super::*;
+
+    #[test]
+    fn temporary_files_never_lie_where_others_have_theirs() {
+        let dir = tempfile::tempdir().unwrap();
+        let jail = Jail::new(dir.path(), None, &[]).unwrap();
+        for walls in [Walls::NoRoot, Walls::None] {
+            let command = Jail { walls, ..jail.clone() }.command(Path::new("/bin/true")).unwrap();
+            let told = command.get_envs().find(|(name, _)| *name == OsStr::new("TMPDIR"));
+            let place = Path::new(told.and_then(|(_, value)| value).unwrap());
+            assert!(place.starts_with(fs::canonicalize(dir.path()).unwrap()) && place.is_dir(), "{place:?}");
+        }
     }
 }

@@ -216,11 +216,11 @@ fn steady(
     promised.collect()
 }
 
-fn unhex(text: &str) -> String {
+pub(crate) fn unhex(text: &str) -> String {
     String::from_utf8_lossy(&hex::decode(text).unwrap_or_default()).into_owned()
 }
 
-fn quoted(name: &str) -> String {
+pub(crate) fn quoted(name: &str) -> String {
     format!("`{}`", name.replace('`', "``"))
 }
 
@@ -391,6 +391,31 @@ fn client(engines: &Engines, socket: &Path) -> Result<Command, Error> {
 }
 
 fn drill_dump(restored: &Restored<'_>) -> Result<Findings, Error> {
+    loaded(restored)?.findings(restored)
+}
+
+/// A private server for reading.
+pub(crate) struct Statements<'s>(&'s Private<'s>);
+
+impl Statements<'_> {
+    /// Runs statements and returns the rows of all.
+    pub(crate) fn ask(&mut self, sql: &str) -> Result<Vec<Vec<String>>, Error> {
+        self.0.ask(sql)
+    }
+}
+
+/// Starts what was captured, a dump or data files, for as long as `work` takes.
+pub(crate) fn reading(
+    restored: &Restored<'_>,
+    work: &mut dyn FnMut(&mut Statements<'_>),
+) -> Result<(), Error> {
+    let server = if restored.source.kind == COPY.kind { prepared(restored)? } else { loaded(restored)? };
+    work(&mut Statements(&server));
+    Ok(())
+}
+
+/// A server with the dump in it.
+fn loaded<'e>(restored: &Restored<'e>) -> Result<Private<'e>, Error> {
     let engines = restored.engines;
     let folder = engines.folder(&format!("my-{}", restored.source.name))?;
     let data = folder.join("data");
@@ -400,18 +425,22 @@ fn drill_dump(restored: &Restored<'_>) -> Result<Findings, Error> {
     program::run(install.arg(format!("--datadir={}", data.display())))?;
     let server = Private::start(engines, &folder, &data)?;
     server.load(&restored.part(PART).join("databases.sql"))?;
-    server.findings(restored)
+    Ok(server)
 }
 
 fn drill_copy(restored: &Restored<'_>) -> Result<Findings, Error> {
+    prepared(restored)?.findings(restored)
+}
+
+/// A server on a copy of the data files.
+fn prepared<'e>(restored: &Restored<'e>) -> Result<Private<'e>, Error> {
     let engines = restored.engines;
     let folder = engines.folder(&format!("my-{}", restored.source.name))?;
     let data = folder.join("data");
     copy_tree(&restored.part(FILES), &data, engines)?;
     let mut prepare = engines.command(&find(&["mariadb-backup", "mariabackup"], "mariadb-backup")?)?;
     program::run(prepare.args(["--prepare", "--target-dir"]).arg(&data))?;
-    let server = Private::start(engines, &folder, &data)?;
-    server.findings(restored)
+    Private::start(engines, &folder, &data)
 }
 
 /// Copies folders and regular files, and gives them to whom servers run as.

@@ -131,7 +131,7 @@ pub fn examine(file: &Path, path: &str) -> Result<Examined, Error> {
 }
 
 /// Opens a database to read it and nothing else.
-pub(super) fn open(path: &Path) -> rusqlite::Result<Connection> {
+pub(crate) fn open(path: &Path) -> rusqlite::Result<Connection> {
     let access = if is_closed_wal_database(path) {
         OpenFlags::SQLITE_OPEN_READ_WRITE
     } else {

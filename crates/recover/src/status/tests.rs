@@ -369,10 +369,21 @@ fn a_job_that_is_green_and_implausible_is_an_alarm() {
 
 #[test]
 fn a_medium_that_is_nearly_full_is_an_alarm_before_it_is_full() {
-    for (free_permille, expected) in [(60, &[][..]), (40, &["backup.medium_full"])] {
+    const GIB: u64 = 1 << 30;
+    let full = &["backup.medium_full"][..];
+    // Free bytes and files of a thousand each, bytes that are free, bytes of the vault.
+    let cases = [
+        (60, 1000, 10 * GIB, 100 * GIB, &[][..]),
+        (40, 1000, 10 * GIB, 100 * GIB, full),
+        // The vault fits in once more: a large disk with a small vault.
+        (40, 1000, 10 * GIB, 5 * GIB, &[]),
+        (40, 1000, GIB / 2, GIB / 1000, full),
+        (900, 40, 10 * GIB, 5 * GIB, full),
+    ];
+    for (free_permille, files_permille, free_bytes, vault_bytes, expected) in cases {
         let mut medium = present(vec![held("aa", -2)], vec![proof("aa", -2)]);
         if let Medium::Present { room, .. } = &mut medium {
-            *room = Some(Room { free_permille, free_bytes: 1 << 30 });
+            *room = Some(Room { free_permille, files_permille, free_bytes, vault_bytes });
         }
         check(&medium, None, expected);
     }

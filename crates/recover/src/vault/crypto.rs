@@ -6,6 +6,7 @@ use aes::{Aes128, Aes256};
 use ctr::CtrCore;
 use ctr::flavors::Ctr128BE;
 use poly1305::Poly1305;
+use sha2::{Digest, Sha256};
 
 use crate::Error;
 
@@ -22,6 +23,7 @@ pub(crate) struct Key {
     cipher: Aes256,
     nonce_cipher: Aes128,
     mac_r: [u8; 16],
+    root: [u8; 32],
 }
 
 /// The bytes of a [`Key`]: 32 for encryption, then `k` and `r` of the authentication. Overwritten when dropped.
@@ -51,7 +53,14 @@ impl Key {
         encrypt.copy_from_slice(&bytes.0[..32]);
         mac_k.copy_from_slice(&bytes.0[32..48]);
         mac_r.copy_from_slice(&bytes.0[48..]);
-        Key { cipher: Aes256::new(&encrypt.into()), nonce_cipher: Aes128::new(&mac_k.into()), mac_r }
+        let root =
+            Sha256::new().chain_update(b"chartward derived keys 1").chain_update(bytes.0).finalize().into();
+        Key { cipher: Aes256::new(&encrypt.into()), nonce_cipher: Aes128::new(&mac_k.into()), mac_r, root }
+    }
+
+    /// What keys for other purposes are derived from; the key itself cannot be told from it.
+    pub(crate) fn root(&self) -> &[u8; 32] {
+        &self.root
     }
 
     /// Appends the sealed form of `plain` to `out`.

@@ -109,6 +109,12 @@ fn walk_from(
     })
 }
 
+impl<'v> SnapshotFiles<'v> {
+    pub(super) fn vault(&self) -> &'v Vault {
+        self.vault
+    }
+}
+
 impl SnapshotFiles<'_> {
     /// What is at an absolute path.
     pub fn entry(&self, path: &Path) -> Result<Entry, Error> {

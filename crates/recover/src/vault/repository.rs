@@ -156,6 +156,11 @@ impl Vault {
         self.index().packs().iter().filter(|pack| !pack.is_whole()).count() as u64
     }
 
+    /// Bytes that its packs take up on the medium.
+    pub fn pack_bytes(&self) -> u64 {
+        self.index().packs().iter().filter_map(|pack| pack.size).sum()
+    }
+
     /// The repository's id, as its config has it.
     pub fn id(&self) -> &str {
         &self.id

@@ -2,6 +2,7 @@
 // Helpers of tests may fail as tests do.
 #![allow(clippy::unwrap_used)]
 
+mod charts_mapping;
 mod drill;
 mod durable;
 mod instant;

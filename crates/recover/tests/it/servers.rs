@@ -214,6 +214,58 @@ pub(crate) fn postgres_programs() -> Option<PathBuf> {
     found.pop()
 }
 
+/// MariaDB on a socket.
+pub(crate) struct Mariadb {
+    // Ended before its folder is removed.
+    _server: Running,
+    _ground: Ground,
+    socket: PathBuf,
+}
+
+impl Mariadb {
+    /// `None` after saying that `test` is skipped.
+    pub(crate) fn start(test: &str) -> Option<Mariadb> {
+        let server = testkit::tool(test, "mariadbd")?;
+        let install = testkit::tool(test, "mariadb-install-db")?;
+        testkit::tool(test, "mariadb-backup")?;
+        let ground = Ground::new();
+        let folder = ground.folder("my");
+        let data = format!("--datadir={}", folder.join("data").display());
+        // A MariaDB that starts removes the temporary tables of all others in the same place.
+        let scratch = ground.folder("tmp");
+        ran(as_nobody(&install)
+            .env("TMPDIR", &scratch)
+            .args(["--no-defaults", "--skip-test-db", "--auth-root-authentication-method=normal"])
+            .arg(&data));
+        let socket = folder.join("socket");
+        let log = std::fs::File::create(ground.dir.path().join("log")).unwrap();
+        let mut command = as_nobody(&server);
+        command.args(["--no-defaults", "--skip-networking"]).arg(&data).env("TMPDIR", &scratch);
+        command.arg(format!("--socket={}", socket.display()));
+        command.arg(format!("--pid-file={}", folder.join("pid").display()));
+        let child = command.stdout(log.try_clone().unwrap()).stderr(log).spawn().unwrap();
+        let mariadb = Mariadb { _server: Running(child), _ground: ground, socket };
+        wait_until("mariadbd", || mariadb.client("SELECT 1").output().unwrap().status.success());
+        Some(mariadb)
+    }
+
+    pub(crate) fn client(&self, sql: &str) -> Command {
+        let mut client = Command::new("mariadb");
+        client.args(["--no-defaults", "--user=root", "--default-character-set=utf8mb4"]);
+        client.arg(format!("--socket={}", self.socket.display())).args(["--execute", sql]);
+        client
+    }
+
+    pub(crate) fn sql(&self, sql: &str) {
+        ran(&mut self.client(sql));
+    }
+
+    /// The text of a source that captures it.
+    pub(crate) fn source(&self, kind: &str) -> String {
+        format!("{kind}:name=emr,user=root,socket={}", self.socket.display())
+    }
+}
+
 /// A clamd with the signatures in its folder, which ends with the test.
 pub(crate) struct Clamd {
     _server: Running,

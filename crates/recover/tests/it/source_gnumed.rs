@@ -6,6 +6,10 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
+use jiff::tz::TimeZone;
+use recover::charts::mapping::{Database, Mapping, Origin, Rooms};
+use recover::charts::{Charts, Source};
+
 use crate::servers::{Postgres, Yard, as_nobody, ran};
 
 const INSTALLER: &str = "/var/lib/gnumed/server";
@@ -94,4 +98,35 @@ fn an_emr_that_nobody_here_wrote_comes_back_with_every_row() {
     let patients = census.tables["dem.identity"];
     assert!(census.tables.len() > 150 && patients > 5, "{} tables, {patients} patients", census.tables.len());
     assert!(census.tables["clin.clin_narrative"] > 0 && census.newest_record.is_some());
+    charts(&yard);
+}
+
+/// The mapping that we ship reads the charts of its test patients.
+fn charts(yard: &Yard) {
+    let mapping = Mapping::parse(include_str!("../../../../docs/mappings/gnumed.toml")).unwrap();
+    let snapshot = yard.vault.find("latest").unwrap();
+    let restored = tempfile::tempdir_in(yard.dir.path()).unwrap();
+    let engines = tempfile::tempdir_in(yard.dir.path()).unwrap();
+    let rooms = Rooms { restored: restored.path(), engines: engines.path() };
+    let origin = Origin::Snapshot(&yard.vault, &snapshot);
+    let database = Database::open(&mapping, &origin, &rooms, TimeZone::UTC).unwrap();
+    let charts = Charts::open(Source::snapshot(&yard.vault, &snapshot)).unwrap().with_database(database);
+    let roster = charts.roster();
+    assert!(roster.unread.is_empty(), "{:?}", roster.unread);
+    let captain =
+        roster.search("Kirk").into_iter().find(|line| line.name.as_deref() == Some("Kirk James Tiberius"));
+    let chart = charts.chart(&captain.unwrap().patient, None).unwrap();
+    assert!(chart.unread.is_empty(), "{:?}", chart.unread);
+    assert!(chart.allergies[0].value.substance.contains("Penicillin"));
+    assert!(
+        chart.labs.iter().any(|series| series.name == "leukocytes" && series.results[0].value.value == "9.5")
+    );
+    let counts = [
+        chart.problems.len(),
+        chart.medication.len(),
+        chart.stays.len(),
+        chart.visits.len(),
+        chart.notes.len(),
+    ];
+    assert!(counts.iter().all(|count| *count > 0), "{counts:?}");
 }

@@ -1,57 +1,9 @@
 //! MariaDB, captured from a real server and started again by a drill.
 
-use std::path::PathBuf;
-use std::process::Command;
+use crate::servers::{Mariadb, Yard};
 
-use crate::servers::{Ground, Running, Yard, as_nobody, ran, wait_until};
-
-struct Mariadb {
-    // Ended before its folder is removed.
-    _server: Running,
-    _ground: Ground,
-    socket: PathBuf,
-}
-
-impl Mariadb {
-    fn start(test: &str) -> Option<Mariadb> {
-        let server = testkit::tool(test, "mariadbd")?;
-        let install = testkit::tool(test, "mariadb-install-db")?;
-        testkit::tool(test, "mariadb-backup")?;
-        let ground = Ground::new();
-        let folder = ground.folder("my");
-        let data = format!("--datadir={}", folder.join("data").display());
-        ran(as_nobody(&install)
-            .args(["--no-defaults", "--skip-test-db", "--auth-root-authentication-method=normal"])
-            .arg(&data));
-        let socket = folder.join("socket");
-        let log = std::fs::File::create(ground.dir.path().join("log")).unwrap();
-        let mut command = as_nobody(&server);
-        command.args(["--no-defaults", "--skip-networking"]).arg(&data);
-        command.arg(format!("--socket={}", socket.display()));
-        command.arg(format!("--pid-file={}", folder.join("pid").display()));
-        let child = command.stdout(log.try_clone().unwrap()).stderr(log).spawn().unwrap();
-        let mariadb = Mariadb { _server: Running(child), _ground: ground, socket };
-        wait_until("mariadbd", || mariadb.client("SELECT 1").output().unwrap().status.success());
-        Some(mariadb)
-    }
-
-    fn client(&self, sql: &str) -> Command {
-        let mut client = Command::new("mariadb");
-        client.args(["--no-defaults", "--user=root", "--default-character-set=utf8mb4"]);
-        client.arg(format!("--socket={}", self.socket.display())).args(["--execute", sql]);
-        client
-    }
-
-    fn sql(&self, sql: &str) {
-        ran(&mut self.client(sql));
-    }
-
-    fn source(&self, kind: &str) -> String {
-        format!("{kind}:name=emr,user=root,socket={}", self.socket.display())
-    }
-
-    fn fill(&self) {
-        self.sql(
+fn fill(server: &Mariadb) {
+    server.sql(
             "CREATE DATABASE emr CHARACTER SET utf8mb4; CREATE DATABASE `-医事``s`;
              CREATE TABLE emr.patient (id INT PRIMARY KEY, name VARCHAR(80), scan LONGBLOB, seen DATETIME) ENGINE=InnoDB;
              INSERT INTO emr.patient SELECT seq, CONCAT('患者', seq), REPEAT(CHAR(seq % 256), 1000), '2026-02-03 04:05:06'
@@ -60,12 +12,11 @@ impl Mariadb {
              CREATE TABLE `-医事``s`.`claim of 1` (n INT) ENGINE=InnoDB; INSERT INTO `-医事``s`.`claim of 1` VALUES (1), (2);
              CREATE PROCEDURE emr.nothing() SELECT 1;",
         );
-    }
 }
 
 fn comes_back(test: &str, kind: &str) {
     let Some(server) = Mariadb::start(test) else { return };
-    server.fill();
+    fill(&server);
     let yard = Yard::new();
     let captured = yard.capture(&[&server.source(kind)], &[]).unwrap();
     server.sql("DROP DATABASE emr");
@@ -93,7 +44,7 @@ fn copied_data_files_come_back() {
 #[test]
 fn an_account_that_sees_nothing_leaves_no_snapshot() {
     let Some(server) = Mariadb::start("an_account_that_sees_nothing") else { return };
-    server.fill();
+    fill(&server);
     server.sql("CREATE USER stranger");
     let yard = Yard::new();
     for kind in ["mariadb", "mariadb-copy"] {
@@ -106,7 +57,7 @@ fn an_account_that_sees_nothing_leaves_no_snapshot() {
 #[test]
 fn a_password_that_was_handed_over_opens_the_server_and_no_other_does() {
     let Some(server) = Mariadb::start("a_password_that_was_handed_over") else { return };
-    server.fill();
+    fill(&server);
     // All that an option file could read otherwise than it was meant.
     let password = r##"p"a'ss\n #;[wort]= 鍵"##;
     let quoted = password.replace('\\', r"\\").replace('\'', r"\'");

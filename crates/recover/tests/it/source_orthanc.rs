@@ -2,9 +2,11 @@
 
 use std::fs;
 use std::io::{Read, Write};
-use std::net::{Ipv4Addr, TcpListener, TcpStream};
+use std::net::{Ipv4Addr, TcpStream};
 use std::path::{Path, PathBuf};
 use std::process::Command;
+
+use testkit::servers::free_port;
 
 use crate::servers::{Ground, Running, Yard, as_nobody, ran, wait_until};
 
@@ -22,7 +24,7 @@ impl Orthanc {
         testkit::tool(test, "dump2dcm")?;
         let ground = Ground::new();
         let storage = ground.folder("dicom");
-        let port = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap().local_addr().unwrap().port();
+        let port = free_port();
         let settings = serde_json::json!({
             "StorageDirectory": storage, "IndexDirectory": storage, "HttpPort": port, "RemoteAccessAllowed": false,
             "AuthenticationEnabled": false, "DicomServerEnabled": false, "Plugins": [],

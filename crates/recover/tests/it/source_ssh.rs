@@ -1,10 +1,12 @@
 //! A tree behind a real SSH server on the loopback, on which nothing of ours is installed.
 
 use std::fs;
-use std::net::{Ipv4Addr, TcpListener, TcpStream};
+use std::net::{Ipv4Addr, TcpStream};
 use std::os::unix::fs::{PermissionsExt, symlink};
 use std::path::Path;
 use std::process::{Command, Stdio};
+
+use testkit::servers::free_port;
 
 use crate::servers::{Running, Yard, ran, wait_until};
 
@@ -32,7 +34,7 @@ impl Ssh {
         }
         let public = |key: &str| fs::read_to_string(path.join(format!("{key}.pub"))).unwrap();
         fs::write(path.join("authorized"), format!("restrict {}", public("client"))).unwrap();
-        let port = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap().local_addr().unwrap().port();
+        let port = free_port();
         fs::write(path.join("known"), format!("[127.0.0.1]:{port} {}", public("host"))).unwrap();
         fs::write(path.join("others"), format!("[127.0.0.1]:{port} {}", public("stranger"))).unwrap();
         let file = |name: &str| path.join(name).display().to_string();

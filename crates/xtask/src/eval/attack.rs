@@ -13,11 +13,11 @@ use serde::Serialize;
 
 use super::bystander::{self, Bystander};
 use super::classes::{Class, Needs};
-use super::guard::Guard;
+use super::guard::{Guard, bring_back};
 use super::samba::Samba;
 use super::stage::Stage;
 use super::tidy;
-use super::tree::{compare, contents, lay_out};
+use super::tree::{Damage, compare, contents, lay_out};
 use super::volume::FileSystem;
 
 /// The attackers, by file name.
@@ -89,6 +89,8 @@ pub(crate) struct Attack {
     pub(crate) files_touched: usize,
     /// Of all files, those whose content is not what it was, after the guard has put back what it could.
     pub(crate) files_irrecoverable: usize,
+    /// Of those that were lost first, those that came back when a person asked for what had been removed.
+    pub(crate) files_brought_back: usize,
     /// Files that the attacker left in the tree.
     pub(crate) files_leftover: usize,
     /// From the first deed to the last thing that the attacker did or the moment in which it stood still.
@@ -187,9 +189,20 @@ pub(crate) fn run(stage: &Stage<'_>, class: &Class, order: Order, seed: u64) -> 
     tidy::unmount_below(&tree);
 
     let bystander_harmed = bystander.notes_harmed();
-    let mut after = contents(&tree)?;
-    after.retain(|path, _| !path.starts_with(bystander::FOLDER));
-    let damage = compare(&stage.corpus.contents, &after);
+    let look = || -> anyhow::Result<Damage> {
+        let mut after = contents(&tree)?;
+        after.retain(|path, _| !path.starts_with(bystander::FOLDER));
+        Ok(compare(&stage.corpus.contents, &after))
+    };
+    let mut damage = look()?;
+    let mut files_brought_back = 0;
+    if class.only_removes {
+        let before = damage.irrecoverable.len();
+        bring_back(stage.binary, &place)?;
+        damage = look()?;
+        // By the content of the files, not by what the command says.
+        files_brought_back = before.saturating_sub(damage.irrecoverable.len());
+    }
     let deeds = Deeds::read(&journal);
     let found = guard.findings() > 0;
     let last_restored =
@@ -214,6 +227,7 @@ pub(crate) fn run(stage: &Stage<'_>, class: &Class, order: Order, seed: u64) -> 
         },
         files_touched: deeds.files.len(),
         files_irrecoverable: damage.irrecoverable.len(),
+        files_brought_back,
         files_leftover: damage.leftovers.len(),
         time_to_stop_ms: deeds.time_to_stop_ms(last_restored),
         findings: guard.findings(),

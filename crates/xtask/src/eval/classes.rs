@@ -21,14 +21,20 @@ pub(crate) enum Needs {
 pub(crate) struct Class {
     pub(crate) name: &'static str,
     pub(crate) needs: Needs,
+    /// Nothing but removals happens in the tree, so nobody is stopped: a person brings back what was kept.
+    pub(crate) only_removes: bool,
 }
 
 const fn class(name: &'static str) -> Class {
-    Class { name, needs: Needs::Nothing }
+    Class { name, needs: Needs::Nothing, only_removes: false }
 }
 
 const fn needing(name: &'static str, needs: Needs) -> Class {
-    Class { name, needs }
+    Class { name, needs, only_removes: false }
+}
+
+const fn removing(name: &'static str, needs: Needs) -> Class {
+    Class { name, needs, only_removes: true }
 }
 
 pub(crate) const CLASSES: &[Class] = &[
@@ -77,9 +83,9 @@ pub(crate) const CLASSES: &[Class] = &[
     class("folder-renamed-first"),
     class("moved-out-then-back"),
     // Theft and destruction.
-    class("stolen-then-deleted"),
+    removing("stolen-then-deleted", Needs::Nothing),
     class("stolen-then-emptied"),
-    class("deleted-unread"),
+    removing("deleted-unread", Needs::Nothing),
     class("zeroed"),
     // Many processes.
     class("threads"),
@@ -99,7 +105,7 @@ pub(crate) const CLASSES: &[Class] = &[
     needing("zip-password", Needs::Program("zip")),
     needing("gpg-and-rm", Needs::Program("gpg")),
     needing("openssl-and-mv", Needs::Program("openssl")),
-    needing("one-archive-and-rm", Needs::Program("openssl")),
+    removing("one-archive-and-rm", Needs::Program("openssl")),
     // From another machine.
     needing("smb-overwrite", Needs::Samba),
     needing("smb-new-then-delete", Needs::Samba),

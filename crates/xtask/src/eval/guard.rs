@@ -91,8 +91,18 @@ impl Guard {
         !matches!(self.child.try_wait(), Ok(None))
     }
 
+    /// Those that say more than that something happened.
     pub(crate) fn findings(&self) -> usize {
-        self.seen.iter().filter(|line| line["class_uid"] == 2004).count()
+        self.all_findings().filter(|line| !is_information(line)).count()
+    }
+
+    /// The rest.
+    pub(crate) fn informational(&self) -> usize {
+        self.all_findings().filter(|line| is_information(line)).count()
+    }
+
+    fn all_findings(&self) -> impl Iterator<Item = &Value> {
+        self.seen.iter().filter(|line| line["class_uid"] == 2004)
     }
 
     pub(crate) fn said<'a>(&'a self, kind: &'a str) -> impl Iterator<Item = &'a Value> {
@@ -119,6 +129,26 @@ impl Guard {
         let _ = self.child.wait();
         false
     }
+}
+
+fn is_information(line: &Value) -> bool {
+    line["severity_id"].as_u64().is_some_and(|severity| severity <= 1)
+}
+
+/// What a person does who reads that files were removed: brings back what the guard of this place has kept. How many files it says came
+/// back; a guard that has no such command brings back none.
+pub(crate) fn bring_back(binary: &Path, place: &Path) -> anyhow::Result<usize> {
+    let mut command = Command::new(binary);
+    command.args(["guard", "removed", "--restore", "--json", "--state"]).arg(place.join("state"));
+    let child = tidy::start(command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::null()))?;
+    let said = child.wait_with_output().context("wait for what was removed to come back")?.stdout;
+    let lines = String::from_utf8_lossy(&said).into_owned();
+    let mut lines = lines.lines().filter_map(|line| serde_json::from_str::<Value>(line).ok());
+    let last = lines.find(|line| line["type"] == "brought_back");
+    Ok(last
+        .and_then(|line| line["files"].as_u64())
+        .and_then(|files| usize::try_from(files).ok())
+        .unwrap_or(0))
 }
 
 impl Drop for Guard {

@@ -15,8 +15,8 @@ use super::tidy;
 use super::tree::lay_out;
 use super::volume::FileSystem;
 
-/// A few looks of the guard more, for what is judged only when the job is over.
-const AFTER: Duration = Duration::from_millis(500);
+/// A few looks of the guard more, for what is judged only when the job is over, and for a notice, which comes a second later.
+const AFTER: Duration = Duration::from_millis(1500);
 
 /// What one job came to.
 #[derive(Debug, Clone, Serialize)]
@@ -26,6 +26,8 @@ pub(crate) struct Ordinary {
     pub(crate) without: Option<String>,
     /// How often the guard took it for an attack.
     pub(crate) false_stops: usize,
+    /// Findings for information only: nobody is stopped for them.
+    pub(crate) informational: usize,
     /// The guard's reasons for it.
     pub(crate) reasons: Vec<String>,
     /// Of the job alone.
@@ -52,14 +54,18 @@ pub(crate) fn run(stage: &Stage<'_>, job: &Job) -> anyhow::Result<Ordinary> {
     let beside = place.join("b");
     fs::create_dir(&beside).context("make room for the job")?;
     fs::set_permissions(&beside, std::os::unix::fs::PermissionsExt::from_mode(0o777))?;
+    let line = |text: &str| {
+        let mut command = Command::new("sh");
+        command.args(["-ec", text]).env("T", &tree).env("B", &beside).current_dir(&beside);
+        command
+    };
+    if !job.before.is_empty() {
+        tidy::run(&mut line(job.before)).context("prepare the job")?;
+    }
     let mut guard =
         Guard::start(stage.binary, stage.settings.mode(), &tree, &place, &stage.guard_arguments())?;
-    let mut command = Command::new("sh");
+    let mut command = line(job.line);
     command
-        .args(["-ec", job.line])
-        .env("T", &tree)
-        .env("B", &beside)
-        .current_dir(&beside)
         .stdin(Stdio::null())
         .stdout(Stdio::null())
         .stderr(fs::File::create(place.join("job.log")).context("make the job's log")?);
@@ -86,6 +92,7 @@ pub(crate) fn run(stage: &Stage<'_>, job: &Job) -> anyhow::Result<Ordinary> {
         fs: stage.volume.fs,
         without: stage.without.clone(),
         false_stops: guard.findings(),
+        informational: guard.informational(),
         reasons: reasons.map(|line| line["finding_info"]["desc"].to_string()).collect(),
         seconds,
         completed: status.is_some_and(|status| status.success()),

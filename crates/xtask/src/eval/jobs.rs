@@ -7,10 +7,21 @@ pub(crate) struct Job {
     /// Programs it needs.
     pub(crate) programs: &'static [&'static str],
     pub(crate) line: &'static str,
+    /// What is there before the guard starts; empty for nothing more than the tree.
+    pub(crate) before: &'static str,
 }
 
 const fn job(name: &'static str, programs: &'static [&'static str], line: &'static str) -> Job {
-    Job { name, programs, line }
+    Job { name, programs, line, before: "" }
+}
+
+const fn prepared(
+    name: &'static str,
+    programs: &'static [&'static str],
+    before: &'static str,
+    line: &'static str,
+) -> Job {
+    Job { name, programs, line, before }
 }
 
 pub(crate) const JOBS: &[Job] = &[
@@ -141,12 +152,37 @@ pub(crate) const JOBS: &[Job] = &[
     job(
         "pg-dump",
         &["initdb", "pg_ctl", "pg_dump", "pgbench", "setpriv"],
-        "mkdir $T/pg $T/dumps; chown 65534:65534 $T/pg $T/dumps; as() { setpriv --reuid 65534 --regid 65534 --clear-groups env HOME=$B \"$@\"; }; \
+        "mkdir $T/pg $T/dumps; chown 65534:65534 $T/pg $T/dumps; as() { setpriv --reuid 65534 --regid 65534 --clear-groups env HOME=$B TMPDIR=$B \"$@\"; }; \
          as initdb -D $T/pg -A trust -U emr --no-sync >/dev/null; \
          as pg_ctl -D $T/pg -w -s -o \"-k $B -c listen_addresses=''\" start >/dev/null 2>&1; \
          as pgbench -h $B -U emr -i -q postgres 2>/dev/null; as pgbench -h $B -U emr -t 100 postgres >/dev/null 2>&1; \
          as pg_dump -h $B -U emr -Fc -f $T/dumps/a.dump postgres; as pg_dump -h $B -U emr postgres | gzip >$T/dumps/b.sql.gz; \
          as vacuumdb -h $B -U emr -q --full postgres; as pg_dump -h $B -U emr -Fc -f $T/dumps/a.dump postgres; as pg_ctl -D $T/pg -s -m fast stop",
+    ),
+    // Servers that start, work and stop below a guard that has found their data.
+    prepared(
+        "postgres-rounds",
+        &["initdb", "pg_ctl", "pgbench", "vacuumdb", "setpriv"],
+        "mkdir $T/pg; chown 65534:65534 $T/pg; setpriv --reuid 65534 --regid 65534 --clear-groups env HOME=$B TMPDIR=$B \
+         initdb -D $T/pg -A trust -U emr --no-sync >/dev/null",
+        "as() { setpriv --reuid 65534 --regid 65534 --clear-groups env HOME=$B TMPDIR=$B \"$@\"; }; for n in 1 2 3; do \
+         as pg_ctl -D $T/pg -w -s -l $B/pg.log -o \"-k $B -c listen_addresses='' -c fsync=off\" start >/dev/null 2>&1; \
+         as pgbench -h $B -U emr -i -q postgres 2>/dev/null; as pgbench -h $B -U emr -C -t 20 postgres >/dev/null 2>&1; \
+         as vacuumdb -h $B -U emr -q --full postgres; as pg_ctl -D $T/pg -s -m fast stop; done",
+    ),
+    prepared(
+        "mariadb-rounds",
+        &["mariadb-install-db", "mariadbd", "mariadbd-safe", "mariadb", "mariadb-admin", "setpriv"],
+        "mkdir $T/my; chown 65534:65534 $T/my; setpriv --reuid 65534 --regid 65534 --clear-groups env HOME=$B TMPDIR=$B \
+         mariadb-install-db --no-defaults --datadir=$T/my --auth-root-authentication-method=normal --skip-test-db \
+         --innodb-log-file-size=8M >/dev/null",
+        "as() { setpriv --reuid 65534 --regid 65534 --clear-groups env HOME=$B TMPDIR=$B \"$@\"; }; \
+         for program in mariadbd-safe mariadbd mariadbd-safe; do as $program --no-defaults --datadir=$T/my --socket=$B/s \
+         --pid-file=$B/pid --skip-networking --innodb-log-file-size=8M --innodb-buffer-pool-size=16M >/dev/null 2>&1 & \
+         until as mariadb-admin --no-defaults -u root --socket=$B/s ping >/dev/null 2>&1; do sleep 0.1; done; \
+         as mariadb --no-defaults -u root --socket=$B/s -e 'create database e; use e; create table e.v(id int primary key, n text); \
+         insert into e.v select seq, md5(seq) from seq_1_to_5000; update e.v set n = sha1(n); optimize table e.v; drop database e' \
+         >/dev/null; as mariadb-admin --no-defaults -u root --socket=$B/s shutdown; wait; done",
     ),
     // Version control, copies, backups.
     job(

@@ -31,6 +31,7 @@ use report::Record;
 use stage::Stage;
 use volume::Volume;
 
+pub(crate) use report::table;
 pub(crate) use settings::Settings;
 
 /// Runs what was asked for, prints the tables, and says by its exit status whether the guard held everything.
@@ -143,12 +144,13 @@ impl Run<'_> {
         match outcome {
             Ok(case) => {
                 eprintln!(
-                    "{:28} {:6} {:?}: {} touched, {} irrecoverable, {} left, {}{}",
+                    "{:28} {:6} {:?}: {} touched, {} irrecoverable, {} brought back by hand, {} left, {}{}",
                     case.class,
                     case.fs,
                     case.end,
                     case.files_touched,
                     case.files_irrecoverable,
+                    case.files_brought_back,
                     case.files_leftover,
                     case.time_to_stop_ms.map_or("never".into(), |ms| format!("{ms} ms")),
                     case.aside(),
@@ -169,7 +171,8 @@ impl Run<'_> {
                 } else {
                     format!("failed by itself: {}", case.job_said)
                 };
-                eprintln!("{:28} {:6} {how}, {:.1} s", case.job, case.fs, case.seconds);
+                let notices = if case.informational > 0 { ", with a notice" } else { "" };
+                eprintln!("{:28} {:6} {how}{notices}, {:.1} s", case.job, case.fs, case.seconds);
                 self.record.jobs.push(case);
             }
             Err(error) => self.fail(format!("{} on {}: {error:#}", job.name, stage.volume.fs)),

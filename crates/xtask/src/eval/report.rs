@@ -86,6 +86,7 @@ pub(crate) fn attacks(attacks: &[Attack]) -> String {
         "touched p50",
         "touched max",
         "irrecoverable",
+        "brought back by hand",
         "leftovers",
         "to stop p50 ms",
         "p95 ms",
@@ -109,6 +110,7 @@ fn attack_row(cases: &[&Attack]) -> Option<Vec<String>> {
         percentile(&mut touched, 50),
         touched.iter().max().map_or("–".into(), i64::to_string),
         sum(&|case| case.files_irrecoverable),
+        sum(&|case| case.files_brought_back),
         sum(&|case| case.files_leftover),
         percentile(&mut times, 50),
         percentile(&mut times, 95),
@@ -141,12 +143,13 @@ pub(crate) fn jobs(jobs: &[Ordinary]) -> String {
                 cases.len().to_string(),
                 wrongly.len().to_string(),
                 wrongly.join(" "),
+                cases.iter().map(|job| job.informational).sum::<usize>().to_string(),
                 cases.iter().filter(|job| !job.completed && job.false_stops == 0).count().to_string(),
                 format!("{:.1}", cases.iter().map(|job| job.seconds).sum::<f64>()),
             ]
         })
         .collect();
-    table(&["job", "runs", "stopped wrongly", "on", "failed", "seconds"], &rows)
+    table(&["job", "runs", "stopped wrongly", "on", "notices", "failed", "seconds"], &rows)
 }
 
 /// False stops per hour of jobs.
@@ -172,12 +175,16 @@ pub(crate) fn evasions(attacks: &[Attack]) -> Vec<String> {
             let of = attacks.iter().filter(|attack| attack.class == *class).count();
             let count = |test: &dyn Fn(&Attack) -> bool| cases.iter().filter(|case| test(case)).count();
             let worst = cases.iter().map(|case| case.files_irrecoverable).max().unwrap_or(0);
+            let back = cases.iter().map(|case| case.files_brought_back).max().unwrap_or(0);
             let mut line = format!(
                 "{class}: {} of {of} runs not held ({} never found, {} found after the last file), at most {worst} files lost",
                 cases.len(),
                 count(&|case| case.end == End::Missed),
                 count(&|case| case.end == End::Late),
             );
+            if back > 0 {
+                line += &format!(", up to {back} brought back by hand");
+            }
             for (what, number) in [
                 ("bystander stopped", count(&|case| case.bystander_stopped)),
                 ("bystander's files changed", count(&|case| case.bystander_harmed > 0)),

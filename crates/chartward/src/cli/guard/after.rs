@@ -17,7 +17,7 @@ use crate::output::{Output, printable};
 use crate::wiring::guard::stops::{self, Standing, Stop};
 
 /// A running guard looks for announcements ten times a second.
-const HEARD: Duration = Duration::from_millis(500);
+pub(super) const HEARD: Duration = Duration::from_millis(500);
 
 /// What all of these take.
 #[derive(Debug, clap::Args)]
@@ -39,6 +39,11 @@ impl Common {
 
     pub(super) fn lang(&self) -> Lang {
         self.lang.lang()
+    }
+
+    /// The state folder where it is not the default one.
+    pub(super) fn state_given(&self) -> Option<&Path> {
+        self.state.as_deref()
     }
 
     pub(super) fn state(&self) -> anyhow::Result<PathBuf> {

@@ -1,17 +1,18 @@
 //! The sandboxes of this process, and their end by a signal.
 
-use std::fs;
+use std::fs::{self, File};
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, MutexGuard, Once, PoisonError};
 use std::thread;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
+use rustix::fs::{CWD, RenameFlags};
 use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
 use signal_hook::iterator::Signals;
 use signal_hook::low_level::emulate_default_handler;
 
-/// Threads that write are not stopped at once, so a folder may have to be removed more than once.
-const ROUNDS: u32 = 50;
+/// Threads that write are not stopped, so a folder has to be removed again until they have come to an end or find nothing to write to.
+const PATIENCE: Duration = Duration::from_secs(20);
 const PAUSE: Duration = Duration::from_millis(10);
 
 static REGISTRY: Mutex<Registry> = Mutex::new(Registry { folders: Vec::new() });
@@ -45,8 +46,10 @@ impl Registry {
     }
 
     fn clear(&self) {
-        for folder in &self.folders {
-            for _ in 0..ROUNDS {
+        let asides: Vec<PathBuf> = self.folders.iter().map(|folder| put_aside(folder)).collect();
+        for folder in &asides {
+            let begun = Instant::now();
+            while begun.elapsed() < PATIENCE {
                 let _ = fs::remove_dir_all(folder);
                 if !folder.exists() {
                     break;
@@ -54,7 +57,26 @@ impl Registry {
                 thread::sleep(PAUSE);
             }
         }
+        for folder in &self.folders {
+            let _ = fs::remove_file(folder);
+        }
     }
+}
+
+/// Puts an empty file in the folder's place in one step, so that no thread that still writes makes the folder anew; gives where the folder
+/// lies now. Where the file system cannot do that, it stays where it is.
+fn put_aside(folder: &Path) -> PathBuf {
+    let mut name = folder.as_os_str().to_owned();
+    name.push(".ending");
+    let aside = PathBuf::from(name);
+    if File::create_new(&aside).is_err() {
+        return folder.to_path_buf();
+    }
+    if rustix::fs::renameat_with(CWD, folder, CWD, &aside, RenameFlags::EXCHANGE).is_err() {
+        let _ = fs::remove_file(&aside);
+        return folder.to_path_buf();
+    }
+    aside
 }
 
 /// Installed with the first sandbox only: a command without one keeps its own ways with signals.

@@ -1,13 +1,19 @@
 //! The table of everything that may stand in the file: the check reads it, and so does the reference, so that neither
 //! can say what the other does not.
 
+mod bundle;
 mod jobs;
+mod logins;
+mod logs;
+mod mail;
 mod media;
 mod notify;
 mod protect;
 mod recovery;
 mod respond;
+mod sensor;
 mod site;
+mod wall;
 mod watch;
 
 pub(crate) use respond::ACT;
@@ -93,6 +99,11 @@ pub(crate) enum Kind {
         min: usize,
         max: usize,
     },
+    /// A table whose keys are names that the hospital chooses.
+    Named {
+        of: &'static Kind,
+        max: usize,
+    },
     Table(&'static Shape),
     /// `[[name]]`, as often as needed.
     Tables {
@@ -111,6 +122,7 @@ pub(crate) const ACTS: &[&str] = &[
     "lock_vault",
     "start_viewer",
     "block_address",
+    "block_egress",
     "isolate_host",
     "freeze",
     "freeze_cgroup",

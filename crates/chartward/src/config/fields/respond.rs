@@ -1,8 +1,7 @@
 //! What is done about findings, and what never is.
 
 use super::{
-    COMMAND, DAY, ENTRIES_MAX, Field, Kind, MINUTE, NAMES, SEVERITY, Shape, TEXTS, default, optional,
-    required,
+    DAY, ENTRIES_MAX, Field, Kind, MINUTE, NAMES, SEVERITY, Shape, TEXTS, default, optional, required,
 };
 
 pub(super) static PLAYBOOK: Shape = Shape { fields: FIELDS, one_of: &[] };
@@ -83,6 +82,15 @@ pub(super) static NEVER_TOUCH: Shape = Shape {
             "遮断も隔離もしないアドレスとネットワーク。",
         ),
         default(
+            "servers",
+            Kind::List { of: &Kind::Address, min: 0, max: ENTRIES_MAX },
+            "[]",
+            "Addresses that `block_address` never holds, although they may be isolated: domain controllers, name servers, gateways. \
+             This machine, its gateway and name servers, and the `address` of each `[[protect]]` belong to them anyway.",
+            "block_address で遮断しないアドレス(隔離はできます)。ドメインコントローラー、DNS サーバー、ゲートウェイなどを書きます。\
+             この機器自身、そのゲートウェイと DNS サーバー、[[protect]] の address は書かなくても含まれます。",
+        ),
+        default(
             "hosts",
             TEXTS,
             "[]",
@@ -102,34 +110,6 @@ pub(super) static NEVER_TOUCH: Shape = Shape {
             "[]",
             "Control groups that are never frozen, such as \"/system.slice/ventilator.service\".",
             "停止させないコントロールグループ。例: \"/system.slice/ventilator.service\"",
-        ),
-    ],
-    one_of: &[],
-};
-
-pub(super) static WALL: Shape = Shape {
-    fields: &[
-        default(
-            "command",
-            COMMAND,
-            r#"["nft"]"#,
-            "The program that takes nftables commands on its standard input, with arguments; one that reaches the \
-             hospital's gateway is possible.",
-            "nftables の命令を標準入力で受け取るプログラムと引数。病院のゲートウェイにつなぐものにもできます。",
-        ),
-        default(
-            "reachable",
-            Kind::List { of: &Kind::Address, min: 0, max: ENTRIES_MAX },
-            "[]",
-            "Addresses that an isolated host still reaches, besides the vault and the console.",
-            "隔離した機械から、保管庫とコンソールのほかに届くアドレス。",
-        ),
-        default(
-            "look_every",
-            Kind::Period { min: 1, max: 3_600 },
-            r#""1m""#,
-            "How often the hub looks whether what it put in force still is. What somebody took out is put back and told.",
-            "有効にした遮断や隔離が残っているかを確かめる間隔。外されていれば元に戻し、知らせます。",
         ),
     ],
     one_of: &[],

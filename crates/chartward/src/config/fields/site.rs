@@ -1,8 +1,8 @@
 //! The site itself: what stands at the top, console, vault, lake, viewer.
 
 use super::{
-    DAY, ENTRIES_MAX, Field, Kind, LANGUAGE, Shape, TEXT, TEXTS, default, jobs, media, notify, optional,
-    protect, recovery, required, respond, watch,
+    DAY, ENTRIES_MAX, Field, Kind, LANGUAGE, Shape, TEXT, TEXTS, bundle, default, jobs, logins, logs, mail,
+    media, notify, optional, protect, recovery, required, respond, sensor, wall, watch,
 };
 
 pub(super) const ROOT: &[Field] = &[
@@ -65,6 +65,47 @@ pub(super) const ROOT: &[Field] = &[
         "交代で使う取り外し媒体。機器から取り外した媒体には、攻撃者の手が届きません。",
     ),
     optional(
+        "bundle",
+        Kind::Table(&bundle::SHAPE),
+        "",
+        "Charts on a stick, encrypted, that any browser opens; renewed after each proof. Default: none.",
+        "ブラウザーで開ける、暗号化した持ち出し用カルテ。復元を実証するたびに更新します。省略時は作りません。",
+    ),
+    optional(
+        "mail",
+        Kind::Table(&mail::SHAPE),
+        "",
+        "The mail gateway: what becomes of phishing and of infected attachments. It runs with `mail = true` under [[watch]], or \
+         by `chartward mail serve`. Default: none.",
+        "メールの関所：フィッシングや危険な添付ファイルをどう扱うか。[[watch]] に mail = true と書くか、`chartward mail serve` で動かします。\
+         省略時は動きません。",
+    ),
+    optional(
+        "sensor",
+        Kind::Table(&sensor::SHAPE),
+        "",
+        "The network sensor: what it listens at, and what the hospital says of its own network. It runs with `sensor = true` under \
+         [[watch]], or by `chartward sensor`.",
+        "ネットワークのセンサー：どこを見るかと、病院のネットワークについての申告。[[watch]] に sensor = true と書くか、`chartward sensor` で\
+         動かします。",
+    ),
+    optional(
+        "logins",
+        Kind::Table(&logins::SHAPE),
+        "",
+        "Who logs in where: contractors and what was agreed with them, accounts of services, known scanners. The watcher of logs \
+         judges by it.",
+        "ログインについての申告：業者との取り決め、サービス用アカウント、既知の診断機器など。ログの監視が判定に使います。",
+    ),
+    optional(
+        "logs",
+        Kind::Table(&logs::SHAPE),
+        "",
+        "The watcher of logs: files, syslog, what collectors post, rules. It runs with `logs = true` under [[watch]], or by \
+         `chartward logs`.",
+        "ログの監視：ファイル、syslog、収集プログラムからの受け口、ルール。[[watch]] に logs = true と書くか、`chartward logs` で動かします。",
+    ),
+    optional(
         "watch",
         Kind::Tables { shape: &watch::SHAPE, max: ENTRIES_MAX },
         "",
@@ -88,7 +129,7 @@ pub(super) const ROOT: &[Field] = &[
     ),
     optional(
         "wall",
-        Kind::Table(&respond::WALL),
+        Kind::Table(&wall::WALL),
         "",
         "The packet filter (nftables).",
         "パケットフィルター(nftables)。",

@@ -4,7 +4,8 @@ use super::{
     COMMAND, DAY, Field, Kind, PATHS, SOME_PATHS, Shape, TEXT, default, optional, protect, required,
 };
 
-pub(super) static SHAPE: Shape = Shape { fields: FIELDS, one_of: &["guard", "share", "exec"] };
+pub(super) static SHAPE: Shape =
+    Shape { fields: FIELDS, one_of: &["guard", "share", "mail", "sensor", "logs", "exec"] };
 
 const FIELDS: &[Field] = &[
     required("name", Kind::Name, r#""emr-guard""#, "Its name.", "名前。"),
@@ -29,6 +30,27 @@ const FIELDS: &[Field] = &[
         r#"{ path = "//192.0.2.10/karte" }"#,
         "A share, looked at from outside.",
         "共有フォルダーの外からの監視。",
+    ),
+    optional(
+        "mail",
+        Kind::Bool,
+        "true",
+        "The mail gateway, as [mail] says.",
+        "メールの関所。内容は [mail] に書きます。",
+    ),
+    optional(
+        "sensor",
+        Kind::Bool,
+        "true",
+        "The network sensor, as [sensor] says.",
+        "ネットワークのセンサー。内容は [sensor] に書きます。",
+    ),
+    optional(
+        "logs",
+        Kind::Bool,
+        "true",
+        "The watcher of logs, as [logs] says.",
+        "ログの監視。内容は [logs] に書きます。",
     ),
     optional(
         "exec",
@@ -91,6 +113,20 @@ const GUARD: &[Field] = &[
         r#""5m""#,
         "How often databases are captured, where the file system can share blocks (XFS with reflinks, btrfs).",
         "データベースのスナップショットの間隔。ブロックを共有できるファイルシステム（reflink付きXFS、btrfs）で取ります。",
+    ),
+    default(
+        "removed_max",
+        Kind::Size { min: 0, max: 1 << 44 },
+        r#""2 GiB""#,
+        "The most that contents of removed files take, which `chartward guard removed` brings back; 0 keeps none.",
+        "削除されたファイルの内容の保管に使う容量の上限。chartward guard removed で元に戻せます。0なら保管しません。",
+    ),
+    default(
+        "removed_keep",
+        Kind::Period { min: 60, max: 30 * DAY },
+        r#""7d""#,
+        "How long they are kept.",
+        "その保管期間。",
     ),
     optional(
         "allow",

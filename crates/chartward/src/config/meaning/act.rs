@@ -10,7 +10,7 @@ use crate::config::nearest::nearest;
 use crate::config::value;
 
 /// Acts that stop somebody from working.
-const DISRUPTIVE: [&str; 4] = ["block_address", "isolate_host", "freeze", "freeze_cgroup"];
+const DISRUPTIVE: [&str; 5] = ["block_address", "block_egress", "isolate_host", "freeze", "freeze_cgroup"];
 
 pub(super) fn check(file: &Node<'_, '_>, found: &mut Findings<'_>) {
     let channels: Vec<_> =
@@ -32,6 +32,9 @@ fn class<'t>(watch: &Node<'t, '_>) -> Option<&'t str> {
     }
     if watch.get("share").is_some() {
         return Some("share");
+    }
+    if watch.get("mail").is_some() {
+        return Some("mail");
     }
     watch.get("exec")?;
     Some(watch.text("class").map_or("external", |class| class.text))
@@ -149,7 +152,7 @@ fn pointless(
     let at = playbook.text("name");
     let Some(at) = at else { return };
     let everything = spared.iter().find(|network| network.prefix_len() == 0);
-    let act = acts.iter().find(|act| ["block_address", "isolate_host"].contains(act));
+    let act = acts.iter().find(|act| ["block_address", "block_egress", "isolate_host"].contains(act));
     if let (Some(all), Some(act)) = (everything, act) {
         let what = Words::new(
             format!("{act} never happens: [never_touch] names {all}, which is everybody"),

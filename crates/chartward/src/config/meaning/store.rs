@@ -215,6 +215,7 @@ fn secrets(file: &Node<'_, '_>, found: &mut Findings<'_>) {
         }
     };
     add(file.table("vault"), "passphrase");
+    add(file.table("bundle"), "passphrase");
     let key_file = file.table("vault").and_then(|vault| vault.text("key_file"));
     for notify in file.tables("notify") {
         add(notify.table("smtp"), "password");

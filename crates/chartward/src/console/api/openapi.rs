@@ -3,8 +3,8 @@
 use jiff::Timestamp;
 use schema::{
     Act, Alarm, Attack, Chapter, Countermeasure, CountermeasureId, CountermeasureState, Entity, Finding,
-    FindingClass, Incident, IncidentId, IncidentStatus, Remark, Severity, SnapshotId, Status, Subject,
-    SubjectRole, Tactic, Unknown, WatcherClass, WatcherHealth, WatcherState,
+    FindingClass, Incident, IncidentId, IncidentStatus, InterfaceHealth, PacketHealth, Remark, Severity,
+    SnapshotId, Status, Subject, SubjectRole, Tactic, Unknown, WatcherClass, WatcherHealth, WatcherState,
 };
 use serde_json::{Map, Value, json};
 
@@ -217,5 +217,10 @@ fn watcher() -> WatcherHealth {
         restarts: 0,
         trouble: String::new(),
         blind_spots: vec![String::new()],
+        blind_spots_ja: vec![String::new()],
+        packets: Some(PacketHealth {
+            interfaces: vec![InterfaceHealth::default()],
+            ..PacketHealth::default()
+        }),
     }
 }

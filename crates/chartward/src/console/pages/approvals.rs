@@ -57,6 +57,9 @@ fn show(visit: &Visit<'_>) -> Result<Reply, Trouble> {
     };
     let content = html! {
         (layout::opening(visit.pick(visit.route.title), &lead, None, lang))
+        @if visit.may(Permission::Plan) {
+            div.actions { a.button.second href="/act" { (lang.pick("Act by hand…", "手動で対処する…")) } }
+        }
         @if !waiting.is_empty() { (list("waits", ("Waits for you", "承認待ち"), &waiting, ("", ""))) }
         (list("force", ("In force", "実施中の対処"), &in_force, ("Nothing is in force.", "実施中の対処はありません。")))
         (list("observed", ("What would have been done", "設定により実施しなかった対処"), &observed,

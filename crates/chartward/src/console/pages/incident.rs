@@ -15,6 +15,7 @@ use crate::console::route::{Needs, Route};
 use crate::console::visit::Visit;
 use crate::console::words::{self, Both};
 use crate::hub::{self, Command};
+use crate::wiring::sensor::evidence::{incident as evidence, text};
 
 const INCIDENT: Both = ("Incident", "インシデント");
 
@@ -22,6 +23,13 @@ pub(super) const ROUTES: &[Route] = &[
     Route::page("/incidents/{id}", INCIDENT, Needs::May(Permission::See), show).audited(),
     Route::page("/incidents/{id}/mark", INCIDENT, Needs::May(Permission::MarkIncident), ask_mark),
     Route::form("/incidents/{id}/mark", INCIDENT, Needs::May(Permission::MarkIncident), mark),
+    Route::page(
+        "/incidents/{id}/network",
+        ("What left the network", "外部へ出た通信"),
+        Needs::May(Permission::See),
+        network,
+    )
+    .audited(),
     Route::page("/incidents/{id}/report", ("Report", "報告書"), Needs::May(Permission::Report), report)
         .audited(),
 ];
@@ -84,6 +92,12 @@ fn page(visit: &Visit<'_>, view: &View) -> Markup {
             ul { @for unknown in &incident.unknowns { li { (lang.pick(&unknown.en, &unknown.ja)) } } }
         }
         (samples(visit, incident))
+        @if evidence::question(incident, visit.now).is_some() {
+            section aria-labelledby="network" {
+                h2 #network { (lang.pick("What left the network", "外部へ出た通信")) }
+                p { a.button.second href={ "/incidents/" (incident.id.0) "/network" } { (lang.pick("Ask the sensor's memory", "センサーの記録を調べる")) } }
+            }
+        }
         (closing(visit, view))
     }
 }
@@ -304,8 +318,31 @@ fn report(visit: &Visit<'_>) -> Result<Reply, Trouble> {
     let console = visit.console;
     let head = console.ledger.head().map_err(|error| Trouble::Broken(error.into()))?;
     let (id, zone) = (find(visit)?.id, console.settings.zone.clone());
-    let page = hub::report::page(&console.hub.state, id, head, zone, visit.lang).map_err(Trouble::Broken)?;
+    let page = hub::report::page(&console.hub.state, &console.settings.state_dir, id, head, zone, visit.lang)
+        .map_err(Trouble::Broken)?;
     let policy =
         "default-src 'none'; style-src 'unsafe-inline'; img-src data:; frame-ancestors 'none'; sandbox";
     Ok(Reply::text("text/html; charset=utf-8", page.into_bytes()).with("content-security-policy", policy))
+}
+
+/// What the sensor remembers of that time, with what it rests on.
+fn network(visit: &Visit<'_>) -> Result<Reply, Trouble> {
+    let (incident, lang) = (find(visit)?, visit.lang);
+    let question = evidence::question(&incident, visit.now).ok_or(Trouble::NotFound)?;
+    let command = evidence::command(&question);
+    let settings = &visit.console.settings;
+    let found = evidence::look(&settings.state_dir, question).map_err(Trouble::Broken)?;
+    let title = lang.pick("What left the network", "外部へ出た通信");
+    let none = lang
+        .pick("The sensor kept no flows on this machine.", "この機械にはセンサーの通信記録がありません。");
+    let content = html! {
+        p.soft { a href={ "/incidents/" (incident.id.0) } { (incident.id) } " / " (title) }
+        h1 { (title) }
+        p { (lang.pick("From a day before the first finding to a day after the last one, or now. The same on the command line: ", "最初の検知の1日前から最後の検知の1日後（または現在）までの範囲です。コマンドでも確認できます：")) code { (command) } }
+        @match found {
+            Some(found) => { pre { (text(&found, lang, &settings.zone)) } }
+            None => { p { (none) } }
+        }
+    };
+    Ok(Reply::html(layout::frame(visit, title, content)))
 }

@@ -182,7 +182,11 @@ fn kind(fact: &Fact) -> Both {
         Fact::MediumWritten { counts: false, .. } => ("medium not written", "媒体への書き込み失敗"),
         Fact::GuardStopped { .. } => ("guard stopped somebody", "ガードによる停止"),
         Fact::GuardPolicy { .. } => ("approval to encrypt", "暗号化の許可"),
+        Fact::MailPolicyChanged { .. } => ("mail policy changed", "メール判定の変更"),
+        Fact::WallPolicyChanged { .. } => ("wall's policy changed", "ウォールの規則の変更"),
+        Fact::MailExpired { .. } => ("held mail removed", "隔離メールの期限切れ削除"),
         Fact::WallChanged { .. } => ("packet filter changed", "パケットフィルターの変化"),
+        Fact::LetterChanged { .. } => ("letter to a network's owner", "送信元への連絡"),
         Fact::HostReconnected { .. } => ("host reconnected", "ホストの再接続"),
         Fact::Unknown => ("of another version", "別の版による記録"),
     }

@@ -3,15 +3,22 @@
 mod account;
 mod approvals;
 mod assets;
+mod bundle;
+mod by_hand;
 mod charts;
 mod home;
 mod incident;
 mod incidents;
 mod ledger;
 mod login;
+mod logins;
+mod mail;
+mod mail_policy;
+mod mail_training;
 mod people;
 mod protected;
 mod settings;
+mod wall;
 mod watchers;
 
 use super::reply::{Reply, Trouble};
@@ -24,9 +31,15 @@ const PAGES: &[&[Route]] = &[
     incidents::ROUTES,
     incident::ROUTES,
     approvals::ROUTES,
+    by_hand::ROUTES,
     protected::ROUTES,
     charts::ROUTES,
     watchers::ROUTES,
+    wall::ROUTES,
+    logins::ROUTES,
+    mail::ROUTES,
+    mail_policy::ROUTES,
+    mail_training::ROUTES,
     ledger::ROUTES,
     settings::ROUTES,
     people::ROUTES,

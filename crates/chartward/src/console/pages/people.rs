@@ -133,6 +133,14 @@ fn accounts(visit: &Visit<'_>, all: &[Account]) -> Markup {
                 td {
                     @if it.disabled_at.is_some() { (button(it, "enable", ("Enable", "有効にする"))) }
                     @else {
+                        form method="post" action="/people/change" {
+                            (visit.csrf()) input type="hidden" name="user" value=(it.name);
+                            label.hidden for={ "role-" (it.name) } { (visit.pick(("Role", "権限"))) " " (it.name) }
+                            select id={ "role-" (it.name) } name="role" {
+                                @for each in Role::ALL { option value=(each.name()) selected[each == it.role] { (visit.pick(role(each))) } }
+                            }
+                            button.quiet type="submit" name="do" value="role" { (lang.pick("Change role", "権限を変更")) span.hidden { " " (it.name) } }
+                        }
                         (button(it, "reset", ("New set-up code", "設定コードを再発行")))
                         (button(it, "disable", ("Disable", "無効にする")))
                     }
@@ -182,6 +190,7 @@ fn change(visit: &Visit<'_>) -> Result<Reply, Trouble> {
     match visit.form.get("do") {
         "disable" => access.disable(who, user, visit.now)?,
         "enable" => access.enable(who, user, visit.now)?,
+        "role" => access.set_role(who, user, wanted_role(visit)?, visit.now)?,
         "reset" => {
             let code = access.reset(who, user, visit.now)?;
             return Ok(visit.show(page(visit, Some((CODE, code.code.text())))?));

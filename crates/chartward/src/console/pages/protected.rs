@@ -5,6 +5,7 @@ use prove::state::{JobKind, JobOutcome, JobRun};
 use recover::media::{Standing, Whereabouts};
 use schema::Proof;
 
+use super::bundle;
 use crate::access::Permission;
 use crate::console::icon::{self, Icon, Tone};
 use crate::console::layout;
@@ -63,6 +64,7 @@ fn show(visit: &Visit<'_>) -> Result<Reply, Trouble> {
                 (jobs(visit, visit.pick(("Further jobs", "その他の処理")), &others))
             }
         }
+        @if let Some(bundle) = &visit.console.hub.shown().bundle { (bundle::section(visit, bundle)) }
         @if let Some(media) = &visit.console.hub.shown().media {
             section aria-labelledby="media" {
                 h2 #media { (visit.pick(("Media that take turns", "交代で使う媒体"))) }
@@ -122,6 +124,7 @@ fn kind(kind: JobKind) -> Both {
         JobKind::Check => ("check of the vault", "保管庫の検査"),
         JobKind::Export => ("export of the ledger", "台帳の書き出し"),
         JobKind::Media => ("copy to the medium", "媒体への書き込み"),
+        JobKind::Bundle => ("charts for a stick", "持ち出し用カルテの更新"),
         JobKind::Forget => ("old backups let go", "古い世代の整理"),
         JobKind::Prune => ("space given back", "容量の回収"),
     }

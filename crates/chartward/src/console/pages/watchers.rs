@@ -1,7 +1,7 @@
 //! The watchers: whether they watch, what they hold, and what they do not see.
 
 use maud::{Markup, html};
-use schema::{WatcherHealth, WatcherState};
+use schema::{Lang, PacketHealth, WatcherHealth, WatcherState};
 
 use crate::access::Permission;
 use crate::console::layout;
@@ -56,10 +56,11 @@ fn card(visit: &Visit<'_>, it: &WatcherHealth) -> Markup {
                     (words::count(it.dropped)) (lang.pick(" dropped because there were too many", "件は多すぎたため破棄"))
                 }
                 dt { (lang.pick("Restarts", "再起動回数")) } dd { (it.restarts) }
+                @if let Some(packets) = &it.packets { (packets_facts(packets, lang)) }
             }
             h3 { (lang.pick("What it can do and what it does not see", "できることと、見えないもの")) }
             @if it.blind_spots.is_empty() { p { (lang.pick("It has not said so yet.", "まだ報告がありません。")) } }
-            ul lang="en" { @for spot in &it.blind_spots { li { (spot) } } }
+            ul { @for spot in lang.pick(&it.blind_spots, &it.blind_spots_ja) { li { (spot) } } }
             @if visit.may(Permission::RestartWatcher) {
                 form.actions method="post" action="/watchers/restart" {
                     (visit.csrf()) input type="hidden" name="name" value=(it.name);
@@ -67,6 +68,33 @@ fn card(visit: &Visit<'_>, it: &WatcherHealth) -> Markup {
                 }
             }
         }
+    }
+}
+
+/// What a sensor sees, and what it does not.
+fn packets_facts(packets: &PacketHealth, lang: Lang) -> Markup {
+    html! {
+        dt { (lang.pick("Packets", "パケット")) }
+        dd {
+            (words::count(packets.packets)) (lang.pick(" read; ", "個処理、")) (words::count(packets.dropped))
+            (lang.pick(" dropped unseen; ", "個取りこぼし、")) (words::count(packets.flows)) (lang.pick(" flows, ", "通信、片方向しか見えないもの"))
+            (packets.one_way_percent) (lang.pick(" % seen in one direction only", "%"))
+        }
+        dt { (lang.pick("Interfaces", "インターフェース")) }
+        dd {
+            @for interface in &packets.interfaces {
+                (interface.name) ": " (interface_state(&interface.state, lang)) " "
+            }
+        }
+    }
+}
+
+fn interface_state(state: &str, lang: Lang) -> &'static str {
+    match state {
+        "up" => lang.pick("up", "動作中"),
+        "no_carrier" => lang.pick("nothing plugged in", "ケーブル未接続"),
+        "gone" => lang.pick("gone", "なし"),
+        _ => lang.pick("down", "停止中"),
     }
 }
 

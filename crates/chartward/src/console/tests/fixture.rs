@@ -17,6 +17,8 @@ use tempfile::TempDir;
 use crate::access::{Access, Audit, Auditor, Cost, Sealed};
 use crate::console::{Protect, Serving, Settings, Shows, serve};
 use crate::hub::{Answer, Command, Hub, Live, Refusal, Request};
+use crate::wiring::mail::training::Training;
+use crate::wiring::mail::training::departments::Departments;
 
 /// The served console; it ends with the test.
 pub(super) struct Fixture {
@@ -45,6 +47,9 @@ impl Fixture {
             names: vec!["localhost".into(), "127.0.0.1".into()],
             tls: true,
             state_dir: dir.path().to_owned(),
+            release_to: "127.0.0.1:9".into(),
+            weighing: None,
+            training: training(),
             zone: TimeZone::get("Asia/Tokyo").unwrap(),
             shows: shows(),
         };
@@ -162,6 +167,7 @@ fn shows() -> Shows {
         }],
         never_touch: vec!["192.0.2.0/28".into(), "ct-console".into()],
         channels: vec![("duty".into(), "smtp".into())],
+        wall: None,
     }
 }
 
@@ -344,6 +350,8 @@ pub(super) fn attacked(fixture: &Fixture) {
         restarts: 1,
         trouble: trouble.into(),
         blind_spots: vec!["Does not see what is written over the network by other machines.".into()],
+        blind_spots_ja: vec!["ほかの機器がネットワーク越しに書き込む内容".into()],
+        packets: None,
     };
     let watchers = vec![
         watcher("files", WatcherClass::Guard, WatcherState::Ready, ""),
@@ -357,4 +365,14 @@ pub(super) fn attacked(fixture: &Fixture) {
     ];
     let hub = fixture.hub.as_ref().unwrap();
     hub.show(|shown| (shown.watchers, shown.promise) = (watchers, Some(promise)), Live::Promise);
+}
+
+fn training() -> Training {
+    let named = [("内科".to_owned(), vec!["dr@hospital.example".to_owned()])];
+    Training {
+        departments: Departments::new(&named.into()),
+        contact: "+81-3-0000-0000".into(),
+        hospital: "Test".into(),
+        zone: TimeZone::get("Asia/Tokyo").unwrap(),
+    }
 }

@@ -1,4 +1,6 @@
 mod fixture;
+mod logins;
+mod mail;
 
 use fixture::{Fixture, attacked, countermeasure, incident};
 use jiff::Timestamp;
@@ -120,6 +122,24 @@ fn every_page_has_a_title_in_both_languages_and_every_form_needs_an_account_or_a
         if route.verb == route::Verb::Post && route.needs == route::Needs::Nothing {
             assert!(["/login", "/first-run", "/invited"].contains(&route.path), "{}", route.path);
         }
+    }
+}
+
+#[test]
+fn an_incident_that_a_sensor_saw_leads_to_what_left_the_network() {
+    if !has_curl() {
+        return;
+    }
+    let fixture = Fixture::new();
+    attacked(&fixture);
+    let viewer = session(&fixture);
+    for (path, holds) in [
+        ("/incidents/1", "/incidents/1/network"),
+        ("/incidents/1/network", "chartward sensor evidence --from "),
+        ("/incidents/1/network", "The sensor kept no flows on this machine."),
+    ] {
+        let answer = fixture.curl(&["-b", &viewer], path);
+        assert!(answer.contains(holds), "{path}: {answer}");
     }
 }
 

@@ -1,11 +1,11 @@
-//! Landlock: which files a watcher may read and write, and that it signals nobody and listens nowhere.
+//! Landlock: which files a watcher may read and write, and that it signals nobody and listens nowhere but where it must.
 
 use std::io;
 use std::path::Path;
 
 use landlock::{
-    ABI, Access, AccessFs, AccessNet, LandlockStatus, PathBeneath, PathFd, RestrictionStatus, Ruleset,
-    RulesetAttr, RulesetCreatedAttr, RulesetError, RulesetStatus, Scope,
+    ABI, Access, AccessFs, AccessNet, LandlockStatus, NetPort, PathBeneath, PathFd, RestrictionStatus,
+    Ruleset, RulesetAttr, RulesetCreatedAttr, RulesetError, RulesetStatus, Scope,
 };
 
 use super::Error;
@@ -81,7 +81,7 @@ pub(super) fn restrict<'a>(
     program: &'a Path,
     read: impl Iterator<Item = &'a Path>,
     write: impl Iterator<Item = &'a Path>,
-    network: bool,
+    (network, listen): (bool, &[u16]),
     not_enforced: &mut Vec<String>,
 ) -> Result<(), Error> {
     let mut read: Vec<&Path> = read.collect();
@@ -90,7 +90,7 @@ pub(super) fn restrict<'a>(
         not_enforced.push(format!("access to {}: there is no such file", path.display()));
     }
     read.push(program);
-    let status = rules(&read, &write, network)
+    let status = rules(&read, &write, network, listen)
         .map_err(|error| Error::Step { step: "restrict the files", source: io::Error::other(error) })?;
     match (status.ruleset, status.landlock) {
         (RulesetStatus::FullyEnforced, _) => {}
@@ -105,13 +105,18 @@ pub(super) fn restrict<'a>(
     Ok(())
 }
 
-fn rules(read: &[&Path], write: &[&Path], network: bool) -> Result<RestrictionStatus, RulesetError> {
+fn rules(
+    read: &[&Path],
+    write: &[&Path],
+    network: bool,
+    listen: &[u16],
+) -> Result<RestrictionStatus, RulesetError> {
     let all = AccessFs::from_all(ABI_ASKED);
     // What is written must not be run, and nobody needs devices or commands to them.
     let written = all & !(AccessFs::Execute | AccessFs::MakeBlock | AccessFs::MakeChar | AccessFs::IoctlDev);
     let mut rules = Ruleset::default()
         .handle_access(all)?
-        // With no rule for any port: it connects nowhere unless it may, and listens nowhere.
+        // With no rule for other ports: it connects nowhere unless it may, and listens nowhere.
         .handle_access(AccessNet::BindTcp)?
         .scope(Scope::from_all(ABI_ASKED))?;
     if !network {
@@ -128,6 +133,9 @@ fn rules(read: &[&Path], write: &[&Path], network: bool) -> Result<RestrictionSt
         let is_dir = std::fs::metadata(path).is_ok_and(|meta| meta.is_dir());
         let access = if is_dir { access } else { access & AccessFs::from_file(ABI_ASKED) };
         created = created.add_rule(PathBeneath::new(fd, access))?;
+    }
+    for port in listen {
+        created = created.add_rule(NetPort::new(*port, AccessNet::BindTcp))?;
     }
     created.restrict_self()
 }

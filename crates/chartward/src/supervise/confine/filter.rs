@@ -167,6 +167,9 @@ fn other_families(confinement: &Confinement) -> Result<Vec<SeccompCondition>, Er
     if confinement.local_sockets {
         allowed.push(AF_UNIX);
     }
+    if confinement.packets {
+        allowed.push(AF_PACKET);
+    }
     if confinement.network {
         // Netlink tells which addresses a name can be reached by.
         allowed.extend([AF_INET, AF_INET6, AF_NETLINK]);

@@ -12,11 +12,13 @@ use std::convert::Infallible;
 use std::ffi::OsString;
 use std::fs::{self, DirBuilder};
 use std::io::{self, Write};
+use std::os::fd::AsRawFd;
 use std::os::unix::fs::DirBuilderExt;
 use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
+use rustix::fs::{Mode, OFlags};
 use rustix::process::{
     Pid, Resource, Rlimit, Signal, getppid, getrlimit, set_parent_process_death_signal, setrlimit, setsid,
 };
@@ -58,6 +60,9 @@ pub(crate) fn become_watcher(
     let user = User::find(&confinement.user)?;
     let caps = capabilities(&confinement.caps)?;
     let program_path = find_program(program)?;
+    // What it is reached by later may be closed to the watcher's user: root's home, an administrator's own folder.
+    let opened = rustix::fs::open(&program_path, OFlags::PATH | OFlags::CLOEXEC, Mode::empty())
+        .map_err(|source| Error::Run { program: program_path.clone(), source: source.into() })?;
     let is_root = rustix::process::geteuid().is_root();
     let switches = user.is_another() && is_root;
     if user.is_another() && !switches {
@@ -74,7 +79,8 @@ pub(crate) fn become_watcher(
         let own = folder.as_deref().into_iter();
         let write = own.chain(confinement.write.iter().map(PathBuf::as_path));
         let read = confinement.read.iter().map(PathBuf::as_path);
-        files::restrict(&program_path, read, write, confinement.network, &mut not_enforced)?;
+        let ports = (confinement.network, confinement.listen.as_slice());
+        files::restrict(&program_path, read, write, ports, &mut not_enforced)?;
     }
     let step = |step| move |source: rustix::io::Errno| Error::Step { step, source: source.into() };
     user::switch(&user, switches, caps, &mut not_enforced)?;
@@ -87,14 +93,37 @@ pub(crate) fn become_watcher(
     }
     filter::apply(confinement).map_err(|source| Error::Filter { source })?;
     say(&user, &not_enforced);
-    let mut command = Command::new(&program_path);
-    command.args(program.get(1..).unwrap_or_default());
-    if let Some(folder) = &folder {
-        // Its parents may be closed to the watcher's user, but the working folder is reached without them.
-        command.env("HOME", "/proc/self/cwd").env("TMPDIR", "/proc/self/cwd").env("CHARTWARD_FOLDER", folder);
+    let run = |path: &Path| {
+        let mut command = Command::new(path);
+        command.arg0(&program_path).args(program.get(1..).unwrap_or_default());
+        if let Some(folder) = &folder {
+            // Its parents may be closed to the watcher's user, but the working folder is reached without them.
+            let here = "/proc/self/cwd";
+            command.env("HOME", here).env("TMPDIR", here).env("CHARTWARD_FOLDER", folder);
+        }
+        command.exec()
+    };
+    let mut source = run(&program_path);
+    if source.kind() == io::ErrorKind::PermissionDenied {
+        source = run(&PathBuf::from(format!("/proc/self/fd/{}", opened.as_raw_fd())));
     }
-    let source = command.exec();
     Err(Error::Run { program: program_path, source })
+}
+
+/// Confines the calling process for the rest of its life, once it has opened what needs rights: no capability, and what `confinement`
+/// says of files, sockets and system calls. To be called before there is a second thread. Says what could not be enforced.
+pub(crate) fn restrict_self(confinement: &Confinement) -> Result<Vec<String>, Error> {
+    let mut not_enforced = Vec::new();
+    let own = find_program(&["/proc/self/exe".into()])?;
+    user::give_up_all(&mut not_enforced)?;
+    set_no_new_privs(true)
+        .map_err(|source| Error::Step { step: "give up gaining privileges", source: source.into() })?;
+    let write = confinement.folder.iter().chain(&confinement.write).map(PathBuf::as_path);
+    let read = confinement.read.iter().map(PathBuf::as_path);
+    let ports = (confinement.network, confinement.listen.as_slice());
+    files::restrict(&own, read, write, ports, &mut not_enforced)?;
+    filter::apply(confinement).map_err(|source| Error::Filter { source })?;
+    Ok(not_enforced)
 }
 
 /// The line that the hub reads before any line of the program's own.

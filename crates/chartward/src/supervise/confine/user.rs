@@ -5,8 +5,9 @@ use std::io;
 
 use rustix::process::{Gid, Uid, geteuid};
 use rustix::thread::{
-    CapabilitySet, CapabilitySets, clear_ambient_capability_set, remove_capability_from_bounding_set,
-    set_capabilities, set_thread_groups, set_thread_res_gid, set_thread_res_uid,
+    CapabilitySet, CapabilitySets, clear_ambient_capability_set, configure_capability_in_ambient_set,
+    remove_capability_from_bounding_set, set_capabilities, set_keep_capabilities, set_thread_groups,
+    set_thread_res_gid, set_thread_res_uid,
 };
 
 use super::Error;
@@ -66,7 +67,7 @@ impl User {
     }
 }
 
-/// Gives up groups, user and every capability but `caps`.
+/// Gives up groups, user and every capability but `caps`. An ordinary user keeps these across exec(2) as ambient ones.
 pub(super) fn switch(
     user: &User,
     switches: bool,
@@ -80,6 +81,8 @@ pub(super) fn switch(
     }
     if switches {
         let (uid, gid) = (Uid::from_raw(user.uid), Gid::from_raw(user.gid));
+        // Otherwise the kernel takes all of them with the user; exec(2) forgets this again.
+        set_keep_capabilities(!caps.is_empty()).map_err(step("keep capabilities"))?;
         set_thread_res_gid(gid, gid, gid).map_err(step("switch the group"))?;
         set_thread_res_uid(uid, uid, uid).map_err(step("switch the user"))?;
     }
@@ -90,7 +93,25 @@ pub(super) fn switch(
     for (name, _) in (caps - kept).iter_names() {
         not_enforced.push(format!("the capability {} is missing", name.to_lowercase()));
     }
-    let sets = CapabilitySets { effective: kept, permitted: kept, inheritable: CapabilitySet::empty() };
+    let inherited = if switches { kept } else { CapabilitySet::empty() };
+    let sets = CapabilitySets { effective: kept, permitted: kept, inheritable: inherited };
+    set_capabilities(None, sets).map_err(step("give up capabilities"))?;
+    for (_, cap) in inherited.iter_names() {
+        configure_capability_in_ambient_set(cap, true).map_err(step("hand a capability on"))?;
+    }
+    Ok(())
+}
+
+/// Gives up every capability for good, of the calling thread and of those that it starts.
+pub(super) fn give_up_all(not_enforced: &mut Vec<String>) -> Result<(), Error> {
+    let step = |step| move |source: rustix::io::Errno| Error::Step { step, source: source.into() };
+    let had = rustix::thread::capabilities(None).map_err(step("read the capabilities"))?;
+    if had.permitted.contains(CapabilitySet::SETPCAP) {
+        bound(CapabilitySet::empty(), not_enforced);
+    }
+    let _ = clear_ambient_capability_set();
+    let none = CapabilitySet::empty();
+    let sets = CapabilitySets { effective: none, permitted: none, inheritable: none };
     set_capabilities(None, sets).map_err(step("give up capabilities"))
 }
 

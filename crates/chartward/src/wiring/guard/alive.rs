@@ -26,7 +26,8 @@ impl Alive {
         let pid = rustix::process::getpid().as_raw_nonzero().get();
         let who = (pid, Stat::of(pid).map_or(0, |stat| stat.start_ticks));
         let alive = Self { path, who, beaten: Instant::now() };
-        alive.write(now)?;
+        // On a full disk a gap is not noticed; protecting comes first.
+        let _ = alive.write(now);
         Ok((alive, before))
     }
 
@@ -47,7 +48,8 @@ impl Alive {
     fn write(&self, now: Timestamp) -> anyhow::Result<()> {
         let (pid, start) = self.who;
         let text = format!("{pid} {start} {now}\n");
-        act::evidence::write_private(&self.path, text.as_bytes()).context("leave a sign of life")
+        // Whole or not at all: a guard that is killed while it writes has left a sign all the same.
+        act::evidence::replace_private(&self.path, text.as_bytes()).context("leave a sign of life")
     }
 }
 

@@ -36,6 +36,8 @@ pub(super) struct Door {
     refused: Arc<Mutex<BTreeSet<IpAddr>>>,
     ended: Ended,
     never: NeverTouch,
+    /// Refusals that the state folder has not taken yet.
+    unwritten: Vec<Refusal>,
     /// Wakes the thread, which is only there once somebody was refused; dropped, it ends.
     wake: Option<Sender<()>>,
 }
@@ -48,6 +50,7 @@ impl Door {
             refused: Arc::default(),
             ended: Arc::default(),
             never: settings.never.clone(),
+            unwritten: Vec::new(),
             wake: None,
         };
         if settings.response == Response::Armed {
@@ -83,8 +86,11 @@ impl Door {
 
     /// Lets in whom a person has released.
     pub(super) fn renew(&mut self) {
+        let state = &self.state;
+        self.unwritten.retain(|refusal| client::refuse(state, refusal).is_err());
+        let waits = |address: &IpAddr| self.unwritten.iter().any(|refusal| refusal.address == *address);
         if let Ok(mut refused) = self.refused.lock() {
-            refused.retain(|address| client::is_refused(&self.state, *address));
+            refused.retain(|address| waits(address) || client::is_refused(state, *address));
         }
     }
 }
@@ -136,14 +142,17 @@ impl Guard {
         because: &str,
         now: Timestamp,
         tell: &mut dyn FnMut(Report),
-    ) -> anyhow::Result<PathBuf> {
+    ) -> Result<PathBuf, act::Error> {
         let user = self.user_of(client);
         let refusal = Refusal { address: client.address, user, because: because.to_owned(), at: now };
-        let path = client::refuse(&self.settings.state, &refusal)?;
+        let path = client::refuse(&self.settings.state, &refusal);
+        if path.is_err() {
+            self.door.unwritten.push(refusal.clone());
+        }
         self.door.refuse(client.address);
         let Refusal { address, user, because, at } = refusal;
         tell(Report::CutOff(CutOff { address, user, because, at }));
-        Ok(path)
+        path
     }
 
     /// Ends what serves a client that is refused, without waiting: its process stands in an answered open at most.

@@ -19,8 +19,8 @@ impl Guard {
                     self.settings.response = Response::ObserveOnly;
                     done(json!({"armed": false, "frozen": self.frozen_pids()}))
                 }
-                Request::Release { pid } => {
-                    self.release(pid, answer);
+                Request::Release { pid, start_ticks } => {
+                    self.release((pid, start_ticks), answer);
                     continue;
                 }
                 Request::Reload => done(json!({
@@ -52,6 +52,7 @@ impl Guard {
             "since": self.since,
             "paths": self.settings.dirs,
             "frozen": self.frozen_pids(),
+            "frozen_processes": self.frozen_processes(),
             "missed_events": self.missed + self.overflows,
             "passed_unjudged": self.watch.as_ref().map_or(0, |watch| watch.board().passed()),
         }))
@@ -69,11 +70,11 @@ impl Guard {
     }
 
     /// On a thread of its own, since it waits a moment for this loop to let the actor go.
-    fn release(&self, pid: i32, answer: Sender<Value>) {
+    fn release(&self, process: (i32, u64), answer: Sender<Value>) {
         let (state, released) = (self.settings.state.clone(), self.released.0.clone());
         let late = answer.clone();
         let spawned = std::thread::Builder::new().name("release".into()).spawn(move || {
-            let value = match act::freeze::release(&state, pid, Timestamp::now()) {
+            let value = match act::freeze::release_exactly(&state, process, Timestamp::now()) {
                 Ok(actions) => {
                     let pids: Vec<i32> =
                         actions.iter().filter_map(|action| Some(action.act.process()?.0)).collect();
@@ -87,6 +88,12 @@ impl Guard {
         if let Err(error) = spawned {
             let _ = late.send(refused(&format!("no thread to release it: {error}")));
         }
+    }
+
+    /// With what a release has to name.
+    fn frozen_processes(&self) -> Vec<Vec<Value>> {
+        let one = |(pid, start_ticks): (i32, u64)| json!({"pid": pid, "start_ticks": start_ticks});
+        self.frozen.keys().map(|actor| self.stopped_exactly(*actor).map(one).collect()).collect()
     }
 
     fn frozen_pids(&self) -> Vec<Vec<i32>> {

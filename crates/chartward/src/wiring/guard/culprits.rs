@@ -2,6 +2,7 @@
 
 use jiff::Timestamp;
 use observe::files::Actor;
+use observe::files::fanotify::Watch;
 use schema::{Circle, Entity, Finding, GateInput, Reason, Subject, SubjectRole, Verdict};
 
 use super::response::{Attribution, finding};
@@ -97,7 +98,8 @@ impl Guard {
         tell: &mut dyn FnMut(Report),
     ) -> anyhow::Result<Vec<Actor>> {
         let Some(finding) = self.accusation(&culprits) else { return Ok(vec![]) };
-        let with_processes = |actor: &Actor| (*actor, self.processes(*actor));
+        let _lent = self.watch.as_ref().map(Watch::lend);
+        let with_processes = |actor: &Actor| (*actor, self.to_freeze(*actor));
         let actors = culprits.actors.iter().map(with_processes).collect();
         self.stop_each(finding, actors, tell)
     }
@@ -109,6 +111,7 @@ impl Guard {
         tell: &mut dyn FnMut(Report),
     ) -> anyhow::Result<()> {
         let Some(leader) = stopped.first() else { return Ok(()) };
+        let _lent = self.watch.as_ref().map(Watch::lend);
         stopped.iter().for_each(|actor| self.let_it_come_to_rest(*actor));
         self.put_back(*leader, Attribution::Certain(stopped.to_vec()), tell)
     }
@@ -117,6 +120,7 @@ impl Guard {
     pub(super) fn undo_late(&mut self, tell: &mut dyn FnMut(Report)) -> anyhow::Result<()> {
         let late: Vec<Actor> = std::mem::take(&mut self.late).into_iter().collect();
         let Some(first) = late.first().copied() else { return Ok(()) };
+        let _lent = self.watch.as_ref().map(Watch::lend);
         late.iter().for_each(|actor| self.show_out(*actor));
         self.put_back(first, Attribution::Late(late), tell)
     }

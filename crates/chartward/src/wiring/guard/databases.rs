@@ -13,6 +13,8 @@ use serde::{Deserialize, Serialize};
 
 use super::approval::is_roots;
 
+/// In a protected folder, where the store lies on another file system: copies of databases, which are none themselves.
+pub(crate) const SNAPSHOTS: &str = ".chartward-snapshots";
 /// Folders that are looked through for databases at the start; beyond them `--database` names one.
 const FOLDERS_MAX: usize = 50_000;
 const DEPTH_MAX: usize = 12;
@@ -99,7 +101,12 @@ impl Database {
             .is_some_and(|name| self.kind.servers().contains(&name));
         is_named
             && fs::metadata(&exe).is_ok_and(|meta| is_roots(&meta))
-            && fs::metadata(&self.path).is_ok_and(|data| effective_user(tid) == Some(data.uid()))
+            && Identity::of(tid).is_some_and(|identity| self.is_owners(identity))
+    }
+
+    /// Whether somebody acts as the owner of the data.
+    pub(super) fn is_owners(&self, identity: Identity) -> bool {
+        fs::metadata(&self.path).is_ok_and(|data| identity.user == data.uid())
     }
 
     /// What a file of it became, against the copy in the newest snapshot where there is one.
@@ -113,11 +120,24 @@ impl Database {
     }
 }
 
-/// proc_pid_status(5).
-fn effective_user(tid: i32) -> Option<u32> {
-    let status = fs::read_to_string(format!("/proc/{tid}/status")).ok()?;
-    let ids = status.lines().find_map(|line| line.strip_prefix("Uid:"))?;
-    ids.split_ascii_whitespace().nth(1)?.parse().ok()
+/// Of proc_pid_status(5), which also shows a process that has ended until its parent asks for it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Identity {
+    /// The process that a thread belongs to.
+    pub(super) process: i32,
+    /// As whom it acts.
+    user: u32,
+}
+
+impl Identity {
+    pub(super) fn of(tid: i32) -> Option<Self> {
+        let status = fs::read_to_string(format!("/proc/{tid}/status")).ok()?;
+        let field = |name: &str| status.lines().find_map(|line| line.strip_prefix(name));
+        Some(Self {
+            process: field("Tgid:")?.trim().parse().ok()?,
+            user: field("Uid:")?.split_ascii_whitespace().nth(1)?.parse().ok()?,
+        })
+    }
 }
 
 fn open(path: &Path) -> Option<File> {
@@ -144,7 +164,7 @@ pub(crate) fn find(dirs: &[PathBuf], named: &[PathBuf], left_out: &[PathBuf]) ->
         }
         for entry in fs::read_dir(&folder).into_iter().flatten().flatten() {
             let Ok(kind) = entry.file_type() else { continue };
-            if kind.is_dir() && depth < DEPTH_MAX && entry.file_name() != super::snapshots::FOLDER {
+            if kind.is_dir() && depth < DEPTH_MAX && entry.file_name() != SNAPSHOTS {
                 folders.extend(Some((entry.path(), depth + 1)).filter(|(path, _)| !left_out.contains(path)));
             } else if kind.is_file() && is_log(&entry.path()) {
                 found.extend(sqlite_of(&entry.path()));

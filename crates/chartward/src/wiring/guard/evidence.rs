@@ -108,7 +108,7 @@ impl Guard {
 
     /// Completes the folder with what became of the files; the hash of its list goes where the attacker cannot reach.
     pub(super) fn finish_evidence(
-        &self,
+        &mut self,
         evidence: &mut Evidence,
         harmed: &[Touch],
         records: &impl serde::Serialize,
@@ -128,7 +128,9 @@ impl Guard {
         let sha256 = evidence.try_to("the list of the evidence", sealed);
         evidence.stop.counts = Some(counts);
         let noted = evidence.stop.write(&self.settings.state);
-        evidence.try_to("the record of the stop", noted);
+        if evidence.try_to("the record of the stop", noted).is_none() {
+            self.limits.owe(evidence.stop.clone());
+        }
         sha256
     }
 

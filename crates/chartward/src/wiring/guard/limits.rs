@@ -1,24 +1,28 @@
 //! What the guard does at its limits: truncations, late verdicts, descriptors that run out, lost events, a full store, a gap.
 
+use std::collections::HashMap;
 use std::fs;
 use std::os::fd::AsFd;
 use std::path::{Path, PathBuf};
 
 use act::freeze::{self, Applied};
 use jiff::{SignedDuration, Timestamp};
-use observe::files::fanotify::{Spare, Tier, Waiting, path_of};
-use observe::files::{Actor, exhausted, held_for_writing, pins};
+use judge::tamper::{self, Lapses};
+use observe::files::fanotify::{Spare, Tier, Waiting, Watch, path_of};
+use observe::files::{Actor, Stamp, exhausted, held_for_writing, pins};
 use schema::{Finding, FindingClass, Severity};
 
 use super::alive::Alive;
 use super::late::{HELD_MAX, Late, Provisional};
 use super::report::{Report, Shortfall};
 use super::response::subjects_of_machine;
+use super::stops::Stop;
 use super::{Guard, Response};
 
 /// A file that is being read need not be told of for so long.
 const SPARED_FOR: SignedDuration = SignedDuration::from_secs(10);
 const PLANS_MAX: usize = 256;
+const OWED_MAX: usize = 256;
 const PLAN_BYTES_MAX: u64 = 4 << 20;
 
 /// What the limits need beside the loop.
@@ -34,7 +38,20 @@ pub(super) struct Limits {
     pub(super) names_lost: bool,
     /// Times that room was made for descriptors.
     crowded: u64,
-    told: [u64; 4],
+    told: [u64; 5],
+    lapses: Lapses,
+    /// Stops that the state folder did not take.
+    pub(super) unwritten: u64,
+    /// Their records, by id, until it does.
+    pub(super) owed: HashMap<String, Stop>,
+}
+
+impl Limits {
+    pub(super) fn owe(&mut self, stop: Stop) {
+        if self.owed.len() < OWED_MAX {
+            self.owed.insert(stop.id.clone(), stop);
+        }
+    }
 }
 
 impl Guard {
@@ -69,23 +86,32 @@ impl Guard {
     pub(super) fn access(&mut self, waiting: Waiting, tell: &mut dyn FnMut(Report)) -> anyhow::Result<()> {
         let actor = self.lineage.actor(waiting.tid);
         let writes = actor.is_some_and(|actor| self.tracker.writes(actor, &waiting.file));
-        let file = waiting.file.try_clone();
-        self.held(waiting, observe::files::Intent::Write, tell)?;
-        if let (true, Some(watch), Ok(file)) = (writes, self.watch.as_ref(), file) {
+        let file = std::sync::Arc::clone(&waiting.file);
+        self.held(waiting, Some(observe::files::Intent::Write), tell)?;
+        if let (true, Some(watch)) = (writes, self.watch.as_ref()) {
             // It is kept since its open: nobody need be asked before each write.
             watch.spare(file.as_fd(), Spare::Writes);
         }
         Ok(())
     }
 
-    /// Whether reads and writes of a file whose open passes need not be told.
-    pub(super) fn spare(&mut self, file: &fs::File, intent: observe::files::Intent) {
-        let Some(watch) = &self.watch else { return };
+    /// Reads and writes of a file whose open passes need not be told where its content is `kept`.
+    pub(super) fn spare(
+        &mut self,
+        file: &fs::File,
+        stamp: &Stamp,
+        intent: observe::files::Intent,
+        kept: bool,
+    ) {
+        let Some(watch) = &mut self.watch else { return };
         match intent {
-            observe::files::Intent::Write => watch.spare(file.as_fd(), Spare::Writes),
-            observe::files::Intent::Read if self.tracker.is_kept(file) => {
+            observe::files::Intent::Write => {
+                watch.keep_spared(stamp.key);
+                watch.spare(file.as_fd(), Spare::Writes);
+            }
+            observe::files::Intent::Read if kept => {
                 watch.spare(file.as_fd(), Spare::Reads);
-                self.tracker.spared(file, Timestamp::now());
+                self.tracker.spared(*stamp, Timestamp::now());
             }
             observe::files::Intent::Read => {}
         }
@@ -96,7 +122,9 @@ impl Guard {
         if let Some(watch) = &self.watch {
             // Also when it could not be kept: a large file that is read in pieces all day must not be made ten times slower.
             watch.spare(file.as_fd(), Spare::Reads);
-            self.tracker.spared(file, Timestamp::now());
+            if let Ok(stamp) = Stamp::of(file) {
+                self.tracker.spared(stamp, Timestamp::now());
+            }
         }
     }
 
@@ -140,6 +168,7 @@ impl Guard {
     /// What is due ten times a second.
     pub(super) fn at_the_limits(&mut self, tell: &mut dyn FnMut(Report)) -> anyhow::Result<()> {
         if std::mem::take(&mut self.limits.names_lost) {
+            let _lent = self.watch.as_ref().map(Watch::lend);
             let found = self.tracker.recover(Timestamp::now());
             tell(Report::Shortfall(Shortfall::NamesLost { found }));
         }
@@ -195,7 +224,8 @@ impl Guard {
         }
         for frozen in std::mem::take(&mut self.limits.provisional) {
             self.settle_one(&frozen, tell)?;
-            if let Some(plan) = &frozen.plan {
+            // The stop's own plan may have the same name.
+            if let Some(plan) = frozen.plan.as_deref().filter(|plan| !self.is_held_by(plan)) {
                 let _ = fs::remove_file(plan);
             }
         }
@@ -225,45 +255,48 @@ impl Guard {
             board.map_or(0, |board| board.passed()),
             board.map_or(0, |board| board.denied()),
             board.map_or(0, |board| board.lost()) + self.limits.crowded,
+            self.limits.unwritten,
         ];
         let told = std::mem::replace(&mut self.limits.told, counts);
-        let kinds: [fn(u64) -> Shortfall; 4] = [
+        let kinds: [fn(u64) -> Shortfall; 5] = [
             |files| Shortfall::StoreFull { files },
             |opens| Shortfall::Passed { opens },
             |opens| Shortfall::Denied { opens },
             |times| Shortfall::Descriptors { times },
+            |stops| Shortfall::StateFull { stops },
         ];
         for ((now, before), kind) in counts.into_iter().zip(told).zip(kinds) {
             if now > before {
                 let shortfall = kind(now - before);
-                // The first of its kind is a finding: an attacker may have brought it about.
-                if before == 0 {
-                    tell(Report::Finding(self.tampered(&shortfall)));
-                }
+                self.tell_lapse(&shortfall, tell);
                 tell(Report::Shortfall(shortfall));
             }
         }
     }
 
+    /// The first lapse of its sort is a finding: an attacker may have brought it about.
+    pub(super) fn tell_lapse(&mut self, shortfall: &Shortfall, tell: &mut dyn FnMut(Report)) {
+        if let Some(severity) = self.limits.lapses.weigh(shortfall.lapse()) {
+            tell(Report::Finding(self.tampered(shortfall, severity)));
+        }
+    }
+
     /// A finding about the guard itself.
-    pub(super) fn tampered(&self, shortfall: &Shortfall) -> Finding {
+    fn tampered(&self, shortfall: &Shortfall, severity_id: Severity) -> Finding {
         let now = Timestamp::now();
+        let entry = &tamper::ENTRY;
         Finding {
             time: now,
             class: FindingClass::Detection,
-            detector: "tamper.guard".to_owned(),
-            title: "The guard could not watch everything".to_owned(),
-            title_ja: "監視が一部の操作を見届けられませんでした".to_owned(),
-            severity_id: if matches!(shortfall, Shortfall::Gap { .. }) {
-                Severity::Medium
-            } else {
-                Severity::Low
-            },
-            attacks: vec![],
+            detector: entry.id.to_owned(),
+            title: entry.title.to_owned(),
+            title_ja: entry.title_ja.to_owned(),
+            severity_id,
+            attacks: (entry.attacks)(),
             actor: "unknown".to_owned(),
             reasons: vec![shortfall.sentence(schema::Lang::En)],
             reasons_ja: vec![shortfall.sentence(schema::Lang::Ja)],
-            uid: format!("tamper.guard-{}-{}", shortfall.id(), now.as_nanosecond()),
+            uid: format!("{}-{}-{}", entry.id, shortfall.id(), now.as_nanosecond()),
             subjects: subjects_of_machine(&self.settings),
         }
     }

@@ -185,6 +185,11 @@ impl Policy {
         mark.writers.drain(..beyond);
     }
 
+    /// Whether any file is known whose content comes from an approved program.
+    pub(super) fn has_marks(&self) -> bool {
+        !self.marks.is_empty()
+    }
+
     /// Somebody closed a file that it could write to. A process that has ended is known by its number.
     pub(super) fn closed(&mut self, tid: i32, key: (u64, u64), path: Option<&Path>) {
         let Some(mark) = self.marks.get(&key) else { return };

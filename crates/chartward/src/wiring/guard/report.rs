@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use jiff::Timestamp;
 use observe::files::fanotify::{Tier, Watch};
 use observe::files::{Apart, COPY_EACH_MAX, Home};
-use schema::{Action, Finding, Lang};
+use schema::{Action, Finding, Lang, Lapse};
 use serde::Serialize;
 use serde_json::{Value, json};
 
@@ -13,6 +13,7 @@ use super::policy::News;
 use super::shelter::{self, Shelter};
 use super::snapshots::Cover;
 use super::{Response, Settings};
+use crate::wiring::said::Said;
 
 /// Something that the guard has to say.
 #[derive(Debug)]
@@ -52,10 +53,13 @@ pub(crate) struct Ready {
     pub(crate) armed: bool,
     pub(crate) paths: Vec<PathBuf>,
     /// What waits until it was judged.
-    pub(crate) holds: Vec<String>,
+    #[serde(flatten)]
+    pub(crate) holds: Said,
     /// What happens first and is undone after.
-    pub(crate) undoes: Vec<String>,
-    pub(crate) blind_spots: Vec<String>,
+    #[serde(flatten)]
+    pub(crate) undoes: Said,
+    #[serde(flatten)]
+    pub(crate) blind_spots: Said,
     /// What verdicts rest on; the others were switched off.
     pub(crate) indicators: Vec<&'static str>,
     /// What is held where.
@@ -73,15 +77,30 @@ impl Ready {
         let mounts: Vec<Held> = watch.watched().iter().map(Held::new).collect();
         let everywhere = watch.watched().iter().all(|mount| mount.tier == Tier::PreAccess);
         let nowhere = watch.watched().iter().all(|mount| mount.tier == Tier::Opens);
-        let mut holds = words(&["open for writing", "open with truncation", "open for mapping into memory"]);
-        let mut undoes = words(&["rename", "rename over another file", "removal"]);
+        let mut holds = Said::new(
+            "holds",
+            [
+                ["open for writing", "書き込みのためのオープン"],
+                ["open with truncation", "内容を消すオープン"],
+                ["open for mapping into memory", "メモリーへの割り当てのためのオープン"],
+            ],
+        );
+        let mut undoes = Said::new("undoes", [RENAME, RENAME_OVER, REMOVAL]);
         if !nowhere {
-            let but = if everywhere { "" } else { ", where tier is pre_access" };
-            holds.push(format!("truncation by path{but}"));
+            let [en, ja] = if everywhere {
+                ["", ""]
+            } else {
+                [", where tier is pre_access", "（tier が pre_access の場所）"]
+            };
+            holds.add(format!("truncation by path{en}"), format!("パスを指定した切り詰め{ja}"));
         }
         if !everywhere {
-            let but = if nowhere { "" } else { ", where tier is opens" };
-            undoes.push(format!("truncation by path of files that were opened before{but}"));
+            let [en, ja] =
+                if nowhere { ["", ""] } else { [", where tier is opens", "（tier が opens の場所）"] };
+            undoes.add(
+                format!("truncation by path of files that were opened before{en}"),
+                format!("以前に開かれたファイルの、パスを指定した切り詰め{ja}"),
+            );
         }
         Self {
             mode: "permission",
@@ -103,66 +122,107 @@ impl Ready {
     pub(super) fn shelter(&mut self, shelter: &Shelter) {
         self.databases.clone_from(&shelter.covers);
         if !shelter.covers.is_empty() {
-            let spot = "databases: what their servers write, since nobody looks into it (a DROP TABLE is theirs to obey); what others \
-                        overwrite there is seen when they close it, and comes back from a snapshot or the vault";
-            self.blind_spots.push(spot.to_owned());
+            self.blind_spots.add(
+                "databases: what their servers write, since nobody looks into it (a DROP TABLE is theirs to obey); what others \
+                 overwrite there is seen when they close it, and comes back from a snapshot or the vault",
+                "データベース：サーバー自身が書き込む内容（DROP TABLE などの命令の当否は判断しません）。ほかのプログラムによる上書きは、\
+                 ファイルが閉じられた時点で検知し、スナップショットまたは保管庫から戻します",
+            );
         }
-        let held = shelter
-            .held
-            .iter()
-            .map(|why| format!("this kernel cannot exclude a database, whose opens wait: {why}"));
-        self.blind_spots.extend(held);
+        for why in &shelter.held {
+            self.blind_spots.add(
+                format!("this kernel cannot exclude a database, whose opens wait: {why}"),
+                format!(
+                    "このカーネルではデータベースを対象から外せないため、そのオープンは待たされます：{why}"
+                ),
+            );
+        }
         if shelter.cut {
-            let spot = "databases beyond the first 50000 folders, or beyond 64: name them with --database";
-            self.blind_spots.push(spot.to_owned());
+            self.blind_spots.add(
+                "databases beyond the first 50000 folders, or beyond 64: name them with --database",
+                "50,000フォルダーを超えた先、または65個目以降のデータベース（--database で指定してください）",
+            );
         }
     }
 
     /// Files were open for writing before the start.
     pub(super) fn held_before(&mut self, files: usize) {
         if files > 0 {
-            self.blind_spots.push(format!(
-                "{files} files were open for writing before the guard started: writes through those descriptors are not held; \
-                 what the files held at the start is kept"
-            ));
+            self.blind_spots.add(
+                format!(
+                    "{files} files were open for writing before the guard started: writes through those descriptors are not held; \
+                     what the files held at the start is kept"
+                ),
+                format!(
+                    "ガードの開始前から書き込み用に開かれていた{files}個のファイルへの書き込みは保留できません（開始時の内容は保存しています）"
+                ),
+            );
         }
     }
 }
 
-fn blind_spots(watch: &Watch, homes: &[(PathBuf, Home)], nowhere: bool) -> Vec<String> {
-    let mut spots = words(&[
-        "files that nobody had opened since the start when they were removed",
-        "a slow encryption whose every file is done by another process: fewer than 3 files within 10 minutes from one control \
-         group or one address, 4 within 5 minutes by one user, 6 within a minute by anybody",
-        "writes to the block device, and a hostile root, who can end the guard: opens pass then",
-        "file systems that are mounted below the tree after the start",
-    ]);
+const RENAME: [&str; 2] = ["rename", "名前の変更"];
+const RENAME_OVER: [&str; 2] = ["rename over another file", "ほかのファイルを置き換える名前の変更"];
+const REMOVAL: [&str; 2] = ["removal", "削除"];
+
+fn blind_spots(watch: &Watch, homes: &[(PathBuf, Home)], nowhere: bool) -> Said {
+    let mut spots = Said::new(
+        "blind_spots",
+        [
+            [
+                "files that nobody had opened since the start when they were removed",
+                "開始後に一度も開かれないまま削除されたファイル",
+            ],
+            [
+                "a slow encryption whose every file is done by another process: fewer than 3 files within 10 minutes from one control \
+                 group or one address, 4 within 5 minutes by one user, 6 within a minute by anybody",
+                "ファイルごとに別のプロセスで行う緩慢な暗号化（同じ cgroup やアドレスから10分間に3個未満、同じユーザーで5分間に4個未満、\
+                 全体で1分間に6個未満）",
+            ],
+            [
+                "writes to the block device, and a hostile root, who can end the guard: opens pass then",
+                "ブロックデバイスへの直接の書き込みと、悪意のある root（ガードを終了させることができ、その後のオープンは素通りします）",
+            ],
+            [
+                "file systems that are mounted below the tree after the start",
+                "開始後に対象フォルダーの下へマウントされたファイルシステム",
+            ],
+        ],
+    );
     if nowhere {
-        spots.push(
-            "contents of files that nobody had opened before they were truncated by their path".to_owned(),
+        spots.add(
+            "contents of files that nobody had opened before they were truncated by their path",
+            "一度も開かれないまま、パスの指定で切り詰められたファイルの内容",
         );
     }
     if homes.iter().any(|(_, home)| *home == Home::Copy) {
-        spots.push(format!(
-            "contents above {} MiB where the file system makes no reflinks, and those of files above 64 KiB that somebody reads in more \
-             than 256 pieces and that find no room",
-            COPY_EACH_MAX >> 20
-        ));
-    }
-    if watch.trees().any(|(_, apart, _)| apart != Apart::FileSystem) {
-        spots.push(
-            "a folder that is no file system of its own is mounted onto itself: processes in another mount namespace, and \
-             those whose working folder or open descriptor was below it before, go past that mount"
-                .to_owned(),
+        let mib = COPY_EACH_MAX >> 20;
+        spots.add(
+            format!(
+                "contents above {mib} MiB where the file system makes no reflinks, and those of files above 64 KiB that somebody reads in \
+                 more than 256 pieces and that find no room"
+            ),
+            format!(
+                "reflink を使えないファイルシステムで{mib} MiBを超える内容と、64 KiBを超え、257個以上に分けて読まれ、保存する余地がなかった\
+                 ファイルの内容"
+            ),
         );
     }
-    spots.extend(watch.left_out().map(|foreign| {
-        format!(
-            "{} ({}): a server or a program answers for it, and may stop to",
-            foreign.at.display(),
-            foreign.kind
-        )
-    }));
+    if watch.trees().any(|(_, apart, _)| apart != Apart::FileSystem) {
+        spots.add(
+            "a folder that is no file system of its own is mounted onto itself: processes in another mount namespace, and \
+             those whose working folder or open descriptor was below it before, go past that mount",
+            "独立したファイルシステムでないフォルダーは、自身の上にマウントして監視します。別のマウント名前空間のプロセスと、\
+             以前からその下を作業フォルダーにしているか開いているプロセスは、その監視を通りません",
+        );
+    }
+    for foreign in watch.left_out() {
+        let (at, kind) = (foreign.at.display(), &foreign.kind);
+        spots.add(
+            format!("{at} ({kind}): a server or a program answers for it, and may stop to"),
+            format!("{at}（{kind}）：サーバーまたはプログラムが応答するもので、応答が止まることがあります"),
+        );
+    }
     spots
 }
 
@@ -204,6 +264,8 @@ pub(crate) enum Shortfall {
     Descriptors { times: u64 },
     /// Somebody with unjudged writes waited too long and was frozen until judged.
     Late { pid: i32 },
+    /// Stops could not be written down in the state folder: who was stopped stays so by this guard alone.
+    StateFull { stops: u64 },
     /// Names were lost; so many changes were found afterwards.
     NamesLost { found: usize },
     /// Lines of this guard found no reader in time.
@@ -220,8 +282,24 @@ impl Shortfall {
             Shortfall::Denied { .. } => "denied",
             Shortfall::Descriptors { .. } => "descriptors",
             Shortfall::Late { .. } => "late",
+            Shortfall::StateFull { .. } => "state_full",
             Shortfall::NamesLost { .. } => "names",
             Shortfall::Lines { .. } => "lines",
+        }
+    }
+
+    /// What judge weighs.
+    pub(super) fn lapse(&self) -> Lapse {
+        match self {
+            Shortfall::Gap { .. } => Lapse::Gap,
+            Shortfall::StoreFull { .. } => Lapse::StoreFull,
+            Shortfall::Passed { .. } => Lapse::Passed,
+            Shortfall::Denied { .. } => Lapse::Denied,
+            Shortfall::Descriptors { .. } => Lapse::Descriptors,
+            Shortfall::StateFull { .. } => Lapse::StateFull,
+            Shortfall::Late { .. } => Lapse::Late,
+            Shortfall::NamesLost { .. } => Lapse::Names,
+            Shortfall::Lines { .. } => Lapse::Lines,
         }
     }
 
@@ -236,6 +314,7 @@ impl Shortfall {
             | Shortfall::Passed { opens: count }
             | Shortfall::Denied { opens: count }
             | Shortfall::Descriptors { times: count }
+            | Shortfall::StateFull { stops: count }
             | Shortfall::Lines { lines: count } => json!({"count": count}),
             Shortfall::Late { pid } => json!({"pid": pid}),
             Shortfall::NamesLost { found } => json!({"count": found}),
@@ -279,6 +358,16 @@ impl Shortfall {
                     "監視のファイル記述子が{times}回不足しました。操作を拒否した場合があり、保持する情報を減らしました"
                 ),
             ),
+            Shortfall::StateFull { stops } => (
+                format!(
+                    "{stops} stops could not be written down: the state folder takes no file. Who was stopped stays stopped while this guard \
+                     runs. Make room there: then it is written down, and can be released"
+                ),
+                format!(
+                    "停止の記録{stops}件を状態フォルダーに書き込めませんでした。監視が動いている間は停止したままです。空き容量を確保すると\
+                     記録され、再開の操作ができるようになります"
+                ),
+            ),
             Shortfall::Late { pid } => (
                 format!(
                     "process {pid} was frozen until judged: its writes could not be judged within two seconds"
@@ -308,31 +397,54 @@ pub(super) struct MirrorCover {
 
 impl Ready {
     pub(super) fn unprivileged(paths: Vec<PathBuf>, cover: MirrorCover, settings: &Settings) -> Self {
-        let mut blind_spots = words(&[
-            "who wrote: the kernel does not tell an ordinary user, so the writer is guessed from open files and command lines",
-            "processes of other users: they can be seen to do harm and cannot be stopped",
-            "what changes between two looks: a file that is written to and removed at once leaves no trace",
-            "files that are only emptied (truncate), when nothing else shows an encryption",
-        ]);
+        let mut blind_spots = Said::new(
+            "blind_spots",
+            [
+                [
+                    "who wrote: the kernel does not tell an ordinary user, so the writer is guessed from open files and command lines",
+                    "誰が書き込んだか（一般ユーザーにはカーネルが知らせないため、開いているファイルとコマンドラインから推定します）",
+                ],
+                [
+                    "processes of other users: they can be seen to do harm and cannot be stopped",
+                    "ほかのユーザーのプロセス（被害は分かりますが、停止できません）",
+                ],
+                [
+                    "what changes between two looks: a file that is written to and removed at once leaves no trace",
+                    "2回の確認の間の変化（書き込み後すぐに削除されたファイルは痕跡が残りません）",
+                ],
+                [
+                    "files that are only emptied (truncate), when nothing else shows an encryption",
+                    "ほかに暗号化の兆候がなく、内容だけが消されたファイル（truncate）",
+                ],
+            ],
+        );
         if cover.left_out > 0 {
-            blind_spots.push(format!(
-                "{} files that could not be read or found no room in the mirror",
-                cover.left_out
-            ));
+            let files = cover.left_out;
+            blind_spots.add(
+                format!("{files} files that could not be read or found no room in the mirror"),
+                format!("読み取れなかったか、控えに入りきらなかったファイル{files}個"),
+            );
         }
         if cover.folders_polled > 0 {
-            blind_spots.push(format!(
-                "{} folders are beyond fs.inotify.max_user_watches and are looked at ten times a second instead",
-                cover.folders_polled
-            ));
+            let folders = cover.folders_polled;
+            blind_spots.add(
+                format!(
+                    "{folders} folders are beyond fs.inotify.max_user_watches and are looked at ten times a second instead"
+                ),
+                format!("fs.inotify.max_user_watches を超えた{folders}個のフォルダーは、代わりに1秒に10回確認します"),
+            );
         }
-        let mut undoes = words(&["overwriting", "rename", "rename over another file", "removal"]);
-        undoes.push(format!("for the {} files in the mirror", cover.files));
+        let mut undoes = Said::new("undoes", [["overwriting", "上書き"], RENAME, RENAME_OVER, REMOVAL]);
+        let files = cover.files;
+        undoes.add(
+            format!("for the {files} files in the mirror"),
+            format!("控えにあるファイル{files}個が対象"),
+        );
         Self {
             mode: "unprivileged",
             armed: settings.response == Response::Armed,
             paths,
-            holds: vec![],
+            holds: Said::new("holds", []),
             undoes,
             blind_spots,
             indicators: settings.indicators.names(),
@@ -343,10 +455,6 @@ impl Ready {
             databases: vec![],
         }
     }
-}
-
-fn words(words: &[&str]) -> Vec<String> {
-    words.iter().map(|&word| word.to_owned()).collect()
 }
 
 /// A client of a file server on this machine that was cut off.

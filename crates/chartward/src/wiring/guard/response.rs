@@ -15,8 +15,9 @@ use schema::{Entity, Finding, FindingClass, Lang, Outcome, Reason, Severity, Sub
 use serde::Serialize;
 
 use super::evidence::{Evidence, OVERWRITTEN_MAX};
+use super::frozen::{Frozen, Held};
 use super::report::{Report, Restored};
-use super::stops::Counts;
+use super::stops::{self, Counts};
 use super::{Guard, Response, STAND_STILL, Settings};
 
 /// A time of change further back than this is the file's own, from before.
@@ -26,21 +27,6 @@ const PLAUSIBLE: SignedDuration = SignedDuration::from_secs(10);
 const BEFORE_HARM: SignedDuration = SignedDuration::from_mins(5);
 
 const PUT_BACK: &str = "put back";
-
-/// An actor that was stopped.
-pub(super) struct Frozen {
-    applied: Applied,
-    /// Its presence keeps the actor frozen; `None` for one that had ended before.
-    plan: Option<PathBuf>,
-    /// Id of the stop.
-    stop: String,
-}
-
-impl Frozen {
-    fn is_held(&self) -> bool {
-        self.plan.as_deref().is_some_and(Path::exists)
-    }
-}
 
 /// How sure it is who touched the files.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -124,13 +110,18 @@ impl Guard {
         let id = Evidence::id(now, leader);
         let mut frozen = Vec::new();
         for (actor, applied) in stopped {
+            // A state folder that takes no file must neither end the guard nor let anybody go.
             let plan = match self.lineage.client(actor) {
-                Some(client) => Some(self.refuse(client, &because, now, tell)?),
+                Some(client) => self.refuse(client, &because, now, tell).map_or(Held::ByThisGuard, Held::By),
                 // Nobody to hold and nobody to release.
-                None if applied.actions.is_empty() => None,
-                None => Some(freeze::remember(&self.settings.state, &applied)?),
+                None if applied.actions.is_empty() => Held::Nobody,
+                None => freeze::remember(&self.settings.state, &applied).map_or(Held::ByThisGuard, Held::By),
             };
-            plans.extend(plan.clone());
+            match &plan {
+                Held::By(plan) => plans.push(plan.clone()),
+                Held::ByThisGuard => self.limits.unwritten += 1,
+                Held::Nobody => {}
+            }
             frozen.extend(applied.actions.iter().cloned());
             self.frozen.insert(actor, Frozen { applied, plan, stop: id.clone() });
             named.push(actor);
@@ -149,7 +140,7 @@ impl Guard {
     ) -> anyhow::Result<()> {
         let stopped_at = Timestamp::now();
         let is_late = matches!(who, Attribution::Late(_));
-        self.names();
+        self.names_now();
         let traced = match &who {
             Attribution::Certain(actors) | Attribution::Late(actors) => actors.clone(),
             Attribution::Guessed(_) => vec![Actor::ANYBODY],
@@ -219,17 +210,16 @@ impl Guard {
 
     /// Answers what the actor still waits in, keeps everybody else's messages for later.
     pub(super) fn let_it_come_to_rest(&mut self, actor: Actor) {
-        let messages = self.watch.as_ref().map(|watch| watch.messages().clone());
         let end = Instant::now() + STAND_STILL;
         while Instant::now() < end {
-            while let Some(message) = messages.as_ref().and_then(|messages| messages.try_recv().ok()) {
+            while let Some(message) = self.watch.as_mut().and_then(|watch| watch.arrived()) {
                 match message {
                     Message::Open(waiting) | Message::Access(waiting)
                         if self.lineage.actor(waiting.tid).is_some_and(|other| self.is_stopped(other)) =>
                     {
                         waiting.deny()
                     }
-                    Message::Closed { file, tid } => self.closed(&file, tid),
+                    Message::Closed { file, tid } => self.closed(file, tid),
                     other => self.backlog.push_back(other),
                 }
             }
@@ -308,10 +298,15 @@ impl Guard {
 
     /// The processes that were stopped with this actor.
     pub(super) fn stopped(&self, actor: Actor) -> Vec<i32> {
+        self.stopped_exactly(actor).map(|(pid, _)| pid).collect()
+    }
+
+    /// With the start of each in clock ticks.
+    pub(super) fn stopped_exactly(&self, actor: Actor) -> impl Iterator<Item = (i32, u64)> + '_ {
         let actions =
             self.frozen.get(&actor).map(|frozen| frozen.applied.actions.as_slice()).unwrap_or_default();
         let applied = actions.iter().filter(|action| action.outcome == Outcome::Applied);
-        applied.filter_map(|action| action.act.process()).map(|(pid, _)| pid).collect()
+        applied.filter_map(|action| action.act.process())
     }
 
     /// Says who is left frozen by a guard that ends. Nobody is released: the attacker is among them.
@@ -332,11 +327,11 @@ impl Guard {
         tell: &mut dyn FnMut(Report),
     ) -> anyhow::Result<()> {
         let now = Timestamp::now();
+        let members = self.to_freeze(actor);
         let Some(frozen) = self.frozen.get_mut(&actor) else { return Ok(()) };
         let actions = &frozen.applied.actions;
         let known = |pid: i32| actions.iter().any(|a| a.act.process().is_some_and(|(known, _)| known == pid));
-        let members = self.lineage.members(actor).iter();
-        let fresh: Vec<(i32, u64)> = members.copied().filter(|(pid, _)| !known(*pid)).collect();
+        let fresh: Vec<(i32, u64)> = members.into_iter().filter(|(pid, _)| !known(*pid)).collect();
         if fresh.is_empty() {
             return Ok(());
         }
@@ -345,17 +340,44 @@ impl Guard {
             tell(Report::Action(action.clone()));
             frozen.applied.actions.push(action);
         }
-        if frozen.is_held() {
-            freeze::remember(&self.settings.state, &frozen.applied)?;
+        if matches!(frozen.plan, Held::By(_))
+            && frozen.is_held()
+            && freeze::remember(&self.settings.state, &frozen.applied).is_err()
+        {
+            // The plan that is there still names the first ones; the newcomers are this guard's to hold.
+            self.limits.unwritten += 1;
         }
         Ok(())
+    }
+
+    /// Whether somebody is kept frozen by this plan.
+    pub(super) fn is_held_by(&self, plan: &Path) -> bool {
+        self.frozen.values().any(|frozen| matches!(&frozen.plan, Held::By(known) if known == plan))
     }
 
     /// Keeps the frozen frozen, and lets go whom a person has released by removing the plan.
     pub(super) fn hold_or_release(&mut self) {
         let (gate, circles) = (&mut self.gate, &mut self.circles);
+        let state = &self.settings.state;
+        let owed = &mut self.limits.owed;
+        for (actor, frozen) in &mut self.frozen {
+            if !actor.is_client()
+                && let Some((stop, plan)) = frozen.write_down(state)
+                && let Some(mut stop) = stops::find(state, &stop).ok().or_else(|| owed.remove(&stop))
+            {
+                stop.plans.extend(plan.strip_prefix(state).ok().map(Path::to_owned));
+                if stop.write(state).is_err() {
+                    owed.insert(stop.id.clone(), stop);
+                }
+            }
+        }
+        let door = &self.door;
         self.frozen.retain(|actor, frozen| {
-            let held = frozen.is_held();
+            // A client's refusal is written down by the door.
+            let held = match self.lineage.client(*actor) {
+                Some(client) if frozen.plan == Held::ByThisGuard => door.refuses(client.address),
+                _ => frozen.is_held(),
+            };
             if held {
                 freeze::hold(&frozen.applied.actions);
             } else {
@@ -495,7 +517,7 @@ pub(super) fn subjects_of_machine(settings: &Settings) -> Vec<Subject> {
     subjects
 }
 
-fn sentence(reason: &Reason, lang: Lang) -> String {
+pub(super) fn sentence(reason: &Reason, lang: Lang) -> String {
     let (files, en, ja) = match *reason {
         Reason::ContentReplacedByNoise { files } => {
             (files, "structured content became noise", "構造のある内容が乱数状のデータに置き換わった")

@@ -1,24 +1,29 @@
 //! Databases in the guard's loop: what passes without waiting, who is looked at, and the thread that takes snapshots.
 
 use std::fs::File;
+use std::os::fd::AsFd;
 use std::path::{Path, PathBuf};
 use std::sync::mpsc::{RecvTimeoutError, Sender, channel};
 use std::thread;
 use std::time::Duration;
 
 use crossbeam_channel::Receiver;
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 use observe::files::Actor;
-use observe::files::fanotify::Watch;
-use schema::{GateInput, Reason, Verdict};
+use observe::files::fanotify::{Waiting, Watch, path_of};
+use schema::{Finding, FindingClass, GateInput, Lang, Reason, Severity, Verdict};
 use serde::Serialize;
 
 use super::databases::{self, Database};
+use super::response::{sentence, subjects_of_machine};
+use super::servants::{Servants, Writer, without_servers};
 use super::snapshots::{self, Cover, Pace, Snapshot};
-use super::{Guard, Report};
+use super::{Guard, Report, Settings};
 
 /// Lines about snapshots that nobody has read yet.
 const QUEUE: usize = 256;
+/// Of one database, whoever it may be.
+const ALARMS_EVERY: SignedDuration = SignedDuration::from_hours(1);
 
 /// Something about a database.
 #[derive(Debug, Clone, Serialize)]
@@ -49,7 +54,11 @@ pub(super) struct Shelter {
     said: Receiver<Said>,
     /// Dropped, the thread ends.
     _stop: Sender<()>,
+    servants: Servants,
     accused: Vec<(Actor, Vec<Reason>)>,
+    /// Databases that only their own server, or what it starts, can have overwritten, and whether that was told.
+    suspected: Vec<(PathBuf, Vec<Reason>)>,
+    alarmed: Vec<(PathBuf, Timestamp)>,
     /// By database: files that were found harmed, and when the first was.
     harmed: Vec<(PathBuf, u64, Timestamp)>,
 }
@@ -76,7 +85,8 @@ impl Shelter {
         let covers: Vec<Cover> =
             found.into_iter().map(|database| snapshots::cover(database, store, &roots, pace)).collect();
         if !covers.is_empty() {
-            snapshots::write_covers(state, &covers)?;
+            // On a full disk the commands do not find the snapshots; protecting comes first.
+            let _ = snapshots::write_covers(state, &covers);
         }
         let (say, said) = crossbeam_channel::bounded(QUEUE);
         let (stop, stopped) = channel::<()>();
@@ -104,7 +114,18 @@ impl Shelter {
                 }
             })?;
         }
-        Ok(Self { covers, cut, held, said, _stop: stop, accused: vec![], harmed: vec![] })
+        Ok(Self {
+            covers,
+            cut,
+            held,
+            said,
+            _stop: stop,
+            servants: Servants::default(),
+            accused: vec![],
+            suspected: vec![],
+            alarmed: vec![],
+            harmed: vec![],
+        })
     }
 
     /// The database that `path` is a part of that nobody waits for.
@@ -113,7 +134,66 @@ impl Shelter {
     }
 }
 
+/// Who stands for everybody that cannot be told from a database's server.
+fn nobody(covers: &[Cover], database: &Database) -> Actor {
+    let place = covers.iter().position(|cover| cover.database == *database).unwrap_or(0);
+    Actor { pid: 0, start_ticks: place as u64 + 1 }
+}
+
+/// Whether the alarm about a database went out lately.
+fn was_told(alarmed: &mut Vec<(PathBuf, Timestamp)>, database: &Path, now: Timestamp) -> bool {
+    alarmed.retain(|(_, at)| now.duration_since(*at) < ALARMS_EVERY);
+    alarmed.iter().any(|(known, _)| known == database)
+}
+
+/// The server of a database is never stopped for what happens in its own folder: all care would stop with it, and a person can stop it.
+fn unblamed(reasons: &[Reason], settings: &Settings, now: Timestamp) -> Finding {
+    let entry = &judge::gate::DATABASE;
+    let sentences = |lang| reasons.iter().map(|reason| sentence(reason, lang)).collect::<Vec<_>>();
+    let more = |mut sentences: Vec<String>, last: &str| {
+        sentences.push(last.to_owned());
+        sentences
+    };
+    Finding {
+        time: now,
+        class: FindingClass::Detection,
+        detector: entry.id.to_owned(),
+        title: entry.title.to_owned(),
+        title_ja: entry.title_ja.to_owned(),
+        severity_id: Severity::High,
+        attacks: (entry.attacks)(),
+        actor: "the server's own job, or a process that has ended".to_owned(),
+        reasons: more(
+            sentences(Lang::En),
+            "nobody was stopped: whoever did it cannot be told from the database's own server. Look at what the server runs; stop it if \
+             that is no work of yours",
+        ),
+        reasons_ja: more(
+            sentences(Lang::Ja),
+            "データベースのサーバー自身と区別できないため、何も停止していません。サーバーが実行しているものを確認し、心当たりがなければ\
+             サーバーを停止してください",
+        ),
+        uid: format!("{}-{}", entry.id, now.as_nanosecond()),
+        subjects: subjects_of_machine(settings),
+    }
+}
+
 impl Guard {
+    /// Of an actor's processes, those that are frozen: a database's server among them goes on, since all care would stop with it.
+    pub(super) fn to_freeze(&self, actor: Actor) -> Vec<(i32, u64)> {
+        let processes = self.processes(actor);
+        let Some(shelter) = &self.shelter else { return processes };
+        let databases: Vec<&Database> = shelter.covers.iter().map(|cover| &cover.database).collect();
+        if databases.is_empty() { processes } else { without_servers(&databases, processes) }
+    }
+
+    /// A database's server opens its own data: it may, whatever others of its job have done.
+    pub(super) fn is_servers_own(&self, waiting: &Waiting) -> bool {
+        let Some(path) = path_of(waiting.file.as_fd()) else { return false };
+        let cover = self.shelter.as_ref().and_then(|shelter| shelter.of(&path));
+        cover.is_some_and(|cover| cover.database.is_server(waiting.tid))
+    }
+
     /// Whether an open needs no judging since it is of a database's file.
     pub(super) fn is_of_database(&self, path: &Path) -> bool {
         self.shelter.as_ref().is_some_and(|shelter| shelter.of(path).is_some())
@@ -133,10 +213,15 @@ impl Guard {
         let Some(cover) = shelter.covers.iter().find(|cover| cover.database.lets_pass(path)) else {
             return false;
         };
-        if cover.database.is_server(tid) {
-            return true;
-        }
-        let Some(actor) = self.lineage.actor(tid) else { return true };
+        let actor = self.lineage.actor(tid);
+        let members = actor.map(|actor| self.lineage.members(actor)).unwrap_or_default();
+        let writer = shelter.servants.writer(&cover.database, tid, actor, members);
+        let actor = match writer {
+            Writer::Server => return true,
+            Writer::Somebody(actor) => actor,
+            // One for each database, so that what is nobody's adds up.
+            Writer::Nobody => nobody(&shelter.covers, &cover.database),
+        };
         let now = Timestamp::now();
         let since = shelter.harmed.iter().find(|(known, ..)| *known == cover.database.path);
         let snapshot =
@@ -157,7 +242,12 @@ impl Guard {
                 snapshots::hold(home, now);
             }
         }
-        if let Verdict::Stop(reasons) = verdict
+        if let (Verdict::Stop(reasons), Writer::Nobody) = (&verdict, writer) {
+            let is_known = shelter.suspected.iter().any(|(known, _)| *known == cover.database.path);
+            if !is_known && !was_told(&mut shelter.alarmed, &cover.database.path, now) {
+                shelter.suspected.push((cover.database.path.clone(), reasons.clone()));
+            }
+        } else if let Verdict::Stop(reasons) = verdict
             && !self.frozen.contains_key(&actor)
             && !self.told.contains(&actor)
             && !shelter.accused.iter().any(|(accused, _)| *accused == actor)
@@ -173,9 +263,15 @@ impl Guard {
         let Some(shelter) = &mut self.shelter else { return Ok(()) };
         let said: Vec<Said> = shelter.said.try_iter().collect();
         let accused = std::mem::take(&mut shelter.accused);
+        let suspected = std::mem::take(&mut shelter.suspected);
         said.into_iter().for_each(|said| tell(Report::Database(said)));
-        if accused.is_empty() {
+        if accused.is_empty() && suspected.is_empty() {
             return Ok(());
+        }
+        for (database, reasons) in suspected {
+            let now = Timestamp::now();
+            shelter.alarmed.push((database, now));
+            tell(Report::Finding(unblamed(&reasons, &self.settings, now)));
         }
         for (actor, reasons) in accused {
             if self.stop(actor, &self.processes(actor), &reasons, tell)? {

@@ -19,10 +19,8 @@ use rustix::fs::{OFlags, Timespec, Timestamps, futimens};
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
-use super::databases::{Database, Kind};
+use super::databases::{Database, Kind, SNAPSHOTS};
 
-/// In a protected folder, where the store lies on another file system.
-pub(crate) const FOLDER: &str = ".chartward-snapshots";
 const LIST: &str = "snapshot.json";
 const DATA: &str = "data";
 const TRIES: u32 = 4;
@@ -71,7 +69,7 @@ pub(crate) struct Snapshot {
 pub(crate) fn cover(database: Database, store: &Path, roots: &[PathBuf], pace: Pace) -> Cover {
     let name = home_name(&database.path);
     let root = roots.iter().find(|root| database.path.starts_with(root));
-    let places = [Some(store.join("snapshots")), root.map(|root| root.join(FOLDER))];
+    let places = [Some(store.join("snapshots")), root.map(|root| root.join(SNAPSHOTS))];
     for place in places.into_iter().flatten() {
         if shares_blocks(&place, &database) {
             let every = pace.every;

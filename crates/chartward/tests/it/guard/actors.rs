@@ -100,7 +100,10 @@ fn check_spread(test: &str, kind: &str) {
         assert_eq!(after.get(path), Some(before), "{kind}: {}", path.display());
     }
     let left: Vec<_> = after.keys().filter(|path| !case.before.contains_key(*path)).collect();
-    assert!(left.is_empty(), "{kind} leaves {left:?}");
+    // Where one process writes the copy and another removes the original, the stop can come between the two: then nothing was done
+    // to the original (it is as before, see above), and the copy stays.
+    let copies_max = usize::from(kind.contains("split"));
+    assert!(left.len() <= copies_max, "{kind} leaves {left:?}");
 }
 
 #[test]

@@ -11,18 +11,18 @@ use std::time::{Duration, Instant};
 use super::after::guard;
 use super::{Attacker, Case, listen};
 
-const PATIENCE: Duration = Duration::from_secs(90);
+pub(super) const PATIENCE: Duration = Duration::from_secs(90);
 /// `nobody`: the server refuses to run as root.
-const NOBODY: u32 = 65534;
+pub(super) const NOBODY: u32 = 65534;
 
 /// A file system in a file, mounted; dropped, it goes.
-struct Loop {
-    at: PathBuf,
+pub(super) struct Loop {
+    pub(super) at: PathBuf,
     dir: tempfile::TempDir,
 }
 
 impl Loop {
-    fn new(mkfs: &[&str]) -> Option<Self> {
+    pub(super) fn new(mkfs: &[&str]) -> Option<Self> {
         let dir = tempfile::tempdir().unwrap();
         fs::set_permissions(dir.path(), fs::Permissions::from_mode(0o755)).unwrap();
         let (image, at) = (dir.path().join("image"), dir.path().join("disk"));
@@ -49,15 +49,15 @@ impl Drop for Loop {
 }
 
 /// A server of the test's own, on a socket alone.
-struct Postgres {
+pub(super) struct Postgres {
     bin: PathBuf,
-    data: PathBuf,
+    pub(super) data: PathBuf,
     sockets: PathBuf,
     server: Option<Child>,
 }
 
 impl Postgres {
-    fn new(test: &str, data: &Path, sockets: &Path) -> Option<Self> {
+    pub(super) fn new(test: &str, data: &Path, sockets: &Path) -> Option<Self> {
         let mut versions: Vec<PathBuf> = fs::read_dir("/usr/lib/postgresql")
             .ok()?
             .flatten()
@@ -84,7 +84,7 @@ impl Postgres {
         Some(server)
     }
 
-    fn program(&self, name: &str) -> Command {
+    pub(super) fn program(&self, name: &str) -> Command {
         let mut command = Command::new("setpriv");
         let nobody = NOBODY.to_string();
         command.args(["--reuid", &nobody, "--regid", &nobody, "--clear-groups"]).arg(self.bin.join(name));
@@ -92,11 +92,11 @@ impl Postgres {
         command
     }
 
-    fn start(&mut self, data: &Path) {
+    pub(super) fn start(&mut self, data: &Path) {
         data.clone_into(&mut self.data);
         let mut server = self.program("postgres");
         server.arg("-D").arg(data).args(["-c", "listen_addresses=", "-k"]).arg(&self.sockets);
-        server.args(["-c", "shared_buffers=16MB", "-c", "autovacuum=off"]);
+        server.args(["-c", "shared_buffers=16MB", "-c", "autovacuum=off", "-c", "fsync=off"]);
         self.server = Some(server.stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap());
         let end = Instant::now() + PATIENCE;
         while !self.program("pg_isready").arg("-qh").arg(&self.sockets).status().unwrap().success() {
@@ -105,22 +105,22 @@ impl Postgres {
         }
     }
 
-    fn client(&self, name: &str) -> Command {
+    pub(super) fn client(&self, name: &str) -> Command {
         let mut command = self.program(name);
         command.args(["-U", "emr", "-h"]).arg(&self.sockets);
         command
     }
 
-    fn sql(&self, text: &str) -> String {
+    pub(super) fn sql(&self, text: &str) -> String {
         let output = self.client("psql").args(["-Atd", "postgres", "-c", text]).output().unwrap();
         assert!(output.status.success(), "{text}: {}", String::from_utf8_lossy(&output.stderr));
         String::from_utf8(output.stdout).unwrap().trim().to_owned()
     }
 
     /// At once, as a power cut does.
-    fn kill(&mut self) {
+    pub(super) fn kill(&mut self) {
         if let Some(mut server) = self.server.take() {
-            let _ = self.program("pg_ctl").args(["-sm", "immediate", "stop", "-D"]).arg(&self.data).status();
+            let _ = self.program("pg_ctl").args(["-sm", "immediate", "stop", "-D"]).arg(&self.data).output();
             let _ = server.kill();
             let _ = server.wait();
         }
@@ -134,12 +134,18 @@ impl Drop for Postgres {
 }
 
 /// A case whose tree lies on a file system of its own, with the guard not started yet.
-fn guarded(tree: &Path, more: &[&str]) -> Case {
+pub(super) fn guarded(tree: &Path, more: &[&str]) -> Case {
     let dir = tempfile::tempdir().unwrap();
+    let store = dir.path().join("store");
+    guarded_with_store(dir, tree, &store, more)
+}
+
+/// The same with the store somewhere else.
+pub(super) fn guarded_with_store(dir: tempfile::TempDir, tree: &Path, store: &Path, more: &[&str]) -> Case {
     let mut child = Command::new(env!("CARGO_BIN_EXE_chartward"))
         .args(["guard", "--json", "--mode", "permission"])
         .arg(tree)
-        .args(["--store".as_ref(), dir.path().join("store").as_os_str()])
+        .args(["--store".as_ref(), store.as_os_str()])
         .args(["--state".as_ref(), dir.path().join("state").as_os_str()])
         .args(more)
         .stdout(Stdio::piped())
@@ -247,6 +253,12 @@ fn restored(case: &mut Case, server: &mut Postgres, tree: &Path, snapshot: &str)
 fn a_database_on_xfs_is_not_held_and_comes_back_from_its_snapshot() {
     let test = "a_database_on_xfs_is_not_held_and_comes_back_from_its_snapshot";
     check(test, &["mkfs.xfs", "-q", "-m", "reflink=1"], true);
+}
+
+#[test]
+fn a_database_on_btrfs_is_not_held_and_comes_back_from_its_snapshot() {
+    let test = "a_database_on_btrfs_is_not_held_and_comes_back_from_its_snapshot";
+    check(test, &["mkfs.btrfs", "-q"], true);
 }
 
 #[test]

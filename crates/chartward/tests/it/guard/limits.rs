@@ -1,5 +1,7 @@
 //! What the guard does where the kernel, its store, its descriptors or its time run out.
 
+mod rounds;
+
 use std::ffi::OsString;
 use std::fs::{self, File};
 use std::io::{BufRead, BufReader, Write};
@@ -152,7 +154,11 @@ struct Guarded {
 
 impl Guarded {
     fn start(place: &Place, more: &[&str]) -> Self {
-        let mut guard = Command::new(env!("CARGO_BIN_EXE_chartward"))
+        Self::launch(Command::new(env!("CARGO_BIN_EXE_chartward")), place, more)
+    }
+
+    fn launch(mut program: Command, place: &Place, more: &[&str]) -> Self {
+        let mut guard = program
             .args(["guard", "--json", "--mode", "permission"])
             .arg(&place.tree)
             .args([

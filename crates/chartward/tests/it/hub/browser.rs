@@ -38,12 +38,15 @@ addresses = ["192.0.2.0/28"]
 "#;
 
 /// The scripts with their packages in a folder that outlives the test; `None` after saying what is missing.
-fn installed() -> Option<(PathBuf, PathBuf)> {
-    let (node, npm) = (testkit::tool(TEST, "node")?, testkit::tool(TEST, "npm")?);
-    testkit::tool(TEST, "chromium")?;
+pub(crate) fn installed(test: &str) -> Option<(PathBuf, PathBuf)> {
+    // Two tests use the folder.
+    static ONE: std::sync::Mutex<()> = std::sync::Mutex::new(());
+    let _one = ONE.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+    let (node, npm) = (testkit::tool(test, "node")?, testkit::tool(test, "npm")?);
+    testkit::tool(test, "chromium")?;
     let cache = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../target/browser-tests");
     fs::create_dir_all(&cache).unwrap();
-    for name in ["package.json", "package-lock.json", "console.mjs"] {
+    for name in ["package.json", "package-lock.json", "console.mjs", "viewer.mjs"] {
         fs::copy(Path::new(SCRIPTS).join(name), cache.join(name)).unwrap();
     }
     let lock = fs::read(cache.join("package-lock.json")).unwrap();
@@ -54,7 +57,7 @@ fn installed() -> Option<(PathBuf, PathBuf)> {
             .output()
             .unwrap();
         if !done.status.success() {
-            testkit::skip(TEST, "npm cannot install puppeteer-core and axe-core");
+            testkit::skip(test, "npm cannot install puppeteer-core and axe-core");
             return None;
         }
         fs::write(cache.join("installed.json"), lock).unwrap();
@@ -145,7 +148,7 @@ fn answer(stage: &Stage, asked: &str) -> Value {
 }
 
 /// The script, which ends with the test.
-struct Script(Child);
+pub(crate) struct Script(pub(crate) Child);
 
 impl Drop for Script {
     fn drop(&mut self) {
@@ -162,7 +165,7 @@ impl Drop for Script {
 
 #[test]
 fn a_browser_goes_from_the_first_run_of_a_hub_to_the_report_of_an_incident() {
-    let Some((node, cache)) = installed() else { return };
+    let Some((node, cache)) = installed(TEST) else { return };
     let Some(stage) = Stage::with_wall(TEST) else { return };
     let broken = "[[watch]]\nname = \"mail\"\nclass = \"mail\"\nexec = [\"/bin/false\"]\n\n";
     protected(&stage, &[&stage.watch("net", "sensor", ""), broken, PLAYBOOKS].concat());

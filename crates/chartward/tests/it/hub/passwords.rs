@@ -48,7 +48,13 @@ impl Mariadb {
                 "--clear-groups",
                 "--",
             ]);
-            command.arg(program).current_dir("/").stdin(Stdio::null()).stdout(Stdio::null());
+            // A MariaDB that starts removes the temporary tables of all others in the same place.
+            command
+                .arg(program)
+                .current_dir("/")
+                .env("TMPDIR", folder)
+                .stdin(Stdio::null())
+                .stdout(Stdio::null());
             command.stderr(File::create(folder.with_extension("log")).unwrap());
             command
         };

@@ -23,6 +23,8 @@ static COUNT: AtomicU32 = AtomicU32::new(0);
 pub(super) struct Stage {
     dir: tempfile::TempDir,
     netns: Option<String>,
+    /// Whether the namespace is somebody else's to remove.
+    is_borrowed: bool,
     /// Where the state folder is, when not in the stage's own folder.
     pub(super) state: PathBuf,
 }
@@ -32,7 +34,7 @@ impl Stage {
         let dir = tempfile::TempDir::with_prefix("chartward-hub-").unwrap();
         fs::set_permissions(dir.path(), fs::Permissions::from_mode(0o755)).unwrap();
         let state = dir.path().canonicalize().unwrap().join("state");
-        let stage = Stage { dir, netns: None, state };
+        let stage = Stage { dir, netns: None, is_borrowed: false, state };
         stage.file("feed.py", include_str!("feed.py"));
         stage
     }
@@ -51,6 +53,12 @@ impl Stage {
         let mut stage = Stage::new();
         stage.netns = Some(netns);
         Some(stage)
+    }
+
+    /// Has the packet filter of somebody else's namespace changed.
+    pub(super) fn borrow_wall(&mut self, netns: &str) {
+        self.netns = Some(netns.to_owned());
+        self.is_borrowed = true;
     }
 
     pub(super) fn path(&self, name: &str) -> PathBuf {
@@ -88,8 +96,13 @@ impl Stage {
             // Whoever touches the packet filter where nothing may be touched is seen.
             None => json!([self.path("no-nft")]).to_string(),
         };
+        // Nothing is enforced by itself where nobody is named who is never cut off.
+        let never = match more.contains("[never_touch]") {
+            true => "",
+            false => "[never_touch]\naddresses = [\"192.0.2.250\"]\n\n",
+        };
         let text = format!(
-            "hospital = \"試験病院\"\nlang = \"en\"\nstate = {:?}\n\n[console]\nlisten = \"127.0.0.1:0\"\ntls = false\n\n[wall]\ncommand = {nft}\n\n{more}",
+            "hospital = \"試験病院\"\nlang = \"en\"\nstate = {:?}\n\n[console]\nlisten = \"127.0.0.1:0\"\ntls = false\n\n[wall]\ncommand = {nft}\n\n{never}{more}",
             self.state
         );
         self.file("chartward.toml", &text)
@@ -237,7 +250,7 @@ impl Stage {
 
 impl Drop for Stage {
     fn drop(&mut self) {
-        if let Some(netns) = &self.netns {
+        if let Some(netns) = self.netns.as_ref().filter(|_| !self.is_borrowed) {
             let _ = Command::new("ip").args(["netns", "del", netns]).status();
         }
     }

@@ -1,12 +1,12 @@
 //! A hub with a vault: jobs, the lock, the viewer, an isolated host's way back, notices.
 
 use std::fs;
-use std::net::TcpListener;
 use std::process::{Child, Command, Stdio};
 use std::thread;
 use std::time::Duration;
 
 use serde_json::{Value, json};
+use testkit::servers::free_port;
 
 use super::stage::{Stage, Up, finding, until};
 use crate::support::{BINARY, run};
@@ -29,10 +29,6 @@ pub(super) fn protected(stage: &Stage, more: &str) {
         stage.path("hospital")
     );
     stage.configure(&[text, more.to_owned()].concat());
-}
-
-fn free_port() -> u16 {
-    TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port()
 }
 
 pub(super) fn runs(stage: &Stage, name: &str) -> Vec<prove::state::JobRun> {

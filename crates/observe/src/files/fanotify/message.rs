@@ -1,7 +1,6 @@
 //! What the reading thread hands to the judging one.
 
 use std::fs::File;
-use std::io;
 use std::os::fd::{AsRawFd, OwnedFd};
 use std::sync::Arc;
 
@@ -47,7 +46,7 @@ pub enum Message {
 #[derive(Debug)]
 pub struct Waiting {
     /// The file, read only, with the content that it has before what waits takes effect.
-    pub file: File,
+    pub file: Arc<File>,
     /// The thread that waits.
     pub tid: i32,
     group: Arc<OwnedFd>,
@@ -59,14 +58,7 @@ pub struct Waiting {
 impl Waiting {
     pub(super) fn new(file: File, tid: i32, group: Arc<OwnedFd>, board: Arc<Board>) -> Self {
         let number = board.enter(tid);
-        Self { file, tid, group, board, number, answered: false }
-    }
-
-    /// Lets it pass, and keeps the file.
-    pub fn allow(mut self) -> io::Result<File> {
-        let kept = self.file.try_clone();
-        self.answer(libc::FAN_ALLOW);
-        kept
+        Self { file: Arc::new(file), tid, group, board, number, answered: false }
     }
 
     /// Refuses it; the caller gets EPERM.

@@ -13,32 +13,40 @@
 //! ([`Watch::spare`]): then they cost half a microsecond. The mark is evictable, so it lives no longer than the kernel's own memory of the file.
 //! Writes through descriptors from before the mark wait for nobody (measured on 6.18).
 //!
+//! The thread that judges reads (a) itself, and a lifeguard does while that one is away ([`turn`]).
+//!
 //! (a) marks a mount or a whole file system that holds nothing else; (b) marks the file system, which holds nobody up,
 //! and drops what lies elsewhere. Both queues are unlimited: the kernel lets an open pass that finds no room in one. When the process
 //! ends, however it ends, the kernel lets every waiting open pass: the guard **fails open**, because a hospital that cannot open
 //! records is worse off than one that is watched by nobody for a minute.
 
 mod access;
+mod awake;
 mod board;
 mod event;
 mod ignore;
+mod intake;
 mod message;
 mod names;
 mod reader;
+mod sched;
 mod sys;
 mod tier;
+mod turn;
 
+use std::collections::VecDeque;
 use std::ffi::{CString, OsString};
 use std::fs::{self, File};
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::os::unix::ffi::{OsStrExt, OsStringExt};
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, OnceLock};
 use std::thread;
+use std::time::{Duration, Instant};
 
 use crossbeam_channel::{Receiver, unbounded};
+use rustix::event::{PollFd, PollFlags, poll};
 use rustix::fs::readlinkat;
 use rustix::path::DecInt;
 
@@ -46,9 +54,16 @@ pub use self::board::Board;
 pub use self::message::{Message, Waiting};
 pub use self::names::{Change, NameChange};
 pub use self::tier::{Tier, Watched};
+pub use self::turn::Lent;
 
+pub(super) use self::sched::roam;
+pub(super) use self::turn::lend;
+
+use self::awake::Awake;
+use self::intake::Intake;
 use self::names::Names;
 use self::reader::Reader;
+use self::turn::Turn;
 use super::limits;
 use super::mount::{Apart, Foreign, Mount, Ward};
 use crate::Error;
@@ -71,6 +86,10 @@ const CONTENT_MASK: u64 = libc::FAN_OPEN_PERM | libc::FAN_CLOSE_WRITE | libc::FA
 const SPARED: u32 =
     libc::FAN_MARK_IGNORED_MASK | libc::FAN_MARK_IGNORED_SURV_MODIFY | libc::FAN_MARK_EVICTABLE;
 const BUFFER: usize = 64 * 1024;
+/// Between two messages that names have changed.
+const NAMES_EVERY: Duration = Duration::from_millis(5);
+/// Each of them holds a descriptor.
+const SETTLED_MAX: usize = 64;
 /// Longer paths take a second call.
 const PATH_LIKELY: usize = 256;
 
@@ -89,11 +108,22 @@ pub enum Spare {
 pub struct Watch {
     wards: Vec<Ward>,
     watched: Vec<Watched>,
+    /// What the lifeguard read.
     messages: Receiver<Message>,
-    /// Let go before the names, see [`Watch::start`].
+    /// What the judging thread read, and came before that.
+    ready: VecDeque<Message>,
+    /// This and `turn`, which holds it too, are let go before the names, see [`Watch::start`].
     content: Arc<OwnedFd>,
+    turn: Arc<Turn>,
     names: Names,
-    pending: Arc<AtomicBool>,
+    /// Everything that came before what was read last is known.
+    names_fresh: bool,
+    names_due: Instant,
+    awake: Awake,
+    /// Files of which everything is to be told again, once nobody waits for an answer.
+    settled: Vec<((u64, u64), File)>,
+    /// The judging thread has begun.
+    judges: bool,
     board: Arc<Board>,
     stop: Option<OwnedFd>,
     reader: Option<thread::JoinHandle<()>>,
@@ -117,17 +147,11 @@ impl Watch {
             rustix::pipe::pipe_with(rustix::pipe::PipeFlags::CLOEXEC).map_err(|e| Error::Read(e.into()))?;
         // What waits is bounded by the board, for which the reader refuses more; a second bound here could only lose closes.
         let (send, messages) = unbounded();
-        let (pending, board) = (Arc::new(AtomicBool::new(false)), Arc::new(Board::default()));
-        let reader = Reader {
-            content: Arc::clone(&content),
-            names: Arc::clone(&names),
-            termination,
-            stopped,
-            send,
-            pending: Arc::clone(&pending),
-            board: Arc::clone(&board),
-            waiting_max: limits::waiting(),
-        };
+        let board = Arc::new(Board::default());
+        let intake = Intake::new(Arc::clone(&content), Arc::clone(&board), limits::waiting());
+        let turn = Arc::new(Turn::new(intake)?);
+        let reader =
+            Reader { content: Arc::clone(&content), termination, stopped, send, turn: Arc::clone(&turn) };
         // The reader runs before the first mark is set, so that the guard never waits for itself.
         let reader =
             thread::Builder::new().name("reader".into()).spawn(move || reader.run()).map_err(Error::Read)?;
@@ -136,9 +160,15 @@ impl Watch {
             watched: Vec::new(),
             content,
             names: Names::new(names),
-            pending,
+            names_fresh: false,
+            names_due: Instant::now(),
+            awake: Awake::new(),
+            settled: Vec::new(),
+            turn,
+            judges: false,
             board,
             messages,
+            ready: VecDeque::new(),
             stop: Some(stop),
             reader: Some(reader),
         };
@@ -175,9 +205,81 @@ impl Watch {
         Ok(())
     }
 
-    /// Where messages arrive.
-    pub fn messages(&self) -> &Receiver<Message> {
-        &self.messages
+    /// Waits at most `patience` for the next message. The thread that calls this is the one that judges: between two calls it may
+    /// open files of the tree, see [`Watch::lend`].
+    pub fn next(&mut self, patience: Duration) -> Option<Message> {
+        if !std::mem::replace(&mut self.judges, true) {
+            self.turn.take();
+        }
+        let end = Instant::now() + patience;
+        loop {
+            if let Some(message) = self.arrived() {
+                return Some(message);
+            }
+            self.settle();
+            let now = Instant::now();
+            // Names are read before each open anyway; in between, each would wake this thread for every file that is made.
+            let due = self.names_due.saturating_duration_since(now);
+            let rest = end.saturating_duration_since(now);
+            self.awake.rest(now);
+            let wait = self.awake.patience(if due.is_zero() { rest } else { rest.min(due) });
+            self.turn.listen(true);
+            let mut ready = [
+                PollFd::new(&self.content, PollFlags::IN),
+                PollFd::new(&self.turn.bell, PollFlags::IN),
+                PollFd::new(&self.names.group, PollFlags::IN),
+            ];
+            // Left out, not asked for nothing: the kernel wakes whoever polls a group for each of its events.
+            let asked = if due.is_zero() { ready.len() } else { ready.len() - 1 };
+            let timeout = rustix::time::Timespec {
+                tv_sec: i64::try_from(wait.as_secs()).unwrap_or(i64::MAX),
+                tv_nsec: wait.subsec_nanos().into(),
+            };
+            let polled = poll(ready.get_mut(..asked).unwrap_or_default(), Some(&timeout));
+            let [content, bell, names] = ready.each_ref().map(|fd| !fd.revents().is_empty());
+            self.turn.listen(false);
+            match polled {
+                Ok(_) | Err(rustix::io::Errno::INTR) => {}
+                Err(error) => return Some(Message::Broken(Error::Read(error.into()))),
+            }
+            if bell {
+                sys::hear(&self.turn.bell);
+            }
+            if content {
+                self.awake.came(Instant::now());
+                let mut intake = self.turn.intake();
+                // What the lifeguard read came first.
+                if self.messages.is_empty() {
+                    match intake.read(0) {
+                        Ok(read) => self.ready.extend(read),
+                        Err(source) => return Some(Message::Broken(Error::Read(source))),
+                    }
+                    self.names_fresh = false;
+                }
+            } else if names {
+                self.names_due = Instant::now() + NAMES_EVERY;
+                self.names_fresh = false;
+                return Some(Message::Names);
+            } else if rest.is_zero() && self.messages.is_empty() {
+                return None;
+            }
+        }
+    }
+
+    /// A message that was read already.
+    pub fn arrived(&mut self) -> Option<Message> {
+        self.turn.listen(false);
+        self.ready.pop_front().or_else(|| {
+            let message = self.messages.try_recv().ok()?;
+            self.names_fresh = false;
+            Some(message)
+        })
+    }
+
+    /// For work between two messages that takes long or opens files of the tree: meanwhile opens wait in the queue of
+    /// [`Watch::arrived`], and the guard's own are answered. Without it they are, too, but each after some milliseconds.
+    pub fn lend(&self) -> Lent {
+        Lent::for_long(&self.turn)
     }
 
     /// The protected trees: absolute path, how each is set apart, and a descriptor of the tree through which nothing waits.
@@ -217,10 +319,44 @@ impl Watch {
         let _ = sys::mark_inode(self.content.as_fd(), flags, mask, file);
     }
 
-    /// Name changes that have arrived; `true` beside them means that the kernel dropped some.
+    /// The same for a file of this device and inode that was closed, before this thread waits again: opens that have arrived are
+    /// answered first.
+    pub fn unspare_soon(&mut self, key: (u64, u64), file: File) {
+        if self.settled.len() >= SETTLED_MAX {
+            self.settle();
+        }
+        self.settled.push((key, file));
+    }
+
+    /// Not so, it is open again.
+    pub fn keep_spared(&mut self, key: (u64, u64)) {
+        self.settled.retain(|(closed, _)| *closed != key);
+    }
+
+    fn settle(&mut self) {
+        for (_, file) in std::mem::take(&mut self.settled) {
+            self.unspare(file.as_fd());
+        }
+    }
+
+    /// Name changes that have arrived; `true` beside them means that the kernel dropped some. Nothing where all that came before the last
+    /// message was taken in already.
     pub fn names(&mut self) -> (Vec<NameChange>, bool) {
-        self.pending.store(false, Ordering::SeqCst);
+        if std::mem::replace(&mut self.names_fresh, true) {
+            return (vec![], false);
+        }
         self.names.read()
+    }
+
+    /// Files that were removed from folders that are gone as well, so that only who did it is known, with a number for the folder.
+    pub fn vanished(&mut self) -> Vec<(i32, u64)> {
+        std::mem::take(&mut self.names.vanished)
+    }
+
+    /// The same, for whoever needs to know what came since.
+    pub fn names_now(&mut self) -> (Vec<NameChange>, bool) {
+        self.names_fresh = false;
+        self.names()
     }
 }
 
@@ -228,6 +364,7 @@ impl Drop for Watch {
     fn drop(&mut self) {
         self.stop.take();
         // What waits in the queue passes now, before the reader is waited for.
+        self.ready.clear();
         while self.messages.try_recv().is_ok() {}
         if let Some(reader) = self.reader.take() {
             let _ = reader.join();

@@ -2,6 +2,7 @@
 
 use std::collections::HashMap;
 use std::fs;
+use std::hash::{DefaultHasher, Hash, Hasher};
 use std::os::fd::{AsFd, OwnedFd};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -11,11 +12,14 @@ use super::event::{self, Handle};
 use super::{BUFFER, path_of, sys};
 
 pub(super) const MASK: u64 = libc::FAN_CREATE | libc::FAN_DELETE | libc::FAN_RENAME | libc::FAN_ONDIR;
+/// Two names with their handles.
+const EVENT_MAX: usize = 4096;
 const DIRECTORIES_REMEMBERED_MAX: usize = 65_536;
 /// How far behind the first half of an exchange the second one is looked for: only what others did can lie between.
 const HALVES_APART_MAX: usize = 64;
 /// A second half that is still on its way is waited for.
 const HALF_TRIES: usize = 5;
+const VANISHED_MAX: usize = 65_536;
 const HALF_PAUSE: Duration = Duration::from_micros(200);
 
 /// One change of a name.
@@ -72,6 +76,8 @@ pub(super) struct Names {
     /// The protected trees.
     pub(super) trees: Vec<PathBuf>,
     directories: HashMap<Handle, Option<PathBuf>>,
+    /// Files that were removed from folders that are gone as well: who did it, and a number for the folder.
+    pub(super) vanished: Vec<(i32, u64)>,
     /// Kept: filling 64 KiB anew for each open would cost more than the reading.
     buffer: Vec<u8>,
 }
@@ -83,6 +89,7 @@ impl Names {
             roots: Vec::new(),
             trees: Vec::new(),
             directories: HashMap::new(),
+            vanished: Vec::new(),
             buffer: vec![0; BUFFER],
         }
     }
@@ -103,7 +110,7 @@ impl Names {
     }
 
     fn read_into(&mut self, changes: &mut Vec<NameChange>, overflow: &mut bool) {
-        let own = rustix::process::getpid().as_raw_nonzero().get();
+        let own = sys::own_pid();
         let mut buffer = std::mem::take(&mut self.buffer);
         while let Ok(len) = rustix::io::read(&self.group, buffer.as_mut_slice()) {
             for event in event::events(buffer.get(..len).unwrap_or_default()) {
@@ -112,7 +119,8 @@ impl Names {
                     self.resolve(event, changes);
                 }
             }
-            if len == 0 {
+            // With room left over there was no more.
+            if len < BUFFER - EVENT_MAX {
                 break;
             }
         }
@@ -134,8 +142,14 @@ impl Names {
             }
             return;
         }
+        let folder = names.entry.as_ref().map(|(handle, _)| handle.clone());
         let Some(path) = names.entry.and_then(|(handle, name)| Some(self.directory(handle)?.join(name)))
         else {
+            if event.mask & libc::FAN_DELETE != 0 && !is_directory {
+                self.vanished
+                    .extend(folder.and_then(|folder| self.gone(&folder)).map(|folder| (event.pid, folder)));
+                self.vanished.truncate(VANISHED_MAX);
+            }
             return;
         };
         // The kernel merges equal events of one process and name; a file made and removed at once needs no tracking.
@@ -152,6 +166,14 @@ impl Names {
             }
             (false, false) => {}
         }
+    }
+
+    /// A number for a directory that is gone; `None` for one that lies outside the protected trees.
+    fn gone(&self, handle: &Handle) -> Option<u64> {
+        let opens = |root: &OwnedFd| sys::open_by_handle(root.as_fd(), handle.kind, &handle.bytes).is_ok();
+        let mut hasher = DefaultHasher::new();
+        handle.hash(&mut hasher);
+        (!self.roots.iter().any(opens)).then(|| hasher.finish())
     }
 
     /// The directory's path, or `None` when it lies outside the protected trees or is gone.

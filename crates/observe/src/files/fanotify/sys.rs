@@ -9,6 +9,7 @@ use std::io;
 use std::mem;
 use std::os::fd::{AsRawFd, BorrowedFd, FromRawFd, OwnedFd, RawFd};
 use std::ptr;
+use std::sync::OnceLock;
 
 /// fanotify_init(2).
 pub(super) fn init(flags: u32, event_flags: i32) -> io::Result<OwnedFd> {
@@ -46,10 +47,42 @@ pub(super) fn adopt(fd: RawFd) -> Option<OwnedFd> {
     (fd >= 0).then(|| unsafe { OwnedFd::from_raw_fd(fd) })
 }
 
+/// Whether the calling thread comes before everybody who shares the processor in the ordinary way, by real-time priority of the lowest
+/// degree. What it starts does not inherit that. Without effect where it is not permitted.
+pub(super) fn come_first(first: bool) {
+    // SAFETY: plain data, for which all zeros is a value.
+    let mut parameters: libc::sched_param = unsafe { mem::zeroed() };
+    let policy = if first {
+        parameters.sched_priority = 1;
+        libc::SCHED_RR | libc::SCHED_RESET_ON_FORK
+    } else {
+        libc::SCHED_OTHER
+    };
+    // SAFETY: 0 is the calling thread, and the parameters outlive the call.
+    unsafe { libc::sched_setscheduler(0, policy, &raw const parameters) };
+}
+
+/// Adds to an eventfd(2), which wakes whoever polls it.
+pub(super) fn ring(bell: &OwnedFd) {
+    // It only fails where so many calls stand in it that its owner is awake.
+    let _ = rustix::io::write(bell, &1_u64.to_ne_bytes());
+}
+
+/// Empties an eventfd(2).
+pub(super) fn hear(bell: &OwnedFd) {
+    let _ = rustix::io::read(bell, &mut [0; 8]);
+}
+
+/// This process; the C library asks the kernel anew each time.
+pub(super) fn own_pid() -> i32 {
+    static OWN: OnceLock<i32> = OnceLock::new();
+    *OWN.get_or_init(|| rustix::process::getpid().as_raw_nonzero().get())
+}
+
 /// Whether `tid` is a thread of this process: tgkill(2) with signal 0 sends nothing and asks just that.
 pub(super) fn is_own(tid: i32) -> bool {
     // SAFETY: the call takes three integers and gives 0 or -1.
-    unsafe { libc::syscall(libc::SYS_tgkill, libc::getpid(), tid, 0) == 0 }
+    unsafe { libc::syscall(libc::SYS_tgkill, own_pid(), tid, 0) == 0 }
 }
 
 /// open_by_handle_at(2) with O_PATH: the directory that an event names by its handle.

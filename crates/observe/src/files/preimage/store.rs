@@ -137,6 +137,11 @@ impl Store {
     /// Keeps what `file` holds now; `None` when the bounds forbid it. The caller makes room and asks again, or says [`Store::refuse`].
     pub fn keep(&mut self, file: &File) -> Result<Option<PreImage>, Error> {
         let stamp = Stamp::of(file).map_err(Error::PreImage)?;
+        self.keep_as(file, stamp)
+    }
+
+    /// The same, where it was looked at already and nobody can have changed it since.
+    pub(in crate::files) fn keep_as(&mut self, file: &File, stamp: Stamp) -> Result<Option<PreImage>, Error> {
         let fits = self.used() + stamp.size <= self.max;
         if stamp.size <= MEMORY_EACH_MAX && self.in_memory.load(Ordering::Relaxed) + stamp.size <= MEMORY_MAX
         {
@@ -160,8 +165,10 @@ impl Store {
 
     fn keep_in_memory(&self, stamp: Stamp, file: &File) -> Result<PreImage, Error> {
         let mut bytes = Vec::with_capacity(usize::try_from(stamp.size).unwrap_or(0) + 1);
-        let mut rest = FromStart { file, at: 0, end: MEMORY_EACH_MAX };
-        rest.read_to_end(&mut bytes).map_err(Error::PreImage)?;
+        if stamp.size > 0 {
+            let mut rest = FromStart { file, at: 0, end: MEMORY_EACH_MAX };
+            rest.read_to_end(&mut bytes).map_err(Error::PreImage)?;
+        }
         Ok(image(stamp, Content::Memory(bytes.into()), [&self.used, &self.in_memory], None))
     }
 

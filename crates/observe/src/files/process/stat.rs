@@ -19,9 +19,14 @@ pub struct Stat {
     pub session: i32,
     /// Controlling terminal, 0 for none.
     pub terminal: i32,
+    /// It was forked and has not replaced its program since: it runs what its parent ran then. No program can undo that.
+    pub forked: bool,
     /// Clock ticks since boot.
     pub start_ticks: u64,
 }
+
+/// `PF_FORKNOEXEC` of linux/sched.h; proc_pid_stat(5) shows it in field 9, also of a process that has ended.
+const FORKED: u32 = 0x40;
 
 impl Stat {
     /// Of a process or a thread that lives.
@@ -43,6 +48,7 @@ impl Stat {
             group: fields.get(2)?.parse().ok()?,
             session: fields.get(3)?.parse().ok()?,
             terminal: fields.get(4)?.parse().ok()?,
+            forked: fields.get(6)?.parse::<u32>().ok()? & FORKED != 0,
             start_ticks: fields.get(19)?.parse().ok()?,
         })
     }
@@ -50,6 +56,11 @@ impl Stat {
 
 #[cfg(test)]
 mod tests {
+    use std::io::{BufRead, BufReader};
+    use std::process::{Command, Stdio};
+    use std::thread;
+    use std::time::{Duration, Instant};
+
     use super::*;
 
     #[test]
@@ -60,6 +71,35 @@ mod tests {
             (stat.command.as_str(), stat.parent, stat.group, stat.session, stat.terminal, stat.start_ticks),
             ("a) (b c", 7, 42, 41, 34816, 987_654)
         );
+        assert!(!stat.forked);
         assert_eq!(Stat::parse(b"42 (cut off"), None);
+    }
+
+    #[test]
+    fn a_fork_is_told_from_a_program_that_was_started_also_when_it_has_ended() {
+        let own = Stat::of(i32::try_from(std::process::id()).unwrap()).unwrap();
+        assert!(!own.forked);
+        // The subshell runs what the shell runs; `true` is a program of its own. The shell becomes one that waits for nobody.
+        for (line, forked) in [("( : )", true), ("/bin/true", false)] {
+            let mut shell = Command::new("sh")
+                .args(["-c", &format!("{line} & echo $!; exec sleep 60")])
+                .stdout(Stdio::piped())
+                .spawn()
+                .unwrap();
+            let mut pid = String::new();
+            BufReader::new(shell.stdout.take().unwrap()).read_line(&mut pid).unwrap();
+            let pid = pid.trim().parse().unwrap();
+            let end = Instant::now() + Duration::from_secs(30);
+            let ended = loop {
+                let stat = Stat::of(pid).filter(|stat| stat.state == 'Z');
+                if stat.is_some() || Instant::now() > end {
+                    break stat;
+                }
+                thread::sleep(Duration::from_millis(5));
+            };
+            shell.kill().unwrap();
+            shell.wait().unwrap();
+            assert_eq!(ended.map(|stat| stat.forked), Some(forked), "{line}");
+        }
     }
 }

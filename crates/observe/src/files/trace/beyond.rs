@@ -7,8 +7,8 @@ use std::sync::Arc;
 
 use jiff::{SignedDuration, Timestamp};
 
-use super::Tracker;
 use super::table::Key;
+use super::{Touch, Tracker};
 use crate::files::fanotify::path_of;
 use crate::files::preimage::{PreImage, Stamp};
 use crate::files::process::Actor;
@@ -22,8 +22,28 @@ const ROUNDS_MAX: u32 = 8;
 const SPARED_MAX: usize = 2048;
 /// So many of them are looked at before an actor's next act.
 const SPARED_LATEST: usize = 8;
+/// The device of files that are no longer pinned.
+const NOWHERE: u64 = u64::MAX;
 /// A file that is younger than this may have been made while nobody saw it.
 const YOUNG: SignedDuration = SignedDuration::from_mins(2);
+
+/// What is let go first when there are too many touches.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Let {
+    Harmless,
+    Kept,
+    Judged,
+}
+
+impl Let {
+    fn holds(self, touch: &Touch) -> bool {
+        match self {
+            Let::Harmless => !touch.suspicious && touch.measured.is_some(),
+            Let::Kept => touch.key.0 != NOWHERE && touch.path_now.is_none() && touch.original.is_some(),
+            Let::Judged => true,
+        }
+    }
+}
 
 impl Tracker {
     /// The content that `file` has now is kept.
@@ -67,16 +87,21 @@ impl Tracker {
     }
 
     /// The kernel no longer tells of reads of `file`, nor of its truncation by path: it is looked at instead.
-    pub fn spared(&mut self, file: &File, now: Timestamp) {
-        let Ok(stamp) = Stamp::of(file) else { return };
+    pub fn spared(&mut self, stamp: Stamp, now: Timestamp) {
         if !self.spared.iter().rev().take(SPARED_LATEST).any(|(_, known)| known.key == stamp.key) {
             self.spared.push_back((now, stamp));
+        }
+        if let Some(known) = self.table.get_mut(stamp.key) {
+            known.spared = true;
         }
     }
 
     /// Somebody opens it for writing: what changes it from now on is told.
     pub(super) fn no_longer_spared(&mut self, key: Key) {
-        self.spared.retain(|(_, stamp)| stamp.key != key);
+        let spared = self.table.get_mut(key).map(|known| std::mem::replace(&mut known.spared, false));
+        if spared != Some(false) {
+            self.spared.retain(|(_, stamp)| stamp.key != key);
+        }
     }
 
     /// Looks whether the files that were spared last, or all of them, changed unseen.
@@ -121,8 +146,66 @@ impl Tracker {
     /// Fewer files may be pinned from now on.
     pub fn bound_pins(&mut self, pins_max: usize, now: Timestamp) {
         self.table.bound(pins_max);
-        self.touches_max = pins_max / 2;
+        self.touches_max = pins_max;
         self.expire(now);
+        self.bound_touches();
+    }
+
+    /// Every touch pins a file, and descriptors are the scarcest thing here. At the bound, down to three quarters of it, the oldest go
+    /// first: what was found harmless; then the inodes of removed originals whose content is kept, which can be put back without them;
+    /// then whatever was judged already.
+    pub(super) fn bound_touches(&mut self) {
+        self.touches = self.pinned();
+        if self.touches < self.touches_max {
+            return;
+        }
+        let mut beyond = self.touches.saturating_sub(self.touches_max / 4 * 3);
+        for sort in [Let::Harmless, Let::Kept, Let::Judged] {
+            if beyond == 0 {
+                break;
+            }
+            let mut found: Vec<(Timestamp, Actor, u64)> = Vec::new();
+            for (actor, trace) in &self.actors {
+                let judged = trace.touches.iter().filter(|(id, _)| !trace.dirty.contains(id));
+                let of_sort = judged.filter(|(_, touch)| sort.holds(touch));
+                found.extend(of_sort.map(|(id, touch)| (touch.at, *actor, *id)));
+            }
+            found.sort_unstable();
+            for (_, actor, id) in found.into_iter().take(beyond) {
+                beyond -= 1;
+                self.drop_touch(actor, id, sort);
+            }
+        }
+        self.actors.retain(|_, trace| {
+            trace.pairs.retain(|id| trace.touches.contains_key(&id));
+            !trace.touches.is_empty()
+        });
+        // Where all that is left is unjudged, not every act looks through it.
+        self.touches = self.pinned().min(self.touches_max - self.touches_max / 16);
+    }
+
+    fn pinned(&self) -> usize {
+        let touches = self.actors.values().flat_map(|trace| trace.touches.values());
+        touches.filter(|touch| touch.key.0 != NOWHERE).count()
+    }
+
+    fn drop_touch(&mut self, actor: Actor, id: u64, sort: Let) {
+        if sort == Let::Kept && self.placeholder.is_none() {
+            self.placeholder = self.store.unlinked().ok().map(Arc::new);
+        }
+        let Some(trace) = self.actors.get_mut(&actor) else { return };
+        match (trace.touches.get_mut(&id), &self.placeholder) {
+            (Some(touch), Some(placeholder)) if sort == Let::Kept => {
+                self.table.forget(touch.key);
+                touch.pin = Arc::clone(placeholder);
+                // Its number may be given to another file from now on.
+                touch.key = (NOWHERE, id);
+                touch.measured = Stamp::of(placeholder).ok();
+            }
+            _ => {
+                trace.touches.remove(&id);
+            }
+        }
     }
 
     /// These inodes are decoys.
@@ -192,9 +275,10 @@ impl Tracker {
     }
 
     /// Keeps what `pin` holds. In a full store what was unused for longest goes first; a file for which that is not enough is counted.
-    pub(super) fn content_of(&mut self, pin: &File, size: u64) -> Option<PreImage> {
+    pub(super) fn content_of(&mut self, pin: &File, stamp: &Stamp) -> Option<PreImage> {
+        let size = stamp.size;
         for _ in 0..ROUNDS_MAX {
-            if let Some(kept) = self.store.keep(pin).ok().flatten() {
+            if let Some(kept) = self.store.keep_as(pin, *stamp).ok().flatten() {
                 return Some(kept);
             }
             let full = self.store.used() + size > self.store.max();

@@ -68,7 +68,7 @@ impl Tracker {
         });
         self.table.name(key, Some(to.to_owned()));
         if let Some(trace) = self.actors.get_mut(&actor) {
-            trace.gone.remove(&id);
+            trace.pairs.gone.remove(id);
         }
     }
 }

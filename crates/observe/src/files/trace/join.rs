@@ -10,8 +10,9 @@ use std::path::Path;
 use jiff::{SignedDuration, Timestamp};
 use schema::{FileEvidence, GateInput};
 
+use super::pairs::{is_alike, name_of};
 use super::table::Key;
-use super::{MEASURED_AT_ONCE_MAX, Touch, Trace, Tracker, is_suspicious};
+use super::{MEASURED_AT_ONCE_MAX, RECONSIDERED_MAX, Touch, Trace, Tracker, is_suspicious};
 use crate::files::preimage::Stamp;
 use crate::files::process::Actor;
 
@@ -26,12 +27,22 @@ const ENVELOPE_MAX: u64 = 1024;
 pub(super) struct Joined {
     /// Files that were made lately and are complete.
     made: VecDeque<Made>,
-    /// Removed originals, by actor and file number.
-    gone: VecDeque<(Timestamp, Actor, u64)>,
+    /// Removed originals.
+    gone: VecDeque<Gone>,
     /// What others than the measured actor answer for as well.
     shared: Vec<(Actor, FileEvidence)>,
     /// Actors with something that is complete and unmeasured.
     pub(super) settled: BTreeSet<Actor>,
+}
+
+#[derive(Debug)]
+struct Gone {
+    at: Timestamp,
+    actor: Actor,
+    id: u64,
+    key: Key,
+    name: String,
+    bytes: u64,
 }
 
 #[derive(Debug)]
@@ -102,9 +113,9 @@ impl Tracker {
     }
 
     /// `actor` has made a file, and it is complete now: it may stand for an original that somebody else removed.
-    pub(super) fn made_whole(&mut self, actor: Actor, key: Key, now: Timestamp) {
+    pub(super) fn made_whole(&mut self, actor: Actor, stamp: &Stamp, now: Timestamp) {
+        let (key, bytes) = (stamp.key, stamp.size);
         let Some(known) = self.table.get(key) else { return };
-        let Ok(Stamp { size: bytes, .. }) = Stamp::of(&known.pin) else { return };
         let name = known
             .path
             .as_deref()
@@ -116,25 +127,40 @@ impl Tracker {
         if self.joined.made.len() >= LATELY_MAX {
             self.joined.made.pop_front();
         }
-        self.joined.made.push_back(Made { at: now, actor, key, name, bytes, stands_for_another: false });
+        let made = Made { at: now, actor, key, name, bytes, stands_for_another: false };
         let since = now.checked_sub(LATELY).unwrap_or(Timestamp::MIN);
-        self.joined.gone.retain(|(at, ..)| *at >= since);
-        let others: Vec<(Actor, u64)> = self
-            .joined
-            .gone
-            .iter()
-            .filter(|(_, other, _)| *other != actor)
-            .map(|(_, other, id)| (*other, *id))
-            .collect();
-        for (other, id) in others {
+        self.joined.gone.retain(|gone| gone.at >= since);
+        for (other, id) in self.lost_to(&made) {
             let Some(trace) = self.actors.get_mut(&other) else { continue };
-            let waits = |touch: &&mut Touch| touch.path_now.is_none() && touch.replaced_by.is_none();
-            if let Some(touch) = trace.touches.get_mut(&id).filter(waits) {
+            if let Some(touch) = trace.touches.get_mut(&id) {
                 touch.measured = None;
                 trace.dirty.insert(id);
                 self.joined.settled.insert(other);
             }
         }
+        self.joined.made.push_back(made);
+    }
+
+    /// Originals that others removed, that nothing stands for, and that `made` may stand for: it stands for one at most.
+    fn lost_to(&self, made: &Made) -> Vec<(Actor, u64)> {
+        let waits = |gone: &&Gone| {
+            let touch = self.actors.get(&gone.actor).and_then(|trace| trace.touches.get(&gone.id));
+            touch.is_some_and(|touch| touch.path_now.is_none() && touch.replaced_by.is_none())
+        };
+        let is_read = |gone: &&Gone| {
+            let known = self.table.get(gone.key);
+            known.is_some_and(|known| known.readers.contains(&Some(made.actor)))
+        };
+        let others = || self.joined.gone.iter().rev().filter(|gone| gone.actor != made.actor);
+        let named = others().filter(|gone| made.name.starts_with(&gone.name)).filter(waits);
+        let read = others().filter(|gone| is_alike(made.bytes, gone.bytes)).filter(is_read).filter(waits);
+        let alike = others().filter(|gone| is_enveloped(made.bytes, gone.bytes)).filter(waits);
+        let found = named.take(RECONSIDERED_MAX).chain(read.take(RECONSIDERED_MAX));
+        let mut found: Vec<(Actor, u64)> = found.map(|gone| (gone.actor, gone.id)).collect();
+        if found.is_empty() {
+            found.extend(alike.take(RECONSIDERED_MAX).map(|gone| (gone.actor, gone.id)));
+        }
+        found
     }
 
     pub(super) fn gone_lately(&mut self, actor: Actor, key: Key, now: Timestamp) {
@@ -142,7 +168,11 @@ impl Tracker {
         if self.joined.gone.len() >= LATELY_MAX {
             self.joined.gone.pop_front();
         }
-        self.joined.gone.push_back((now, actor, known.id));
+        let touch = self.actors.get(&actor).and_then(|trace| trace.touches.get(&known.id));
+        let Some(touch) = touch else { return };
+        let name = name_of(&touch.path_before);
+        let bytes = touch.original.as_ref().map_or(0, |original| original.stamp.size);
+        self.joined.gone.push_back(Gone { at: now, actor, id: known.id, key, name, bytes });
         self.joined.settled.insert(actor);
     }
 
@@ -168,9 +198,11 @@ impl Tracker {
             let Some(made) = self.joined.made.get_mut(at) else { continue };
             made.stands_for_another = true;
             let key = made.key;
-            if let Some(touch) = self.actors.get_mut(&actor).and_then(|trace| trace.touches.get_mut(&id)) {
+            let Some(trace) = self.actors.get_mut(&actor) else { continue };
+            if let Some(touch) = trace.touches.get_mut(&id) {
                 touch.replaced_by = Some(key);
             }
+            trace.pairs.take(key, id);
         }
     }
 
@@ -186,14 +218,11 @@ impl Tracker {
             })
         };
         let is_named = |made: &Made| made.name.starts_with(&stem);
-        let is_read = |made: &Made| {
-            readers.contains(&Some(made.actor))
-                && made.bytes > 0
-                && made.bytes.abs_diff(size) <= size / 10 + 512
-        };
-        let is_alike = |made: &Made| size > 0 && made.bytes >= size && made.bytes - size <= ENVELOPE_MAX;
+        let is_read = |made: &Made| readers.contains(&Some(made.actor)) && is_alike(made.bytes, size);
         let find = |test: &dyn Fn(&Made) -> bool| candidates().find(|(_, made)| test(made)).map(|(at, _)| at);
-        find(&is_named).or_else(|| find(&is_read)).or_else(|| find(&is_alike))
+        find(&is_named)
+            .or_else(|| find(&is_read))
+            .or_else(|| find(&|made: &Made| is_enveloped(made.bytes, size)))
     }
 
     /// Lets the makers of replacements answer, too, for what was just measured of `actor`.
@@ -214,13 +243,18 @@ impl Tracker {
     }
 }
 
+/// Whether `bytes` may be an original's with what encryption adds, whoever wrote them.
+fn is_enveloped(bytes: u64, original: u64) -> bool {
+    original > 0 && bytes >= original && bytes - original <= ENVELOPE_MAX
+}
+
 #[cfg(test)]
 mod tests {
     use std::fs::{self, File};
     use std::path::PathBuf;
 
     use super::*;
-    use crate::files::{Intent, Store};
+    use crate::files::{Intent, Stamp, Store};
 
     const READER: Actor = Actor { pid: 11, start_ticks: 1 };
     const WRITER: Actor = Actor { pid: 12, start_ticks: 2 };
@@ -259,7 +293,8 @@ mod tests {
                 Timestamp::now(),
             );
             fs::write(&path, content).unwrap();
-            self.tracker.closed(Some(actor), &File::open(&path).unwrap(), Timestamp::now());
+            let stamp = Stamp::of(&File::open(&path).unwrap()).unwrap();
+            self.tracker.closed(Some(actor), &stamp, Timestamp::now());
         }
 
         fn remove(&mut self, actor: Actor, name: &str) {
@@ -283,6 +318,36 @@ mod tests {
             (state >> 24) as u8
         };
         (0..text().len() + more).map(|_| next()).collect()
+    }
+
+    #[test]
+    fn a_copy_that_is_linked_over_its_original_by_processes_that_ended_is_nobodys_harm() {
+        for renamed in [true, false] {
+            let mut scene = Scene::new();
+            let (original, copy, link) = (scene.at("a.txt"), scene.at("a.txt.n"), scene.at("CuAbCd"));
+            fs::write(&original, text()).unwrap();
+            scene.read(WRITER, "a.txt");
+            scene.make(WRITER, "a.txt.n", &text());
+            let now = Timestamp::now();
+            if renamed {
+                fs::hard_link(&copy, &link).unwrap();
+                fs::rename(&link, &original).unwrap();
+                scene.tracker.renamed(None, Some(&link), Some(original.clone()), now);
+            } else {
+                fs::remove_file(&original).unwrap();
+                fs::hard_link(&copy, &original).unwrap();
+                scene.tracker.deleted(None, &original, now);
+                let maker = scene.tracker.maker_at(&original).unwrap();
+                scene.tracker.created(maker, original.clone(), now);
+            }
+            fs::remove_file(&copy).unwrap();
+            scene.tracker.deleted(None, &copy, now);
+            let evidence = scene.tracker.evidence(WRITER).evidence;
+            assert!(
+                evidence.iter().all(|file| file.size_after == file.size_before),
+                "{renamed}: {evidence:?}"
+            );
+        }
     }
 
     /// Whether the three acts are joined, in this order of writing and removing.
@@ -330,6 +395,31 @@ mod tests {
         }
     }
 
+    /// Each file that is made used to have everything measured again that was gone.
+    #[test]
+    fn a_tree_that_is_removed_and_unpacked_anew_is_compared_file_by_file() {
+        const FILES: usize = 200;
+        for remover in [REMOVER, WRITER] {
+            let mut scene = Scene::new();
+            let names: Vec<String> = (0..FILES).map(|number| format!("record-{number:03}")).collect();
+            for name in &names {
+                fs::write(scene.at(name), text()).unwrap();
+                scene.read(READER, name);
+            }
+            names.iter().for_each(|name| scene.remove(remover, name));
+            while !scene.tracker.evidence(remover).evidence.is_empty() {}
+            scene.tracker.take_settled(8);
+            let mut measured = 0;
+            for name in &names {
+                scene.make(WRITER, name, &text());
+                for actor in [WRITER].into_iter().chain(scene.tracker.take_settled(8)) {
+                    measured += scene.tracker.evidence(actor).evidence.len();
+                }
+            }
+            assert!((FILES..=3 * FILES).contains(&measured), "{remover:?}: {measured}");
+        }
+    }
+
     #[test]
     fn a_copy_that_stands_beside_a_removed_file_is_no_harm() {
         let mut scene = Scene::new();
@@ -354,7 +444,8 @@ mod tests {
             scene.tracker.opened(actor, file, path.clone(), Intent::Write, Timestamp::now());
             content[part.clone()].copy_from_slice(&noise(0)[part]);
             fs::write(&path, &content).unwrap();
-            scene.tracker.closed(Some(actor), &File::open(&path).unwrap(), Timestamp::now());
+            let stamp = Stamp::of(&File::open(&path).unwrap()).unwrap();
+            scene.tracker.closed(Some(actor), &stamp, Timestamp::now());
             scene.tracker.evidence(actor);
         }
         let touches = scene.tracker.take(WRITER, Timestamp::now());

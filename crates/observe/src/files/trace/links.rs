@@ -10,8 +10,10 @@ use std::sync::Arc;
 
 use jiff::{SignedDuration, Timestamp};
 
+use super::pairs::name_of;
 use super::table::Key;
 use super::{Touch, Tracker};
+use crate::files::fanotify::lend;
 use crate::files::preimage::Stamp;
 use crate::files::process::{Actor, Intent};
 
@@ -76,6 +78,7 @@ fn left(path: &Path, link: &Link, touches: &[Touch]) -> Option<Touch> {
         return None;
     }
     let flags = libc::O_NONBLOCK | libc::O_NOFOLLOW;
+    let _lent = lend();
     let file = File::options().read(true).custom_flags(flags).open(path).ok()?;
     Stamp::of(&file).ok().filter(|stamp| stamp.key == link.key && stamp.links > 1)?;
     Some(Touch {
@@ -99,7 +102,7 @@ fn left(path: &Path, link: &Link, touches: &[Touch]) -> Option<Touch> {
 
 impl Tracker {
     /// `actor` opens a file that has no name: one that it makes (O_TMPFILE), and which may be given a name later.
-    pub fn opened_unnamed(&mut self, actor: Actor, file: File, intent: Intent, now: Timestamp) {
+    pub fn opened_unnamed(&mut self, actor: Actor, file: Arc<File>, intent: Intent, now: Timestamp) {
         let Ok(stamp) = Stamp::of(&file) else { return };
         if stamp.links != 0 || intent != Intent::Write || self.table.get(stamp.key).is_some() {
             return;
@@ -129,6 +132,7 @@ impl Tracker {
         let born = meta.created().ok().and_then(|at| Timestamp::try_from(at).ok());
         let fresh = born.is_some_and(|at| now.duration_since(at) < FRESH);
         if known.is_none() && (stamp.size == 0 || (stamp.links == 1 && fresh)) {
+            self.just_made = Some((stamp.key, actor, path.to_owned()));
             return false;
         }
         self.table.unname(path);
@@ -140,16 +144,10 @@ impl Tracker {
 
     /// Whether an original is gone after which what stands at `path` is named.
     fn lost_for(&self, path: &Path) -> bool {
-        let Some(name) = path.file_name() else { return false };
-        let is_named_after = |touch: &Touch| {
-            touch
-                .path_before
-                .file_name()
-                .is_some_and(|lost| name.as_encoded_bytes().starts_with(lost.as_encoded_bytes()))
-        };
+        let name = name_of(path);
         self.actors.values().any(|trace| {
-            let gone = trace.gone.iter().filter_map(|id| trace.touches.get(id));
-            gone.filter(|touch| touch.path_now.is_none()).any(is_named_after)
+            let mut gone = trace.pairs.gone.named_before(&name).filter_map(|id| trace.touches.get(&id));
+            gone.any(|touch| touch.path_now.is_none())
         })
     }
 
@@ -160,10 +158,14 @@ impl Tracker {
             touch.path_now = Some(path.to_owned());
             touch.measured = None;
         });
-        if let Some(trace) = self.actors.get_mut(&maker) {
-            trace.reconsider_gone();
+        let Some(known) = self.table.get(key) else { return };
+        if let Ok(stamp) = Stamp::of(&known.pin) {
+            let id = known.id;
+            if let Some(trace) = self.actors.get_mut(&maker) {
+                trace.made_whole(id, Some(stamp.size));
+            }
+            self.made_whole(maker, &stamp, now);
         }
-        self.made_whole(maker, key, now);
         self.joined.settled.insert(maker);
     }
 

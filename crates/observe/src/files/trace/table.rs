@@ -8,6 +8,7 @@ use std::sync::Arc;
 
 use jiff::{SignedDuration, Timestamp};
 
+use crate::files::fanotify::lend;
 use crate::files::preimage::{PreImage, Stamp};
 use crate::files::process::Actor;
 
@@ -37,6 +38,8 @@ pub(super) struct Known {
     pub(super) writer: Option<Actor>,
     /// Who opened it lately, for whatever: one of them may have written it anew under another name.
     pub(super) readers: [Option<Actor>; READERS],
+    /// The kernel is told not to tell of it.
+    pub(super) spared: bool,
     used: u64,
 }
 
@@ -80,7 +83,13 @@ impl Table {
     }
 
     /// `file` was opened by `actor` at `path`.
-    pub(super) fn seen(&mut self, file: File, stamp: &Stamp, path: Option<PathBuf>, actor: Actor) -> Key {
+    pub(super) fn seen(
+        &mut self,
+        file: impl Into<Arc<File>>,
+        stamp: &Stamp,
+        path: Option<PathBuf>,
+        actor: Actor,
+    ) -> Key {
         self.clock += 1;
         let now = self.clock;
         let made_by = path.as_ref().and_then(|path| self.made.remove(path));
@@ -90,7 +99,7 @@ impl Table {
         // An inode number that was freed and given out again cannot be in the table: the pin keeps the inode.
         let known = self.files.entry(stamp.key).or_insert_with(|| Known {
             id: now,
-            pin: Arc::new(file),
+            pin: file.into(),
             path: None,
             last_path: None,
             kept: None,
@@ -98,6 +107,7 @@ impl Table {
             last: None,
             writer: None,
             readers: [None; READERS],
+            spared: false,
             used: now,
         });
         self.ages.remove(&known.used);
@@ -116,6 +126,7 @@ impl Table {
     pub(super) fn find(&mut self, path: &Path, actor: Actor) -> Option<(Key, Stamp)> {
         // Never waits on a pipe and never follows a link out of the tree.
         let flags = libc::O_NONBLOCK | libc::O_NOFOLLOW;
+        let _lent = lend();
         let file = File::options().read(true).custom_flags(flags).open(path).ok()?;
         let stamp = Stamp::of(&file).ok()?;
         if !file.metadata().ok()?.is_file() {
@@ -136,6 +147,11 @@ impl Table {
     /// Entries that `actor` made and that nobody has opened since.
     pub(super) fn made_unopened(&self, actor: Actor) -> Vec<PathBuf> {
         self.made.iter().filter(|(_, maker)| **maker == actor).map(|(path, _)| path.clone()).collect()
+    }
+
+    /// Who made the entry at `path`, which nobody has opened since.
+    pub(super) fn maker_of(&self, path: &Path) -> Option<Actor> {
+        self.made.get(path).copied()
     }
 
     pub(super) fn set_made(&mut self, key: Key, actor: Actor) {

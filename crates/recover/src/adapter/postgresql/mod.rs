@@ -194,6 +194,45 @@ fn drill(restored: &Restored<'_>) -> Result<Findings, Error> {
     Ok(findings)
 }
 
+/// One session with a private cluster, for reading.
+pub(crate) struct Statements<'s> {
+    cluster: &'s Cluster<'s>,
+    database: &'s str,
+    session: Option<session::Session>,
+}
+
+impl Statements<'_> {
+    /// Runs statements one after the other; the last one brings rows of JSON. After one that fails, the next call begins anew.
+    pub(crate) fn ask(&mut self, statements: &[&str]) -> Result<Vec<serde_json::Value>, Error> {
+        let mut session = match self.session.take() {
+            Some(session) => session,
+            None => self.cluster.session(self.database)?,
+        };
+        let mut rows = Vec::new();
+        for statement in statements {
+            rows = session.rows(statement)?;
+        }
+        self.session = Some(session);
+        Ok(rows)
+    }
+}
+
+/// Starts a cluster of its own with one database of a dump, for as long as `work` takes.
+pub(crate) fn reading(
+    restored: &Restored<'_>,
+    database: &str,
+    work: &mut dyn FnMut(&mut Statements<'_>),
+) -> Result<(), Error> {
+    let folder = restored.part(PART);
+    let programs = Programs::for_server(&restored.source.version)?;
+    let cluster =
+        Cluster::create(restored.engines, &programs, restored.detail("bootstrap"), &restored.source.name)?;
+    cluster.load_globals(&folder.join(GLOBALS))?;
+    load(restored, &cluster, database, &folder, &mut Findings::default())?;
+    work(&mut Statements { cluster: &cluster, database, session: None });
+    Ok(())
+}
+
 fn load(
     restored: &Restored<'_>,
     cluster: &Cluster<'_>,
