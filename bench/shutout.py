@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """How long it takes from a line in a log to the kernel's drop: `bench/shutout.py [--binary F] [--rounds N] [--standing N]`, as root.
 
-A hub with one watcher that follows a file; each round writes the fifth failure of a new address and looks until the kernel's set holds
+A hub with its watcher of logs, which follows a file; each round writes the tenth failure of a new address and looks until the kernel's set holds
 it. The packet filter stands in a network namespace of its own. Prints one JSON line.
 """
 
@@ -16,8 +16,8 @@ import tempfile
 import time
 
 HERE = os.path.dirname(os.path.abspath(__file__))
-WATCH = os.path.join(HERE, "../crates/chartward/tests/it/hub/shutout/watch.py")
-LINE = "Failed password for root from %s port 50000 ssh2\n"
+LINE = "%s gate sshd[7]: Failed password for root from %s port 50000 ssh2\n"
+FAILURES = 10
 
 
 def main():
@@ -56,8 +56,6 @@ def main():
 
 
 def start(binary, folder, space):
-    script = os.path.join(folder, "watch.py")
-    shutil.copy(WATCH, script)
     open(os.path.join(folder, "made.log"), "w").close()
     config = os.path.join(folder, "chartward.toml")
     with open(config, "w") as out:
@@ -70,15 +68,16 @@ tls = false
 command = ["ip", "netns", "exec", "%(space)s", "nft"]
 [never_touch]
 addresses = ["192.0.2.250"]
+[logs]
+files = ["%(folder)s/made.log"]
 [[watch]]
 name = "logins"
-class = "logs"
-exec = ["/usr/bin/python3", "%(folder)s/watch.py", "%(folder)s/made.log"]
-read = ["%(folder)s"]
+logs = true
 [[playbook]]
 name = "guessing"
 watchers = ["logs"]
 detectors = ["bruteforce.*"]
+severity_min = "medium"
 acts = ["block_address"]
 approval = "none"
 lasts = "1h"
@@ -103,11 +102,12 @@ def stand(space, count):
 
 def one(folder, space, address):
     with open(os.path.join(folder, "made.log"), "a") as log:
-        log.write(4 * (LINE % address))
+        now = lambda: time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())
+        log.write((FAILURES - 1) * (LINE % (now(), address)))
         log.flush()
         time.sleep(0.1)
         begun = time.monotonic()
-        log.write(LINE % address)
+        log.write(LINE % (now(), address))
     look = ["ip", "netns", "exec", space, "nft", "get", "element", "inet", "chartward", "ban4", "{ %s }" % address]
     while subprocess.run(look, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL).returncode:
         assert time.monotonic() - begun < 30, "it never came: " + address

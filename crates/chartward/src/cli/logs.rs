@@ -21,6 +21,9 @@ pub(crate) struct LogsArgs {
     /// A folder of Sigma rules; can be given several times. They are read anew when they change
     #[arg(long, value_name = "DIR")]
     rules: Vec<PathBuf>,
+    /// Leave out the rules that come with Chartward
+    #[arg(long)]
+    no_own_rules: bool,
     /// The least level of rules that are used
     #[arg(long, value_name = "LEVEL")]
     level: Option<Level>,
@@ -77,6 +80,9 @@ pub(crate) struct LogsArgs {
     /// The watcher's own folder, from the hub
     #[arg(long, hide = true, value_name = "DIR")]
     folder: Option<PathBuf>,
+    /// Where people say what is open for contractors and what is to be forgotten, from the hub
+    #[arg(long, hide = true, value_name = "DIR")]
+    people: Option<PathBuf>,
     /// End when the process that started this one ends, however it ends
     #[arg(long, hide = true)]
     end_with_parent: bool,
@@ -92,12 +98,15 @@ pub(crate) fn run(args: LogsArgs) -> anyhow::Result<ExitCode> {
     if args.once {
         return super::scan::judge_logs(&settings.files, &settings, output, lang);
     }
-    let folder = match &args.folder {
-        Some(folder) => folder.clone(),
-        None => args.state_folder()?.join("logs"),
+    let (folder, people) = match &args.folder {
+        Some(folder) => (folder.clone(), args.people.clone()),
+        None => {
+            let state = args.state_folder()?;
+            (logs::folder(&state), Some(state.join(crate::wiring::logins::FOLDER)))
+        }
     };
     let control = args.control.clone().unwrap_or_else(|| folder.join("control.sock"));
-    let place = Place { control: Some(absolute(&control)?), folder: absolute(&folder)? };
+    let place = Place { control: Some(absolute(&control)?), folder: absolute(&folder)?, people };
     act::evidence::private_dir(&place.folder)?;
     let tls = logs::tls(&settings, &place.folder)?;
     let asked = Asked::default();
@@ -160,6 +169,7 @@ impl LogsArgs {
         }
         settings.from_start |= self.from_start;
         settings.rules.extend(self.rules.iter().cloned());
+        settings.own_rules &= !self.no_own_rules;
         settings.level_min = self.level.unwrap_or(settings.level_min);
         if !self.tag.is_empty() {
             settings.tags.clone_from(&self.tag);

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use serde::Deserialize;
 
 /// The watcher of logs.
-#[derive(Debug, Clone, Default, PartialEq, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub(crate) struct Logs {
     /// Files and folders that are followed.
@@ -22,5 +22,25 @@ pub(crate) struct Logs {
     pub(crate) client_ca: Option<PathBuf>,
     /// Folders of Sigma rules.
     pub(crate) rules: Vec<PathBuf>,
+    /// Whether the rules that come with the product are used too.
+    pub(crate) own_rules: bool,
     pub(crate) level: Option<String>,
+}
+
+impl Default for Logs {
+    fn default() -> Self {
+        Self {
+            files: Vec::new(),
+            from_start: false,
+            syslog: Vec::new(),
+            http: Vec::new(),
+            journal: false,
+            certificate: None,
+            key: None,
+            client_ca: None,
+            rules: Vec::new(),
+            own_rules: true,
+            level: None,
+        }
+    }
 }

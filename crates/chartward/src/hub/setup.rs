@@ -153,7 +153,7 @@ fn spec(config: &Config, watch: &Watch, state: &Path) -> Spec {
         // Where the command line and the console find its quarantine.
         Program::Mail => state.join("mail"),
         Program::Sensor => state.join("sensor"),
-        Program::Logs => state.join("logs"),
+        Program::Logs => crate::wiring::logs::folder(state),
         _ => state.join("watch").join(&watch.name),
     };
     let control = state.join("control").join(format!("{}.sock", watch.name));
@@ -219,7 +219,11 @@ fn spec(config: &Config, watch: &Watch, state: &Path) -> Spec {
             confinement = Confinement::logs(folder.clone());
             confinement.listen.extend(settings.ports());
             confinement.read.extend(settings.readable());
-            Run::Own(logs_args(&settings))
+            let people = state.join(crate::wiring::logins::FOLDER);
+            // It can only be let into a folder that is there.
+            let _ = std::fs::create_dir_all(&people);
+            confinement.read.push(people.clone());
+            Run::Own(logs_args(&settings, &people))
         }
         Program::Exec(words) => Run::Exec(words.clone()),
     };
@@ -302,11 +306,23 @@ fn sensor_args(settings: &crate::wiring::sensor::Settings) -> Vec<String> {
 }
 
 /// As `chartward logs` reads it, whole, as for the sensor.
-fn logs_args(settings: &crate::wiring::logs::Settings) -> Vec<String> {
+fn logs_args(settings: &crate::wiring::logs::Settings, people: &Path) -> Vec<String> {
     let whole = serde_json::to_string(settings).unwrap_or_default();
-    ["logs", "--json", "--settings", &whole, "--folder", ".", "--control", "control.sock"]
-        .map(str::to_owned)
-        .to_vec()
+    let people = people.display().to_string();
+    [
+        "logs",
+        "--json",
+        "--settings",
+        &whole,
+        "--folder",
+        ".",
+        "--people",
+        &people,
+        "--control",
+        "control.sock",
+    ]
+    .map(str::to_owned)
+    .to_vec()
 }
 
 /// Addresses of the machine that a guarded folder belongs to, as far as the configuration says which.

@@ -10,6 +10,7 @@ use super::compile::compile;
 use super::correlation::{Groups, GroupsState, Inputs, Joined, Sighting, THRESHOLD_MAX, fnv};
 use super::expr::{Expr, Tests, and, or};
 use super::hit::{SigmaHit, Together, subjects};
+use super::logon::AUTHENTICATION;
 use super::matcher::{Scratch, key, shortened};
 use super::read::documents;
 use super::route;
@@ -105,6 +106,10 @@ pub struct Matcher {
     found: Vec<u32>,
 }
 
+fn is_of_logons(source: &Logsource) -> bool {
+    source.category.as_deref() == Some(AUTHENTICATION)
+}
+
 impl Engine {
     /// Compiles rules: `(name of the file, its text)` each. What cannot be used is said, the rest is loaded.
     ///
@@ -168,6 +173,20 @@ impl Engine {
     pub fn rules(&self) -> impl Iterator<Item = &Arc<RuleInfo>> {
         let rules = self.matcher.scratch.rules();
         rules.rules.iter().map(|rule| &rule.info).chain(rules.joined.iter().map(|rule| &rule.info))
+    }
+
+    /// Whether a rule can hold for a line of text: those for Windows and for logons cannot.
+    pub fn reads_lines(&self) -> bool {
+        self.sources().any(|source| source.product.as_deref() != Some("windows") && !is_of_logons(source))
+    }
+
+    /// Whether a rule is for what [`super::logon_record`] makes.
+    pub fn reads_logons(&self) -> bool {
+        self.sources().any(is_of_logons)
+    }
+
+    fn sources(&self) -> impl Iterator<Item = &Logsource> {
+        self.matcher.scratch.rules().rules.iter().map(|rule| &rule.source)
     }
 
     /// How many groups correlations remember.

@@ -341,7 +341,7 @@ struct Line {
 }
 
 fn said_by_own_rules(path: &Path) -> Vec<SigmaHit> {
-    let (mut engine, not_loaded) = Engine::load(own_rules(), &Filter::default());
+    let (mut engine, not_loaded) = Engine::load(own_rules(false), &Filter::default());
     assert_eq!(not_loaded, []);
     let mut hits = Vec::new();
     let text = fs::read_to_string(path).unwrap_or_else(|error| panic!("{}: {error}", path.display()));
@@ -365,14 +365,15 @@ fn said_by_own_rules(path: &Path) -> Vec<SigmaHit> {
 
 #[test]
 fn every_own_rule_finds_its_attack_and_leaves_its_benign_twin_alone() {
-    let (engine, _) = Engine::load(own_rules(), &Filter { level_min: Severity::Low, ..Filter::default() });
+    let (engine, _) =
+        Engine::load(own_rules(false), &Filter { level_min: Severity::Low, ..Filter::default() });
     let dir = Path::new(env!("CARGO_MANIFEST_DIR")).join("fixtures/sigma");
     let names: Vec<String> = engine
         .rules()
         .filter(|rule| rule.level > Severity::Informational)
         .map(|rule| rule.name.clone().unwrap_or_default())
         .collect();
-    assert_eq!(names.len() + 1, own_rules().len());
+    assert_eq!(names.len() + 1, own_rules(false).len());
     for name in names {
         let folder = dir.join(name.strip_prefix("chartward_").unwrap_or(&name));
         let says = |side: &str| -> usize {

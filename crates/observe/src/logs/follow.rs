@@ -33,6 +33,11 @@ pub enum Position {
         /// At most those that a rotation has not finished with.
         files: Vec<At>,
     },
+    /// An EVTX file's.
+    Events {
+        /// The highest number of a record that was dealt with.
+        record: u64,
+    },
     /// A journal's cursor.
     Journal {
         /// As `journalctl` writes it.

@@ -13,7 +13,7 @@ use std::time::Instant;
 use anyhow::{Context, bail};
 use decode::evtx::{Item, Reader};
 use jiff::Timestamp;
-use judge::sigma::{Engine, Matcher, Sighting, SigmaHit};
+use judge::sigma::{Engine, Matcher, Sighting, SigmaHit, logon_record};
 use observe::logs::evtx::{self as logs, Block, Kind, Limits, Piece};
 use schema::{Lang, LogRecord, Micros, Severity};
 use serde::Serialize;
@@ -37,9 +37,12 @@ pub(crate) struct EvtxArgs {
     /// EVTX files, forwarded events as XML or JSON lines, packed with gzip or in ZIP archives, folders of them; `-` for the standard input
     #[arg(required = true, value_name = "PATH")]
     paths: Vec<PathBuf>,
-    /// Sigma rules: files or folders of them; can be given several times (default: tell the logons only)
+    /// Sigma rules: files or folders of them; can be given several times (default: those that come with Chartward)
     #[arg(long, value_name = "DIR")]
     rules: Vec<PathBuf>,
+    /// Use the rules that come with Chartward beside those of --rules
+    #[arg(long)]
+    own_rules: bool,
     /// Only rules of this level and above: informational, low, medium, high, critical
     #[arg(long, value_name = "LEVEL", default_value = "informational", value_parser = rules::level)]
     level: Severity,
@@ -96,12 +99,14 @@ struct Done {
 struct Worker {
     reader: Reader,
     record: LogRecord,
-    matcher: Option<Matcher>,
+    logon: LogRecord,
+    matcher: Matcher,
 }
 
 /// Judges each record by itself, on all cores.
 struct Judge {
-    matcher: Option<Matcher>,
+    matcher: Matcher,
+    reads_logons: bool,
     idle: Mutex<Vec<Worker>>,
     logons: bool,
     now: Micros,
@@ -109,7 +114,7 @@ struct Judge {
 
 /// Judges what several records say together, in the order of the events of all logs.
 struct Together {
-    engine: Option<Engine>,
+    engine: Engine,
     waiting: Vec<(Arc<str>, Sighting)>,
 }
 
@@ -121,7 +126,8 @@ pub(crate) fn run(args: EvtxArgs) -> anyhow::Result<ExitCode> {
     }
     let mut summary = Summary { kind: "summary", ..Summary::default() };
     let engine = engine(&args, output, lang, &mut summary)?;
-    let judge = Judge::new(engine.as_ref(), args.logons);
+    // Who names no rules wants to see what there is.
+    let judge = Judge::new(&engine, args.logons || args.rules.is_empty());
     let mut together = Together { engine, waiting: Vec::new() };
     let started = Instant::now();
     let mut logons = Logons::default();
@@ -195,28 +201,22 @@ fn scan(
 }
 
 /// Loads the rules, and tells which were not loaded and why.
-fn engine(
-    args: &EvtxArgs,
-    output: Output,
-    lang: Lang,
-    summary: &mut Summary,
-) -> anyhow::Result<Option<Engine>> {
-    if args.rules.is_empty() {
-        return Ok(None);
-    }
-    let (engine, not_loaded) = rules::load(&args.rules, args.level, &args.tag)?;
+fn engine(args: &EvtxArgs, output: Output, lang: Lang, summary: &mut Summary) -> anyhow::Result<Engine> {
+    let with_own = args.own_rules || args.rules.is_empty();
+    let (engine, not_loaded) = rules::load(&args.rules, with_own, args.level, &args.tag)?;
     rules::tell(output, lang, &not_loaded)?;
     summary.rules = engine.rules().count() as u64;
     summary.rules_not_loaded = not_loaded.len() as u64;
-    Ok(Some(engine))
+    Ok(engine)
 }
 
 impl Judge {
-    fn new(engine: Option<&Engine>, logons: bool) -> Judge {
+    fn new(engine: &Engine, logons: bool) -> Judge {
         Judge {
-            matcher: engine.map(Engine::matcher),
+            matcher: engine.matcher(),
+            reads_logons: engine.reads_logons(),
             idle: Mutex::default(),
-            logons: logons || engine.is_none(),
+            logons,
             now: Timestamp::now().as_microsecond(),
         }
     }
@@ -228,22 +228,27 @@ impl Judge {
         let mut worker = waiting.unwrap_or_else(|| Worker {
             reader: Reader::new(),
             record: LogRecord::default(),
+            logon: LogRecord::default(),
             matcher: self.matcher.clone(),
         });
         let mut done = Done { name: Arc::clone(&block.name), ..Done::default() };
-        let Worker { reader, record, matcher } = &mut worker;
+        let Worker { reader, record, logon, matcher } = &mut worker;
         // It is never told to stop.
         let _ = block.read(reader, record, |item| {
             match item {
                 Item::Record(record) => {
                     done.records += 1;
-                    if let Some(matcher) = matcher {
-                        matcher.look(record, self.now, &mut done.hits, &mut done.sightings);
+                    matcher.look(record, self.now, &mut done.hits, &mut done.sightings);
+                    if !self.logons && !self.reads_logons {
+                        return ControlFlow::Continue(());
                     }
-                    if self.logons
-                        && let Some(event) = decode::evtx::auth(record)
-                    {
+                    let Some(event) = decode::evtx::auth(record) else { return ControlFlow::Continue(()) };
+                    if self.logons {
                         done.logons.take(&event);
+                    }
+                    if self.reads_logons {
+                        logon_record(&event, record.number, logon);
+                        matcher.look(logon, self.now, &mut done.hits, &mut done.sightings);
                     }
                 }
                 Item::Damage(damage) => {
@@ -274,11 +279,10 @@ impl Together {
 
     /// Joins what waits, in the order of the events.
     fn join(&mut self, tell: &mut Tell<'_>) -> anyhow::Result<u64> {
-        let Some(engine) = &mut self.engine else { return Ok(0) };
         self.waiting.sort_by_key(|(_, sighting)| sighting.at());
         let (mut hits, mut findings) = (Vec::new(), 0);
         for (name, sighting) in self.waiting.drain(..) {
-            engine.join(std::slice::from_ref(&sighting), &mut hits);
+            self.engine.join(std::slice::from_ref(&sighting), &mut hits);
             findings += hits.len() as u64;
             hits.drain(..).try_for_each(|hit| tell(&name, &hit))?;
         }

@@ -62,6 +62,13 @@ const FIELDS: &[Field] = &[
         "Folders of Sigma rules, read anew when they change.",
         "Sigma ルールのフォルダー。変更されると読み直します。",
     ),
+    default(
+        "own_rules",
+        Kind::Bool,
+        "true",
+        "Whether the rules that come with Chartward are used too: tampering with backups, logs and protection, and movement between machines.",
+        "付属のルール（バックアップ・ログ・保護機能への妨害、機器間の移動）も使うか。",
+    ),
     optional(
         "level",
         Kind::OneOf(&["informational", "low", "medium", "high", "critical"]),

@@ -13,8 +13,9 @@ use crate::console::route::{Needs, Route};
 use crate::console::visit::Visit;
 use crate::console::words::Both;
 use crate::console::{layout, logon_graph};
+use crate::wiring::logins::forget;
 use crate::wiring::logins::grants::Grants;
-use crate::wiring::logins::shown::{Shown, ask_to_forget};
+use crate::wiring::logins::shown::Shown;
 
 const LOGINS: Both = ("Logons", "ログイン");
 
@@ -295,7 +296,7 @@ fn forget(visit: &Visit<'_>) -> Result<Reply, Trouble> {
             Forget::One(pair, left, right)
         }
     };
-    ask_to_forget(&visit.console.settings.state_dir, &what)?;
+    forget::ask(&visit.console.settings.state_dir, &what, visit.now)?;
     Ok(Reply::see("/logins#learnt"))
 }
 

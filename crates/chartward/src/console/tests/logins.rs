@@ -5,7 +5,8 @@ use schema::{AuthEvent, AuthOutcome, AuthProtocol, AuthReason};
 use super::fixture::Fixture;
 use super::{has_curl, session};
 use crate::wiring::logins::grants::Grants;
-use crate::wiring::logins::kept;
+use crate::wiring::logins::shown::Shown;
+use crate::wiring::logs;
 
 #[test]
 fn the_page_of_logons_shows_doors_graph_timeline_learning_and_what_is_open() {
@@ -35,7 +36,9 @@ fn the_page_of_logons_shows_doors_graph_timeline_learning_and_what_is_open() {
         detectors.step(&event, 0, &mut Vec::new());
     }
     let (state, now) = (fixture.dir.path(), Timestamp::now());
-    kept::save(state, &detectors, now).unwrap();
+    let folder = logs::folder(state);
+    std::fs::create_dir_all(&folder).unwrap();
+    Shown::of(&detectors, now).save(&folder).unwrap();
     let grant =
         Grants::open(state, "vendor-a", 2.0, "ticket 4711", "local", now - SignedDuration::from_secs(1))
             .unwrap();

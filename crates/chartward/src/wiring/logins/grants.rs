@@ -2,7 +2,7 @@
 
 use std::fs::{self, File};
 use std::io::{ErrorKind, Read};
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use anyhow::{Context, bail, ensure};
 use jiff::{SignedDuration, Timestamp};
@@ -28,15 +28,18 @@ pub(crate) struct Grants {
     pub(crate) grants: Vec<Grant>,
 }
 
-/// Where they lie.
-pub(crate) fn file(state: &Path) -> PathBuf {
-    state.join(FOLDER).join("grants.json")
-}
+/// Below the folder of logons.
+pub(crate) const FILE: &str = "grants.json";
 
 impl Grants {
     /// What lies in the state folder; none where nothing does.
     pub(crate) fn load(state: &Path) -> anyhow::Result<Self> {
-        let file = file(state);
+        Self::read(&state.join(FOLDER))
+    }
+
+    /// The same for who knows the folder of logons only.
+    pub(crate) fn read(folder: &Path) -> anyhow::Result<Self> {
+        let file = folder.join(FILE);
         let opened = match File::open(&file) {
             Ok(opened) => opened,
             Err(error) if error.kind() == ErrorKind::NotFound => {
@@ -61,7 +64,7 @@ impl Grants {
         by: &str,
         now: Timestamp,
     ) -> anyhow::Result<Grant> {
-        let _alone = alone(state)?;
+        let _alone = super::alone(state)?;
         let mut all = Self::load(state)?;
         let length =
             SignedDuration::try_from_secs_f64(hours * 3600.0).context("hours are a number such as 2")?;
@@ -91,7 +94,7 @@ impl Grants {
 
     /// Takes an opening back. It is closed before the ledger is told: closing must not depend on it.
     pub(crate) fn revoke(state: &Path, id: u64, by: &str, now: Timestamp) -> anyhow::Result<Grant> {
-        let _alone = alone(state)?;
+        let _alone = super::alone(state)?;
         let mut all = Self::load(state)?;
         let Some(grant) = all.grants.iter_mut().find(|grant| grant.id == id) else {
             bail!("there is no opening {id}; `chartward access list` shows them");
@@ -105,22 +108,13 @@ impl Grants {
     }
 
     fn save(&self, state: &Path) -> anyhow::Result<()> {
-        let file = file(state);
+        let file = state.join(FOLDER).join(FILE);
         let new = file.with_extension("new");
         fs::write(&new, serde_json::to_vec_pretty(self)?)
             .with_context(|| format!("write {}", new.display()))?;
         File::open(&new)?.sync_all()?;
         fs::rename(&new, &file).with_context(|| format!("write {}", file.display()))
     }
-}
-
-/// One at a time; ends with the value.
-fn alone(state: &Path) -> anyhow::Result<File> {
-    let folder = state.join(FOLDER);
-    fs::create_dir_all(&folder).with_context(|| format!("make {}", folder.display()))?;
-    let lock = File::create(folder.join("grants.lock"))?;
-    lock.lock().context("wait for another who opens or closes")?;
-    Ok(lock)
 }
 
 fn tell(state: &Path, by: &str, what: &str, object: String, now: Timestamp) -> anyhow::Result<()> {

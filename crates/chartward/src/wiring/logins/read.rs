@@ -1,7 +1,5 @@
 //! Logs that are read once: the logons in them, in the order of their times.
 
-use std::fs::File;
-use std::io::Read;
 use std::net::IpAddr;
 use std::ops::ControlFlow;
 use std::path::{Path, PathBuf};
@@ -62,7 +60,7 @@ pub(crate) fn logons(
         let all = files(path, &mut |path, error| outcome.failed.push(format!("{}: {error}", path.display())));
         for file in all {
             outcome.files += 1;
-            if is_windows(&file) {
+            if observe::logs::evtx::is_it(&file) {
                 windows(&file, &mut outcome, &mut put);
             } else {
                 lines(&file, zone, now, &mut outcome, &mut put);
@@ -76,15 +74,6 @@ pub(crate) fn logons(
     kept.sort_by_key(|event| event.at);
     kept.iter().for_each(|event| take(&event.event()));
     outcome
-}
-
-/// EVTX files, archives and XML go one way, text and JSON lines the other.
-fn is_windows(file: &Path) -> bool {
-    let mut head = Vec::new();
-    let read = File::open(file).map(|file| file.take(16).read_to_end(&mut head));
-    let head = head.trim_ascii_start();
-    let by_head = [&b"ElfFile"[..], b"PK\x03\x04", b"<?xml", b"<Event", b"\xff\xfe<"];
-    read.is_ok() && by_head.iter().any(|start| head.starts_with(start))
 }
 
 fn windows(file: &Path, outcome: &mut Outcome, put: &mut impl FnMut(&AuthEvent<'_>)) {

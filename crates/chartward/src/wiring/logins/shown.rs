@@ -1,19 +1,16 @@
-//! What the console shows of logons: a file that the watcher of logs writes, and requests to forget that it takes in.
+//! What the console shows of logons: a file that the watcher of logs writes.
 
-use std::fs::{self, File, OpenOptions};
-use std::io::{ErrorKind, Read, Write};
+use std::fs::{self, File};
+use std::io::Read;
 use std::path::Path;
 
 use anyhow::Context;
 use jiff::Timestamp;
 use judge::logins::story::{Link, Picture};
-use judge::logins::{Advice, Detectors, Forget, Learning, Learnt};
+use judge::logins::{Advice, Detectors, Learning, Learnt};
 use serde::{Deserialize, Serialize};
 
-use super::FOLDER;
-
 const BYTES_MAX: u64 = 32 << 20;
-const FORGET_BYTES_MAX: u64 = 1 << 20;
 /// What a page can show.
 const PAIRS_SHOWN: usize = 500;
 const LINKS_SHOWN: usize = 2000;
@@ -56,44 +53,21 @@ impl Shown {
 
     /// What the watcher wrote last; `None` where none ever did, or what it wrote cannot be read.
     pub(crate) fn load(state: &Path) -> Option<Self> {
-        let file = File::open(state.join(FOLDER).join("shown.json")).ok()?;
+        let file = File::open(crate::wiring::logs::folder(state).join("shown.json")).ok()?;
         let mut bytes = Vec::new();
         file.take(BYTES_MAX).read_to_end(&mut bytes).ok()?;
         serde_json::from_slice(&bytes).ok()
     }
 
-    /// Writes it, whole or not at all.
-    pub(crate) fn save(&self, state: &Path) -> anyhow::Result<()> {
-        let folder = state.join(FOLDER);
-        fs::create_dir_all(&folder).with_context(|| format!("make {}", folder.display()))?;
+    /// Writes it to the watcher's folder, whole or not at all.
+    pub(crate) fn save(&self, folder: &Path) -> anyhow::Result<()> {
         let new = folder.join("shown.new");
-        fs::write(&new, serde_json::to_vec(self)?).with_context(|| format!("write {}", new.display()))?;
-        fs::rename(&new, folder.join("shown.json")).context("write what pages show of logons")
+        // One that another user left behind could not be written to.
+        let _ = fs::remove_file(&new);
+        fs::write(&new, serde_json::to_vec(self)?)
+            .and_then(|()| fs::rename(&new, folder.join("shown.json")))
+            .with_context(|| format!("write what pages show of logons to {}", folder.display()))
     }
-}
-
-/// Asks the watcher to forget something that was learnt; it does so when it looks next.
-pub(crate) fn ask_to_forget(state: &Path, what: &Forget) -> anyhow::Result<()> {
-    let folder = state.join(FOLDER);
-    fs::create_dir_all(&folder).with_context(|| format!("make {}", folder.display()))?;
-    let mut line = serde_json::to_vec(what)?;
-    line.push(b'\n');
-    let mut file = OpenOptions::new().append(true).create(true).open(folder.join("forget.jsonl"))?;
-    file.write_all(&line).context("leave the request")
-}
-
-/// What was asked since the last look; the requests are gone then.
-pub(crate) fn asked_to_forget(state: &Path) -> anyhow::Result<Vec<Forget>> {
-    let folder = state.join(FOLDER);
-    let taken = folder.join("forget.taken");
-    match fs::rename(folder.join("forget.jsonl"), &taken) {
-        Err(error) if error.kind() == ErrorKind::NotFound => return Ok(Vec::new()),
-        renamed => renamed.context("take the requests to forget")?,
-    }
-    let mut text = String::new();
-    File::open(&taken)?.take(FORGET_BYTES_MAX).read_to_string(&mut text)?;
-    fs::remove_file(&taken)?;
-    Ok(text.lines().filter_map(|line| serde_json::from_str(line).ok()).collect())
 }
 
 #[cfg(test)]
@@ -101,19 +75,14 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_the_watcher_writes_the_console_reads_and_the_other_way_round() {
+    fn what_the_watcher_writes_the_console_reads() {
         let dir = tempfile::tempdir().unwrap();
         assert!(Shown::load(dir.path()).is_none());
-        assert!(asked_to_forget(dir.path()).unwrap().is_empty());
         let detectors = Detectors::new(&judge::logins::Rules::default());
         let shown = Shown::of(&detectors, "2025-06-01T12:00:00Z".parse().unwrap());
-        shown.save(dir.path()).unwrap();
+        let folder = crate::wiring::logs::folder(dir.path());
+        fs::create_dir(&folder).unwrap();
+        shown.save(&folder).unwrap();
         assert_eq!(Shown::load(dir.path()), Some(shown));
-        let asked = [Forget::Account("suzuki".into()), Forget::All];
-        for what in &asked {
-            ask_to_forget(dir.path(), what).unwrap();
-        }
-        assert_eq!(asked_to_forget(dir.path()).unwrap(), asked);
-        assert!(asked_to_forget(dir.path()).unwrap().is_empty());
     }
 }

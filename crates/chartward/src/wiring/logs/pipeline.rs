@@ -4,11 +4,12 @@ use std::collections::{BTreeMap, HashMap};
 use std::ops::ControlFlow;
 
 use decode::auth::{Clock, Reader};
-use decode::evtx;
+use decode::evtx::{self, Item};
 use jiff::tz::TimeZone;
 use judge::logins::Detectors;
-use judge::sigma::{Engine, SigmaHit};
+use judge::sigma::{Engine, SigmaHit, logon_record};
 use observe::logs::Source;
+use observe::logs::evtx::Block;
 use schema::{AuthEvent, Finding, LogRecord, Micros};
 
 use super::order::Order;
@@ -32,13 +33,28 @@ pub(crate) struct Pipeline {
     sources: HashMap<Source, State>,
     pub(crate) detectors: Detectors,
     pub(crate) engine: Engine,
-    pub(crate) has_rules: bool,
+    wants: Wants,
     order: Order,
     windows: evtx::Reader,
     record: LogRecord,
     hits: Vec<SigmaHit>,
     found: Vec<Finding>,
     pub(crate) counts: Counts,
+}
+
+/// What rules there are for; the rest is not made ready for them.
+#[derive(Debug, Clone, Copy)]
+struct Wants {
+    lines: bool,
+    records: bool,
+    logons: bool,
+}
+
+impl Wants {
+    fn of(engine: &Engine) -> Self {
+        let records = engine.rules().next().is_some();
+        Self { lines: engine.reads_lines(), records, logons: engine.reads_logons() }
+    }
 }
 
 /// In numbers since the start.
@@ -81,13 +97,12 @@ pub(crate) struct SourceStanding {
 
 impl Pipeline {
     pub(crate) fn new(zone: TimeZone, detectors: Detectors, engine: Engine) -> Self {
-        let has_rules = engine.rules().next().is_some();
         Self {
+            wants: Wants::of(&engine),
             zone,
             sources: HashMap::new(),
             detectors,
             engine,
-            has_rules,
             order: Order::default(),
             windows: evtx::Reader::new(),
             record: LogRecord::default(),
@@ -99,7 +114,7 @@ impl Pipeline {
 
     /// Other rules from now on.
     pub(crate) fn rules_changed(&mut self) {
-        self.has_rules = self.engine.rules().next().is_some();
+        self.wants = Wants::of(&self.engine);
     }
 
     /// One line. `arrived` is when it came, or when its file was written last; `is_live` says which.
@@ -114,7 +129,7 @@ impl Pipeline {
         state.reader.clock().set_now(arrived);
         let mut events = 0;
         let mut ahead = 0;
-        let wanted = self.has_rules.then_some(&mut *record);
+        let wanted = self.wants.lines.then_some(&mut *record);
         let seen = state.reader.read(line, wanted, &mut |event| {
             events += 1;
             let (event, was_ahead) = believed(event, arrived, is_live);
@@ -129,7 +144,7 @@ impl Pipeline {
             None => counts.unknown += 1,
         }
         state.note(seen.at, arrived, events, is_live);
-        if self.has_rules {
+        if self.wants.lines {
             self.record.number = number;
             self.engine.step(&self.record, 0, &mut self.hits);
         }
@@ -137,49 +152,81 @@ impl Pipeline {
 
     /// A Windows record in JSON or XML; `false`: it is none.
     fn windows(&mut self, source: &Source, line: &[u8], arrived: Micros, is_live: bool, number: u64) -> bool {
-        let Self { zone, sources, order, counts, record, engine, hits, windows, has_rules, .. } = self;
+        let (mut windows, mut record) = (std::mem::take(&mut self.windows), std::mem::take(&mut self.record));
         let (mut taken, mut broken) = (0, 0);
-        let mut take = |record: &LogRecord| {
-            taken += 1;
-            let mut events = 0;
-            if let Some(event) = evtx::auth(record) {
-                events = 1;
-                let (event, was_ahead) = believed(&event, arrived, is_live);
-                counts.ahead += u64::from(was_ahead);
-                order.put(&event, arrived);
+        let is_one = if line.trim_ascii_start().starts_with(b"{") {
+            let is_one = windows.json(line, &mut record).is_ok();
+            if is_one {
+                taken = 1;
+                record.number = record.number.max(number);
+                self.record(source, &record, arrived, is_live);
             }
-            counts.events += events;
-            state(sources, source, zone, arrived).note(Some(record.at), arrived, events, is_live);
-            if *has_rules {
-                engine.step(record, 0, hits);
-            }
-        };
-        if line.trim_ascii_start().starts_with(b"{") {
-            if windows.json(line, record).is_err() {
-                return false;
-            }
-            record.number = record.number.max(number);
-            take(record);
+            is_one
         } else {
-            let _ = windows.xml(line, record, |read| {
+            let _ = windows.xml(line, &mut record, |read| {
                 match read {
-                    Ok(record) => take(record),
+                    Ok(record) => {
+                        taken += 1;
+                        self.record(source, record, arrived, is_live);
+                    }
                     Err(_) => broken += 1,
                 }
                 ControlFlow::Continue(())
             });
+            true
+        };
+        (self.windows, self.record) = (windows, record);
+        if is_one {
+            self.counts.broken += broken + u64::from(taken == 0 && broken == 0);
         }
-        if taken > 0 {
-            *self.counts.formats.entry("windows").or_default() += taken;
+        is_one
+    }
+
+    /// Records of a Windows log.
+    pub(crate) fn block(&mut self, source: &Source, block: &Block, arrived: Micros, is_live: bool) {
+        let (mut windows, mut record) = (std::mem::take(&mut self.windows), std::mem::take(&mut self.record));
+        let _ = block.read(&mut windows, &mut record, |item| {
+            match item {
+                Item::Record(record) => {
+                    self.counts.lines += 1;
+                    self.record(source, record, arrived, is_live);
+                }
+                Item::Damage(_) => self.counts.broken += 1,
+            }
+            ControlFlow::Continue(())
+        });
+        (self.windows, self.record) = (windows, record);
+        self.counts.bytes += block.bytes.len() as u64;
+    }
+
+    /// One Windows record, whatever it came in.
+    fn record(&mut self, source: &Source, record: &LogRecord, arrived: Micros, is_live: bool) {
+        let Self { zone, sources, order, counts, engine, hits, wants, .. } = self;
+        let mut events = 0;
+        if let Some(event) = evtx::auth(record) {
+            events = 1;
+            let (event, was_ahead) = believed(&event, arrived, is_live);
+            counts.ahead += u64::from(was_ahead);
+            order.put(&event, arrived);
         }
-        self.counts.broken += broken + u64::from(taken == 0 && broken == 0);
-        true
+        counts.events += events;
+        *counts.formats.entry("windows").or_default() += 1;
+        state(sources, source, zone, arrived).note(Some(record.at), arrived, events, is_live);
+        if wants.records {
+            engine.step(record, 0, hits);
+        }
     }
 
     /// Judges the events that came before `until`; what was found goes to `told`.
     pub(crate) fn settle(&mut self, until: Micros, mut told: impl FnMut(Told)) {
-        let Self { order, detectors, found, hits, counts, .. } = self;
-        order.take(until, |event| detectors.step(event, 0, found));
+        let Self { order, detectors, found, hits, counts, engine, record, wants, .. } = self;
+        order.take(until, |event| {
+            detectors.step(event, 0, found);
+            if wants.logons {
+                logon_record(event, 0, record);
+                engine.step(record, 0, hits);
+            }
+        });
         counts.findings += (found.len() + hits.len()) as u64;
         found.drain(..).for_each(|finding| told(Told::Finding(Box::new(finding))));
         hits.drain(..).for_each(|hit| told(Told::Hit(Box::new(hit))));

@@ -10,6 +10,7 @@ use serde_json::{Value, json};
 
 use super::hit;
 use super::pipeline::Counts;
+use crate::wiring::said::Said;
 
 /// Rules that are named with the reason why they do not work.
 const NOT_LOADED_MAX: usize = 50;
@@ -47,7 +48,8 @@ pub(crate) struct Ready {
     pub(super) rules: usize,
     pub(super) rules_not_loaded: Vec<String>,
     pub(super) rules_not_loaded_count: usize,
-    pub(super) blind_spots: Vec<String>,
+    #[serde(flatten)]
+    pub(super) blind_spots: Said,
     pub(super) not_enforced: Vec<String>,
 }
 
@@ -180,7 +182,7 @@ pub(crate) fn told(
 pub(crate) fn words(report: &Report, lang: Lang) -> Option<String> {
     Some(match report {
         Report::Ready(ready) => {
-            let spots: Vec<String> = ready.blind_spots.iter().map(|spot| format!("  - {spot}")).collect();
+            let spots: Vec<String> = ready.blind_spots.iter(lang).map(|spot| format!("  - {spot}")).collect();
             let seen = ready.paths.join(", ");
             format!(
                 "{}\n{}\n{}",

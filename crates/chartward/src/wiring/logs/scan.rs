@@ -1,13 +1,19 @@
 //! Logs judged offline: several files go on side by side, so that their events come in the order of their times.
 
 use std::path::{Path, PathBuf};
+use std::thread;
 
+use crossbeam_channel::{Receiver, bounded};
+use observe::logs::evtx::{self, Limits, Piece};
 use observe::logs::{FileLines, Source, Stopped, files};
 use schema::Micros;
 
 use super::Settings;
 use super::pipeline::{Pipeline, Told};
 use judge::logins::Detectors;
+
+/// Blocks of a Windows log that are read ahead: a megabyte each.
+const AHEAD: usize = 4;
 
 /// What files came to.
 pub(crate) struct Outcome {
@@ -23,10 +29,28 @@ pub(crate) struct Outcome {
 struct Reading {
     path: PathBuf,
     source: Source,
-    lines: FileLines,
+    input: Input,
     /// The latest time in it so far.
     at: Micros,
     number: u64,
+}
+
+enum Input {
+    Lines(Box<FileLines>),
+    /// Windows records, read ahead by a thread of their own.
+    Events(Receiver<Piece>),
+}
+
+impl Input {
+    fn open(path: &Path) -> Result<Self, observe::Error> {
+        if !evtx::is_it(path) {
+            return FileLines::open(path).map(|lines| Input::Lines(Box::new(lines)));
+        }
+        let (send, pieces) = bounded(AHEAD);
+        let path = path.to_owned();
+        thread::spawn(move || evtx::read(&path, &Limits::default(), &mut |piece| send.send(piece).is_ok()));
+        Ok(Input::Events(pieces))
+    }
 }
 
 /// Reads everything below the paths. `told` gets what was found with the file that its last line stands in.
@@ -48,15 +72,12 @@ pub(crate) fn scan(
             files(path, &mut |path, error| outcome.failed.push(format!("{}: {error}", path.display())))
         {
             outcome.files += 1;
-            match FileLines::open(&file) {
-                Ok(lines) => {
+            match Input::open(&file) {
+                Ok(input) => {
                     let source = Source::new(&file.to_string_lossy());
-                    going.push(Reading { path: file, source, lines, at: Micros::MIN, number: 0 });
+                    going.push(Reading { path: file, source, input, at: Micros::MIN, number: 0 });
                 }
-                Err(error) => outcome.failed.push(format!(
-                    "{error}: {}",
-                    std::error::Error::source(&error).map_or_else(String::new, ToString::to_string)
-                )),
+                Err(error) => outcome.failed.push(failure(&error)),
             }
         }
     }
@@ -65,7 +86,9 @@ pub(crate) fn scan(
         let Some(reading) = going.get_mut(at) else { break };
         if !step(reading, &mut outcome, now) {
             let reading = going.swap_remove(at);
-            outcome.cut += reading.lines.counts().0;
+            if let Input::Lines(lines) = &reading.input {
+                outcome.cut += lines.counts().0;
+            }
             hand_on(&mut outcome.pipeline, Micros::MIN, &reading.path, told)?;
         } else {
             hand_on(&mut outcome.pipeline, Micros::MIN, &reading.path, told)?;
@@ -78,9 +101,21 @@ pub(crate) fn scan(
 
 /// A piece of a file; `false` once it is over.
 fn step(reading: &mut Reading, outcome: &mut Outcome, now: Micros) -> bool {
-    let written = if reading.lines.written > 0 { reading.lines.written } else { now };
     let (source, number, pipeline) = (&reading.source, &mut reading.number, &mut outcome.pipeline);
-    let read = reading.lines.some(&mut |line| {
+    let lines = match &mut reading.input {
+        Input::Lines(lines) => lines,
+        Input::Events(pieces) => {
+            match pieces.recv() {
+                Ok(Piece::Block(block)) => pipeline.block(source, &block, now, false),
+                Ok(Piece::Failed(error)) => outcome.failed.push(failure(&error)),
+                Err(_) => return false,
+            }
+            reading.at = pipeline.last_of(source).unwrap_or(Micros::MAX);
+            return true;
+        }
+    };
+    let written = if lines.written > 0 { lines.written } else { now };
+    let read = lines.some(&mut |line| {
         *number += 1;
         pipeline.line(source, line, written, false, *number);
     });
@@ -101,6 +136,12 @@ fn step(reading: &mut Reading, outcome: &mut Outcome, now: Micros) -> bool {
             false
         }
     }
+}
+
+/// An error with what is behind it.
+fn failure(error: &observe::Error) -> String {
+    let cause = std::error::Error::source(error).map_or_else(String::new, ToString::to_string);
+    format!("{error}: {cause}")
 }
 
 fn hand_on(

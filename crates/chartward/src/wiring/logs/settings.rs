@@ -1,25 +1,17 @@
 //! What the watcher of logs is told, as the configuration and the hub hand it over.
 
-use std::fs::{self, File};
-use std::io::Read;
 use std::net::SocketAddr;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::str::FromStr;
 
-use anyhow::{Context, bail, ensure};
 use jiff::tz::TimeZone;
 use judge::logins;
-use judge::sigma::{Engine, Filter, NotLoaded};
+use judge::sigma::{Engine, Filter, NotLoaded, own_rules};
 use schema::Severity;
 use serde::{Deserialize, Serialize};
 
+use super::rules::{self, RuleFiles};
 use crate::config::Config;
-
-/// A rule is a page; a wrong path must not read a disk image into memory.
-const RULE_BYTES_MAX: u64 = 1 << 20;
-const RULES_BYTES_MAX: u64 = 256 << 20;
-const RULES_MAX: usize = 100_000;
-const DEPTH_MAX: usize = 16;
 
 /// Everything that the watcher needs, without its folder.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -40,6 +32,8 @@ pub(crate) struct Settings {
     pub(crate) client_ca: Option<PathBuf>,
     /// Folders of Sigma rules.
     pub(crate) rules: Vec<PathBuf>,
+    /// Whether the rules that come with the product are used too.
+    pub(crate) own_rules: bool,
     pub(crate) level_min: Level,
     pub(crate) tags: Vec<String>,
     /// Of lines that do not say it.
@@ -87,6 +81,7 @@ impl Default for Settings {
             certificate: None,
             client_ca: None,
             rules: Vec::new(),
+            own_rules: true,
             level_min: Level::Low,
             tags: Vec::new(),
             zone: TimeZone::UTC,
@@ -118,6 +113,7 @@ impl Settings {
             certificate: logs.certificate.zip(logs.key),
             client_ca: logs.client_ca,
             rules: logs.rules,
+            own_rules: logs.own_rules,
             level_min: level.unwrap_or(Level::Low),
             tags: Vec::new(),
             zone,
@@ -163,70 +159,31 @@ impl Settings {
 
     /// The rules at work, and which are not.
     pub(crate) fn engine(&self) -> anyhow::Result<(Engine, Vec<NotLoaded>)> {
-        Ok(Engine::load(self.rule_files()?, &self.filter()))
+        let (files, unread) = self.rule_files()?;
+        let (engine, mut not_loaded) = Engine::load(files, &self.filter());
+        not_loaded.extend(unread);
+        Ok((engine, not_loaded))
     }
 
     /// The same rules read anew; correlations go on.
     pub(crate) fn reload(&self, engine: &mut Engine) -> anyhow::Result<Vec<NotLoaded>> {
-        Ok(engine.reload(self.rule_files()?, &self.filter()))
+        let (files, unread) = self.rule_files()?;
+        let mut not_loaded = engine.reload(files, &self.filter());
+        not_loaded.extend(unread);
+        Ok(not_loaded)
     }
 
-    /// Name and text of each file.
-    fn rule_files(&self) -> anyhow::Result<Vec<(String, String)>> {
-        let (mut found, mut bytes) = (Vec::new(), 0);
-        for folder in &self.rules {
-            rule_files(folder, DEPTH_MAX, &mut found, &mut bytes)
-                .with_context(|| format!("read the rules {}", folder.display()))?;
+    fn rule_files(&self) -> anyhow::Result<(Vec<(String, String)>, Vec<NotLoaded>)> {
+        let mut read = RuleFiles::read(&self.rules)?;
+        if self.own_rules {
+            read.files.extend(own_rules(true));
         }
-        Ok(found)
+        Ok((read.files, read.unread))
     }
 
-    /// When a file of the rules was written last, and how many there are: what changes when they do.
+    /// What changes when a file of the rules does.
     pub(crate) fn rules_mark(&self) -> (u64, usize) {
-        let mut mark = (0, 0);
-        self.rules.iter().for_each(|folder| newest(folder, DEPTH_MAX, &mut mark));
-        mark
-    }
-}
-
-fn rule_files(
-    path: &Path,
-    depth: usize,
-    found: &mut Vec<(String, String)>,
-    bytes: &mut u64,
-) -> anyhow::Result<()> {
-    let meta = fs::metadata(path)?;
-    if meta.is_dir() {
-        ensure!(depth > 0, "{} lies too deep", path.display());
-        let mut entries =
-            fs::read_dir(path)?.map(|entry| Ok(entry?.path())).collect::<std::io::Result<Vec<_>>>()?;
-        entries.sort();
-        for entry in entries {
-            let is_rule = entry.extension().is_some_and(|it| it == "yml" || it == "yaml");
-            if entry.is_dir() || is_rule {
-                rule_files(&entry, depth - 1, found, bytes)?;
-            }
-        }
-        return Ok(());
-    }
-    if found.len() >= RULES_MAX || *bytes > RULES_BYTES_MAX {
-        bail!("there are more rules than {RULES_MAX} files or {RULES_BYTES_MAX} bytes");
-    }
-    let mut text = Vec::new();
-    File::open(path)?.take(RULE_BYTES_MAX).read_to_end(&mut text)?;
-    *bytes += text.len() as u64;
-    found.push((path.display().to_string(), String::from_utf8_lossy(&text).into_owned()));
-    Ok(())
-}
-
-fn newest(path: &Path, depth: usize, mark: &mut (u64, usize)) {
-    let Ok(meta) = fs::metadata(path) else { return };
-    let at = meta.modified().ok().and_then(|at| at.duration_since(std::time::UNIX_EPOCH).ok());
-    mark.0 = mark.0.max(at.map_or(0, |at| u64::try_from(at.as_nanos()).unwrap_or(u64::MAX)));
-    mark.1 += 1;
-    if meta.is_dir() && depth > 0 && mark.1 < RULES_MAX {
-        let entries = fs::read_dir(path).into_iter().flatten().flatten();
-        entries.for_each(|entry| newest(&entry.path(), depth - 1, mark));
+        rules::mark(&self.rules)
     }
 }
 

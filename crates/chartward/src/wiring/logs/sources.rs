@@ -8,11 +8,10 @@ use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
 use anyhow::Context;
-use crossbeam_channel::{Receiver, Sender, bounded};
+use crossbeam_channel::{Receiver, Sender, bounded, select};
 use jiff::Timestamp;
-use observe::logs::{
-    Batch, Follow, Journal, Listener, Losses, Position, Source, Transport, serve_http, tcp, udp,
-};
+use observe::logs::evtx::{self, Block, Piece};
+use observe::logs::{Batch, Follow, Journal, Listener, Losses, Position, Transport, serve_http, tcp, udp};
 use rustls::ServerConfig;
 use schema::Micros;
 
@@ -25,10 +24,23 @@ const LOOK_EVERY: Duration = Duration::from_millis(100);
 /// How often folders are looked through for new files.
 const LIST_EVERY: Duration = Duration::from_secs(10);
 const FILES_MAX: usize = 4_096;
+/// Blocks of EVTX files that wait; each holds 64 KiB.
+const BLOCKS_MAX: usize = 32;
 
-/// Everything that gives lines; dropped, it ends.
+/// Something to be judged.
+pub(super) enum Given {
+    /// Lines of text.
+    Lines(Batch),
+    /// Windows records.
+    Events(Block),
+}
+
+/// Everything that gives lines and records; dropped, it ends.
 pub(super) struct Sources {
-    pub(super) batches: Receiver<Batch>,
+    batches: Receiver<Batch>,
+    blocks: Receiver<Block>,
+    /// So that a queue that nobody fills is empty and not over.
+    _out: (Sender<Batch>, Sender<Block>),
     pub(super) losses: Losses,
     missing: Arc<Mutex<Vec<String>>>,
     /// The doors with the ports they have.
@@ -50,6 +62,7 @@ impl Sources {
         positions: &BTreeMap<String, Position>,
     ) -> anyhow::Result<Self> {
         let (out, batches) = bounded(BATCHES_MAX);
+        let (out_blocks, blocks) = bounded(BLOCKS_MAX);
         let losses = Losses::default();
         let (mut listeners, mut doors) = (Vec::new(), Vec::new());
         for door in settings.syslog.iter().chain(&settings.http) {
@@ -66,11 +79,13 @@ impl Sources {
             .then(|| Journal::follow(cursor.as_deref(), out.clone(), losses.clone(), now))
             .transpose()?;
         let (stop, missing) = (Arc::new(AtomicBool::new(false)), Arc::new(Mutex::new(Vec::new())));
+        let kept = (out.clone(), out_blocks.clone());
         let files = Files {
             paths: settings.files.clone(),
             from_start: settings.from_start,
             positions: positions.clone(),
             out,
+            out_blocks,
             losses: losses.clone(),
             missing: Arc::clone(&missing),
             follows: BTreeMap::new(),
@@ -78,7 +93,27 @@ impl Sources {
             is_first: true,
         };
         let files = if settings.files.is_empty() { None } else { Some(files.start(Arc::clone(&stop))?) };
-        Ok(Self { batches, losses, missing, doors, stop, files, _listeners: listeners, _journal: journal })
+        Ok(Self {
+            batches,
+            blocks,
+            _out: kept,
+            losses,
+            missing,
+            doors,
+            stop,
+            files,
+            _listeners: listeners,
+            _journal: journal,
+        })
+    }
+
+    /// What comes next, within that time.
+    pub(super) fn next(&self, within: Duration) -> Option<Given> {
+        select! {
+            recv(self.batches) -> batch => batch.ok().map(Given::Lines),
+            recv(self.blocks) -> block => block.ok().map(Given::Events),
+            default(within) => None,
+        }
     }
 
     /// Files that are not there or cannot be read, with the reason.
@@ -91,8 +126,7 @@ impl Drop for Sources {
     fn drop(&mut self) {
         self.stop.store(true, Ordering::Relaxed);
         // Whoever waits for room in the queue is let go.
-        let (_, nobody) = bounded(0);
-        self.batches = nobody;
+        (self.batches, self.blocks) = (bounded(0).1, bounded(0).1);
         if let Some(files) = self.files.take() {
             let _ = files.join();
         }
@@ -116,15 +150,22 @@ fn listen(
     })
 }
 
+/// A file that is followed, and how.
+enum Followed {
+    Lines(Follow),
+    Events(evtx::Follow),
+}
+
 /// The thread that follows files.
 struct Files {
     paths: Vec<PathBuf>,
     from_start: bool,
     positions: BTreeMap<String, Position>,
     out: Sender<Batch>,
+    out_blocks: Sender<Block>,
     losses: Losses,
     missing: Arc<Mutex<Vec<String>>>,
-    follows: BTreeMap<PathBuf, Follow>,
+    follows: BTreeMap<PathBuf, Followed>,
     failed: BTreeMap<PathBuf, String>,
     is_first: bool,
 }
@@ -167,8 +208,21 @@ impl Files {
             let position = self.positions.remove(&*path.to_string_lossy());
             // A file that appears later is new as a whole.
             let from_start = self.from_start || !self.is_first;
-            let follow = Follow::new(&path, position, from_start, self.losses.clone());
-            self.follows.insert(path, follow);
+            let followed = match position {
+                Some(Position::Events { record }) => Followed::Events(evtx::Follow::resume(&path, record)),
+                position if !is_evtx(&path) => {
+                    Followed::Lines(Follow::new(&path, position, from_start, self.losses.clone()))
+                }
+                _ => match evtx::Follow::new(&path, !from_start) {
+                    Ok(follow) => Followed::Events(follow),
+                    Err(error) => {
+                        // It is looked for again when folders are listed next, and what it holds by then is new.
+                        self.failed.insert(path, error.to_string());
+                        continue;
+                    }
+                },
+            };
+            self.follows.insert(path, followed);
         }
         self.is_first = false;
         self.tell_missing();
@@ -178,17 +232,45 @@ impl Files {
     fn look(&mut self) -> Option<bool> {
         let mut is_busy = false;
         let mut changed = false;
-        for (path, follow) in &mut self.follows {
-            match follow.poll(now()) {
-                Ok(Some(batch)) => {
-                    is_busy = true;
-                    self.out.send(batch).ok()?;
-                    changed |= self.failed.remove(path).is_some();
+        for (path, followed) in &mut self.follows {
+            let (gave, is_there) = match followed {
+                Followed::Lines(follow) => {
+                    let gave = match follow.poll(now()) {
+                        Ok(Some(batch)) => self.out.send(batch).map(|()| Ok(true)).ok()?,
+                        Ok(None) => Ok(false),
+                        Err(error) => Err(error.to_string()),
+                    };
+                    (gave, follow.is_there())
                 }
-                Ok(None) if follow.is_there() => changed |= self.failed.remove(path).is_some(),
-                Ok(None) => changed |= self.failed.insert(path.clone(), "not there".into()).is_none(),
-                Err(error) => changed |= self.failed.insert(path.clone(), error.to_string()).is_none(),
-            }
+                Followed::Events(follow) => {
+                    let mut gave = Ok(false);
+                    let goes_on = follow.look(&mut |piece| match piece {
+                        Piece::Block(block) => {
+                            gave = Ok(true);
+                            self.out_blocks.send(block).is_ok()
+                        }
+                        Piece::Failed(error) => {
+                            gave = Err(error.to_string());
+                            true
+                        }
+                    });
+                    if !goes_on {
+                        return None;
+                    }
+                    (gave, follow.is_there())
+                }
+            };
+            changed |= match gave {
+                Ok(is_new) => {
+                    is_busy |= is_new;
+                    if is_there || is_new {
+                        self.failed.remove(path).is_some()
+                    } else {
+                        self.failed.insert(path.clone(), "not there".into()).is_none()
+                    }
+                }
+                Err(why) => self.failed.insert(path.clone(), why).is_none(),
+            };
         }
         if changed {
             self.tell_missing();
@@ -210,7 +292,7 @@ fn is_rotated(path: &Path) -> bool {
         || !last.is_empty() && last != name && last.bytes().all(|byte| byte.is_ascii_digit())
 }
 
-/// The place where a batch's source stood, by the name it is kept under.
-pub(super) fn key(source: &Source) -> String {
-    source.name.to_string()
+/// Told by the name, as the file may not be there yet.
+fn is_evtx(path: &Path) -> bool {
+    path.extension().is_some_and(|ending| ending.eq_ignore_ascii_case("evtx"))
 }

@@ -7,20 +7,23 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, ensure};
-use crossbeam_channel::RecvTimeoutError;
 use jiff::Timestamp;
 use judge::logins::Detectors;
 use judge::sigma::NotLoaded;
-use observe::logs::{Batch, Position};
+use observe::logs::evtx::Block;
+use observe::logs::{Batch, Position, Source};
 use rustls::ServerConfig;
 use schema::Micros;
 
 use super::Settings;
+use super::people::People;
 use super::pipeline::{Pipeline, Told};
 use super::report::{self, Health, Ready, Report, SourceHealth};
-use super::sources::{Sources, key, now};
+use super::sources::{Given, Sources, now};
 use super::standing::{self, Request, Standing};
-use super::state;
+use super::state::{self, Keeping};
+use crate::wiring::logins::shown::Shown;
+use crate::wiring::said::Said;
 use crate::wiring::sensor::voice::Voice;
 
 /// The longest sleep when nothing comes.
@@ -32,6 +35,10 @@ const HEALTH_EVERY: Duration = Duration::from_secs(10);
 const KEEP_EVERY: Duration = Duration::from_secs(5);
 /// How often the rules' files are looked at.
 const RULES_EVERY: Duration = Duration::from_secs(5);
+/// How often it is looked at what people said.
+const PEOPLE_EVERY: Duration = Duration::from_secs(1);
+/// How often pages get something new to show.
+const SHOW_EVERY: Duration = Duration::from_secs(15);
 /// Sources that health names; the busiest.
 const SOURCES_TOLD: usize = 100;
 
@@ -40,6 +47,8 @@ const SOURCES_TOLD: usize = 100;
 pub(crate) struct Place {
     /// Its own folder: places, memory, the certificate.
     pub(crate) folder: PathBuf,
+    /// Where people say what is open for contractors and what is to be forgotten.
+    pub(crate) people: Option<PathBuf>,
     pub(crate) control: Option<PathBuf>,
 }
 
@@ -66,7 +75,7 @@ pub(crate) fn watch(
         !settings.is_empty(),
         "name a file, --syslog, --http or --journal, or fill in [logs] of the configuration"
     );
-    act::evidence::private_dir(&place.folder)?;
+    let _alone = state::alone(&place.folder)?;
     let (engine, not_loaded) = settings.engine()?;
     let (kept, trouble) = state::load(&place.folder);
     let detectors = Detectors::resume(&settings.logins, kept.logins);
@@ -83,12 +92,19 @@ pub(crate) fn watch(
         pipeline,
         sources,
         positions: kept.positions,
+        people: People::new(place.people.clone(), kept.forgot),
         standing,
         voice: Voice::new(tell),
         number: 0,
         is_changed: false,
         rate: (start, 0, 0.0),
-        due: Due { health: start + HEALTH_EVERY, keep: start + KEEP_EVERY, rules: start + RULES_EVERY },
+        due: Due {
+            health: start + HEALTH_EVERY,
+            keep: start + KEEP_EVERY,
+            people: start + PEOPLE_EVERY,
+            rules: start + RULES_EVERY,
+            show: start,
+        },
     };
     watcher.begin(&not_loaded, trouble);
     while !asked.stop.load(Ordering::Relaxed) {
@@ -106,7 +122,9 @@ pub(crate) fn watch(
 struct Due {
     health: Instant,
     keep: Instant,
+    people: Instant,
     rules: Instant,
+    show: Instant,
 }
 
 struct Watcher {
@@ -116,6 +134,7 @@ struct Watcher {
     pipeline: Pipeline,
     sources: Sources,
     positions: BTreeMap<String, Position>,
+    people: People,
     standing: Standing,
     voice: Voice<Report>,
     number: u64,
@@ -147,36 +166,59 @@ impl Watcher {
         if let Some(message) = trouble {
             self.voice.say(Report::Trouble { message });
         }
+        self.hear();
     }
 
-    fn blind_spots(&self) -> Vec<String> {
-        let mut spots = vec![
-            "machines and devices whose logs do not come here, and what their audit policy does not write".to_owned(),
-            "lines that an intruder with the rights of root or SYSTEM changed or kept back before they were sent".to_owned(),
-            "programs whose lines have no known format: health counts them as unknown".to_owned(),
-        ];
-        let mut add = |missing: bool, words: &str| {
-            if missing {
-                spots.push(words.to_owned());
-            }
-        };
-        let has = |udp: &str| self.sources.doors.iter().any(|door| door.starts_with(udp));
-        add(has("udp://"), "syslog over UDP: who sends can be forged, and lost datagrams leave no trace");
-        add(has("udp://") || has("tcp://"), "syslog without TLS: anybody in between can read and change it");
-        add(!self.pipeline.has_rules, "everything but logons: no rules are given (--rules, [logs] rules)");
-        add(
-            self.settings.logins.contractors.is_empty(),
-            "contractors' accounts: none is declared, so no agreement can be broken",
+    fn blind_spots(&self) -> Said {
+        let mut spots = Said::new(
+            "blind_spots",
+            [
+                [
+                    "machines and devices whose logs do not come here, and what their audit policy does not write",
+                    "ログが届かない機器と、監査ポリシーが記録しない操作",
+                ],
+                [
+                    "lines that an intruder with the rights of root or SYSTEM changed or kept back before they were sent",
+                    "root や SYSTEM の権限を得た侵入者が、送信前に書き換えたり止めたりした行",
+                ],
+                [
+                    "programs whose lines have no known format: health counts them as unknown",
+                    "形式の分からないプログラムの行（状態の行に unknown として数えます）",
+                ],
+            ],
         );
+        let has = |door: &str| self.sources.doors.iter().any(|it| it.starts_with(door));
+        if has("udp://") {
+            spots.add(
+                "syslog over UDP: who sends can be forged, and lost datagrams leave no trace",
+                "UDP の syslog：送信元は詐称でき、失われたデータグラムは跡を残しません",
+            );
+        }
+        if has("udp://") || has("tcp://") {
+            spots.add(
+                "syslog without TLS: anybody in between can read and change it",
+                "TLS を使わない syslog：途中で読まれ、書き換えられる可能性があります",
+            );
+        }
+        if self.settings.rules.is_empty() {
+            spots.add(
+                "what only further Sigma rules would tell: none are given (--rules, [logs] rules)",
+                "追加の Sigma ルールでしか分からないこと：ルールが指定されていません（--rules、[logs] rules）",
+            );
+        }
+        if self.settings.logins.contractors.is_empty() {
+            spots.add(
+                "contractors' accounts: none is declared, so no agreement can be broken",
+                "業者のアカウント：登録がないため、取り決めからの逸脱を検知できません",
+            );
+        }
         spots
     }
 
     /// One batch, then what is due.
     fn turn(&mut self) {
-        match self.sources.batches.recv_timeout(PATIENCE) {
-            Ok(batch) => self.take(&batch),
-            Err(RecvTimeoutError::Timeout) => {}
-            Err(RecvTimeoutError::Disconnected) => std::thread::sleep(PATIENCE),
+        if let Some(given) = self.sources.next(PATIENCE) {
+            self.take(&given);
         }
         self.settle(now().saturating_sub(REORDER));
         self.answer();
@@ -186,6 +228,10 @@ impl Watcher {
             if self.settings.rules_mark() != self.mark {
                 self.reload();
             }
+        }
+        if at >= self.due.people {
+            self.due.people = at + PEOPLE_EVERY;
+            self.hear();
         }
         if at >= self.due.keep {
             self.due.keep = at + KEEP_EVERY;
@@ -198,15 +244,41 @@ impl Watcher {
         }
     }
 
-    fn take(&mut self, batch: &Batch) {
+    fn take(&mut self, given: &Given) {
+        match given {
+            Given::Lines(batch) => self.lines(batch),
+            Given::Events(block) => self.records(block),
+        }
+        self.is_changed = true;
+    }
+
+    fn records(&mut self, block: &Block) {
+        self.pipeline.block(&Source { name: Arc::clone(&block.name) }, block, now(), true);
+        if let Some(record) = block.last {
+            self.positions.insert(block.name.to_string(), Position::Events { record });
+        }
+    }
+
+    /// What people opened, closed, and want forgotten.
+    fn hear(&mut self) {
+        match self.people.look(&mut self.pipeline.detectors, now()) {
+            Ok(false) => {}
+            Ok(true) => {
+                self.is_changed = true;
+                self.due.show = Instant::now();
+            }
+            Err(error) => self.voice.say(Report::trouble(&error)),
+        }
+    }
+
+    fn lines(&mut self, batch: &Batch) {
         for line in batch.lines() {
             self.number += 1;
             self.pipeline.line(&batch.source, line, batch.arrived, true, self.number);
         }
         if let Some(position) = &batch.position {
-            self.positions.insert(key(&batch.source), position.clone());
+            self.positions.insert(batch.source.name.to_string(), position.clone());
         }
-        self.is_changed = true;
     }
 
     fn settle(&mut self, until: Micros) {
@@ -225,10 +297,18 @@ impl Watcher {
             return;
         }
         self.settle(Micros::MAX);
-        let sigma = self.pipeline.engine.state();
-        match state::save(&self.folder, &self.positions, self.pipeline.detectors.state(), sigma) {
-            Ok(()) => self.is_changed = false,
-            Err(error) => self.voice.say(Report::trouble(&error)),
+        let Pipeline { engine, detectors, .. } = &self.pipeline;
+        let keeping = Keeping::new(&self.positions, detectors.state(), engine.state(), self.people.forgot);
+        let mut saved = keeping.save(&self.folder);
+        if saved.is_ok() {
+            self.is_changed = false;
+            if Instant::now() >= self.due.show {
+                self.due.show = Instant::now() + SHOW_EVERY;
+                saved = Shown::of(detectors, Timestamp::now()).save(&self.folder);
+            }
+        }
+        if let Err(error) = saved {
+            self.voice.say(Report::trouble(&error));
         }
     }
 
@@ -289,6 +369,9 @@ impl Watcher {
                 self.pipeline.detectors.set_rules(settings.logins.clone());
                 self.settings.logins = settings.logins;
                 self.settings.rules = settings.rules;
+                // The openings are not the configuration's.
+                self.people.look_again();
+                self.hear();
                 let loaded = self.pipeline.engine.rules().count();
                 self.voice.say(Report::Rules { loaded, not_loaded });
                 crate::wiring::control::done(serde_json::json!({"rules": loaded, "not_loaded": not_loaded}))
@@ -303,11 +386,12 @@ impl Watcher {
 
     /// What waits is judged, everything is put on the disk.
     fn end(mut self) {
-        while let Ok(batch) = self.sources.batches.try_recv() {
-            self.take(&batch);
+        while let Some(given) = self.sources.next(Duration::ZERO) {
+            self.take(&given);
         }
         self.settle(Micros::MAX);
         self.is_changed = true;
+        self.due.show = Instant::now();
         self.keep();
         let health = self.health();
         self.voice.say(Report::Health(Box::new(health)));

@@ -10,7 +10,7 @@ use self::site::{ADMIN, ATTACKER, SERVER, Site};
 use super::stage::{Stage, Up, until};
 
 /// Guesses until the watcher says something.
-const GUESSES: usize = 5;
+const GUESSES: usize = 10;
 
 /// Where the packet filter stands that shuts out.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -31,20 +31,13 @@ impl Scene {
         let mut stage = Stage::new();
         let of = if wall == Wall::Gateway { &site.gateway } else { &site.server };
         stage.borrow_wall(of);
-        let script = stage.file("watch.py", include_str!("shutout/watch.py"));
-        let logs: Vec<_> = logs.iter().map(|name| site.path(name)).collect();
-        let read = [script.clone(), site.folder()];
-        let exec: Vec<String> = ["/usr/bin/python3".into(), script]
-            .into_iter()
-            .chain(logs)
-            .map(|path| path.display().to_string())
-            .collect();
-        let read: Vec<String> = read.iter().map(|path| path.display().to_string()).collect();
+        let logs: Vec<String> = logs.iter().map(|name| site.path(name).display().to_string()).collect();
+        let syslog = [format!("udp://127.0.0.1:{}", site.syslog)];
         stage.configure(&format!(
-            "[[watch]]\nname = \"logins\"\nclass = \"logs\"\nexec = {exec:?}\nread = {read:?}\n\n\
+            "[logs]\nfiles = {logs:?}\nsyslog = {syslog:?}\n\n[[watch]]\nname = \"logins\"\nlogs = true\n\n\
              [never_touch]\naddresses = [\"{ADMIN}\"]\n\n\
              [[playbook]]\nname = \"guessing\"\nwatchers = [\"logs\"]\ndetectors = [\"bruteforce.*\"]\n\
-             acts = [\"block_address\"]\napproval = \"none\"\nlasts = \"1m\"\n\n"
+             severity_min = \"medium\"\nacts = [\"block_address\"]\napproval = \"none\"\nlasts = \"1m\"\n\n"
         ));
         Some(Self { hub: None, stage, site })
     }
@@ -64,7 +57,7 @@ impl Scene {
 }
 
 fn a_live_session_dies(test: &str, wall: Wall) {
-    let Some(mut scene) = Scene::new(test, wall, &["sshd.log"]) else { return };
+    let Some(mut scene) = Scene::new(test, wall, &[]) else { return };
     scene.site.sshd();
     let site = &scene.site;
     let mut attackers = site.session(&site.attacker, "attackers");
@@ -148,7 +141,10 @@ fn whoever_is_killed_leaves_bans_that_end_by_themselves_and_can_be_lifted_withou
     let test = "whoever_is_killed";
     let Some(mut scene) = Scene::new(test, Wall::Gateway, &["made.log"]) else { return };
     scene.start();
-    let line = |address: &str| format!("Failed password for root from {address} port 50000 ssh2\n");
+    let now = jiff::Timestamp::now();
+    let line = |address: &str| {
+        format!("{now} gate sshd[7]: Failed password for root from {address} port 50000 ssh2\n")
+    };
     let lines: String =
         (1..=20).flat_map(|n| (0..GUESSES).map(move |_| line(&format!("198.51.100.{n}")))).collect();
     std::fs::write(scene.site.path("made.log"), lines).unwrap();

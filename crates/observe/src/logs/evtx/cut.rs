@@ -29,7 +29,7 @@ impl Cutter {
 
     fn block(&self, first: u64, bytes: Vec<u8>) -> Piece {
         let (name, kind, in_use) = (Arc::clone(&self.name), self.kind, self.in_use);
-        Piece::Block(Block { name, kind, first, in_use, after: 0, bytes })
+        Piece::Block(Block { name, kind, first, in_use, after: 0, last: None, bytes })
     }
 
     /// Reads what lies before the chunks. A damaged one says nothing, and nothing is lost by that.

@@ -38,17 +38,9 @@ impl Follow {
     /// # Errors
     /// What [`Follow::look`] finds unreadable.
     pub fn new(path: &Path, only_new: bool) -> Result<Follow, Error> {
-        let name = Arc::from(path.to_string_lossy());
-        let mut follow = Follow {
-            path: path.to_owned(),
-            name,
-            file: None,
-            given: 0,
-            offset: 0,
-            line: 1,
-            is_silent: only_new,
-        };
+        let mut follow = Follow::of(path);
         if only_new {
+            follow.is_silent = true;
             let mut failure = None;
             follow.look(&mut |piece| {
                 if let Piece::Failed(error) = piece {
@@ -62,6 +54,23 @@ impl Follow {
             }
         }
         Ok(follow)
+    }
+
+    /// Follows an EVTX file from the record after `given`, which [`Block::last`] told before.
+    #[must_use]
+    pub fn resume(path: &Path, given: u64) -> Follow {
+        Follow { given, ..Follow::of(path) }
+    }
+
+    fn of(path: &Path) -> Follow {
+        let name = Arc::from(path.to_string_lossy());
+        Follow { path: path.to_owned(), name, file: None, given: 0, offset: 0, line: 1, is_silent: false }
+    }
+
+    /// Whether the file was there at the last look.
+    #[must_use]
+    pub fn is_there(&self) -> bool {
+        self.file.is_some()
     }
 
     /// Gives what is new; a file that is not there is waited for. `false` once no more is wanted.
@@ -133,16 +142,18 @@ impl Follow {
         changed.retain(|(_, last, _)| *last > self.given);
         changed.sort_unstable();
         let after = self.given;
-        self.given = highest.max(after);
         if self.is_silent {
+            self.given = highest.max(after);
             return Ok(true);
         }
-        for (_, _, chunk) in changed {
+        for (_, last, chunk) in changed {
+            self.given = last.max(self.given);
             file.seek(SeekFrom::Start(HEADER_LEN as u64 + chunk * CHUNK_LEN as u64))?;
             let mut bytes = vec![0; CHUNK_LEN];
             file.read_exact(&mut bytes)?;
             let name = Arc::clone(&self.name);
-            let block = Block { name, kind: Kind::Chunks, first: chunk, in_use: u64::MAX, after, bytes };
+            let (kind, last) = (Kind::Chunks, Some(self.given));
+            let block = Block { name, kind, first: chunk, in_use: u64::MAX, after, last, bytes };
             if !give(Piece::Block(block)) {
                 return Ok(false);
             }
@@ -181,7 +192,8 @@ impl Follow {
             let first = self.line;
             self.line += lines;
             let name = Arc::clone(&self.name);
-            let block = Block { name, kind: Kind::Lines, first, in_use: u64::MAX, after: 0, bytes };
+            let kind = Kind::Lines;
+            let block = Block { name, kind, first, in_use: u64::MAX, after: 0, last: None, bytes };
             if !give(Piece::Block(block)) {
                 return Ok(false);
             }

@@ -12,6 +12,8 @@ mod source;
 mod tests;
 mod zip;
 
+use std::fs::File;
+use std::io::Read;
 use std::ops::ControlFlow;
 use std::path::Path;
 use std::sync::Arc;
@@ -67,6 +69,8 @@ pub struct Block {
     in_use: u64,
     /// Records up to this number were given before.
     after: u64,
+    /// The highest number of a record in it, where a log is followed: from there it goes on after a restart.
+    pub last: Option<u64>,
     /// Its bytes.
     pub bytes: Vec<u8>,
 }
@@ -90,6 +94,15 @@ pub fn read(path: &Path, limits: &Limits, give: &mut Give<'_>) -> bool {
         return source::stream(&mut std::io::stdin().lock(), "-", limits, give);
     }
     list::walk(path, limits, give)
+}
+
+/// Whether a file holds Windows records in a form that no reader of lines understands: EVTX, XML, or a ZIP archive.
+pub fn is_it(path: &Path) -> bool {
+    let mut head = Vec::new();
+    let read = File::open(path).and_then(|file| file.take(16).read_to_end(&mut head));
+    let head = head.trim_ascii_start();
+    let by_head = [&b"ElfFile"[..], b"PK\x03\x04", b"<?xml", b"<Event", b"\xff\xfe<"];
+    read.is_ok() && by_head.iter().any(|start| head.starts_with(start))
 }
 
 impl Block {

@@ -256,6 +256,9 @@ fn a_live_log_gives_what_is_new_and_nothing_twice() {
     fs::rename(folder.path().join("b"), &path).unwrap();
     assert_eq!(looked(&mut follow), [1, 2, 3, 4]);
     assert!(looked(&mut Follow::new(&path, true).unwrap()).is_empty());
+    // After a restart it goes on where it was; one that was cleared since begins anew.
+    assert_eq!(looked(&mut Follow::resume(&path, 3)), [4]);
+    assert_eq!(looked(&mut Follow::resume(&path, 9)), [1, 2, 3, 4]);
 }
 
 #[test]

@@ -39,6 +39,8 @@ pub(super) struct Site {
     pub(super) server: String,
     pub(super) attacker: String,
     pub(super) admin: String,
+    /// The port that sshd's syslog goes to, on this machine.
+    pub(super) syslog: u16,
     dir: tempfile::TempDir,
 }
 
@@ -67,14 +69,15 @@ impl Site {
         if !testkit::root(test) {
             return None;
         }
-        for tool in ["ip", "nft", "python3", "conntrack", "ss", "sshd", "ssh", "ssh-keygen"] {
+        for tool in ["ip", "nft", "conntrack", "ss", "sshd", "ssh", "ssh-keygen", "logger"] {
             testkit::tool(test, tool)?;
         }
         let number = COUNT.fetch_add(1, Ordering::Relaxed);
         let [gateway, server, attacker, admin] =
             ["gw", "srv", "att", "adm"].map(|what| format!("so{what}-{}-{number}", std::process::id()));
         let dir = tempfile::TempDir::with_prefix("chartward-shutout-").unwrap();
-        let site = Site { servers: Vec::new(), gateway, server, attacker, admin, dir };
+        let syslog = testkit::servers::free_port();
+        let site = Site { servers: Vec::new(), gateway, server, attacker, admin, syslog, dir };
         site.lay();
         Some(site)
     }
@@ -110,7 +113,7 @@ impl Site {
         self.folder().join(name)
     }
 
-    /// A real sshd on the server, that takes the key `good` and not the key `bad`.
+    /// A real sshd on the server, that takes the key `good` and not the key `bad`. What it logs goes the way of syslog.
     pub(super) fn sshd(&mut self) {
         // The server wants this folder, which its own service makes at boot.
         fs::create_dir_all("/run/sshd").unwrap();
@@ -128,11 +131,14 @@ impl Site {
             self.path("good.pub").display()
         );
         fs::write(self.path("sshd_config"), config).unwrap();
-        let log = File::create(self.path("sshd.log")).unwrap();
         let sshd = testkit::tool("sshd", "sshd").unwrap();
         let mut command = inside(&self.server, &[sshd.to_str().unwrap(), "-D", "-e", "-f"]);
-        command.arg(self.path("sshd_config")).stdin(Stdio::null()).stderr(log);
-        self.servers.push(Running(command.spawn().unwrap()));
+        command.arg(self.path("sshd_config")).stdin(Stdio::null()).stderr(Stdio::piped());
+        let mut server = command.spawn().unwrap();
+        let mut logger = Command::new("logger");
+        logger.args(["--udp", "--server", "127.0.0.1", "--tag", "sshd", "--id=77", "--port"]);
+        logger.arg(self.syslog.to_string()).stdin(server.stderr.take().unwrap());
+        self.servers.extend([Running(server), Running(logger.spawn().unwrap())]);
         until("sshd answers", || (self.ssh(&self.admin, "good", "true") == Some(0)).then_some(()));
     }
 
