@@ -265,8 +265,9 @@ fn what_is_opened_for_a_contractor_reaches_the_watcher_at_work() {
     std::thread::sleep(Duration::from_secs(3));
     logs_in("emr1");
     append(&log, &vec![failure("203.0.113.9"); 12]);
-    let first =
-        watcher.until(|line| line["type"] == "finding" && line["detector"] != "lateral.login_first_seen");
+    let is_told =
+        |line: &Value| line["detector"] == "contract.login" || line["detector"] == "bruteforce.login_source";
+    let first = watcher.until(is_told);
     assert_eq!(first["src_endpoint"]["ip"], "203.0.113.9", "what was opened is not told: {first}");
     access(&["revoke", "1"]);
     std::thread::sleep(Duration::from_secs(3));

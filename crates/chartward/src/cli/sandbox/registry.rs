@@ -12,7 +12,8 @@ use signal_hook::iterator::Signals;
 use signal_hook::low_level::emulate_default_handler;
 
 /// Threads that write are not stopped, so a folder has to be removed again until they have come to an end or find nothing to write to.
-const PATIENCE: Duration = Duration::from_secs(20);
+/// A busy disk takes its time with many files; who cannot wait kills the process, and the next run removes them.
+const PATIENCE: Duration = Duration::from_secs(120);
 const PAUSE: Duration = Duration::from_millis(10);
 
 static REGISTRY: Mutex<Registry> = Mutex::new(Registry { folders: Vec::new() });

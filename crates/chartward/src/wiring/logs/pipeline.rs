@@ -129,6 +129,8 @@ impl Pipeline {
         state.reader.clock().set_now(arrived);
         let mut events = 0;
         let mut ahead = 0;
+        // A line that says nothing must not be the one before it.
+        record.clear();
         let wanted = self.wants.lines.then_some(&mut *record);
         let seen = state.reader.read(line, wanted, &mut |event| {
             events += 1;
@@ -144,9 +146,9 @@ impl Pipeline {
             None => counts.unknown += 1,
         }
         state.note(seen.at, arrived, events, is_live);
-        if self.wants.lines {
+        if self.wants.lines && !self.record.is_empty() {
             self.record.number = number;
-            self.engine.step(&self.record, 0, &mut self.hits);
+            self.engine.step(&self.record, arrived, &mut self.hits);
         }
     }
 
@@ -213,7 +215,7 @@ impl Pipeline {
         *counts.formats.entry("windows").or_default() += 1;
         state(sources, source, zone, arrived).note(Some(record.at), arrived, events, is_live);
         if wants.records {
-            engine.step(record, 0, hits);
+            engine.step(record, arrived, hits);
         }
     }
 
