@@ -6,11 +6,13 @@
 import assert from "node:assert/strict";
 import { execFileSync } from "node:child_process";
 import { cpSync, mkdirSync, readFileSync, readdirSync, rmSync, writeFileSync } from "node:fs";
+import { createRequire } from "node:module";
 import { join } from "node:path";
 import { pathToFileURL } from "node:url";
 import puppeteer from "puppeteer-core";
 
 const { dir, passphrase, work, patient, screenshots, chromium, strayed, renew } = JSON.parse(process.argv[2]);
+const axe = readFileSync(createRequire(import.meta.url).resolve("axe-core/axe.min.js"), "utf8");
 const downloads = join(work, "downloads");
 const profile = join(work, "profile");
 mkdirSync(downloads, { recursive: true });
@@ -67,6 +69,18 @@ const fill = async (page, id, value) => {
 };
 const picture = async (page, name) => { if (screenshots) await page.screenshot({ path: join(screenshots, `${name}.png`) }); };
 
+/** No violation that axe can find, light and dark. */
+const accessible = async (page, where) => {
+  for (const theme of ["light", "dark"]) {
+    await page.emulateMediaFeatures([{ name: "prefers-color-scheme", value: theme }]);
+    await page.evaluate(axe);
+    const found = await page.evaluate(() => axe.run(document, { resultTypes: ["violations"], preload: false }));
+    const bad = found.violations.filter((it) => ["serious", "critical"].includes(it.impact));
+    assert.deepEqual(bad.map((it) => `${it.id}: ${it.nodes.slice(0, 3).map((node) => node.html + " " + node.failureSummary).join(" | ")}`), [], `${where} ${theme}`);
+  }
+  await page.emulateMediaFeatures([{ name: "prefers-color-scheme", value: "light" }]);
+};
+
 // The door.
 await launch();
 let page = await opened();
@@ -96,11 +110,15 @@ assert.ok(wards.some((ward) => ward.startsWith(`${patient.ward} (`)), wards.join
 await find(page, patient.id);
 await page.keyboard.press("ArrowDown");
 await page.keyboard.press("ArrowUp");
+await accessible(page, "search");
 await picture(page, "bundle-search");
 await page.keyboard.press("Enter");
 await page.waitForSelector("#chart header");
 let chart = await text(page);
 for (const said of [patient.name, patient.allergy, patient.lab, "not recorded ≠ none", "NOT PROVEN", "Allergies"]) assert.ok(chart.includes(said), said);
+const facts = await page.$eval("#chart .facts", (it) => getComputedStyle(it).display);
+assert.equal(facts, "flex", "the chart looks as it does in the viewer");
+await accessible(page, "chart");
 await picture(page, "bundle-chart");
 await page.click("#lang");
 chart = await text(page);
@@ -115,6 +133,7 @@ await page.emulateMediaType(null);
 // A note that is refused for each of its faults, then taken.
 await page.keyboard.press("n");
 await page.waitForSelector("#note-form");
+await accessible(page, "note");
 await fill(page, "field-temperature", "98.6");
 await page.click("#note-take");
 await until(page, "20 to 46");

@@ -94,12 +94,13 @@ fn rules_say_who_wrote_them_and_where_they_hold() {
 }
 
 #[test]
-fn without_rules_the_logons_are_told() {
+fn without_rules_ours_are_used_and_the_logons_told() {
     let site = Site::new();
     let log = put(&site, "a.evtx", &log());
     let run = scan(&site, &[&log]);
-    assert_eq!(run.code, 0, "{}", run.stderr);
-    let [logons, summary] = &run.lines[..] else { panic!("{:?}", run.lines) };
+    assert_eq!(run.code, 1, "{}", run.stderr);
+    let [finding, logons, summary] = &run.lines[..] else { panic!("{:?}", run.lines) };
+    assert_eq!((&finding["sigma"]["author"], &finding["record"]), (&"Chartward".into(), &3.into()));
     assert_eq!((&logons["account"], &logons["source"]), (&"sato".into(), &"203.0.113.7".into()));
     assert_eq!(
         (&logons["protocol"], &logons["failures"], &logons["host"]),

@@ -3,7 +3,14 @@
 /// Name and content of what lies at the top of the folder beside the manifest.
 pub(super) const FILES: &[(&str, &str)] = &[
     ("index.html", include_str!("page/index.html")),
-    ("app.css", concat!(include_str!("../charts/html/chart.css"), include_str!("page/app.css"))),
+    (
+        "app.css",
+        concat!(
+            include_str!("../charts/html/page.css"),
+            include_str!("../charts/html/chart.css"),
+            include_str!("page/app.css")
+        ),
+    ),
     (
         "app.js",
         concat!(

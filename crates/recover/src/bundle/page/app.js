@@ -173,7 +173,7 @@ function home() {
 function listed(again) {
   const { query, ward, wards, index } = session;
   const wardButtons = el('div', { class: 'wards', id: 'wards' }, [...wards].map(([name, lines]) =>
-    el('button', { type: 'button', 'aria-selected': String(name === ward), onclick: () => { session.ward = name; session.query = ''; document.getElementById('search').value = ''; session.selected = 0; again(); } }, `${name} (${lines.length})`)));
+    el('button', { type: 'button', 'aria-pressed': String(name === ward), onclick: () => { session.ward = name; session.query = ''; document.getElementById('search').value = ''; session.selected = 0; again(); } }, `${name} (${lines.length})`)));
   let lines = [];
   if (query.trim()) lines = searched(index, query);
   else if (ward !== null) lines = wards.get(ward) || [];
@@ -258,7 +258,8 @@ function chartScreen() {
       warnings(),
       form && noteForm(session, form, () => { session.chart.form = null; chartScreen(); }),
       own.length > 0 && el('section', { class: 'own-notes' }, el('h2', {}, t('Notes written on this device', 'この端末で記入した記録')), noteList(own)),
-      el('table', { class: 'frame' }, el('tfoot', {}, el('tr', {}, el('td', {}, foot))), el('tbody', {}, el('tr', {}, el('td', {}, holder)))),
+      el('article', { class: 'chart' },
+        el('table', { class: 'frame', role: 'presentation' }, el('tfoot', {}, el('tr', {}, el('td', {}, foot))), el('tbody', {}, el('tr', {}, el('td', {}, holder))))),
     ].filter(Boolean);
   });
   if (!session.chart.form) window.scrollTo(0, 0);

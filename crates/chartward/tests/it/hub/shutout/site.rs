@@ -39,8 +39,6 @@ pub(super) struct Site {
     pub(super) server: String,
     pub(super) attacker: String,
     pub(super) admin: String,
-    /// The port that sshd's syslog goes to, on this machine.
-    pub(super) syslog: u16,
     dir: tempfile::TempDir,
 }
 
@@ -76,8 +74,7 @@ impl Site {
         let [gateway, server, attacker, admin] =
             ["gw", "srv", "att", "adm"].map(|what| format!("so{what}-{}-{number}", std::process::id()));
         let dir = tempfile::TempDir::with_prefix("chartward-shutout-").unwrap();
-        let syslog = testkit::servers::free_port();
-        let site = Site { servers: Vec::new(), gateway, server, attacker, admin, syslog, dir };
+        let site = Site { servers: Vec::new(), gateway, server, attacker, admin, dir };
         site.lay();
         Some(site)
     }
@@ -113,11 +110,11 @@ impl Site {
         self.folder().join(name)
     }
 
-    /// A real sshd on the server, that takes the key `good` and not the key `bad`. What it logs goes the way of syslog.
+    /// A real sshd on the server, that takes the key `good` and asks others for a password. What it logs gets syslog's form.
     pub(super) fn sshd(&mut self) {
         // The server wants this folder, which its own service makes at boot.
         fs::create_dir_all("/run/sshd").unwrap();
-        for key in ["host", "good", "bad"] {
+        for key in ["host", "good"] {
             let made = Command::new("ssh-keygen")
                 .args(["-q", "-t", "ed25519", "-N", "", "-f"])
                 .arg(self.path(key))
@@ -126,7 +123,7 @@ impl Site {
         }
         let config = format!(
             "ListenAddress {SERVER}:22\nHostKey {}\nAuthorizedKeysFile {}\nStrictModes no\nUsePAM no\nPidFile none\n\
-             PermitRootLogin yes\nPasswordAuthentication no\nLogLevel VERBOSE\nMaxStartups 100\n",
+             PermitRootLogin yes\nPasswordAuthentication yes\nKbdInteractiveAuthentication no\nLogLevel VERBOSE\nMaxStartups 100\n",
             self.path("host").display(),
             self.path("good.pub").display()
         );
@@ -136,36 +133,49 @@ impl Site {
         command.arg(self.path("sshd_config")).stdin(Stdio::null()).stderr(Stdio::piped());
         let mut server = command.spawn().unwrap();
         let mut logger = Command::new("logger");
-        logger.args(["--udp", "--server", "127.0.0.1", "--tag", "sshd", "--id=77", "--port"]);
-        logger.arg(self.syslog.to_string()).stdin(server.stderr.take().unwrap());
+        // It sends nothing, and writes what it would send.
+        logger.args(["--udp", "--server", "127.0.0.1", "--tag", "sshd", "--id=77", "--no-act", "--stderr"]);
+        logger.stdin(server.stderr.take().unwrap()).stderr(File::create(self.path("sshd.log")).unwrap());
         self.servers.extend([Running(server), Running(logger.spawn().unwrap())]);
-        until("sshd answers", || (self.ssh(&self.admin, "good", "true") == Some(0)).then_some(()));
+        let asked = self.path("askpass");
+        fs::write(&asked, "#!/bin/sh\necho Summer2026!\n").unwrap();
+        fs::set_permissions(&asked, std::os::unix::fs::PermissionsExt::from_mode(0o755)).unwrap();
+        until("sshd answers", || (self.ssh(&self.admin, "true") == Some(0)).then_some(()));
     }
 
-    fn ssh_command(&self, from: &str, key: &str, words: &str) -> Command {
-        let mut command = inside(from, &["ssh", "-F", "none", "-o", "BatchMode=yes"]);
-        for option in [
+    fn ssh_command(&self, from: &str, words: &str, more: &[&str]) -> Command {
+        let mut command = inside(from, &["ssh", "-F", "none"]);
+        let common = [
             "StrictHostKeyChecking=no",
             "UserKnownHostsFile=/dev/null",
             "IdentitiesOnly=yes",
             "ConnectTimeout=2",
-        ] {
+        ];
+        for option in common.iter().chain(more) {
             command.args(["-o", option]);
         }
-        command.arg("-i").arg(self.path(key)).arg(format!("root@{SERVER}")).arg(words);
+        command.arg("-i").arg(self.path("good")).arg(format!("root@{SERVER}")).arg(words);
         command.stdin(Stdio::null()).stderr(Stdio::null());
         command
     }
 
     /// Logs in, runs something and says how that ended.
-    pub(super) fn ssh(&self, from: &str, key: &str, words: &str) -> Option<i32> {
-        self.ssh_command(from, key, words).stdout(Stdio::null()).status().unwrap().code()
+    pub(super) fn ssh(&self, from: &str, words: &str) -> Option<i32> {
+        self.ssh_command(from, words, &["BatchMode=yes"]).stdout(Stdio::null()).status().unwrap().code()
+    }
+
+    /// Tries a wrong password.
+    pub(super) fn guess(&self, from: &str) -> Option<i32> {
+        let options = ["PreferredAuthentications=password", "NumberOfPasswordPrompts=1"];
+        let mut command = self.ssh_command(from, "true", &options);
+        command.env("SSH_ASKPASS", self.path("askpass")).env("SSH_ASKPASS_REQUIRE", "force");
+        command.stdout(Stdio::null()).status().unwrap().code()
     }
 
     /// A session that stands and says something ten times a second, into a file.
     pub(super) fn session(&self, from: &str, name: &str) -> Session {
         let heard = self.path(name);
-        let mut command = self.ssh_command(from, "good", "while echo x; do sleep 0.1; done");
+        let mut command = self.ssh_command(from, "while echo x; do sleep 0.1; done", &["BatchMode=yes"]);
         let client = Running(command.stdout(File::create(&heard).unwrap()).spawn().unwrap());
         let session = Session { client, heard };
         until("the session speaks", || (session.length() > 4).then_some(()));
