@@ -487,6 +487,14 @@ fn the_machine_itself() {
 
 #[test]
 fn journals_and_records_for_rules() {
+    // What is no printable text is an array of bytes.
+    let text = b"Failed password for invalid user \x1b[31m\xff from 198.51.100.7 port 5 ssh2"
+        .map(|byte| byte.to_string());
+    let line = format!(
+        r#"{{"__REALTIME_TIMESTAMP":"1793491200000000","SYSLOG_IDENTIFIER":"sshd","MESSAGE":[{}]}}"#,
+        text.join(",")
+    );
+    check(&line, Failure, NoSuchAccount, "\u{1b}[31m\u{fffd}", A);
     let line = br#"{"__REALTIME_TIMESTAMP":"1793491200000000","_HOSTNAME":"EMR1.example","SYSLOG_IDENTIFIER":"sshd","_PID":"7","MESSAGE":"Invalid user \"x\" from 198.51.100.7 port 5"}"#;
     let mut record = LogRecord::default();
     let mut found = Vec::new();
