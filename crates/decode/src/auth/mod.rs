@@ -37,6 +37,9 @@ pub(crate) type Out<'o> = &'o mut dyn FnMut(&AuthEvent<'_>);
 /// A line is not looked at beyond this; who reads files cuts before.
 pub const LINE_BYTES_MAX: usize = 64 << 10;
 
+/// 2033-05-18.
+const ANY_TIME: Micros = 2_000_000_000_000_000;
+
 /// What a line was.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Seen {
@@ -71,8 +74,8 @@ pub(crate) fn body(line: &[u8]) -> &[u8] {
             line.get(..error.valid_up_to()).and_then(|it| str::from_utf8(it).ok()).unwrap_or_default()
         }
     };
-    // The time is not asked for, so that any clock does.
-    let rest = envelope::split(text.trim_start(), &mut Clock::new(0, TimeZone::UTC)).text;
+    // The time is not asked for, so that any clock does whose past has every day of a calendar.
+    let rest = envelope::split(text.trim_start(), &mut Clock::new(ANY_TIME, TimeZone::UTC)).text;
     line.get(text.len() - rest.len()..).unwrap_or_default()
 }
 

@@ -113,8 +113,11 @@ fn failed(line: &Line<'_>, rest: &str, join: &mut Join, out: Out<'_>) -> Option<
             // `Invalid user` said it already.
             return Some(());
         }
-    } else if event.reason == WrongSecret && matches!(method, "publickey") {
-        join.open(line)?.source = event.source;
+    } else if event.reason == WrongSecret
+        && method == "publickey"
+        && let Some(entry) = join.open(line)
+    {
+        entry.source = event.source;
     }
     out(&event);
     Some(())

@@ -69,6 +69,14 @@ fn shells_and_desktops() {
         A,
     );
     check(&ssh("pam_unix(sshd:session): session closed for user yamada"), Ended, Fine, "yamada", "-");
+    // Some write no number of a process.
+    check(
+        "Nov  1 00:00:00 emr1 sshd: Failed publickey for root from 198.51.100.7 port 5 ssh2",
+        Reached,
+        WrongSecret,
+        "root",
+        A,
+    );
     nothing(&ssh("Server listening on 0.0.0.0 port 22."));
     check(
         "Nov  1 00:00:00 h dropbear[7]: Pubkey auth succeeded for 'root' with key sha1!! 00:11 from 198.51.100.7:5",
