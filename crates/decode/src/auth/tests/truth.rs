@@ -16,8 +16,6 @@ const ZONE: &str = "Europe/Zurich";
 const EXPLAINED: &[(&str, &str)] = &[
     // PAM before 0.99.2 is read here; fail2ban gave it up.
     ("pam-generic", "webmail pop(pam_unix)[4920]: authentication failure"),
-    // A name that begins with a space can have brought the first address as well as the second: neither is taken.
-    ("pam-generic", "rhost=192.0.2.2 user=test rhost=192.0.2.152"),
 ];
 
 /// What fail2ban calls a failure in its mode: in those beyond the normal one, whoever breaks off counts too.
