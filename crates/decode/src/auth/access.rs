@@ -42,6 +42,12 @@ pub(super) fn parse(text: &str) -> Option<Access<'_>> {
     Some(Access { at: when(time.as_bytes()), client, user, method, target, status, referer, agent })
 }
 
+/// Whether a line is surely one of these, whatever is quoted in it.
+pub(super) fn is_one(text: &str) -> bool {
+    let client = text.split(' ').next().unwrap_or_default();
+    client.parse::<std::net::IpAddr>().is_ok() && parse(text).is_some_and(|access| access.at.is_some())
+}
+
 fn quoted(text: &str) -> Option<(&str, &str)> {
     let bytes = text.as_bytes();
     let mut at = 0;

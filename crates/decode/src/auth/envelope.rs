@@ -290,7 +290,8 @@ fn tagged(rest: &str) -> Option<Envelope<'_>> {
     }
     let end = bytes.iter().take(64).position(|byte| matches!(byte, b' ' | b':' | b'['))?;
     let program = rest.get(..end)?;
-    if program.is_empty() {
+    // `{"EventID": 4625` is no tag either.
+    if program.is_empty() || program.starts_with('{') {
         return None;
     }
     let program = base(program);
@@ -315,7 +316,8 @@ fn tagged(rest: &str) -> Option<Envelope<'_>> {
 /// Behind `program[`.
 fn with_pid<'a>(program: &'a str, rest: &'a str) -> Option<Envelope<'a>> {
     let end = memchr::memchr(b']', rest.as_bytes().get(..24.min(rest.len()))?)?;
-    let pid = rest.get(..end)?;
+    // Logstash has no number and writes `LOGSTASH[-]:`.
+    let pid = rest.get(..end).map(|pid| if pid == "-" { "" } else { pid })?;
     if !pid.bytes().all(|byte| byte.is_ascii_digit()) {
         return None;
     }
@@ -366,6 +368,8 @@ mod tests {
             "42",
             "hello",
         );
+        check("Nov  1 09:00:00 emr1 LOGSTASH[-]: {}", "2026-11-01T00:00:00Z", "emr1", "LOGSTASH", "", "{}");
+        check("Nov  1 09:00:00 emr1 {\"a\": 1}", "2026-11-01T00:00:00Z", "emr1", "", "", "{\"a\": 1}");
         check("Nov  1 09:00:00 emr1 su: hello", "2026-11-01T00:00:00Z", "emr1", "su", "", "hello");
         check("Dec  1 09:00:00 sshd[42]: hello", "2025-12-01T00:00:00Z", "", "sshd", "42", "hello");
         check("Nov 01 2024 09:00:00 fw sshd[1]: x", "2024-11-01T00:00:00Z", "fw", "sshd", "1", "x");

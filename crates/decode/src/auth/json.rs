@@ -11,6 +11,8 @@ use super::samba;
 
 const DEPTH_MAX: u8 = 8;
 const FIELDS_MAX: usize = 512;
+/// Where the journal keeps the message.
+pub(super) const MESSAGE: &str = "MESSAGE";
 
 /// Fields of a JSON object by their path, with dots; `false`: it is none, or not to its end.
 pub(super) fn flatten(text: &str, into: &mut LogRecord) -> bool {
@@ -31,6 +33,21 @@ impl Node<'_> {
         if self.into.len() < FIELDS_MAX {
             self.into.push(self.name, value, kind);
         }
+    }
+
+    /// systemd.journal-fields(7) in JSON: what is no printable text is an array of its bytes.
+    fn bytes<'de, A: SeqAccess<'de>>(mut self, mut values: A) -> Result<(), A::Error> {
+        let mut bytes = Vec::new();
+        while let Some(value) = values.next_element::<serde_json::Value>()? {
+            match value {
+                serde_json::Value::String(text) => self.put(&text, ValueKind::Text),
+                value => bytes.extend(value.as_u64().and_then(|byte| u8::try_from(byte).ok())),
+            }
+        }
+        if !bytes.is_empty() {
+            self.put(&String::from_utf8_lossy(&bytes), ValueKind::Text);
+        }
+        Ok(())
     }
 }
 
@@ -83,6 +100,9 @@ impl<'de> Visitor<'de> for Node<'_> {
         if self.depth >= DEPTH_MAX {
             while values.next_element::<IgnoredAny>()?.is_some() {}
             return Ok(());
+        }
+        if self.name == MESSAGE {
+            return self.bytes(values);
         }
         while values
             .next_element_seed(Node { name: self.name, into: self.into, depth: self.depth + 1 })?
@@ -164,7 +184,7 @@ pub(super) enum Kind {
 
 pub(super) fn kind(fields: &LogRecord) -> Kind {
     let has = |name: &str| fields.get(name).is_some();
-    if has("__REALTIME_TIMESTAMP") || has("MESSAGE") && has("_BOOT_ID") {
+    if has("__REALTIME_TIMESTAMP") || has(MESSAGE) && has("_BOOT_ID") {
         Kind::Journal
     } else if text(fields, "eventid").starts_with("cowrie.") {
         Kind::Cowrie

@@ -19,7 +19,12 @@ pub(super) struct Line<'a> {
 }
 
 impl<'a> Line<'a> {
-    fn event(&self, protocol: AuthProtocol, outcome: AuthOutcome, reason: AuthReason) -> AuthEvent<'a> {
+    pub(super) fn event(
+        &self,
+        protocol: AuthProtocol,
+        outcome: AuthOutcome,
+        reason: AuthReason,
+    ) -> AuthEvent<'a> {
         AuthEvent {
             at: self.at,
             host: self.host,

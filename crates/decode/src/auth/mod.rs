@@ -22,6 +22,7 @@ mod table;
 mod tests;
 mod vpn;
 
+use jiff::tz::TimeZone;
 use schema::{AuthEvent, LogRecord, Micros};
 
 pub use clock::Clock;
@@ -35,6 +36,9 @@ pub(crate) type Out<'o> = &'o mut dyn FnMut(&AuthEvent<'_>);
 
 /// A line is not looked at beyond this; who reads files cuts before.
 pub const LINE_BYTES_MAX: usize = 64 << 10;
+
+/// 2033-05-18.
+const ANY_TIME: Micros = 2_000_000_000_000_000;
 
 /// What a line was.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -59,6 +63,25 @@ pub struct Reader {
     lossy: String,
     /// Fields of a line that is JSON.
     fields: LogRecord,
+}
+
+/// A line without its header of syslog: where a collector has put a record of JSON or XML, it stands there.
+pub(crate) fn body(line: &[u8]) -> &[u8] {
+    // Headers are text; behind them may be bytes that are none.
+    let text = match std::str::from_utf8(line) {
+        Ok(text) => text,
+        Err(error) => {
+            line.get(..error.valid_up_to()).and_then(|it| str::from_utf8(it).ok()).unwrap_or_default()
+        }
+    };
+    // The time is not asked for, so that any clock does whose past has every day of a calendar.
+    let rest = envelope::split(text.trim_start(), &mut Clock::new(ANY_TIME, TimeZone::UTC)).text;
+    line.get(text.len() - rest.len()..).unwrap_or_default()
+}
+
+/// What sshd says in a message that came without the number of its process, so that no message is joined with another.
+pub(crate) fn sshd_message<'a>(at: Micros, host: &'a str, text: &'a str) -> Option<AuthEvent<'a>> {
+    sshd::read_alone(&Line { at, host, program: "sshd", pid: "", text })
 }
 
 /// The names of all formats, for documents and figures.
@@ -225,6 +248,6 @@ fn journal(fields: &LogRecord) -> Envelope<'_> {
         host: of("_HOSTNAME"),
         program: first(["SYSLOG_IDENTIFIER", "_COMM"]),
         pid: first(["SYSLOG_PID", "_PID"]),
-        text: of("MESSAGE"),
+        text: of(json::MESSAGE),
     }
 }

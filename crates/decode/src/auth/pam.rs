@@ -54,20 +54,25 @@ fn refused<'a>(line: &Line<'a>, protocol: AuthProtocol, fields: &'a str) -> Auth
     let fields = fields.trim_end();
     let start = fields.find("ruser=").map_or(0, |at| at + 6);
     let rest = fields.get(start..).unwrap_or_default();
-    let (mut from, mut account) = ("", "");
-    // An address has no spaces, so that behind the true one comes nothing or the account.
+    let (mut from, mut account, mut is_sure) = ("", "", true);
+    // An address has no spaces, so that behind the true one comes nothing or the account. Where several fit, somebody forged one, in the
+    // account's name if the remote user has none.
+    let is_nameless = rest.starts_with(" rhost=");
     for (at, mark) in rest.match_indices("rhost=") {
         let (host, behind) = word(rest.get(at + mark.len()..).unwrap_or_default());
         let behind = behind.trim_start();
         if behind.is_empty() || behind.starts_with("user=") {
+            if !from.is_empty() {
+                is_sure = is_nameless;
+                break;
+            }
             from = host;
             account = some(behind.strip_prefix("user=").unwrap_or_default())
                 .unwrap_or(rest.get(..at).unwrap_or_default().trim_end());
-            break;
         }
     }
     if !from.is_empty() {
-        event = event.from(from);
+        event = if is_sure { event.from(from) } else { event };
     } else if account.is_empty() {
         account = value(fields, "user").or_else(|| value(fields, "ruser")).unwrap_or_default();
     }

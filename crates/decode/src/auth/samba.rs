@@ -23,7 +23,10 @@ pub(super) fn read<'a>(line: &Line<'a>) -> Option<AuthEvent<'a>> {
         AuthReason::None => line.success(protocol),
         reason => line.failure(protocol, reason),
     };
-    let mut event = event.account(user).from(stripped(from));
+    // Somebody wrote a second one into a name, and none of them is surely the true one.
+    let is_sure = memchr::memmem::find_iter(rest.as_bytes(), b"remote host [").count() == 1;
+    let event = event.account(user);
+    let mut event = if is_sure { event.from(stripped(from)) } else { event };
     event.domain = some(domain).or(event.domain);
     event.workstation = some(workstation).or(event.workstation);
     Some(event)

@@ -126,7 +126,8 @@ pub(super) fn postfix<'a>(line: &Line<'a>) -> Option<AuthEvent<'a>> {
 
 /// sendmail, saslauthd, Exim and the like as far as they say from where: `AUTH failure (LOGIN): … relay=host [ADDRESS]`.
 pub(super) fn sendmail<'a>(line: &Line<'a>) -> Option<AuthEvent<'a>> {
-    let (_, relay) = line.text.split_once("relay=")?;
+    // The client's name for the account stands in front of it.
+    let (_, relay) = line.text.rsplit_once("relay=")?;
     if !line.text.contains("AUTH failure") {
         return None;
     }
@@ -193,10 +194,17 @@ pub(super) fn postgres<'a>(line: &Line<'a>) -> Option<AuthEvent<'a>> {
     };
     let user = between(rest, "user \"", "\"").or_else(|| between(rest, "role \"", "\""))?;
     let event = line.failure(Database, reason).account(user);
-    let from = between(rest, "for host \"", "\"").or_else(|| {
-        let (_, from) = ["client=", "host="].iter().find_map(|mark| head.split_once(mark))?;
-        from.split([' ', ',', '(', ']']).next()
-    });
+    let from = match rest.strip_prefix("no pg_hba.conf entry for host \"") {
+        Some(rest) => rest.split('"').next(),
+        // A name with the mark in it may have ended the prefix.
+        None if rest.contains("FATAL:  ") => None,
+        // Account, database and program stand in the prefix too, by the usual ones in front of the address.
+        None => ["client=", "host="]
+            .iter()
+            .filter_map(|mark| head.rsplit_once(mark))
+            .min_by_key(|(_, from)| from.len())
+            .and_then(|(_, from)| from.split([' ', ',', '(', ']']).next()),
+    };
     Some(match from {
         Some(from) => event.from(from),
         None => event,
@@ -290,7 +298,10 @@ pub(super) fn rd_gateway<'a>(line: &Line<'a>) -> Option<AuthEvent<'a>> {
 /// Apache httpd (`error_log`) and nginx, whose name is the level of the message.
 pub(super) fn web_error<'a>(line: &Line<'a>) -> Option<AuthEvent<'a>> {
     let text = line.text;
-    if let Some((_, rest)) = text.split_once("[client ") {
+    // What is quoted in front of it is a request's, not Apache's.
+    if let Some((head, rest)) = text.split_once("[client ")
+        && !head.contains('"')
+    {
         let (from, rest) = rest.split_once("] ")?;
         let rest =
             rest.strip_prefix("AH").and_then(|rest| rest.split_once(": ")).map_or(rest, |(_, rest)| rest);
@@ -304,13 +315,16 @@ pub(super) fn web_error<'a>(line: &Line<'a>) -> Option<AuthEvent<'a>> {
         };
         return Some(line.failure(Web, reason).account(user).from(from));
     }
-    // nginx: `9#9: *1 user "NAME": password mismatch, client: ADDRESS, server: …`
-    let (_, rest) = text.split_once(" user \"")?;
-    let (user, rest) =
-        [("\": password mismatch, client: ", WrongSecret), ("\" was not found in \"", NoSuchAccount)]
-            .into_iter()
-            .find_map(|(mark, reason)| rest.split_once(mark).map(|(user, rest)| ((user, reason), rest)))?;
-    let rest = rest.rsplit_once("client: ").map_or(rest, |(_, rest)| rest);
-    let (from, _) = word(rest);
-    Some(line.failure(Web, user.1).account(user.0).from(from.trim_end_matches(',')))
+    // nginx: `9#9: *1 user "NAME": password mismatch, client: ADDRESS, server: …`, `… user "NAME" was not found in "FILE", client: …`
+    let (head, rest) = text.split_once(" user \"")?;
+    if head.contains('"') {
+        return None;
+    }
+    // A name of basic authentication has no colon; the request and its referrer, which may have any, come later.
+    let (rest, from) = rest.split_once(", client: ")?;
+    let (user, reason) = match rest.strip_suffix("\": password mismatch") {
+        Some(user) => (user, WrongSecret),
+        None => (rest.rsplit_once("\" was not found in \"")?.0, NoSuchAccount),
+    };
+    Some(line.failure(Web, reason).account(user).from(word(from).0.trim_end_matches(',')))
 }

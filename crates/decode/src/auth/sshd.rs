@@ -4,11 +4,11 @@
 
 use std::net::IpAddr;
 
-use schema::AuthEvent;
 use schema::AuthProtocol::Ssh;
 use schema::AuthReason::{
     Broken, Locked, NoSuchAccount, None as Fine, NotAllowed, TooMany, Unknown, WrongSecret,
 };
+use schema::{AuthEvent, AuthOutcome};
 
 use super::join::Join;
 use super::line::{Fill, Line, address, cut, user_from, word};
@@ -40,6 +40,27 @@ pub(super) fn read(line: &Line<'_>, join: &mut Join, out: Out<'_>) -> bool {
         _ => broken(line, text, join, out),
     }
     .is_some()
+}
+
+/// The same without anything that the process said before or will say.
+pub(super) fn read_alone<'a>(line: &Line<'a>) -> Option<AuthEvent<'a>> {
+    let mut found = None;
+    // Nothing was held back, so that names in an event are pieces of the line.
+    let piece = |name: &str| line.text.find(name).and_then(|at| line.text.get(at..at + name.len()));
+    read(line, &mut Join::default(), &mut |event| {
+        found = Some(AuthEvent {
+            account: event.account.and_then(piece),
+            domain: event.domain.and_then(piece),
+            workstation: event.workstation.and_then(piece),
+            source: event.source,
+            ..line.event(Ssh, event.outcome, event.reason)
+        });
+    });
+    // A `Failed … for invalid user` comes for every attempt and counts; this line comes before the first.
+    match word(bare(line.text)).0 {
+        "Invalid" | "Illegal" => found.map(|event| AuthEvent { outcome: AuthOutcome::Reached, ..event }),
+        _ => found,
+    }
 }
 
 /// Without what is the same for many messages.
@@ -92,8 +113,11 @@ fn failed(line: &Line<'_>, rest: &str, join: &mut Join, out: Out<'_>) -> Option<
             // `Invalid user` said it already.
             return Some(());
         }
-    } else if event.reason == WrongSecret && matches!(method, "publickey") {
-        join.open(line)?.source = event.source;
+    } else if event.reason == WrongSecret
+        && method == "publickey"
+        && let Some(entry) = join.open(line)
+    {
+        entry.source = event.source;
     }
     out(&event);
     Some(())

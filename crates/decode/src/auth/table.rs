@@ -202,7 +202,9 @@ pub(super) fn by_program(program: &str) -> Option<&'static Format> {
 
 /// The format of a message that no tag names.
 pub(super) fn by_shape(text: &str) -> Option<&'static Format> {
-    FORMATS.iter().find(|format| (format.shape)(text))
+    // Whoever asks a web server writes name, path and agent, and may write there what has the shape of another format.
+    let is_access = access::is_one(text);
+    FORMATS.iter().find(|format| if is_access { format.name == "access" } else { (format.shape)(text) })
 }
 
 #[cfg(test)]

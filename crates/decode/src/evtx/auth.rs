@@ -285,45 +285,8 @@ fn parsed(text: &str) -> Option<IpAddr> {
 
 /// OpenSSH on Windows writes sshd's own line into `payload`.
 fn ssh(record: &LogRecord) -> Option<AuthEvent<'_>> {
-    let line = said(record, &["payload", "Payload"])?;
-    let (outcome, reason, rest) = [
-        ("Accepted ", AuthOutcome::Success, AuthReason::None),
-        ("Failed ", AuthOutcome::Failure, AuthReason::WrongSecret),
-        ("Invalid user ", AuthOutcome::Failure, AuthReason::NoSuchAccount),
-        ("Disconnected from user ", AuthOutcome::Ended, AuthReason::None),
-        ("Connection from ", AuthOutcome::Reached, AuthReason::None),
-    ]
-    .into_iter()
-    .find_map(|(start, outcome, reason)| Some((outcome, reason, line.strip_prefix(start)?)))?;
-    let (account, source, reason) = match outcome {
-        AuthOutcome::Reached => (None, rest.split(' ').next(), reason),
-        AuthOutcome::Ended => {
-            let mut words = rest.splitn(2, ' ');
-            (words.next(), words.next().and_then(|rest| rest.split(' ').next()), reason)
-        }
-        _ => {
-            // The name is whatever the client sent, and may look like the end of the line: the true end is the last.
-            let (who, from) =
-                rest.rsplit_once(" from ").or_else(|| rest.strip_prefix("from ").map(|from| ("", from)))?;
-            let who = if reason == AuthReason::NoSuchAccount { who } else { who.split_once(" for ")?.1 };
-            match who.strip_prefix("invalid user ") {
-                Some(name) => (Some(name), from.split(' ').next(), AuthReason::NoSuchAccount),
-                None => (Some(who), from.split(' ').next(), reason),
-            }
-        }
-    };
-    let (account, domain) = named(account.filter(|name| !name.is_empty()), None);
-    Some(AuthEvent {
-        at: record.at,
-        host: short(&record.host),
-        protocol: AuthProtocol::Ssh,
-        outcome,
-        reason,
-        account,
-        domain,
-        source: source.and_then(parsed),
-        workstation: None,
-        logon_type: None,
-        session: None,
-    })
+    let event =
+        crate::auth::sshd_message(record.at, short(&record.host), said(record, &["payload", "Payload"])?)?;
+    let (account, domain) = named(event.account, event.domain);
+    Some(AuthEvent { account, domain, ..event })
 }

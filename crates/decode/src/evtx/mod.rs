@@ -12,6 +12,7 @@ mod flat;
 mod forwarded;
 mod imported;
 mod json;
+mod line;
 mod reason;
 #[cfg(test)]
 mod tests;
@@ -21,6 +22,7 @@ mod xml;
 pub use auth::auth;
 pub use chunks::{CHUNK_LEN, HEADER_LEN, Header, Item};
 pub use fault::{Damage, EvtxFault};
+pub use line::{Text, text};
 
 use flat::Flat;
 

@@ -453,6 +453,10 @@ const LOGONS: &[Logon] = {
         (GATEWAY, 201, &[("Username", "vendor"), ("IpAddress", "203.0.113.9")], RdGateway, Failure, R::NotAllowed, [Some("vendor"), None, Some("203.0.113.9"), None]),
         ("OpenSSH/Operational", 4, &[("process", "sshd"), ("payload", "Failed password for invalid user x from 10.0.0.1 port 1 ssh2 from 203.0.113.7 port 22 ssh2")],
             Ssh, Failure, R::NoSuchAccount, [Some("x from 10.0.0.1 port 1 ssh2"), None, Some("203.0.113.7"), None]),
+        // A client offers keys before the right one, and a name that nobody has is counted with the attempt that follows.
+        ("OpenSSH/Operational", 4, &[("payload", "Failed publickey for sato from 192.0.2.7 port 5 ssh2: RSA SHA256:x")], Ssh, Reached, R::WrongSecret, [Some("sato"), None, Some("192.0.2.7"), None]),
+        ("OpenSSH/Operational", 4, &[("payload", "Invalid user x from 192.0.2.7 port 5")], Ssh, Reached, R::NoSuchAccount, [Some("x"), None, Some("192.0.2.7"), None]),
+        ("OpenSSH/Operational", 4, &[("payload", r"Failed password for ward\sato from 192.0.2.7 port 5 ssh2")], Ssh, Failure, R::WrongSecret, [Some("sato"), Some("ward"), Some("192.0.2.7"), None]),
         ("OpenSSH/Operational", 4, &[("payload", "Accepted publickey for sato from 192.0.2.7 port 5 ssh2: ED25519 SHA256:x")], Ssh, Success, R::None, [Some("sato"), None, Some("192.0.2.7"), None]),
     ]
 };

@@ -105,10 +105,12 @@ impl Detectors {
     /// Takes in one event. `now` is a lower bound of the time; the events' own times decide.
     pub fn step(&mut self, event: &AuthEvent<'_>, now: Micros, out: &mut Vec<Finding>) {
         let Self { rules, state } = self;
+        let before = state.watermark;
         state.watermark = state.watermark.max(now);
         state.events += 1;
         let Some(view) = View::of(event, rules) else { return };
         state.watermark = state.watermark.max(view.at());
+        state.known.begin(before, state.watermark, rules.learning());
         let Some(other) = state.halves.complete(&view) else { return state.take(&view, None, out) };
         let whole = other.fill(event);
         if let Some(view) = View::of(&whole, rules) {
@@ -159,7 +161,6 @@ impl Detectors {
 
 impl State {
     fn take(&mut self, view: &View<'_>, other: Option<&Other>, out: &mut Vec<Finding>) {
-        self.known.begin(view.at());
         self.graph.add(view);
         let Self { episodes, tries, knocks, strangers, known, .. } = self;
         let tell = &mut Tell { rules: view.rules, episodes, out };

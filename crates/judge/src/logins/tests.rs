@@ -249,6 +249,24 @@ fn learning_is_shown_and_can_be_taken_back() {
 }
 
 #[test]
+fn a_clock_that_begins_in_1970_does_not_end_the_learning() {
+    let scene = scenes::all().into_iter().find(|scene| scene.name == "while_learning").unwrap();
+    let mut detectors = Detectors::new(&scene.rules);
+    let mut out = Vec::new();
+    let boot = |at| Logon { at, host: "firewall".into(), ..scene.events[0].clone() };
+    for event in [boot(0), boot(60_000_000)].iter().chain(&scene.events).chain([&boot(120_000_000)]) {
+        detectors.step(&event.event(), 0, &mut out);
+    }
+    assert_eq!((detectors.learning().since, out.len()), (Some(scenes::START), 0), "{out:#?}");
+    // A pause after the learning is none of a clock.
+    let last = scenes::START + 15 * 86_400_000_000;
+    for at in [last, last + 60 * 86_400_000_000] {
+        detectors.step(&boot(at).event(), 0, &mut out);
+    }
+    assert_eq!(detectors.learning().since, Some(scenes::START));
+}
+
+#[test]
 fn what_was_learnt_and_taken_back_is_told_or_learnt_anew() {
     let scene = scenes::all().into_iter().find(|scene| scene.name == "new_source_and_host").unwrap();
     for (forget, told) in [

@@ -5,7 +5,7 @@ use std::ops::ControlFlow;
 use std::path::{Path, PathBuf};
 
 use decode::auth::{Clock, Reader};
-use decode::evtx::{self, Item};
+use decode::evtx::{self, Item, Text};
 use jiff::tz::TimeZone;
 use observe::logs::evtx::{Limits, Piece};
 use observe::logs::{FileLines, Stopped, files};
@@ -112,14 +112,28 @@ fn lines(
     let mut text = Reader::new(Clock::new(written, zone.clone()));
     let (mut windows, mut record) = (evtx::Reader::new(), LogRecord::default());
     let mut line = |line: &[u8]| {
-        let is_json = line.trim_ascii_start().starts_with(b"{");
-        if is_json
-            && windows.json(line, &mut record).is_ok()
-            && let Some(event) = evtx::auth(&record)
-        {
-            return put(&event);
+        let is_record = match evtx::text(line) {
+            Some(Text::Json(body)) => {
+                let is_record = windows.json(body, &mut record).is_ok();
+                if is_record {
+                    evtx::auth(&record).iter().for_each(&mut *put);
+                }
+                is_record
+            }
+            Some(Text::Xml(body)) => {
+                let mut is_record = false;
+                let _ = windows.xml(body, &mut record, |read| {
+                    is_record |= read.is_ok();
+                    read.ok().and_then(evtx::auth).iter().for_each(&mut *put);
+                    ControlFlow::Continue(())
+                });
+                is_record
+            }
+            None => false,
+        };
+        if !is_record {
+            text.read(line, None, put);
         }
-        text.read(line, None, put);
     };
     loop {
         match open.some(&mut line) {
@@ -197,7 +211,9 @@ mod tests {
         };
         let (first, last) =
             (event(4625, "2025-06-01T12:00:00.000Z"), event(4624, "2025-06-01T12:00:09.000Z"));
-        write("b.json", &format!("{first}\n{last}\nno log at all\n"));
+        // As NXLog and Logstash pass it on.
+        let head = "<14>1 2026-11-23T10:00:00Z ad1 app 7 - [NXLOG@14506 Keywords=\"1\"]";
+        write("b.json", &format!("{head} {first}\n{last}\nno log at all\n"));
         let mut told = Vec::new();
         let outcome = logons(&[dir.path().to_owned()], &TimeZone::UTC, 0, |event| {
             told.push((event.host.to_owned(), event.account.unwrap_or_default().to_owned(), event.outcome));

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, HashMap};
 use std::ops::ControlFlow;
 
 use decode::auth::{Clock, Reader};
-use decode::evtx::{self, Item};
+use decode::evtx::{self, Item, Text};
 use jiff::tz::TimeZone;
 use judge::logins::Detectors;
 use judge::sigma::{Engine, SigmaHit, logon_record};
@@ -121,7 +121,9 @@ impl Pipeline {
     pub(crate) fn line(&mut self, source: &Source, line: &[u8], arrived: Micros, is_live: bool, number: u64) {
         self.counts.lines += 1;
         self.counts.bytes += line.len() as u64;
-        if is_windows(line) && self.windows(source, line, arrived, is_live, number) {
+        if let Some(text) = evtx::text(line)
+            && self.windows(source, text, arrived, is_live, number)
+        {
             return;
         }
         let Self { zone, sources, order, counts, record, .. } = self;
@@ -152,36 +154,41 @@ impl Pipeline {
         }
     }
 
-    /// A Windows record in JSON or XML; `false`: it is none.
-    fn windows(&mut self, source: &Source, line: &[u8], arrived: Micros, is_live: bool, number: u64) -> bool {
+    /// A Windows record in JSON or XML; `false`: it is none, or none that can be read.
+    fn windows(
+        &mut self,
+        source: &Source,
+        text: Text<'_>,
+        arrived: Micros,
+        is_live: bool,
+        number: u64,
+    ) -> bool {
         let (mut windows, mut record) = (std::mem::take(&mut self.windows), std::mem::take(&mut self.record));
         let (mut taken, mut broken) = (0, 0);
-        let is_one = if line.trim_ascii_start().starts_with(b"{") {
-            let is_one = windows.json(line, &mut record).is_ok();
-            if is_one {
-                taken = 1;
-                record.number = record.number.max(number);
-                self.record(source, &record, arrived, is_live);
-            }
-            is_one
-        } else {
-            let _ = windows.xml(line, &mut record, |read| {
-                match read {
-                    Ok(record) => {
-                        taken += 1;
-                        self.record(source, record, arrived, is_live);
-                    }
-                    Err(_) => broken += 1,
+        match text {
+            Text::Json(body) => {
+                if windows.json(body, &mut record).is_ok() {
+                    taken = 1;
+                    record.number = record.number.max(number);
+                    self.record(source, &record, arrived, is_live);
                 }
-                ControlFlow::Continue(())
-            });
-            true
-        };
-        (self.windows, self.record) = (windows, record);
-        if is_one {
-            self.counts.broken += broken + u64::from(taken == 0 && broken == 0);
+            }
+            Text::Xml(body) => {
+                let _ = windows.xml(body, &mut record, |read| {
+                    match read {
+                        Ok(record) => {
+                            taken += 1;
+                            self.record(source, record, arrived, is_live);
+                        }
+                        Err(_) => broken += 1,
+                    }
+                    ControlFlow::Continue(())
+                });
+            }
         }
-        is_one
+        (self.windows, self.record) = (windows, record);
+        self.counts.broken += broken;
+        taken > 0
     }
 
     /// Records of a Windows log.
@@ -296,20 +303,30 @@ fn believed<'a>(event: &AuthEvent<'a>, arrived: Micros, is_live: bool) -> (AuthE
     (AuthEvent { at: if is_ahead { arrived } else { event.at }, ..*event }, is_ahead)
 }
 
-/// Whether a line can be a Windows record: cheap, since every line is asked.
-fn is_windows(line: &[u8]) -> bool {
-    let line = line.trim_ascii_start();
-    let head = line.get(..line.len().min(4_096)).unwrap_or_default();
-    let has = |part: &[u8]| memchr::memmem::find(head, part).is_some();
-    match line {
-        [b'{', ..] => {
-            has(b"\"winlog\"")
-                || has(b"EventID")
-                || has(b"\"Event\"")
-                || has(b"\"event_id\"")
-                || has(b"EventId")
+#[cfg(test)]
+mod tests {
+    use judge::logins::Rules;
+    use judge::sigma::Filter;
+
+    use super::*;
+
+    /// What is no record behind its beginning is read as the text it is.
+    #[test]
+    fn collectors_records_are_read_behind_their_headers_and_other_lines_as_text() {
+        let (engine, _) = Engine::load(Vec::new(), &Filter::default());
+        let mut pipeline = Pipeline::new(TimeZone::UTC, Detectors::new(&Rules::default()), engine);
+        let source = Source::new("collector");
+        let record = r#"{"EventID":4625,"Channel":"Security","Hostname":"AD1","EventTime":"2026-11-23 10:00:00","TargetUserName":"tanaka","LogonType":3,"Status":"0xc000006d","IpAddress":"192.0.2.9"}"#;
+        let nxlog = format!("<14>1 2026-11-23T10:00:00Z ad1 app 7 - [NXLOG@14506 Keywords=\"1\"] {record}");
+        let text = "198.51.100.7 - yamada [23/Nov/2026:10:00:00 +0000] \"GET / HTTP/1.1\" 401 5 \"-\" \"<Event><System/></Event>\"";
+        for line in [&nxlog, text, "<Event and no more"] {
+            pipeline.line(&source, line.as_bytes(), 0, false, 1);
         }
-        [b'<', ..] | [b'-', b' ', b'<', ..] => has(b"<Event"),
-        _ => false,
+        let counts = &pipeline.counts;
+        assert_eq!((counts.events, counts.unknown, counts.broken), (2, 1, 1), "{counts:?}");
+        assert_eq!(
+            counts.formats.iter().map(|(name, many)| (*name, *many)).collect::<Vec<_>>(),
+            [("access", 1), ("windows", 1)]
+        );
     }
 }

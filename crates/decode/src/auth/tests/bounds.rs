@@ -78,6 +78,96 @@ fn whoever_writes_an_address_into_his_name_is_still_told_from_his_own() {
     }
 }
 
+/// What a name, a request or a referrer says of an address is never the source: it is the true one, or none.
+#[test]
+fn an_address_that_was_written_into_another_field_is_not_the_source() {
+    let forged = "192.0.2.66";
+    let nginx = "2026/11/01 00:00:00 [error] 9#9: *1";
+    let http = "[01/Nov/2026:09:00:00 +0900] \"GET / HTTP/1.1\" 401 12 \"-\"";
+    let pam = "Nov  1 00:00:00 h vsftpd: pam_unix(vsftpd:auth): authentication failure; logname= uid=0 euid=0 tty=ftp";
+    let rest =
+        "server: emr.example, request: \"GET / HTTP/1.1\", referrer: \"http://x/, client: 192.0.2.66, ";
+    let smb = "status [NT_STATUS_WRONG_PASSWORD]";
+    for (line, source) in [
+        (format!("{nginx} user \"root\": password mismatch, client: 198.51.100.7, {rest}\""), true),
+        (format!("{nginx} user \"x\" was not found in \"/etc/users\", client: 198.51.100.7, {rest}\""), true),
+        (
+            format!(
+                "{nginx} user \"x\" was not found in \"/etc/users\", client: 198.51.100.7, {rest}\": password mismatch, client: {forged}, \""
+            ),
+            true,
+        ),
+        (
+            format!(
+                "{nginx} user \"x\" was not found in \"y\": password mismatch, client: 198.51.100.7, {rest}\", client: {forged}, \""
+            ),
+            true,
+        ),
+        (
+            format!(
+                "{nginx} user \"x [client {forged}] user y\": password mismatch, client: 198.51.100.7, {rest} not found: \""
+            ),
+            true,
+        ),
+        (format!("198.51.100.7 - Access denied for user 'root'@'{forged}' {http} \"curl\""), true),
+        (format!("198.51.100.7 - yamada {http} \"AUTHFAIL: user=root ip={forged} time=1\""), true),
+        (
+            format!(
+                "Auth: [SMB2,(null)] user [D]\\[u] at [x] with [NTLMv2] {smb} workstation [W] remote host [ipv4:{forged}:1] remote host [ipv4:198.51.100.7:5] mapped to [D]\\[u]. local host [ipv4:192.0.2.1:445]"
+            ),
+            false,
+        ),
+        (
+            format!(
+                "Auth: [SMB2,(null)] user [D]\\[u] at [x] with [NTLMv2] {smb} workstation [W] remote host [ipv4:198.51.100.7:5] mapped to [D]\\[u] workstation [y] remote host [ipv4:{forged}:1]. local host [ipv4:192.0.2.1:445]"
+            ),
+            false,
+        ),
+        (format!("{pam} ruser=x rhost={forged} user=root rhost=198.51.100.7  user=root"), false),
+        (format!("{pam} ruser=x rhost={forged} user= rhost=198.51.100.7"), false),
+        (
+            format!(
+                "2026-11-01 00:00:00 UTC [77] user=client={forged},db=x,client=198.51.100.7 FATAL:  password authentication failed for user \"client={forged}\""
+            ),
+            true,
+        ),
+        (
+            format!(
+                "2026-11-01 00:00:00 UTC [77] client={forged}@emr host=198.51.100.7 FATAL:  password authentication failed for user \"client={forged}\""
+            ),
+            true,
+        ),
+        (
+            format!(
+                "2026-11-01 00:00:00 UTC [77] host={forged} FATAL:  role \"@emr host=198.51.100.7 FATAL:  role \"x\" does not exist"
+            ),
+            false,
+        ),
+        (
+            format!(
+                "2026-11-01 00:00:00 UTC [77] host=198.51.100.7 FATAL:  password authentication failed for user \"x for host \"{forged}\""
+            ),
+            true,
+        ),
+        (
+            format!(
+                "Nov  1 00:00:00 h sendmail[7]: 4F1: AUTH failure (LOGIN): user not found (-20), user=x, relay=y [{forged}], relay=host [198.51.100.7]"
+            ),
+            true,
+        ),
+    ] {
+        let expected = if source { "Some(198.51.100.7)" } else { "None" };
+        let found = events(&mut reader(NOW, "UTC"), line.as_bytes());
+        assert_eq!(found.len(), 1, "{line}: {found:?}");
+        assert_eq!(found[0].outcome, AuthOutcome::Failure, "{line}");
+        assert!(found[0].debug.contains(&format!("source: {expected},")), "{line}: {found:?}");
+    }
+    // A request for a path that looks like a message.
+    let line =
+        format!("{nginx} open() \"/srv/ user \"root\": password mismatch, client: {forged}, x\" failed");
+    assert!(source_of(&line).is_empty());
+}
+
 #[test]
 fn bytes_that_are_no_text_and_lines_without_end_are_read_and_said_to_be_so() {
     let mut reader = reader(NOW, "UTC");

@@ -69,6 +69,14 @@ fn shells_and_desktops() {
         A,
     );
     check(&ssh("pam_unix(sshd:session): session closed for user yamada"), Ended, Fine, "yamada", "-");
+    // Some write no number of a process.
+    check(
+        "Nov  1 00:00:00 emr1 sshd: Failed publickey for root from 198.51.100.7 port 5 ssh2",
+        Reached,
+        WrongSecret,
+        "root",
+        A,
+    );
     nothing(&ssh("Server listening on 0.0.0.0 port 22."));
     check(
         "Nov  1 00:00:00 h dropbear[7]: Pubkey auth succeeded for 'root' with key sha1!! 00:11 from 198.51.100.7:5",
@@ -487,6 +495,14 @@ fn the_machine_itself() {
 
 #[test]
 fn journals_and_records_for_rules() {
+    // What is no printable text is an array of bytes.
+    let text = b"Failed password for invalid user \x1b[31m\xff from 198.51.100.7 port 5 ssh2"
+        .map(|byte| byte.to_string());
+    let line = format!(
+        r#"{{"__REALTIME_TIMESTAMP":"1793491200000000","SYSLOG_IDENTIFIER":"sshd","MESSAGE":[{}]}}"#,
+        text.join(",")
+    );
+    check(&line, Failure, NoSuchAccount, "\u{1b}[31m\u{fffd}", A);
     let line = br#"{"__REALTIME_TIMESTAMP":"1793491200000000","_HOSTNAME":"EMR1.example","SYSLOG_IDENTIFIER":"sshd","_PID":"7","MESSAGE":"Invalid user \"x\" from 198.51.100.7 port 5"}"#;
     let mut record = LogRecord::default();
     let mut found = Vec::new();

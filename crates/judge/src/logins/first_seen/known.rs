@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use schema::Micros;
 use serde::{Deserialize, Serialize};
 
-use crate::logins::view::{Key, View, joined, kept, key, key_of_address};
+use crate::logins::view::{DAY, Key, View, joined, kept, key, key_of_address};
 use crate::table::Table;
 
 const PAIRS_MAX: usize = 49_152;
@@ -15,6 +15,10 @@ const FEW: u16 = 8;
 /// A machine at which so many get in is everybody's.
 const FEW_AT_HOST: u16 = 12;
 const RELEARN_MAX: usize = 256;
+/// Nobody is silent for so long while he is learnt.
+const JUMP: Micros = 30 * DAY;
+/// What can be known from before such a jump that was a clock's.
+const FEW_PAIRS: usize = 64;
 
 /// Which two belong together.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -127,9 +131,15 @@ impl Known {
         self.pairs.evicted() + self.partners.evicted()
     }
 
-    /// Learning begins with the first event, whatever it says.
-    pub(crate) fn begin(&mut self, at: Micros) {
-        self.since.get_or_insert(at);
+    /// Learning begins with the first event, whatever it says. `before` and `now` are the latest instants seen before an event and
+    /// with it. A device that begins its day in 1970 would end the learning before it began: where next to nothing is learnt yet and
+    /// time jumps, it begins anew.
+    pub(crate) fn begin(&mut self, before: Micros, now: Micros, period: Micros) {
+        let since = *self.since.get_or_insert(now);
+        let is_jump = now.saturating_sub(before.max(since)) > JUMP;
+        if is_jump && before < since.saturating_add(period) && self.pairs.len() < FEW_PAIRS {
+            self.since = Some(now);
+        }
     }
 
     pub(in crate::logins) fn has_pair(&self, account: Key, source: Option<Key>) -> bool {
