@@ -229,6 +229,15 @@ impl Ring {
         None
     }
 
+    /// When the oldest one's time is over, at the earliest.
+    pub(super) fn due_at(&self) -> Micros {
+        if self.head == self.tail {
+            return Micros::MAX;
+        }
+        let slot = (self.head & (self.capacity - 1)) as usize;
+        self.slots[slot].queued.saturating_add(self.patience).saturating_add(1)
+    }
+
     pub(super) fn len(&self) -> usize {
         self.index.len()
     }

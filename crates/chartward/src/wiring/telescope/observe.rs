@@ -82,7 +82,7 @@ impl<'a> Keeper<'a> {
         match read(link, bytes, orig_len) {
             Ok(packet) => self.batch.push(Probe::of(at, &packet)),
             // No fault of the sensor's: it was awake.
-            Err(Fault::NotIp) => self.counter.awake(at),
+            Err(Fault::NotIp | Fault::Unread) => self.counter.awake(at),
             Err(_) => self.lost(at, 1),
         }
     }

@@ -97,6 +97,7 @@ impl Pipeline {
                 }
             }
             Err(Fault::NotIp) => {}
+            Err(Fault::Unread) => self.coverage.unread += 1,
             Err(_) => self.coverage.undecoded += 1,
         }
     }

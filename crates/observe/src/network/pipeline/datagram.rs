@@ -115,39 +115,39 @@ impl Pipeline {
     }
 
     /// A packet of a transport without ports.
-    pub(super) fn other(&mut self, seen: &Seen, transport: Transport, out: &mut Vec<NetEvent>) {
+    pub(super) fn other(&mut self, seen: &Seen, transport: Transport, payload: u32, out: &mut Vec<NetEvent>) {
         let place = self.place((seen.source, seen.destination), (0, 0), transport);
         let opened = Sight::Opened { syn: None, sure: false };
-        self.portless(seen, &place, Stage::Said, Some(opened), out);
+        let new = New { client: place.from, stage: Stage::Said, payload, start: 0 };
+        self.portless(seen, &place, new, Some(opened), out);
     }
 
-    /// The same, of which is known what it would begin.
+    /// The same, of which is known what it would begin, if the client were its sender.
     pub(super) fn portless(
         &mut self,
         seen: &Seen,
         place: &Place,
-        stage: Stage,
+        new: New,
         opened: Option<Sight>,
         out: &mut Vec<NetEvent>,
     ) {
         if let Some(slot) = self.flows.find(place.hash, &place.key) {
-            self.datagram_more(slot, place, seen, 0, out);
+            self.datagram_more(slot, place, seen, new.payload, out);
             return;
         }
         match self.unanswered.find(place.hash, &place.key) {
             Some(young) if young.stage == Stage::Over => {}
             Some(young) if place.from == young.sender && young.packets < TRIES => {
-                young.add(seen.at, seen.number, seen.ip_bytes, 0);
+                young.add(seen.at, seen.number, seen.ip_bytes, new.payload);
             }
             Some(_) => {
                 if let Some(slot) = self.promote(place, out) {
-                    self.datagram_more(slot, place, seen, 0, out);
+                    self.datagram_more(slot, place, seen, new.payload, out);
                 }
             }
             None => {
-                let client = if stage == Stage::Unasked { place.from.other() } else { place.from };
-                let new = New { client, stage, payload: 0, start: 0 };
-                self.begin(seen, place, new, opened, out);
+                let client = if new.stage == Stage::Unasked { place.from.other() } else { place.from };
+                self.begin(seen, place, New { client, ..new }, opened, out);
             }
         }
     }
