@@ -14,8 +14,8 @@ mod transport;
 use std::net::IpAddr;
 
 pub use family::syn_family;
-pub use link::Link;
 pub use ip::whole;
+pub use link::Link;
 pub use transport::segment;
 
 /// Why a packet tells nothing.

@@ -64,7 +64,8 @@ fn what_is_no_ip_is_no_fault_of_the_capture() {
     let mut mpls = arp.clone();
     mpls[16..18].copy_from_slice(&[0x88, 0x47]);
     assert_eq!(whole(Link::Ethernet, &mpls), Err(Fault::Unread));
-    let (stp, ipx) = ([&[1; 12][..], &[0, 38, 0x42, 0x42, 3]].concat(), [&[1; 12][..], &[0, 38, 0xe0, 0xe0, 3]].concat());
+    let (stp, ipx) =
+        ([&[1; 12][..], &[0, 38, 0x42, 0x42, 3]].concat(), [&[1; 12][..], &[0, 38, 0xe0, 0xe0, 3]].concat());
     assert_eq!(whole(Link::Ethernet, &stp), Err(Fault::NotIp));
     assert_eq!(whole(Link::Ethernet, &ipx), Err(Fault::Unread));
     assert_eq!(whole(Link::Null, &[7, 0, 0, 0, 0x45]), Err(Fault::Unread));

@@ -39,11 +39,14 @@ impl Pipeline {
             return;
         }
         let is_one_way = self.is_one_way();
-        match self.ring(transport).find(place.hash, &place.key) {
-            Some(young) if young.stage == Stage::Asked && young.client == from && refuses => {
-                self.refused(seen, &place, false, out);
+        let ring = self.ring(transport);
+        match ring.find(place.hash, &place.key) {
+            Some(slot) => {
+                let young = ring.at(slot);
+                if young.stage == Stage::Asked && young.client == from && refuses {
+                    self.refused(slot, seen, &place, false, out);
+                }
             }
-            Some(_) => {}
             None if is_one_way => {}
             None => {
                 let flow = self.next_flow();

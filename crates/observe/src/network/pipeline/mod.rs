@@ -32,7 +32,7 @@ const DATAGRAM_PATIENCE: Micros = 20 * SECOND;
 pub struct Settings {
     /// Flows that were answered, at once; about 150 bytes each, used as they come.
     pub flows_max: usize,
-    /// Flows that nobody answered, at once, over TCP and over all else; about 115 bytes each. The next power of two counts.
+    /// Flows that nobody answered, at once, over TCP and over all else; about 125 bytes each. The next power of two counts.
     pub unanswered_max: usize,
     /// Flows whose protocol is being read, at once; mostly below 4 KiB each.
     pub streams_max: usize,
@@ -125,8 +125,8 @@ impl Pipeline {
         let hash = RandomState::default();
         Pipeline {
             flows: Table::new(settings.flows_max, hash.clone()),
-            half_open: Ring::new(settings.unanswered_max, SYN_PATIENCE, hash.clone()),
-            unanswered: Ring::new(settings.unanswered_max, DATAGRAM_PATIENCE, hash.clone()),
+            half_open: Ring::new(settings.unanswered_max, SYN_PATIENCE),
+            unanswered: Ring::new(settings.unanswered_max, DATAGRAM_PATIENCE),
             hash,
             settings,
             fragments: Fragments::default(),
@@ -313,11 +313,11 @@ impl Pipeline {
     }
 
     /// Moves a flow of which more than one packet was seen among those that are kept.
-    fn promote(&mut self, place: &Place, out: &mut Vec<NetEvent>) -> Option<u32> {
-        let young = self.ring(place.key.transport()).take(place.hash, &place.key)?;
+    fn promote(&mut self, young: u32, place: &Place, out: &mut Vec<NetEvent>) -> u32 {
+        let young = self.ring(place.key.transport()).take(young);
         self.make_room(out);
         let flow = self.grown(&young, out);
-        Some(self.flows.insert(place.hash, flow))
+        self.flows.insert(place.hash, flow)
     }
 
     fn grown(&mut self, young: &Young, out: &mut Vec<NetEvent>) -> Flow {

@@ -21,8 +21,8 @@ impl Pipeline {
             }
             self.end_flow(slot, FlowEnd::Idle, out);
             self.flows.remove(slot);
-        } else if self.half_open.find(place.hash, &place.key).is_some() {
-            self.tcp_young(seen, place, tcp, out);
+        } else if let Some(slot) = self.half_open.find(place.hash, &place.key) {
+            self.tcp_young(slot, seen, place, tcp, out);
             return;
         }
         self.tcp_new(seen, place, tcp, out);
@@ -64,14 +64,14 @@ impl Pipeline {
     }
 
     /// A further packet of a flow that nobody answered yet.
-    fn tcp_young(&mut self, seen: &Seen, place: &Place, tcp: &Tcp<'_>, out: &mut Vec<NetEvent>) {
-        let Some(young) = self.half_open.find(place.hash, &place.key) else { return };
+    fn tcp_young(&mut self, slot: u32, seen: &Seen, place: &Place, tcp: &Tcp<'_>, out: &mut Vec<NetEvent>) {
+        let young = self.half_open.at(slot);
         let is_same_side = place.from == young.sender;
         let begins = tcp.flags.opens();
         let start = tcp.sequence.wrapping_add(1);
         match young.stage {
             Stage::Over if begins && start != young.start => {
-                self.half_open.take(place.hash, &place.key);
+                self.half_open.take(slot);
                 self.tcp_new(seen, place, tcp, out);
             }
             Stage::Over => {}
@@ -80,9 +80,11 @@ impl Pipeline {
                 young.start = start;
                 young.add(seen.at, seen.number, seen.ip_bytes, tcp.payload_bytes);
             }
-            Stage::Asked if !is_same_side && tcp.flags.rst() => self.refused(seen, place, true, out),
+            Stage::Asked if !is_same_side && tcp.flags.rst() => self.refused(slot, seen, place, true, out),
             // Who gives up his own question still got no answer.
-            Stage::Asked if is_same_side && tcp.payload_bytes == 0 && (tcp.flags.rst() || tcp.flags.fin()) => {
+            Stage::Asked
+                if is_same_side && tcp.payload_bytes == 0 && (tcp.flags.rst() || tcp.flags.fin()) =>
+            {
                 young.add(seen.at, seen.number, seen.ip_bytes, 0);
             }
             Stage::Unasked if is_same_side && (tcp.flags.answers() || tcp.flags.rst()) => {
@@ -95,9 +97,8 @@ impl Pipeline {
                 out.push(backscatter);
             }
             _ => {
-                if let Some(slot) = self.promote(place, out) {
-                    self.tcp_more(slot, place.from, seen, tcp, out);
-                }
+                let slot = self.promote(slot, place, out);
+                self.tcp_more(slot, place.from, seen, tcp, out);
             }
         }
     }
@@ -126,7 +127,14 @@ impl Pipeline {
     /// Whether a flow that was broken off goes on all the same, both sides sending and acknowledging: then the RST was forged, or never
     /// arrived. It counts as another flow, begun before it was seen; its sums were told.
     #[cold]
-    fn goes_on(&mut self, slot: u32, from: Which, seen: &Seen, tcp: &Tcp<'_>, out: &mut Vec<NetEvent>) -> bool {
+    fn goes_on(
+        &mut self,
+        slot: u32,
+        from: Which,
+        seen: &Seen,
+        tcp: &Tcp<'_>,
+        out: &mut Vec<NetEvent>,
+    ) -> bool {
         let flow = self.flows.at(slot);
         let is_late = seen.at.saturating_sub(flow.traffic.last) > REORDERED;
         if !flow.marks.has(Marks::RESET) || !is_late {
@@ -193,8 +201,12 @@ impl Pipeline {
             self.open_stream(slot, out);
         }
         let flow = self.flows.at(slot);
-        let contact = flow.contact();
+        let client = flow.client();
         let Some(stream) = &mut flow.stream else { return };
+        if tcp.payload_bytes == 0 && !stream.waits() {
+            return;
+        }
+        let contact = flow.key.contact(client, flow.vlan.tag());
         if tcp.flags.ack() {
             let other = if side == Side::Client { Side::Server } else { Side::Client };
             stream.acknowledged(&contact, other, tcp.acknowledgment, &mut self.sights);
@@ -255,9 +267,16 @@ impl Pipeline {
         }
     }
 
-    /// The server, or something before it, wants nothing of a flow. `sums`: its packet belongs to the flow's.
-    pub(super) fn refused(&mut self, seen: &Seen, place: &Place, sums: bool, out: &mut Vec<NetEvent>) {
-        let Some(young) = self.ring(place.key.transport()).find(place.hash, &place.key) else { return };
+    /// The server, or something before it, wants nothing of the flow in that slot of its ring. `sums`: its packet belongs to the flow's.
+    pub(super) fn refused(
+        &mut self,
+        slot: u32,
+        seen: &Seen,
+        place: &Place,
+        sums: bool,
+        out: &mut Vec<NetEvent>,
+    ) {
+        let young = self.ring(place.key.transport()).at(slot);
         let mut traffic = young.traffic();
         let refused = NetEvent { at: seen.at, packet: seen.number, ..young.event(Sight::Refused) };
         young.stage = Stage::Over;
