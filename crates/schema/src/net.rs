@@ -89,7 +89,7 @@ pub struct Traffic {
     pub packets: [u64; 2],
     /// Bytes of IP packets, headers included, as they were on the wire.
     pub bytes: [u64; 2],
-    /// Bytes above TCP or UDP.
+    /// Bytes above TCP, UDP or ICMP; of all else, above IP.
     pub payload: [u64; 2],
 }
 
@@ -120,6 +120,9 @@ pub struct NetCoverage {
     pub dropped: u64,
     /// Packets that could not be decoded: truncated, corrupt, or of an unknown kind.
     pub undecoded: u64,
+    /// Frames of a kind that is not read: neither IP nor what every network has besides it.
+    #[serde(default)]
+    pub unread: u64,
     /// Fragments that never became a whole, and overlapping ones.
     pub fragments_lost: u64,
     /// Flows.

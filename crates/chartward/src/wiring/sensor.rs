@@ -10,15 +10,15 @@ pub(crate) mod store;
 pub(crate) mod voice;
 pub(crate) mod zone;
 
+use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, ensure};
-use decode::packet::Link;
 use jiff::Timestamp;
 use judge::network::{Detectors, Rules};
-use observe::network::live::{Capture, Kind, Memory};
+use observe::network::live::{Capture, Change, Memory};
 use observe::network::{Pipeline, Settings as Bounds};
 use schema::{Finding, Micros, NetCoverage, NetEvent};
 
@@ -103,6 +103,7 @@ pub(crate) fn watch(
         findings: 0,
         covered: Timestamp::now(),
         before: NetCoverage::default(),
+        went_down: BTreeSet::new(),
         unwritten: Vec::new(),
         due: Due { health: now + HEALTH_EVERY, flush: now + FLUSH_EVERY, keep: now },
     };
@@ -125,6 +126,12 @@ fn confinement(settings: &Settings, place: &Place) -> Confinement {
         packets: false,
         ..Confinement::sensor(place.folder.clone())
     }
+}
+
+/// Interfaces that went or came: both say that for a while nothing was seen of them.
+fn down(changes: &[Change]) -> impl Iterator<Item = String> + '_ {
+    let was_blind = |change: &&Change| !change.before.is_up() || !change.now.is_up();
+    changes.iter().filter(was_blind).map(|change| change.interface.clone())
 }
 
 /// When what is done next.
@@ -154,6 +161,8 @@ struct Sensor {
     covered: Timestamp,
     /// What had been covered then.
     before: NetCoverage,
+    /// Interfaces that were down or away since then.
+    went_down: BTreeSet<String>,
     /// Findings that wait for the next member of the store.
     unwritten: Vec<Record>,
     due: Due,
@@ -171,6 +180,9 @@ impl Sensor {
         };
         self.store.append(&[start], now)?;
         self.voice.say(Report::Ready(Box::new(ready)));
+        if let Some(trouble) = self.kept.trouble() {
+            self.voice.say(Report::trouble(&trouble));
+        }
         Ok(())
     }
 
@@ -182,6 +194,7 @@ impl Sensor {
         }
         let changes = self.capture.look();
         if !changes.is_empty() {
+            self.went_down.extend(down(&changes));
             for change in changes {
                 self.voice.say(Report::Interface(change));
             }
@@ -208,13 +221,9 @@ impl Sensor {
     fn read(&mut self) -> u64 {
         let mut events = Vec::new();
         let (pipeline, number) = (&mut self.pipeline, &mut self.number);
-        let packets = self.capture.read(|_, kind, frame| {
-            *number += 1;
-            let link = match kind {
-                Kind::Ethernet => Link::Ethernet,
-                Kind::Ip => Link::Ip,
-            };
-            pipeline.packet(frame.at, *number, link, frame.bytes, frame.orig_len, &mut events);
+        let packets = self.capture.read(|_, batch| {
+            pipeline.packets(*number + 1, batch.records, &mut events);
+            *number += batch.records.len() as u64;
         });
         self.weigh(&events);
         packets
@@ -278,7 +287,9 @@ impl Sensor {
         let was = std::mem::replace(&mut self.before, is);
         let from = std::mem::replace(&mut self.covered, now);
         let counters = self.capture.counters();
+        let was_down = std::mem::take(&mut self.went_down);
         let down = counters.into_iter().filter(|it| !it.state.is_up()).map(|it| it.name);
+        let down = was_down.into_iter().chain(down).collect::<BTreeSet<_>>();
         Cover {
             from: from.as_microsecond(),
             to: now.as_microsecond(),
@@ -286,9 +297,12 @@ impl Sensor {
             bytes: is.bytes - was.bytes,
             dropped: is.dropped.saturating_sub(was.dropped),
             undecoded: is.undecoded - was.undecoded,
+            unread: is.unread - was.unread,
+            fragments_lost: is.fragments_lost - was.fragments_lost,
             two_way: is.two_way - was.two_way,
-            one_way: is.one_way - was.one_way,
-            down: down.collect(),
+            // A flow of which the other direction came late is taken back.
+            one_way: is.one_way.saturating_sub(was.one_way),
+            down: down.into_iter().collect(),
         }
     }
 
@@ -335,6 +349,11 @@ impl Sensor {
     fn forget(&mut self, which: Option<state::Pair>) -> serde_json::Value {
         let before = self.detectors.learnt().len();
         self.detectors.forget(which);
+        if which.is_none() {
+            self.kept.begin_anew(Timestamp::now());
+            self.rules = self.kept.rules(std::mem::take(&mut self.rules));
+            self.detectors = Detectors::resume(&self.rules, self.detectors.state().clone());
+        }
         self.keep();
         let forgotten = before - self.detectors.learnt().len();
         crate::wiring::control::done(serde_json::json!({"forgotten": forgotten}))
@@ -376,5 +395,23 @@ impl Sensor {
         let health = self.health();
         self.voice.say(Report::Health(Box::new(health)));
         self.voice.say(Report::Stopped);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use observe::network::live::State;
+
+    use super::*;
+
+    #[test]
+    fn a_short_blindness_is_in_the_evidence() {
+        let change = |before, now| Change { interface: "eth1".into(), before, now };
+        for changes in [
+            vec![change(State::Up, State::Down), change(State::Down, State::Up)],
+            vec![change(State::NoCarrier, State::Up)],
+        ] {
+            assert_eq!(down(&changes).collect::<BTreeSet<_>>(), BTreeSet::from(["eth1".to_owned()]));
+        }
     }
 }

@@ -77,6 +77,21 @@ fn six(vlan: Option<u16>, bytes: &[u8], wire: usize) -> Result<Packet<'_>, Fault
     })
 }
 
+/// Reads a whole that was made of fragments: IPv6's can begin with further extension headers.
+///
+/// # Errors
+/// [`Fault`] as of [`super::read`]. A part of a packet within it is [`Fault::Corrupt`]: nobody cuts a packet twice.
+pub fn whole(protocol: u8, bytes: &[u8], source: IpAddr) -> Result<Segment<'_>, Fault> {
+    let read = match source {
+        IpAddr::V4(_) => segment(protocol, bytes, bytes.len()),
+        IpAddr::V6(_) => extensions(IpNumber(protocol), bytes, bytes.len()),
+    };
+    match read? {
+        Segment::Fragment(_) => Err(Fault::Corrupt),
+        segment => Ok(segment),
+    }
+}
+
 fn extensions(mut next: IpNumber, mut payload: &[u8], mut left: usize) -> Result<Segment<'_>, Fault> {
     for _ in 0..=EXTENSIONS_MAX {
         let skipped = match next {
@@ -104,7 +119,10 @@ fn extensions(mut next: IpNumber, mut payload: &[u8], mut left: usize) -> Result
                 }
                 skipped
             }
-            IpNumber::IPV6_NO_NEXT_HEADER => return Ok(Segment::Other { protocol: next.0 }),
+            IpNumber::IPV6_NO_NEXT_HEADER => {
+                let bytes = u32::try_from(left).unwrap_or(u32::MAX);
+                return Ok(Segment::Other { protocol: next.0, bytes });
+            }
             other => return segment(other.0, payload, left),
         };
         payload = &payload[skipped..];

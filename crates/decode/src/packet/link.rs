@@ -2,6 +2,7 @@ use super::Fault;
 
 /// VLAN tags inside one another; more are nobody's network.
 const TAGS_MAX: usize = 4;
+const PPPOE: u16 = 0x8864;
 
 /// What stands before the IP header.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -61,10 +62,32 @@ fn tagged(mut vlan: Option<u16>, mut kind: u16, mut bytes: &[u8]) -> Result<(Opt
                 kind = number(bytes, 2)?;
                 bytes = rest(bytes, 4)?;
             }
-            _ => return Err(Fault::NotIp),
+            PPPOE => return Ok((vlan, session(bytes)?)),
+            kind => return Err(other(kind, bytes)),
         }
     }
     Err(Fault::Corrupt)
+}
+
+/// What a PPPoE session carries (RFC 2516 §4), as far as it is IP.
+fn session(bytes: &[u8]) -> Result<&[u8], Fault> {
+    match number(bytes, 6)? {
+        0x21 | 0x57 => rest(bytes, 8),
+        // Links are set up and watched.
+        0x8021 | 0x8057 | 0xc021.. => Err(Fault::NotIp),
+        _ => Err(Fault::Unread),
+    }
+}
+
+/// Whether a frame without IP is one of those that every network has. Below 1536 the number is a length, and LLC follows.
+fn other(kind: u16, bytes: &[u8]) -> Fault {
+    match (kind, bytes) {
+        // Spanning tree; CDP and its kin.
+        (..0x0600, [0x42, 0x42, ..] | [0xaa, 0xaa, 3, 0, 0, 0x0c, ..]) => Fault::NotIp,
+        // ARP and RARP, pause, LACP, PPPoE's discovery, EAPOL, LLDP, loop tests.
+        (0x0806 | 0x8035 | 0x8808 | 0x8809 | 0x8863 | 0x888e | 0x88cc | 0x9000, _) => Fault::NotIp,
+        _ => Fault::Unread,
+    }
 }
 
 /// The family is in the byte order of whoever captured; those of IPv6 differ between systems.
@@ -74,7 +97,7 @@ fn loopback(bytes: &[u8]) -> Result<(Option<u16>, &[u8]), Fault> {
     if is_ip(u32::from_le_bytes(family)) || is_ip(u32::from_be_bytes(family)) {
         Ok((None, rest(bytes, 4)?))
     } else {
-        Err(Fault::NotIp)
+        Err(Fault::Unread)
     }
 }
 

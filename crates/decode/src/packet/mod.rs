@@ -14,6 +14,7 @@ mod transport;
 use std::net::IpAddr;
 
 pub use family::syn_family;
+pub use ip::whole;
 pub use link::Link;
 pub use transport::segment;
 
@@ -26,9 +27,12 @@ pub enum Fault {
     /// A header contradicts itself.
     #[error("a header of the packet contradicts itself")]
     Corrupt,
-    /// A whole frame that carries no IP: ARP, spanning tree and the like. No fault of the capture.
+    /// A whole frame of those that every network has besides IP: ARP, LLDP, spanning tree and the like. No fault of the capture.
     #[error("the frame carries no IP")]
     NotIp,
+    /// A whole frame of a kind that is not read here: MPLS, IPX, PPPoE with something else than IP. It may carry anything.
+    #[error("the frame carries a protocol that is not read here")]
+    Unread,
     /// The capture says that its link layer is one that is not read here.
     #[error("packets of link type {0} are not read")]
     Link(u32),
@@ -66,6 +70,8 @@ pub enum Segment<'a> {
     Other {
         /// Its IP protocol number.
         protocol: u8,
+        /// Its bytes on the wire, above IP.
+        bytes: u32,
     },
 }
 
@@ -203,7 +209,7 @@ pub struct Fragment<'a> {
 /// Reads a captured frame. `orig_len` is its length on the wire; less than what was captured counts as that.
 ///
 /// # Errors
-/// [`Fault`], of which [`Fault::NotIp`] is none of the packet's.
+/// [`Fault`], of which [`Fault::NotIp`] and [`Fault::Unread`] are none of the packet's.
 pub fn read(link: Link, bytes: &[u8], orig_len: u32) -> Result<Packet<'_>, Fault> {
     let (vlan, rest) = link.strip(bytes)?;
     let cut = (orig_len as usize).saturating_sub(bytes.len());

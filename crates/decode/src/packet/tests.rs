@@ -28,6 +28,7 @@ fn tcp<'a>(packet: &Packet<'a>) -> Tcp<'a> {
 fn the_same_packet_is_found_behind_every_link_layer() {
     let ip = hello();
     let behind = |head: &[u8]| [head, &ip].concat();
+    let pppoe = [&[1; 12][..], &[0x88, 0x64, 0x11, 0, 0, 7, 0, 47, 0, 0x21]].concat();
     let sll = [&[0; 14][..], &[8, 0]].concat();
     let sll2 = [&[8, 0][..], &[0; 18]].concat();
     for (link, bytes, vlan) in [
@@ -37,6 +38,7 @@ fn the_same_packet_is_found_behind_every_link_layer() {
         (Link::Ethernet, frames::ethernet(&[100, 0], &ip), Some(100)),
         (Link::EthernetInVlan(9), frames::ethernet(&[], &ip), Some(9)),
         (Link::EthernetInVlan(9), frames::ethernet(&[12], &ip), Some(12)),
+        (Link::Ethernet, behind(&pppoe), None),
         (Link::Sll, behind(&sll), None),
         (Link::Sll2, behind(&sll2), None),
         (Link::Ip, ip.clone(), None),
@@ -59,7 +61,14 @@ fn what_is_no_ip_is_no_fault_of_the_capture() {
     let mut arp = frames::ethernet(&[3], &[0; 28]);
     arp[16..18].copy_from_slice(&[8, 6]);
     assert_eq!(whole(Link::Ethernet, &arp), Err(Fault::NotIp));
-    assert_eq!(whole(Link::Null, &[7, 0, 0, 0, 0x45]), Err(Fault::NotIp));
+    let mut mpls = arp.clone();
+    mpls[16..18].copy_from_slice(&[0x88, 0x47]);
+    assert_eq!(whole(Link::Ethernet, &mpls), Err(Fault::Unread));
+    let (stp, ipx) =
+        ([&[1; 12][..], &[0, 38, 0x42, 0x42, 3]].concat(), [&[1; 12][..], &[0, 38, 0xe0, 0xe0, 3]].concat());
+    assert_eq!(whole(Link::Ethernet, &stp), Err(Fault::NotIp));
+    assert_eq!(whole(Link::Ethernet, &ipx), Err(Fault::Unread));
+    assert_eq!(whole(Link::Null, &[7, 0, 0, 0, 0x45]), Err(Fault::Unread));
     assert_eq!(whole(Link::Other(147), &hello()), Err(Fault::Link(147)));
     let tags = frames::ethernet(&[1, 2, 3, 4, 5, 6], &hello());
     assert_eq!(whole(Link::Ethernet, &tags), Err(Fault::Corrupt));
@@ -124,7 +133,7 @@ fn extension_headers_of_ipv6_are_passed_over() {
     let ip = frames::ip(source.ip(), destination.ip(), 60, 60, &endless);
     assert_eq!(whole(Link::Ip, &ip), Err(Fault::Corrupt));
     let last = frames::ip(source.ip(), destination.ip(), 59, 60, &[1, 2, 3]);
-    assert_eq!(whole(Link::Ip, &last).unwrap().transport, Segment::Other { protocol: 59 });
+    assert_eq!(whole(Link::Ip, &last).unwrap().transport, Segment::Other { protocol: 59, bytes: 3 });
 }
 
 #[test]

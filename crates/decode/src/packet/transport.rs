@@ -9,7 +9,7 @@ const TCP: u8 = 6;
 const UDP: u8 = 17;
 const ICMP6: u8 = 58;
 
-/// Reads what an IP packet of that protocol carries, or a whole made of its fragments; `wire` is how many bytes that were on the wire.
+/// Reads what an IP packet of that protocol carries; `wire` is how many bytes that were on the wire.
 ///
 /// # Errors
 /// [`Fault`] where the header is not all there or contradicts itself.
@@ -19,7 +19,7 @@ pub fn segment(protocol: u8, bytes: &[u8], wire: usize) -> Result<Segment<'_>, F
         UDP => udp(bytes, wire),
         ICMP => icmp(four, bytes, wire),
         ICMP6 => icmp(six, bytes, wire),
-        protocol => Ok(Segment::Other { protocol }),
+        protocol => Ok(Segment::Other { protocol, bytes: length(wire, 0) }),
     }
 }
 

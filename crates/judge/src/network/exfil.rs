@@ -76,6 +76,9 @@ impl Sent {
             (false, true) => (view.server(), view.client(), fresh[1], fresh[0]),
             _ => return,
         };
+        if out == 0 && back == 0 {
+            return;
+        }
         let day = view.at().div_euclid(DAY);
         let habit = self.hosts.slot(host);
         let peer = self.peers.slot((host, outside));

@@ -1,5 +1,7 @@
 //! `tamper.mirror`: the mirror shows one direction only. What rests on answers, above all `scan.trw`, is suspended, and that is said.
 
+use std::net::IpAddr;
+
 use schema::{Attack, FindingClass, Micros, Severity, Sight, Tactic};
 use serde::{Deserialize, Serialize};
 
@@ -19,6 +21,10 @@ pub(crate) const ENTRY: Entry = Entry {
 
 /// Flows with data that are looked at together.
 const FLOWS: u32 = 50;
+/// Flows of one client among them.
+const OF_ONE: u32 = 10;
+/// Packets from which on a flow shows whether it is answered.
+const PACKETS: u64 = 4;
 /// Of ten, so many with one direction only.
 const ONE_WAY_OF_TEN: u32 = 8;
 
@@ -27,10 +33,12 @@ fn attacks() -> Vec<Attack> {
 }
 
 /// Which directions are seen.
-#[derive(Debug, Clone, Copy, Default, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
 pub(crate) struct Mirror {
     one_way: u32,
     flows: u32,
+    /// Whose flows these are, with how many of them.
+    clients: Vec<(IpAddr, u32)>,
     trail: Trail,
     suspended_since: Option<Micros>,
 }
@@ -44,7 +52,8 @@ impl Mirror {
     /// Takes in the sums of flows.
     pub(crate) fn take(&mut self, view: &View<'_>, tell: &mut Tell<'_>) {
         let Sight::Traffic { traffic, .. } = view.sight() else { return };
-        if !view.is_tcp() || traffic.payload.iter().sum::<u64>() == 0 {
+        let packets = traffic.packets.iter().fold(0_u64, |sum, packets| sum.saturating_add(*packets));
+        if !view.is_tcp() || packets < PACKETS || traffic.payload == [0, 0] || !self.counts(view.client()) {
             return;
         }
         self.flows += 1;
@@ -59,11 +68,26 @@ impl Mirror {
         } else if self.one_way * 2 < self.flows {
             self.suspended_since = None;
         }
-        *self = Self { suspended_since: self.suspended_since, ..Self::default() };
+        let suspended_since = self.suspended_since;
+        *self = Self { suspended_since, ..Self::default() };
+    }
+
+    /// Whether another flow of this client is looked at: one machine alone must not decide what is said of the mirror.
+    fn counts(&mut self, client: IpAddr) -> bool {
+        match self.clients.iter_mut().find(|(known, _)| *known == client) {
+            Some((_, flows)) => {
+                *flows += 1;
+                *flows <= OF_ONE
+            }
+            None => {
+                self.clients.push((client, 1));
+                true
+            }
+        }
     }
 
     fn tell(&self, tell: &mut Tell<'_>) {
-        let nobody = std::net::IpAddr::V4(std::net::Ipv4Addr::UNSPECIFIED);
+        let nobody = IpAddr::V4(std::net::Ipv4Addr::UNSPECIFIED);
         let saying = Saying::new(&ENTRY, nobody, None, self.trail)
             .victim()
             .severity(Severity::Low)

@@ -204,7 +204,6 @@ impl State {
                 contract::remote_tool::take(view, tell);
                 contract::hospital_protocol::take(view, tell);
                 self.beats.take(view, &self.pairs, tell);
-                self.controllers.take(view, tell);
             }
             Sight::Named { .. } => names.take(view, tell),
             Sight::Smb(_) => {
@@ -221,13 +220,13 @@ impl State {
             Sight::Rdp(_) => self.syns.take(view, tell),
             Sight::Kerberos(_) => {
                 self.tickets.take(view, tell);
-                self.controllers.take(view, tell);
+                self.controllers.take(view, &self.spoken, tell);
             }
             Sight::Rpc(_) => {
                 self.steps.take(view, tell);
                 self.channels.take(view, tell);
                 self.queries.take(view, tell);
-                self.controllers.take(view, tell);
+                self.controllers.take(view, &self.spoken, tell);
             }
             Sight::Traffic { .. } => self.take_sums(view, out),
         }

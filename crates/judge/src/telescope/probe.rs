@@ -31,7 +31,7 @@ impl Probe {
             Segment::Icmp(icmp) => Probe::icmp_key(icmp.meaning),
             // Of which port a part of a packet is stands in its first part alone, which is seldom all that a scan sends.
             Segment::Fragment(fragment) => Probe::other_key(fragment.protocol),
-            Segment::Other { protocol } => Probe::other_key(*protocol),
+            Segment::Other { protocol, .. } => Probe::other_key(*protocol),
         };
         Probe { at, source: packet.source, destination: packet.destination, key }
     }

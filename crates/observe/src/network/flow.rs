@@ -66,6 +66,21 @@ impl Marks {
     /// It was counted as seen in both directions.
     pub(super) const TWO_WAY: u16 = 1 << 10;
 
+    /// It is over since one side broke it off.
+    pub(super) const RESET: u16 = 1 << 11;
+    /// The client went on all the same.
+    pub(super) const ON_CLIENT: u16 = 1 << 12;
+    /// So did the server.
+    pub(super) const ON_SERVER: u16 = 1 << 13;
+    /// One of them sent data.
+    pub(super) const ON_DATA: u16 = 1 << 14;
+
+    /// Both sides went on after one of them broke off.
+    pub(super) fn goes_on(self) -> bool {
+        let all = Marks::ON_CLIENT | Marks::ON_SERVER | Marks::ON_DATA;
+        self.0 & all == all
+    }
+
     pub(super) fn has(self, mark: u16) -> bool {
         self.0 & mark != 0
     }
@@ -91,6 +106,15 @@ impl Flow {
 
     pub(super) fn contact(&self) -> Contact {
         self.key.contact(self.client(), self.vlan.tag())
+    }
+
+    /// Another flow between the same two, whose beginning was not seen and which was answered.
+    pub(super) fn begin_again(&mut self, number: u64, at: Micros, packet: u64) {
+        (self.number, self.packet) = (number, packet);
+        self.traffic = Traffic { first: at, last: at, ..Traffic::default() };
+        self.told_after = 0;
+        let kept = Marks::CLIENT_HIGH | Marks::LIVE | Marks::ONE_WAY | Marks::TWO_WAY;
+        self.marks = Marks(self.marks.0 & kept | Marks::ANSWERED);
     }
 
     /// A number from each part of it.

@@ -49,6 +49,11 @@ impl Stream {
         Stream { speech: Speech::new(), lanes: [lane(client), lane(server)] }
     }
 
+    /// Whether segments are held that came too early.
+    pub(super) fn waits(&self) -> bool {
+        self.lanes.iter().any(|lane| !lane.held.is_empty())
+    }
+
     /// Reads a segment's data, now or once what is before it has come.
     pub(super) fn data(&mut self, contact: &Contact, side: Side, data: Data<'_>, out: &mut Vec<Sight>) {
         let lane = &mut self.lanes[way(side)];

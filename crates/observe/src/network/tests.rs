@@ -494,3 +494,102 @@ fn a_server_that_speaks_first_is_the_server_still() {
     assert_eq!((event.contact.client.port, event.contact.server.port), (40000, 445));
     assert!(matches!(scene.events.last().unwrap().sight, Sight::Traffic { end: FlowEnd::Going, .. }));
 }
+
+#[test]
+fn data_in_transports_without_ports_is_counted() {
+    let (here, there) = (end(A).ip(), end(B).ip());
+    for (packet, payload) in [
+        (frames::icmp(here, there, 8, 0, &[7; 1000]), 1000),
+        (frames::ip(here, there, 47, 64, &[7; 1000]), 1000),
+        (frames::ip(here, there, 50, 64, &[7; 1000]), 1000),
+        (frames::ip(here, there, 41, 64, &[7; 1000]), 1000),
+    ] {
+        let mut scene = Scene::small(16);
+        for _ in 0..6 {
+            scene.ip(&packet);
+        }
+        scene.pipeline.finish(&mut scene.events);
+        let told = scene.events.iter().map(words).collect::<Vec<_>>();
+        assert_eq!(told.last().unwrap(), &format!("Going 6+0 {}+0", 6 * payload));
+    }
+}
+
+#[test]
+fn who_gives_up_his_own_question_got_no_answer() {
+    for flags in [flag::RST, RST, FIN] {
+        let mut scene = Scene::small(16).answered();
+        scene.tcp(A, B, SYN);
+        scene.tcp(A, B, flags);
+        scene.wait(60);
+        scene.udp("192.0.2.9:1", "192.0.2.8:514", b"later");
+        assert_eq!(scene.told(A), ["opened Bare", "unanswered", "Idle 2+0 0+0"]);
+    }
+}
+
+#[test]
+fn a_forged_reset_blinds_for_no_longer_than_until_both_sides_went_on() {
+    let mut scene = Scene::small(16);
+    scene.tcp(A, B, SYN);
+    scene.tcp(B, A, SYN_ACK);
+    scene.tcp(B, A, RST);
+    // On their way already.
+    scene.data(A, B, ACK, 1001, b"x");
+    scene.data(B, A, ACK, 1001, b"x");
+    scene.wait(1);
+    scene.data(A, B, ACK, 1002, b"hello");
+    scene.data(B, A, ACK, 1002, b"");
+    scene.data(A, B, ACK, 1007, b"again");
+    assert_eq!(
+        scene.told(A),
+        ["opened Bare", "answered", "Reset 1+2 0+0", "opened?", "answered", "Going 1+1 5+0"]
+    );
+    // Whoever broke it off says so again.
+    let mut scene = Scene::small(16);
+    scene.tcp(A, B, SYN);
+    scene.tcp(B, A, SYN_ACK);
+    scene.tcp(B, A, RST);
+    scene.wait(1);
+    scene.data(A, B, ACK, 1001, b"x");
+    scene.tcp(B, A, RST);
+    scene.data(B, A, ACK, 1001, b"x");
+    assert_eq!(scene.told(A), ["opened Bare", "answered", "Reset 1+2 0+0"]);
+}
+
+#[test]
+fn what_is_known_of_the_mirror_fades() {
+    let mut scene = Scene::small(64);
+    let two_way = |scene: &mut Scene, port: u16| {
+        scene.tcp(&format!("192.0.2.1:{port}"), B, SYN);
+        scene.tcp(B, &format!("192.0.2.1:{port}"), SYN_ACK);
+    };
+    (1..60).for_each(|port| two_way(&mut scene, port));
+    for _ in 0..8 {
+        scene.wait(301);
+        scene.udp("192.0.2.9:1", "192.0.2.8:514", b"later");
+    }
+    for port in 100..120 {
+        for step in 0..5 {
+            scene.data(&format!("192.0.2.1:{port}"), B, ACK, 100 + step, b"x");
+        }
+    }
+    assert!(scene.pipeline.is_one_way());
+    (200..230).for_each(|port| two_way(&mut scene, port));
+    assert!(!scene.pipeline.is_one_way());
+}
+
+#[test]
+fn headers_behind_the_first_one_are_read_in_fragments_too() {
+    let (here, there) = (end("[2001:db8::1]:40000"), end("[2001:db8::2]:514"));
+    let datagram = frames::udp(here, there, &[7; 100])[40..].to_vec();
+    // Destination options of eight bytes, then UDP.
+    let whole = [&[17, 0, 1, 4, 0, 0, 0, 0][..], &datagram].concat();
+    let mut scene = Scene::small(16);
+    for (at, part) in [(0_u16, &whole[..64]), (64, &whole[64..])] {
+        let more = u16::from(usize::from(at) + part.len() < whole.len());
+        let place = (at | more).to_be_bytes();
+        let fragment = [&[60, 0, place[0], place[1], 0, 0, 0, 9], part].concat();
+        scene.ip(&frames::ip(here.ip(), there.ip(), 44, 64, &fragment));
+    }
+    assert_eq!(scene.told("[2001:db8::1]:40000"), ["opened?", "Going 1+0 100+0"]);
+    assert_eq!(scene.coverage().undecoded, 0);
+}

@@ -2,9 +2,6 @@
 //!
 //! Ten million forged sources turn this ring over and touch nothing else.
 
-use std::hash::BuildHasher;
-
-use foldhash::fast::RandomState;
 use hashbrown::HashTable;
 use schema::{Contact, Micros, NetEvent, Side, Sight, Traffic};
 
@@ -16,6 +13,8 @@ use super::pages::with_room;
 #[derive(Debug, Clone)]
 pub(super) struct Young {
     pub(super) key: Key,
+    /// Of its key.
+    hash: u64,
     /// Its number.
     pub(super) number: u64,
     /// Number of its last packet.
@@ -69,9 +68,10 @@ pub(super) struct Beginning {
 }
 
 impl Young {
-    fn of(beginning: Beginning, now: Micros) -> Young {
+    fn of(beginning: Beginning, hash: u64, now: Micros) -> Young {
         Young {
             key: beginning.key,
+            hash,
             number: beginning.number,
             packet: beginning.packet,
             first: beginning.at,
@@ -128,7 +128,6 @@ pub(super) struct Ring {
     slots: Vec<Young>,
     /// Slots by the hash of their key.
     index: HashTable<u32>,
-    hash: RandomState,
     capacity: u64,
     /// How long an answer may take.
     patience: Micros,
@@ -139,13 +138,12 @@ pub(super) struct Ring {
 }
 
 impl Ring {
-    pub(super) fn new(capacity: usize, patience: Micros, hash: RandomState) -> Ring {
+    pub(super) fn new(capacity: usize, patience: Micros) -> Ring {
         // A place's slot is found by cutting off its upper bits.
         let capacity = capacity.clamp(2, 1 << 30).next_power_of_two();
         Ring {
             slots: with_room(capacity),
             index: HashTable::with_capacity(capacity),
-            hash,
             capacity: capacity as u64,
             patience,
             head: 0,
@@ -154,20 +152,26 @@ impl Ring {
     }
 
     #[inline]
-    pub(super) fn find(&mut self, hash: u64, key: &Key) -> Option<&mut Young> {
-        let slot = *self.index.find(hash, |slot| self.slots[*slot as usize].key == *key)?;
-        Some(&mut self.slots[slot as usize])
+    pub(super) fn find(&self, hash: u64, key: &Key) -> Option<u32> {
+        self.index.find(hash, |slot| self.slots[*slot as usize].key == *key).copied()
+    }
+
+    /// The one in a slot that was found since the ring changed last.
+    #[inline]
+    pub(super) fn at(&mut self, slot: u32) -> &mut Young {
+        &mut self.slots[slot as usize]
     }
 
     /// Takes one in; the oldest one leaves when there is no room.
     #[inline]
     pub(super) fn push(&mut self, hash: u64, beginning: Beginning, now: Micros) -> Option<Young> {
         let old = if self.tail - self.head == self.capacity { self.pop() } else { None };
-        self.put(hash, Young::of(beginning, now));
+        self.put(Young::of(beginning, hash, now));
         old
     }
 
-    fn put(&mut self, hash: u64, young: Young) {
+    fn put(&mut self, young: Young) {
+        let hash = young.hash;
         let slot = (self.tail & (self.capacity - 1)) as usize;
         self.tail += 1;
         if slot == self.slots.len() {
@@ -175,8 +179,8 @@ impl Ring {
         } else {
             self.slots[slot] = young;
         }
-        let (slots, hasher) = (&self.slots, &self.hash);
-        self.index.insert_unique(hash, slot as u32, |slot| hasher.hash_one(slots[*slot as usize].key));
+        let slots = &self.slots;
+        self.index.insert_unique(hash, slot as u32, |slot| slots[*slot as usize].hash);
     }
 
     /// The oldest one, unless its place is empty already.
@@ -187,17 +191,16 @@ impl Ring {
         if young.stage == Stage::Gone {
             return None;
         }
-        self.forget(self.hash.hash_one(young.key), slot as u32);
+        self.forget(young.hash, slot as u32);
         Some(young)
     }
 
-    /// Takes one out, where it stands.
-    pub(super) fn take(&mut self, hash: u64, key: &Key) -> Option<Young> {
-        let slot = *self.index.find(hash, |slot| self.slots[*slot as usize].key == *key)?;
-        self.forget(hash, slot);
+    /// Takes out the one in a slot that was found since the ring changed last.
+    pub(super) fn take(&mut self, slot: u32) -> Young {
         let young = self.slots[slot as usize].clone();
+        self.forget(young.hash, slot);
         self.slots[slot as usize].stage = Stage::Gone;
-        Some(young)
+        young
     }
 
     fn forget(&mut self, hash: u64, slot: u32) {
@@ -220,13 +223,21 @@ impl Ring {
             let heard_since = last > queued && now.saturating_sub(last).saturating_abs() <= self.patience;
             if !all && heard_since && young.stage != Stage::Over {
                 young.queued = now;
-                let hash = self.hash.hash_one(young.key);
-                self.put(hash, young);
+                self.put(young);
                 continue;
             }
             return Some(young);
         }
         None
+    }
+
+    /// When the oldest one's time is over, at the earliest.
+    pub(super) fn due_at(&self) -> Micros {
+        if self.head == self.tail {
+            return Micros::MAX;
+        }
+        let slot = (self.head & (self.capacity - 1)) as usize;
+        self.slots[slot].queued.saturating_add(self.patience).saturating_add(1)
     }
 
     pub(super) fn len(&self) -> usize {

@@ -179,6 +179,7 @@ impl Summary {
         all.bytes += one.bytes;
         all.dropped += one.dropped;
         all.undecoded += one.undecoded;
+        all.unread += one.unread;
         all.fragments_lost += one.fragments_lost;
         all.flows += one.flows;
         all.evicted += one.evicted;

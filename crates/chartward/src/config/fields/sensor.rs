@@ -47,8 +47,8 @@ const FIELDS: &[Field] = &[
         "domain_controllers",
         NETWORKS,
         "[]",
-        "Domain controllers, and what replicates the directory like one.",
-        "ドメインコントローラーと、同じようにディレクトリーを複製する機械。",
+        "Domain controllers, and what replicates the directory like one. Once any is named, only these may replicate; otherwise whoever gives Kerberos tickets to three machines may.",
+        "ドメインコントローラーと、同じようにディレクトリーを複製する機械。一つでも指定すると、複製してよいのはこれらだけになります。指定がなければ、3台以上に Kerberos チケットを渡している機械を認めます。",
     ),
     default(
         "contract",

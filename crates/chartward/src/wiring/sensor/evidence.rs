@@ -28,6 +28,8 @@ const ASKED_MAX: usize = 500;
 const FINDINGS_MAX: usize = 500;
 /// Time between two reports of the sensor that is no gap.
 const SLACK: Micros = 2_000_000;
+/// Of so many packets one may be unreadable where the observation is called complete.
+const UNKNOWN_ONE_OF: u64 = 1_000;
 
 /// What is asked.
 #[derive(Debug, Clone)]
@@ -60,7 +62,7 @@ pub(crate) struct Evidence {
 /// What the answer rests on.
 #[derive(Debug, Clone, Default, Serialize)]
 pub(crate) struct Observation {
-    /// Whether all of the time was watched, nothing was dropped, and both directions were seen.
+    /// Whether all of the time was watched, nothing was dropped, both directions were seen, and all but a few packets could be read.
     pub(crate) complete: bool,
     pub(crate) interfaces: Vec<String>,
     pub(crate) seconds: u64,
@@ -75,6 +77,9 @@ pub(crate) struct Observation {
     pub(crate) dropped: u64,
     pub(crate) dropped_percent: f64,
     pub(crate) undecoded: u64,
+    /// Frames of a kind that is not read; they may carry anything.
+    pub(crate) unread: u64,
+    pub(crate) fragments_lost: u64,
     pub(crate) one_way_percent: f64,
     /// Flows whose peers are not known one by one, there being too many in that minute.
     pub(crate) unnamed_flows: u64,
@@ -106,7 +111,7 @@ pub(crate) struct Link {
     pub(crate) unanswered: u64,
     /// From `host` to `peer`, as they were on the wire.
     pub(crate) bytes_sent: u64,
-    /// Of these, above TCP or UDP.
+    /// Of these, above TCP, UDP or ICMP; of all else, above IP.
     pub(crate) payload_sent: u64,
     pub(crate) bytes_received: u64,
     pub(crate) first: Timestamp,
@@ -294,6 +299,7 @@ impl Gathering {
         let seconds = |micros: Micros| u64::try_from(micros / 1_000_000).unwrap_or_default();
         let sum = |of: fn(&Cover) -> u64| self.covers.iter().map(of).sum::<u64>();
         let (packets, dropped) = (sum(|it| it.packets), sum(|it| it.dropped));
+        let unknown = sum(|it| it.undecoded + it.unread + it.fragments_lost);
         let (one_way, two_way) = (sum(|it| it.one_way), sum(|it| it.two_way));
         let mut down: BTreeMap<String, u64> = BTreeMap::new();
         for cover in &self.covers {
@@ -309,6 +315,7 @@ impl Gathering {
                 && dropped == 0
                 && down.is_empty()
                 && one_way_percent < 50.0
+                && unknown.saturating_mul(UNKNOWN_ONE_OF) <= packets
                 && self.unnamed + self.left_out == 0
                 && unread == Unread::default(),
             interfaces: self.interfaces.iter().cloned().collect(),
@@ -323,6 +330,8 @@ impl Gathering {
             dropped,
             dropped_percent: percent(dropped, packets + dropped),
             undecoded: sum(|it| it.undecoded),
+            unread: sum(|it| it.unread),
+            fragments_lost: sum(|it| it.fragments_lost),
             one_way_percent,
             unnamed_flows: self.unnamed,
             pairs_left_out: self.left_out,

@@ -1,8 +1,9 @@
 //! Many flows become few lines: one for each pair, port and minute.
 
-use std::collections::HashMap;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
+use foldhash::fast::RandomState;
+use hashbrown::HashMap;
 use schema::{Contact, FlowEnd, Micros, NetEvent, Sight, Traffic, Transport};
 use serde::{Deserialize, Serialize};
 
@@ -36,7 +37,7 @@ pub(crate) struct Summary {
     pub(crate) packets: [u64; 2],
     #[serde(rename = "b")]
     pub(crate) bytes: [u64; 2],
-    /// Above TCP or UDP.
+    /// Above TCP, UDP or ICMP; of all else, above IP.
     #[serde(rename = "y")]
     pub(crate) payload: [u64; 2],
     /// Names that the client asked for or called the server by.
@@ -101,8 +102,8 @@ impl Pair {
 /// The minute that goes on.
 #[derive(Debug, Default)]
 pub(crate) struct Flows {
-    pairs: HashMap<Pair, Summary>,
-    going: HashMap<u64, Traffic>,
+    pairs: HashMap<Pair, Summary, RandomState>,
+    going: HashMap<u64, Traffic, RandomState>,
 }
 
 impl Flows {
@@ -125,15 +126,13 @@ impl Flows {
     }
 
     fn at(&mut self, event: &NetEvent) -> &mut Summary {
-        let pair = Pair::of(&event.contact);
-        let room = |pairs: &HashMap<Pair, Summary>, pair: &Pair, max: usize| {
-            pairs.len() < max || pairs.contains_key(pair)
-        };
-        let pair = match pair {
-            pair if room(&self.pairs, &pair, KEYS_MAX) => pair,
-            pair if room(&self.pairs, &pair.folded(false), KEYS_MAX + FOLDED_MAX) => pair.folded(false),
-            pair => pair.folded(true),
-        };
+        let mut pair = Pair::of(&event.contact);
+        // Below the bound the one look-up of `entry` is enough.
+        if self.pairs.len() >= KEYS_MAX && !self.pairs.contains_key(&pair) {
+            let folded = pair.folded(false);
+            let has_room = self.pairs.len() < KEYS_MAX + FOLDED_MAX || self.pairs.contains_key(&folded);
+            pair = if has_room { folded } else { pair.folded(true) };
+        }
         let summary = self.pairs.entry(pair).or_insert_with(|| Summary {
             pair,
             first: event.at,
@@ -165,14 +164,15 @@ impl Flows {
 
     /// The sums are since the flow's beginning: of one that was told before, what came since.
     fn traffic(&mut self, event: &NetEvent, traffic: Traffic, end: FlowEnd) {
-        let told = self.going.remove(&event.flow);
-        if end == FlowEnd::Going {
-            if told.is_none() && self.going.len() >= GOING_MAX {
+        let told = if end == FlowEnd::Going {
+            if self.going.len() >= GOING_MAX && !self.going.contains_key(&event.flow) {
                 // Told as a whole at its end.
                 return;
             }
-            self.going.insert(event.flow, traffic);
-        }
+            self.going.insert(event.flow, traffic)
+        } else {
+            self.going.remove(&event.flow)
+        };
         let before = told.unwrap_or_default();
         let since = |now: [u64; 2], before: [u64; 2]| {
             [now[0].saturating_sub(before[0]), now[1].saturating_sub(before[1])]

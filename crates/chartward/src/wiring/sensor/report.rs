@@ -174,7 +174,16 @@ fn state(state: State, lang: Lang) -> &'static str {
 
 pub(super) fn health_fields(health: &Health) -> Value {
     let NetCoverage {
-        packets, bytes, dropped, undecoded, fragments_lost, flows, evicted, clock_back, ..
+        packets,
+        bytes,
+        dropped,
+        undecoded,
+        unread,
+        fragments_lost,
+        flows,
+        evicted,
+        clock_back,
+        ..
     } = health.coverage;
     json!({
         "at": health.at,
@@ -182,6 +191,7 @@ pub(super) fn health_fields(health: &Health) -> Value {
         "bytes": bytes,
         "dropped": dropped,
         "undecoded": undecoded,
+        "unread": unread,
         "fragments_lost": fragments_lost,
         "flows": flows,
         "flows_going": health.going,

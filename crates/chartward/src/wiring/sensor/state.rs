@@ -1,12 +1,12 @@
 //! What the sensor knows from one start to the next: which machines work with each other, and what its detectors remember.
 
 use std::fs;
-use std::io::ErrorKind;
+use std::io::{self, ErrorKind};
 use std::net::IpAddr;
 use std::os::unix::fs::{MetadataExt, chown};
 use std::path::{Path, PathBuf};
 
-use anyhow::{Context, bail};
+use anyhow::{Context, anyhow, bail};
 use jiff::{SignedDuration, Timestamp};
 use judge::network::{Detectors, LearntPair, Rules};
 use serde::{Deserialize, Serialize};
@@ -34,6 +34,9 @@ pub(crate) struct Kept {
     learnt: Learnt,
     remembered: Option<Vec<u8>>,
     learning_until: Timestamp,
+    learn_for: SignedDuration,
+    /// A memory that was left where it is.
+    too_large: Option<PathBuf>,
 }
 
 impl Kept {
@@ -47,10 +50,25 @@ impl Kept {
         if learnt.version != VERSION {
             bail!("what was learnt is of version {}, which this program does not know", learnt.version);
         }
-        let remembered = read(&folder.join("state.json"))?;
-        let length = SignedDuration::from_secs(learn_seconds);
-        let learning_until = learnt.since.checked_add(length).unwrap_or(Timestamp::MAX);
-        Ok(Self { folder: folder.to_owned(), learnt, remembered, learning_until })
+        let memory = folder.join("state.json");
+        // What the detectors remember can be learnt again; a sensor that does not start sees nothing.
+        let too_large = is_too_large(&memory).then(|| memory.clone());
+        let remembered = if too_large.is_some() { None } else { read(&memory)? };
+        let learn_for = SignedDuration::from_secs(learn_seconds);
+        let learning_until = learnt.since.checked_add(learn_for).unwrap_or(Timestamp::MAX);
+        Ok(Self { folder: folder.to_owned(), learnt, remembered, learning_until, learn_for, too_large })
+    }
+
+    /// What was not taken up, if anything.
+    pub(crate) fn trouble(&self) -> Option<anyhow::Error> {
+        let path = self.too_large.as_ref()?;
+        Some(anyhow!("{} is larger than this program writes it: the detectors begin anew", path.display()))
+    }
+
+    /// Learning begins now.
+    pub(crate) fn begin_anew(&mut self, now: Timestamp) {
+        self.learnt.since = now;
+        self.learning_until = now.checked_add(self.learn_for).unwrap_or(Timestamp::MAX);
     }
 
     /// The rules with what was learnt.
@@ -76,7 +94,9 @@ impl Kept {
         self.learnt.pairs = detectors.learnt();
         let folder = &self.folder;
         write(folder, "learnt.json", &serde_json::to_vec(&self.learnt)?)?;
-        write(folder, "state.json", &serde_json::to_vec(detectors.state())?)
+        let mut state = Bounded::default();
+        serde_json::to_writer(&mut state, detectors.state()).context("keep what the detectors remember")?;
+        write(folder, "state.json", &state.bytes)
     }
 
     pub(crate) fn pairs(&self) -> &[LearntPair] {
@@ -98,11 +118,35 @@ impl Kept {
         let before = self.learnt.pairs.len();
         detectors.forget(which);
         if which.is_none() {
-            self.learnt.since = now;
+            self.begin_anew(now);
         }
         self.save(&detectors)?;
         Ok(before.saturating_sub(self.learnt.pairs.len()))
     }
+}
+
+/// Bytes up to the most that are read again.
+#[derive(Debug, Default)]
+struct Bounded {
+    bytes: Vec<u8>,
+}
+
+impl io::Write for Bounded {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        if (self.bytes.len() + bytes.len()) as u64 > BYTES_MAX {
+            return Err(io::Error::other("it is larger than would be read again"));
+        }
+        self.bytes.extend_from_slice(bytes);
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+fn is_too_large(path: &Path) -> bool {
+    fs::metadata(path).is_ok_and(|meta| meta.len() > BYTES_MAX)
 }
 
 fn read(path: &Path) -> anyhow::Result<Option<Vec<u8>>> {
@@ -162,6 +206,19 @@ mod tests {
         assert_eq!(kept.forget(None, later).unwrap(), 1);
         let kept = Kept::load(dir.path(), later, 0).unwrap();
         assert_eq!((kept.pairs(), kept.since()), (&[][..], later));
+        // A live one forgets as well.
+        let mut kept = Kept::load(dir.path(), later, 3600).unwrap();
+        kept.begin_anew(later + SignedDuration::from_secs(60));
+        assert_eq!(kept.learning_until(), later + SignedDuration::from_secs(3660));
+        assert_eq!(
+            kept.rules(Rules::default()).learning_until,
+            Some((later + SignedDuration::from_secs(3660)).as_microsecond())
+        );
+        fs::File::create(dir.path().join("state.json")).unwrap().set_len(BYTES_MAX + 1).unwrap();
+        let kept = Kept::load(dir.path(), later, 0).unwrap();
+        assert!(kept.trouble().is_some() && kept.remembered.is_none());
+        let mut bounded = Bounded { bytes: vec![0; BYTES_MAX as usize] };
+        assert!(io::Write::write(&mut bounded, b"x").is_err());
         fs::write(dir.path().join("learnt.json"), b"{").unwrap();
         assert!(Kept::load(dir.path(), later, 0).is_err());
     }

@@ -51,9 +51,14 @@ pub(crate) struct Cover {
     pub(crate) bytes: u64,
     pub(crate) dropped: u64,
     pub(crate) undecoded: u64,
+    /// Frames of a kind that is not read.
+    #[serde(default)]
+    pub(crate) unread: u64,
+    #[serde(default)]
+    pub(crate) fragments_lost: u64,
     pub(crate) two_way: u64,
     pub(crate) one_way: u64,
-    /// Interfaces that gave no packets, being down or away at its end.
+    /// Interfaces that gave no packets for some of it, being down or away.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub(crate) down: Vec<String>,
 }

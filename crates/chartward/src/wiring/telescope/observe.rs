@@ -7,7 +7,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use ::observe::network::file::CaptureFile;
-use ::observe::network::live::{Capture, Kind, Memory};
+use ::observe::network::live::{Capture, Memory};
 use anyhow::Context;
 use decode::packet::{Fault, Link, read};
 use ipnet::IpNet;
@@ -82,7 +82,7 @@ impl<'a> Keeper<'a> {
         match read(link, bytes, orig_len) {
             Ok(packet) => self.batch.push(Probe::of(at, &packet)),
             // No fault of the sensor's: it was awake.
-            Err(Fault::NotIp) => self.counter.awake(at),
+            Err(Fault::NotIp | Fault::Unread) => self.counter.awake(at),
             Err(_) => self.lost(at, 1),
         }
     }
@@ -185,13 +185,9 @@ pub(crate) fn interface(
     let (mut kept, mut dropped) = (Instant::now(), 0);
     while !over.load(Ordering::Relaxed) {
         capture.wait(PATIENCE).context("wait for packets")?;
-        capture.read(|_, kind, frame| {
-            let link = match kind {
-                Kind::Ethernet => Link::Ethernet,
-                Kind::Ip => Link::Ip,
-            };
-            if !frame.outgoing {
-                keeper.take(frame.at, link, frame.bytes, frame.orig_len);
+        capture.read(|_, batch| {
+            for record in batch.records.iter().filter(|_| !batch.outgoing) {
+                keeper.take(record.at, record.link, record.bytes, record.orig_len);
             }
         });
         keeper.step()?;

@@ -2,11 +2,12 @@
 
 use std::net::IpAddr;
 
-use schema::{Attack, RpcInterface, RpcSight, Service, Severity, Sight, Tactic, Transport};
+use schema::{Attack, KerberosSight, RpcInterface, RpcSight, Severity, Sight, Tactic};
 use serde::{Deserialize, Serialize};
 
 use crate::network::Detectors;
 use crate::network::rules::within;
+use crate::network::spoken::Spoken;
 use crate::network::table::Table;
 use crate::network::telling::{Saying, Tell, Words, attack};
 use crate::network::view::{Trail, View};
@@ -22,6 +23,8 @@ pub(crate) const ENTRY: Entry = Entry {
 };
 
 const CONTROLLERS_MAX: usize = 1024;
+/// So many different machines have to have tickets of it.
+const CLIENTS: usize = 3;
 /// `DRSGetNCChanges` ([MS-DRSR]); what else the interface offers, clients use as well.
 const GET_CHANGES: u16 = 3;
 
@@ -29,33 +32,35 @@ fn attacks() -> Vec<Attack> {
     vec![attack("T1003.006", "OS Credential Dumping: DCSync", Tactic::CredentialAccess)]
 }
 
-/// Machines that gave Kerberos tickets, and so are domain controllers.
+/// Machines that gave Kerberos tickets to several others, and so are domain controllers.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub(crate) struct Controllers {
-    seen: Table<IpAddr, ()>,
+    /// Whom each gave tickets to, as far as is counted.
+    served: Table<IpAddr, Vec<IpAddr>>,
 }
 
 impl Default for Controllers {
     fn default() -> Self {
-        Self { seen: Table::new(CONTROLLERS_MAX) }
+        Self { served: Table::new(CONTROLLERS_MAX) }
     }
 }
 
 impl Controllers {
     pub(crate) fn evicted(&self) -> u64 {
-        self.seen.evicted()
+        self.served.evicted()
     }
 
-    /// Takes in who speaks Kerberos and who replicates.
-    pub(crate) fn take(&mut self, view: &View<'_>, tell: &mut Tell<'_>) {
+    /// Takes in who gives tickets and who replicates. A datagram is forged in one packet; so only what was said over TCP counts, in flows that
+    /// were seen from their SYN on, to clients inside.
+    pub(crate) fn take(&mut self, view: &View<'_>, spoken: &Spoken, tell: &mut Tell<'_>) {
         match view.sight() {
-            Sight::Speaks { service: Service::Kerberos }
-                if view.event.contact.transport == Transport::Tcp =>
+            Sight::Kerberos(KerberosSight::AsReply | KerberosSight::TgsReply)
+                if view.is_tcp() && view.is_east_west() && !spoken.is_guessed(view.event.flow) =>
             {
-                self.seen.insert(view.server(), ());
-            }
-            Sight::Kerberos(schema::KerberosSight::AsReply | schema::KerberosSight::TgsReply) => {
-                self.seen.insert(view.server(), ());
+                let clients = self.served.slot(view.server());
+                if clients.len() < CLIENTS && !clients.contains(&view.client()) {
+                    clients.push(view.client());
+                }
             }
             Sight::Rpc(RpcSight::Request {
                 interface: RpcInterface::Replication,
@@ -69,7 +74,11 @@ impl Controllers {
 
     fn weigh(&self, view: &View<'_>, tell: &mut Tell<'_>) {
         let client = view.client();
-        if self.seen.get(&client).is_some() || within(&view.rules.domain_controllers, client) {
+        let is_controller = match view.rules.domain_controllers.as_slice() {
+            [] => self.served.get(&client).is_some_and(|clients| clients.len() >= CLIENTS),
+            named => within(named, client),
+        };
+        if is_controller {
             return;
         }
         let saying = Saying::new(&ENTRY, client, Some(view.server()), Trail::of(view.event))

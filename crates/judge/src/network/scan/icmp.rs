@@ -5,7 +5,7 @@
 
 use std::net::IpAddr;
 
-use schema::{Attack, Severity, Sight, Tactic, Transport};
+use schema::{Attack, Micros, Severity, Sight, Tactic, Transport};
 use serde::{Deserialize, Serialize};
 
 use crate::network::Detectors;
@@ -24,7 +24,10 @@ pub(crate) const ENTRY: Entry = Entry {
 };
 
 const SOURCES_MAX: usize = 16_384;
-const KEPT: usize = 512;
+/// Addresses of each source that are told apart; of more, how many.
+const KEPT: usize = 64;
+/// Calls of a day, of all sources.
+const BEFORE_MAX: usize = 65_536;
 const WITHIN: i64 = 5 * MINUTE;
 /// So many addresses that were not called on the day before, a third of which do not answer.
 const SILENT_MANY: usize = 12;
@@ -40,13 +43,16 @@ fn attacks() -> Vec<Attack> {
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub(crate) struct Calls {
     sources: Table<IpAddr, Caller>,
+    /// Who called whom, and when for the last time.
+    before: Table<(IpAddr, IpAddr), Micros>,
 }
 
 #[derive(Debug, Clone, Default, Serialize, Deserialize)]
 struct Caller {
-    /// New addresses of the last minutes, and all of the last day.
+    /// New addresses of the last minutes.
     called: Recent,
-    before: Recent,
+    /// How many of them found no room.
+    more: u64,
     answered: Recent,
     /// Length of the run of addresses that follow each other, and its last.
     row: u32,
@@ -56,13 +62,13 @@ struct Caller {
 
 impl Default for Calls {
     fn default() -> Self {
-        Self { sources: Table::new(SOURCES_MAX) }
+        Self { sources: Table::new(SOURCES_MAX), before: Table::new(BEFORE_MAX) }
     }
 }
 
 impl Calls {
     pub(crate) fn evicted(&self) -> u64 {
-        self.sources.evicted()
+        self.sources.evicted() + self.before.evicted()
     }
 
     /// Takes in a call, or its answer.
@@ -73,6 +79,9 @@ impl Calls {
         let number = number_of(view.server());
         match view.sight() {
             Sight::Opened { .. } => {
+                if !self.is_new(view) {
+                    return;
+                }
                 let caller = self.sources.slot(view.client());
                 caller.call(view, number);
                 caller.weigh(view, Judged::Row, tell);
@@ -84,7 +93,9 @@ impl Calls {
                 }
             }
             Sight::Unanswered | Sight::Refused => {
-                self.sources.slot(view.client()).weigh(view, Judged::Silence, tell);
+                if let Some(caller) = self.sources.get_mut(&view.client()) {
+                    caller.weigh(view, Judged::Silence, tell);
+                }
             }
             // The capture ended before anybody could say that nothing came back.
             Sight::Traffic { traffic, .. } if traffic.packets[1] == 0 => {
@@ -94,6 +105,13 @@ impl Calls {
             }
             _ => {}
         }
+    }
+
+    /// Whether it was not called within a day before.
+    fn is_new(&mut self, view: &View<'_>) -> bool {
+        let (last, is_first) = self.before.place((view.client(), view.server()));
+        let before = std::mem::replace(last, view.at());
+        is_first || view.at().saturating_sub(before).saturating_abs() > DAY
     }
 }
 
@@ -105,14 +123,10 @@ enum Judged {
 
 impl Caller {
     fn call(&mut self, view: &View<'_>, number: u64) {
-        let is_new = !self.before.has(number);
-        if !is_new {
-            return;
-        }
-        self.before.add(view.event, number, DAY, KEPT);
         if view.at().saturating_sub(self.trail.last).saturating_abs() > WITHIN {
-            (self.trail, self.row) = (Trail::default(), 0);
+            (self.trail, self.row, self.more) = (Trail::default(), 0, 0);
         }
+        self.more += u64::from(self.called.len() >= KEPT);
         self.called.add(view.event, number, WITHIN, KEPT);
         self.trail.add(view.event);
         self.row = if number.abs_diff(self.last) == 1 { self.row + 1 } else { 1 };
@@ -120,6 +134,13 @@ impl Caller {
     }
 
     fn weigh(&self, view: &View<'_>, judged: Judged, tell: &mut Tell<'_>) {
+        let can_be = match judged {
+            Judged::Row => self.row >= IN_A_ROW,
+            Judged::Silence => self.called.len() >= SILENT_MANY,
+        };
+        if !can_be {
+            return;
+        }
         let called = self.called.kinds();
         let silent = self.called.marks().filter(|mark| !self.answered.has(mark.what)).count();
         let is_sweep = match judged {
@@ -130,7 +151,9 @@ impl Caller {
             return;
         }
         let severity = if view.client_inside { Severity::Medium } else { Severity::Low };
-        let trail = self.called.trail();
+        let mut trail = self.called.trail();
+        trail.count += self.more;
+        let all = called as u64 + self.more;
         let saying = Saying::new(&ENTRY, view.client(), None, trail).severity(severity).pause(PAUSE);
         tell.say(saying, || {
             let source = view.client();
@@ -142,8 +165,8 @@ impl Caller {
                 attacks(),
             )
             .because(
-                format!("{called} addresses called within five minutes, {silent} without an answer so far"),
-                format!("5分以内に{called}件のアドレスを呼び出し、{silent}件は応答なし"),
+                format!("{all} addresses called one soon after the other; of the last {called}, {silent} without an answer so far"),
+                format!("短い間隔で{all}件のアドレスを呼び出し、最後の{called}件のうち{silent}件は応答なし"),
             )
             .because_if(
                 self.row >= IN_A_ROW,

@@ -142,6 +142,7 @@ fn traffic() -> Vec<Scene> {
         benign("exfil.volume", "small", sent(30_000_000, 100_000)),
         attack("tamper.mirror", "one_way", mirror(0)),
         benign("tamper.mirror", "both_ways", mirror(12)),
+        benign("tamper.mirror", "one_liar", one_liar()),
     ]
 }
 
@@ -229,6 +230,16 @@ fn mirror(packets_back: u64) -> Stage {
     for desk in 1..=60 {
         let flow = stage.open(&format!("192.168.10.{desk}"), SERVER, 80);
         stage.end(flow, [12, packets_back], [900, packets_back * 1_000], 1.0);
+    }
+    stage
+}
+
+/// One machine sends data that nobody asked for, so that it looks as if answers were missing.
+fn one_liar() -> Stage {
+    let mut stage = Stage::default();
+    for server in 0..200_u32 {
+        let flow = stage.open("192.168.10.66", &format!("192.168.1.{}", server + 1), 80);
+        stage.end(flow, [12, 0], [900, 0], 1.0);
     }
     stage
 }

@@ -1,4 +1,4 @@
-use schema::{KerberosSight, RpcInterface, RpcSight, Service, Sight, SmbSight, SmbVerb};
+use schema::{KerberosSight, RpcInterface, RpcSight, Service, Sight, SmbSight, SmbVerb, Transport};
 
 use super::{Flow, Scene, Stage, attack, benign};
 use crate::network::Rules;
@@ -22,6 +22,7 @@ pub(super) fn scenes() -> Vec<Scene> {
         benign("lateral.account_query", "names_of_an_access_list", account_query(&[44, 15, 15, 76, 0])),
         attack("lateral.dcsync", "copied", replication(false)),
         benign("lateral.dcsync", "controllers", replication(true)),
+        attack("lateral.dcsync", "forged_ticket", forged_ticket()),
         benign("lateral.dcsync", "names_cracked", calls(RpcInterface::Replication, &[0, 12, 1])),
     ]
 }
@@ -106,12 +107,28 @@ fn members() -> Stage {
 fn replication(by_controller: bool) -> Stage {
     let mut stage = Stage::default();
     if by_controller {
-        let flow = stage.meet("192.168.10.101", CLIENT, 88);
-        stage.see(flow, Sight::Speaks { service: Service::Kerberos });
-        stage.see(flow, Sight::Kerberos(KerberosSight::AsReply));
+        for desk in ["192.168.10.101", "192.168.10.102", "192.168.10.103"] {
+            let flow = stage.meet(desk, CLIENT, 88);
+            stage.see(flow, Sight::Speaks { service: Service::Kerberos });
+            stage.see(flow, Sight::Kerberos(KerberosSight::AsReply));
+        }
     }
     let flow = stage.meet(CLIENT, "192.168.1.1", 49_668);
     rpc(&mut stage, flow, RpcInterface::Replication, &[0, 3, 3]);
+    stage
+}
+
+/// Datagrams from the port of Kerberos that look like answers, and one conversation, make no domain controller.
+fn forged_ticket() -> Stage {
+    let mut stage = Stage::default();
+    for desk in ["192.168.10.101", "192.168.10.102", "192.168.10.103", "192.168.10.104"] {
+        let flow = stage.open_by(Transport::Udp, desk, CLIENT, 88);
+        stage.see(flow, Sight::Kerberos(KerberosSight::AsReply));
+    }
+    let flow = stage.meet("192.168.10.101", CLIENT, 88);
+    stage.see(flow, Sight::Kerberos(KerberosSight::AsReply));
+    let flow = stage.meet(CLIENT, "192.168.1.1", 49_668);
+    rpc(&mut stage, flow, RpcInterface::Replication, &[0, 3]);
     stage
 }
 

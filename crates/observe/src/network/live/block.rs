@@ -2,17 +2,19 @@
 
 use schema::Micros;
 
-/// One frame as it was on the wire, its VLAN tag put back.
+/// One frame as it was on the wire, but for its outermost VLAN tag.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Frame<'a> {
+pub(super) struct Frame<'a> {
     /// When the kernel took it.
-    pub at: Micros,
+    pub(super) at: Micros,
     /// From its link layer on.
-    pub bytes: &'a [u8],
-    /// How long it was on the wire.
-    pub orig_len: u32,
+    pub(super) bytes: &'a [u8],
+    /// How long it was on the wire, without that tag.
+    pub(super) orig_len: u32,
+    /// The outermost VLAN tag, which the kernel takes out of every frame.
+    pub(super) vlan: Option<u16>,
     /// Whether this machine sent it.
-    pub outgoing: bool,
+    pub(super) outgoing: bool,
 }
 
 const PACKETS_AT: usize = 12;
@@ -20,18 +22,14 @@ const FIRST_AT: usize = 16;
 const HEADER_BYTES: usize = 48;
 /// `sockaddr_ll.sll_pkttype` behind the header.
 const TYPE_AT: usize = HEADER_BYTES + 10;
-/// Two addresses of Ethernet, after which a tag stands.
-const ADDRESSES: usize = 12;
-const TAG: usize = 4;
-const TAGGED: u16 = 0x8100;
 
 /// Hands out each frame of the block; what does not fit into it ends the walk. Says how many there were.
-pub(super) fn walk(block: &mut [u8], ethernet: bool, each: &mut impl FnMut(Frame<'_>)) -> u64 {
+pub(super) fn walk<'a>(block: &'a [u8], ethernet: bool, each: &mut impl FnMut(Frame<'a>)) -> u64 {
     let packets = word(block, PACKETS_AT).unwrap_or_default();
     let mut at = word(block, FIRST_AT).unwrap_or_default() as usize;
     let mut walked = 0;
     for _ in 0..packets {
-        let Some(rest) = block.get_mut(at..) else { break };
+        let Some(rest) = block.get(at..) else { break };
         let next = word(rest, 0).unwrap_or_default() as usize;
         let Some(frame) = frame(rest, ethernet) else { break };
         each(frame);
@@ -44,27 +42,18 @@ pub(super) fn walk(block: &mut [u8], ethernet: bool, each: &mut impl FnMut(Frame
     walked
 }
 
-fn frame(rest: &mut [u8], ethernet: bool) -> Option<Frame<'_>> {
+fn frame(rest: &[u8], ethernet: bool) -> Option<Frame<'_>> {
     let (seconds, nanoseconds) = (word(rest, 4)?, word(rest, 8)?);
     let (captured, on_wire) = (word(rest, 12)? as usize, word(rest, 16)?);
     let status = word(rest, 20)?;
     let start = usize::from(half(rest, 24)?);
     let outgoing = *rest.get(TYPE_AT)? == libc::PACKET_OUTGOING;
     let at = i64::from(seconds) * 1_000_000 + i64::from(nanoseconds / 1_000);
-    let tagged = status & libc::TP_STATUS_VLAN_VALID != 0 && ethernet && captured >= ADDRESSES;
-    if !tagged || start < HEADER_BYTES + TAG {
-        let bytes = rest.get(start..start.checked_add(captured)?)?;
-        return Some(Frame { at, bytes, orig_len: on_wire, outgoing });
-    }
-    let tag = half_of(word(rest, 32)?);
-    let known = status & libc::TP_STATUS_VLAN_TPID_VALID != 0;
-    let kind = if known { half(rest, 36)? } else { TAGGED };
-    // The kernel takes the outermost tag out of every frame; the ring has room before the frame to put it back where it stood.
-    let bytes = rest.get_mut(start - TAG..start.checked_add(captured)?)?;
-    bytes.copy_within(TAG..TAG + ADDRESSES, 0);
-    bytes.get_mut(ADDRESSES..ADDRESSES + 2)?.copy_from_slice(&kind.to_be_bytes());
-    bytes.get_mut(ADDRESSES + 2..ADDRESSES + TAG)?.copy_from_slice(&tag.to_be_bytes());
-    Some(Frame { at, bytes, orig_len: on_wire.saturating_add(TAG as u32), outgoing })
+    let is_tagged = status & libc::TP_STATUS_VLAN_VALID != 0 && ethernet;
+    // Tag 0 carries a priority alone.
+    let vlan = if is_tagged { Some(half_of(word(rest, 32)?) & 0xfff).filter(|tag| *tag != 0) } else { None };
+    let bytes = rest.get(start..start.checked_add(captured)?)?;
+    Some(Frame { at, bytes, orig_len: on_wire, vlan, outgoing })
 }
 
 fn word(bytes: &[u8], at: usize) -> Option<u32> {
@@ -89,7 +78,6 @@ mod tests {
         orig_len: u32,
         status: u32,
         tci: u32,
-        tpid: u16,
         kind: u8,
     }
 
@@ -115,7 +103,6 @@ mod tests {
                 one[at..at + 4].copy_from_slice(&word.to_ne_bytes());
             }
             one[24..26].copy_from_slice(&(start as u16).to_ne_bytes());
-            one[36..38].copy_from_slice(&frame.tpid.to_ne_bytes());
             one[58] = frame.kind;
             one[start..start + frame.bytes.len()].copy_from_slice(frame.bytes);
             block.extend(one);
@@ -124,14 +111,14 @@ mod tests {
     }
 
     fn plain(bytes: &[u8]) -> Made<'_> {
-        Made { bytes, orig_len: bytes.len() as u32, status: 0, tci: 0, tpid: 0, kind: 0 }
+        Made { bytes, orig_len: bytes.len() as u32, status: 0, tci: 0, kind: 0 }
     }
 
-    fn walked(mut block: Vec<u8>, ethernet: bool) -> Vec<(i64, Vec<u8>, u32, bool)> {
+    fn walked(block: Vec<u8>, ethernet: bool) -> Vec<(i64, Vec<u8>, u32, bool)> {
         let mut found = Vec::new();
         let mut each =
             |frame: Frame<'_>| found.push((frame.at, frame.bytes.to_vec(), frame.orig_len, frame.outgoing));
-        let count = walk(&mut block, ethernet, &mut each);
+        let count = walk(&block, ethernet, &mut each);
         assert_eq!(count as usize, found.len());
         found
     }
@@ -145,24 +132,20 @@ mod tests {
     }
 
     #[test]
-    fn a_tag_that_the_kernel_took_out_is_put_back() {
-        let bytes: Vec<u8> = (0..40).collect();
+    fn the_tag_that_the_kernel_took_out_is_told() {
         let valid = libc::TP_STATUS_VLAN_VALID;
-        for (status, tpid, ethernet, expected) in [
-            (valid, 0, true, Some([0x81, 0x00, 0x20, 0x2a])),
-            (valid | libc::TP_STATUS_VLAN_TPID_VALID, 0x88a8, true, Some([0x88, 0xa8, 0x20, 0x2a])),
-            (0, 0x8100, true, None),
-            (valid, 0x8100, false, None),
+        for (status, tci, ethernet, expected) in [
+            (valid, 0x202a, true, Some(42)),
+            (valid | libc::TP_STATUS_VLAN_TPID_VALID, 0x202a, true, Some(42)),
+            (valid, 0xe000, true, None),
+            (0, 0x202a, true, None),
+            (valid, 0x202a, false, None),
         ] {
-            let made = Made { status, tci: 0x202a, tpid, ..plain(&bytes) };
-            let found = walked(block(&[made]), ethernet);
-            let (_, got, length, _) = &found[0];
-            let Some(tag) = expected else {
-                assert_eq!((got, *length), (&bytes, 40));
-                continue;
-            };
-            assert_eq!([&bytes[..12], &tag, &bytes[12..]].concat(), *got);
-            assert_eq!(*length, 44);
+            let made = Made { status, tci, ..plain(&[7; 40]) };
+            let block = block(&[made]);
+            let mut found = Vec::new();
+            walk(&block, ethernet, &mut |frame| found.push((frame.vlan, frame.bytes.len(), frame.orig_len)));
+            assert_eq!(found, [(expected, 40, 40)]);
         }
     }
 

@@ -3,23 +3,36 @@
 use std::io;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 
+use decode::packet::Link;
+use decode::packet::capture::Record;
 use rustix::net::netdevice::name_to_index;
 use rustix::net::{AddressFamily, SocketFlags, SocketType, socket_with};
 use serde::Serialize;
 
-use super::block::{Frame, walk};
+use super::block::walk;
 use super::{Change, Memory, sys};
 use crate::Error;
 
+/// Frames that are handed out at once, so that what each needs of memory is fetched meanwhile.
+const TOGETHER: usize = 64;
 const BLOCK_BYTES: u32 = 1 << 20;
 const BLOCKS_MIN: u64 = 4;
 /// 4 GiB.
 const BLOCKS_MAX: u64 = 4096;
 const EVERYTHING: u16 = libc::ETH_P_ALL as u16;
 
+/// Frames that came one after the other.
+#[derive(Debug, Clone, Copy)]
+pub struct Batch<'a> {
+    /// The frames.
+    pub records: &'a [Record<'a>],
+    /// Whether this machine sent them.
+    pub outgoing: bool,
+}
+
 /// What frames of an interface begin with.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Kind {
+enum Kind {
     /// An Ethernet header.
     Ethernet,
     /// The IP header itself: tunnels.
@@ -113,10 +126,6 @@ impl Interface {
         Ok(interface)
     }
 
-    pub(super) fn kind(&self) -> Kind {
-        self.kind
-    }
-
     pub(super) fn socket(&self) -> BorrowedFd<'_> {
         self.socket.as_fd()
     }
@@ -130,17 +139,32 @@ impl Interface {
     }
 
     /// Reads so many blocks at most.
-    pub(super) fn read(&mut self, blocks_max: usize, each: &mut impl FnMut(Frame<'_>)) -> u64 {
+    pub(super) fn read(&mut self, blocks_max: usize, each: &mut impl FnMut(Batch<'_>)) -> u64 {
         let mut packets = 0;
-        let (ethernet, loopback) = (self.kind == Kind::Ethernet, self.loopback);
+        let (kind, loopback) = (self.kind, self.loopback);
         for _ in 0..blocks_max {
             let Some(block) = self.ring.take(self.next) else { break };
-            packets += walk(block, ethernet, &mut |frame| {
+            let (mut records, mut outgoing) = (Vec::with_capacity(TOGETHER), false);
+            packets += walk(block, kind == Kind::Ethernet, &mut |frame| {
                 // On loopback each packet passes twice, going out and coming in.
-                if !(loopback && frame.outgoing) {
-                    each(frame);
+                if loopback && frame.outgoing {
+                    return;
                 }
+                let link = match (kind, frame.vlan) {
+                    (Kind::Ip, _) => Link::Ip,
+                    (Kind::Ethernet, None) => Link::Ethernet,
+                    (Kind::Ethernet, Some(tag)) => Link::EthernetInVlan(tag),
+                };
+                if records.len() == TOGETHER || (frame.outgoing != outgoing && !records.is_empty()) {
+                    each(Batch { records: &records, outgoing });
+                    records.clear();
+                }
+                outgoing = frame.outgoing;
+                records.push(Record { at: frame.at, link, bytes: frame.bytes, orig_len: frame.orig_len });
             });
+            if !records.is_empty() {
+                each(Batch { records: &records, outgoing });
+            }
             self.ring.give_back(self.next);
             self.next = (self.next + 1) % self.ring.blocks();
         }

@@ -13,9 +13,8 @@ use std::time::{Duration, Instant};
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 
 use crate::Error;
-pub use block::Frame;
 use interface::Interface;
-pub use interface::{Counters, Kind, State};
+pub use interface::{Batch, Counters, State};
 
 /// How often the kernel is asked what it dropped, and how the interfaces stand.
 const LOOK_EVERY: Duration = Duration::from_secs(1);
@@ -88,12 +87,11 @@ impl Capture {
         Ok(())
     }
 
-    /// Hands out what has come, with the place of its interface among those that were opened. Says how many packets.
-    pub fn read(&mut self, mut each: impl FnMut(usize, Kind, Frame<'_>)) -> u64 {
+    /// Hands out what has come, some at a time, with the place of its interface among those that were opened. Says how many packets.
+    pub fn read(&mut self, mut each: impl FnMut(usize, Batch<'_>)) -> u64 {
         let mut packets = 0;
         for (place, interface) in self.interfaces.iter_mut().enumerate() {
-            let kind = interface.kind();
-            packets += interface.read(BLOCKS_PER_TURN, &mut |frame| each(place, kind, frame));
+            packets += interface.read(BLOCKS_PER_TURN, &mut |batch| each(place, batch));
         }
         packets
     }

@@ -36,6 +36,10 @@ impl Pipeline {
                     place.hint = self.flows.find(place.hash, &place.key);
                     // The rest of what the packet will touch.
                     black_box(place.hint.map(|slot| self.flows.at(slot).sums()));
+                    if place.hint.is_none() {
+                        let ring = self.ring(place.key.transport());
+                        black_box(ring.find(place.hash, &place.key));
+                    }
                 }
             }
             for (record, looked) in records.iter().zip(ahead.drain(..)) {
@@ -97,6 +101,7 @@ impl Pipeline {
                 }
             }
             Err(Fault::NotIp) => {}
+            Err(Fault::Unread) => self.coverage.unread += 1,
             Err(_) => self.coverage.undecoded += 1,
         }
     }

@@ -19,10 +19,11 @@ impl Pipeline {
             self.udp_more(slot, place, seen, udp, out);
             return;
         }
-        let Some(young) = self.unanswered.find(place.hash, &place.key) else {
+        let Some(slot) = self.unanswered.find(place.hash, &place.key) else {
             self.udp_new(seen, place, udp, out);
             return;
         };
+        let young = self.unanswered.at(slot);
         let is_same_side = place.from == young.sender;
         let waits = matches!(young.stage, Stage::Asked | Stage::Unasked | Stage::Over);
         if is_same_side && waits && young.packets < TRIES {
@@ -32,9 +33,8 @@ impl Pipeline {
             if young.stage == Stage::Asked {
                 self.hear_once(seen, number, &contact, side, udp, out);
             }
-        } else if young.stage != Stage::Over
-            && let Some(slot) = self.promote(place, out)
-        {
+        } else if young.stage != Stage::Over {
+            let slot = self.promote(slot, place, out);
             self.udp_more(slot, place, seen, udp, out);
         }
     }
@@ -115,40 +115,40 @@ impl Pipeline {
     }
 
     /// A packet of a transport without ports.
-    pub(super) fn other(&mut self, seen: &Seen, transport: Transport, out: &mut Vec<NetEvent>) {
+    pub(super) fn other(&mut self, seen: &Seen, transport: Transport, payload: u32, out: &mut Vec<NetEvent>) {
         let place = self.place((seen.source, seen.destination), (0, 0), transport);
         let opened = Sight::Opened { syn: None, sure: false };
-        self.portless(seen, &place, Stage::Said, Some(opened), out);
+        let new = New { client: place.from, stage: Stage::Said, payload, start: 0 };
+        self.portless(seen, &place, new, Some(opened), out);
     }
 
-    /// The same, of which is known what it would begin.
+    /// The same, of which is known what it would begin, if the client were its sender.
     pub(super) fn portless(
         &mut self,
         seen: &Seen,
         place: &Place,
-        stage: Stage,
+        new: New,
         opened: Option<Sight>,
         out: &mut Vec<NetEvent>,
     ) {
         if let Some(slot) = self.flows.find(place.hash, &place.key) {
-            self.datagram_more(slot, place, seen, 0, out);
+            self.datagram_more(slot, place, seen, new.payload, out);
             return;
         }
-        match self.unanswered.find(place.hash, &place.key) {
-            Some(young) if young.stage == Stage::Over => {}
-            Some(young) if place.from == young.sender && young.packets < TRIES => {
-                young.add(seen.at, seen.number, seen.ip_bytes, 0);
-            }
-            Some(_) => {
-                if let Some(slot) = self.promote(place, out) {
-                    self.datagram_more(slot, place, seen, 0, out);
-                }
-            }
-            None => {
-                let client = if stage == Stage::Unasked { place.from.other() } else { place.from };
-                let new = New { client, stage, payload: 0, start: 0 };
-                self.begin(seen, place, new, opened, out);
-            }
+        let Some(slot) = self.unanswered.find(place.hash, &place.key) else {
+            let client = if new.stage == Stage::Unasked { place.from.other() } else { place.from };
+            self.begin(seen, place, New { client, ..new }, opened, out);
+            return;
+        };
+        let young = self.unanswered.at(slot);
+        if young.stage == Stage::Over {
+            return;
+        }
+        if place.from == young.sender && young.packets < TRIES {
+            young.add(seen.at, seen.number, seen.ip_bytes, new.payload);
+        } else {
+            let slot = self.promote(slot, place, out);
+            self.datagram_more(slot, place, seen, new.payload, out);
         }
     }
 }

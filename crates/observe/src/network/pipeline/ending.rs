@@ -18,6 +18,8 @@ const STEPS: usize = 16;
 const OLD_QUESTION: Micros = SECOND / 2;
 /// Streams that are compared to find one to close.
 const COMPARED: usize = 8;
+/// How often what is known of the mirror's directions loses half its weight.
+const HALVED_EVERY: Micros = 300 * SECOND;
 
 /// Which flows are being read, in the order of their beginning.
 #[derive(Debug, Default)]
@@ -37,9 +39,33 @@ impl Streams {
     }
 }
 
+/// How many flows were seen in one direction and in both lately: what was true a day ago says nothing of a mirror that was set otherwise.
+#[derive(Debug, Default)]
+pub(super) struct Ways {
+    pub(super) one: u64,
+    pub(super) two: u64,
+    halved: Micros,
+}
+
+impl Ways {
+    pub(super) fn are_one(&self) -> bool {
+        self.one > 4 && self.one > self.two
+    }
+
+    fn pass(&mut self, now: Micros) {
+        if now.saturating_sub(self.halved).saturating_abs() > HALVED_EVERY {
+            // The first time there is nothing to halve yet.
+            let first = self.halved == 0;
+            self.halved = now;
+            if !first {
+                (self.one, self.two) = (self.one / 2, self.two / 2);
+            }
+        }
+    }
+}
+
 impl Pipeline {
     /// Ends what has been silent for too long.
-    #[inline]
     pub(super) fn expire(&mut self, out: &mut Vec<NetEvent>) {
         let now = self.now;
         while let Some(young) = self.half_open.due(now, false) {
@@ -51,9 +77,13 @@ impl Pipeline {
         let passed = now.saturating_sub(self.swept).saturating_abs() / SECOND;
         if passed > 0 {
             self.swept = now;
+            self.ways.pass(now);
             let steps = usize::try_from(passed).unwrap_or(STEPS).min(STEPS);
             self.sweep(self.flows.slots().div_ceil(STEPS) * steps, out);
         }
+        // What is begun from now on is due later than the next sweep.
+        let sweep_at = self.swept.saturating_add(SECOND);
+        self.due_at = sweep_at.min(self.half_open.due_at()).min(self.unanswered.due_at());
     }
 
     fn sweep(&mut self, count: usize, out: &mut Vec<NetEvent>) {
@@ -96,6 +126,7 @@ impl Pipeline {
         if is_tcp && has_data && (there == 0 || back == 0) && !flow.marks.has(Marks::ONE_WAY) {
             flow.marks.set(Marks::ONE_WAY);
             self.coverage.one_way += 1;
+            self.ways.one += 1;
         }
         flow.end(end, out);
     }

@@ -5,7 +5,7 @@ use schema::{NetEvent, Sight, Transport};
 
 use super::super::key::{End, Key};
 use super::super::young::Stage;
-use super::{Pipeline, Place, Seen};
+use super::{New, Pipeline, Place, Seen};
 
 impl Pipeline {
     pub(super) fn icmp(&mut self, seen: &Seen, icmp: &Icmp, out: &mut Vec<NetEvent>) {
@@ -17,7 +17,9 @@ impl Pipeline {
             IcmpMeaning::Error(quoted) => return self.about(seen, quoted, false, out),
         };
         let place = self.place((seen.source, seen.destination), (0, 0), Transport::Icmp);
-        self.portless(seen, &place, stage, opened, out);
+        // Its header has eight bytes; what it carries beyond them can be anybody's data.
+        let payload = icmp.bytes.saturating_sub(8);
+        self.portless(seen, &place, New { client: place.from, stage, payload, start: 0 }, opened, out);
     }
 
     /// An error about a packet: it refuses the flow, or tells of packets that were sent elsewhere under an address of here.
@@ -37,11 +39,14 @@ impl Pipeline {
             return;
         }
         let is_one_way = self.is_one_way();
-        match self.ring(transport).find(place.hash, &place.key) {
-            Some(young) if young.stage == Stage::Asked && young.client == from && refuses => {
-                self.refused(seen, &place, false, out);
+        let ring = self.ring(transport);
+        match ring.find(place.hash, &place.key) {
+            Some(slot) => {
+                let young = ring.at(slot);
+                if young.stage == Stage::Asked && young.client == from && refuses {
+                    self.refused(slot, seen, &place, false, out);
+                }
             }
-            Some(_) => {}
             None if is_one_way => {}
             None => {
                 let flow = self.next_flow();

@@ -9,7 +9,7 @@ mod tcp;
 use std::hash::BuildHasher;
 use std::net::IpAddr;
 
-use decode::packet::{Link, Segment, read, segment};
+use decode::packet::{Link, Segment, read, whole};
 use foldhash::fast::RandomState;
 use schema::{Micros, NetCoverage, NetEvent, Sight, Transport};
 
@@ -32,7 +32,7 @@ const DATAGRAM_PATIENCE: Micros = 20 * SECOND;
 pub struct Settings {
     /// Flows that were answered, at once; about 150 bytes each, used as they come.
     pub flows_max: usize,
-    /// Flows that nobody answered, at once, over TCP and over all else; about 115 bytes each. The next power of two counts.
+    /// Flows that nobody answered, at once, over TCP and over all else; about 125 bytes each. The next power of two counts.
     pub unanswered_max: usize,
     /// Flows whose protocol is being read, at once; mostly below 4 KiB each.
     pub streams_max: usize,
@@ -87,6 +87,10 @@ pub struct Pipeline {
     /// The packet's before.
     previous: Micros,
     swept: Micros,
+    /// Before this nothing is due.
+    due_at: Micros,
+    /// Flows that were seen in one direction and in both, halved every few minutes.
+    ways: ending::Ways,
     /// Some flow was seen in both directions.
     sees_answers: bool,
     sights: Vec<Sight>,
@@ -121,8 +125,8 @@ impl Pipeline {
         let hash = RandomState::default();
         Pipeline {
             flows: Table::new(settings.flows_max, hash.clone()),
-            half_open: Ring::new(settings.unanswered_max, SYN_PATIENCE, hash.clone()),
-            unanswered: Ring::new(settings.unanswered_max, DATAGRAM_PATIENCE, hash.clone()),
+            half_open: Ring::new(settings.unanswered_max, SYN_PATIENCE),
+            unanswered: Ring::new(settings.unanswered_max, DATAGRAM_PATIENCE),
             hash,
             settings,
             fragments: Fragments::default(),
@@ -132,6 +136,8 @@ impl Pipeline {
             now: 0,
             previous: 0,
             swept: 0,
+            due_at: 0,
+            ways: ending::Ways::default(),
             sees_answers: false,
             sights: Vec::new(),
         }
@@ -181,9 +187,9 @@ impl Pipeline {
         self.coverage.dropped = self.coverage.dropped.saturating_add(packets);
     }
 
-    /// Whether the capture shows one direction of most flows: then silence means nothing.
+    /// Whether the capture shows one direction of most flows of the last minutes: then silence means nothing.
     pub fn is_one_way(&self) -> bool {
-        self.coverage.one_way > 4 && self.coverage.one_way > self.coverage.two_way
+        self.ways.are_one()
     }
 
     /// Flows that are kept now.
@@ -203,10 +209,13 @@ impl Pipeline {
             coverage.clock_back += 1;
         }
         self.previous = at;
-        if at > self.now || self.now.saturating_sub(at) > CLOCK_SET {
+        let is_set = self.now.saturating_sub(at) > CLOCK_SET;
+        if at > self.now || is_set {
             self.now = at;
         }
-        self.expire(out);
+        if self.now >= self.due_at || is_set {
+            self.expire(out);
+        }
     }
 
     fn carried(&mut self, seen: Seen, transport: &Segment<'_>, out: &mut Vec<NetEvent>) {
@@ -222,14 +231,14 @@ impl Pipeline {
                 self.udp(&seen, &place, udp, out);
             }
             Segment::Icmp(icmp) => self.icmp(&seen, icmp, out),
-            Segment::Other { protocol } => self.other(&seen, Transport::Other(*protocol), out),
+            Segment::Other { protocol, bytes } => self.other(&seen, Transport::Other(*protocol), *bytes, out),
             Segment::Fragment(fragment) => {
                 let ends = (seen.source, seen.destination);
-                let Some(whole) = self.fragments.take(ends, fragment, seen.ip_bytes, self.now) else {
+                let Some(joined) = self.fragments.take(ends, fragment, seen.ip_bytes, self.now) else {
                     return;
                 };
-                let seen = Seen { ip_bytes: whole.ip_bytes, ..seen };
-                match segment(whole.protocol, &whole.bytes, whole.bytes.len()) {
+                let seen = Seen { ip_bytes: joined.ip_bytes, ..seen };
+                match whole(joined.protocol, &joined.bytes, seen.source) {
                     Ok(transport) => self.carried(seen, &transport, out),
                     Err(_) => self.coverage.undecoded += 1,
                 }
@@ -304,11 +313,11 @@ impl Pipeline {
     }
 
     /// Moves a flow of which more than one packet was seen among those that are kept.
-    fn promote(&mut self, place: &Place, out: &mut Vec<NetEvent>) -> Option<u32> {
-        let young = self.ring(place.key.transport()).take(place.hash, &place.key)?;
+    fn promote(&mut self, young: u32, place: &Place, out: &mut Vec<NetEvent>) -> u32 {
+        let young = self.ring(place.key.transport()).take(young);
         self.make_room(out);
         let flow = self.grown(&young, out);
-        Some(self.flows.insert(place.hash, flow))
+        self.flows.insert(place.hash, flow)
     }
 
     fn grown(&mut self, young: &Young, out: &mut Vec<NetEvent>) -> Flow {

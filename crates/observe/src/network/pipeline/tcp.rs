@@ -1,5 +1,5 @@
 use decode::packet::{Tcp, syn_family};
-use schema::{FlowEnd, NetEvent, Side, Sight};
+use schema::{FlowEnd, Micros, NetEvent, Side, Sight};
 
 use super::super::flow::{Marks, way};
 use super::super::key::{Which, side};
@@ -9,6 +9,8 @@ use super::{New, Pipeline, Place, SECOND, Seen};
 
 /// Packets of one direction after which the other one should have been seen.
 const ONE_WAY_PACKETS: u64 = 4;
+/// Packets of a flow come out of their order by less than this.
+const REORDERED: Micros = SECOND / 5;
 
 impl Pipeline {
     pub(super) fn tcp(&mut self, seen: &Seen, place: &Place, tcp: &Tcp<'_>, out: &mut Vec<NetEvent>) {
@@ -19,8 +21,8 @@ impl Pipeline {
             }
             self.end_flow(slot, FlowEnd::Idle, out);
             self.flows.remove(slot);
-        } else if self.half_open.find(place.hash, &place.key).is_some() {
-            self.tcp_young(seen, place, tcp, out);
+        } else if let Some(slot) = self.half_open.find(place.hash, &place.key) {
+            self.tcp_young(slot, seen, place, tcp, out);
             return;
         }
         self.tcp_new(seen, place, tcp, out);
@@ -62,14 +64,14 @@ impl Pipeline {
     }
 
     /// A further packet of a flow that nobody answered yet.
-    fn tcp_young(&mut self, seen: &Seen, place: &Place, tcp: &Tcp<'_>, out: &mut Vec<NetEvent>) {
-        let Some(young) = self.half_open.find(place.hash, &place.key) else { return };
+    fn tcp_young(&mut self, slot: u32, seen: &Seen, place: &Place, tcp: &Tcp<'_>, out: &mut Vec<NetEvent>) {
+        let young = self.half_open.at(slot);
         let is_same_side = place.from == young.sender;
         let begins = tcp.flags.opens();
         let start = tcp.sequence.wrapping_add(1);
         match young.stage {
             Stage::Over if begins && start != young.start => {
-                self.half_open.take(place.hash, &place.key);
+                self.half_open.take(slot);
                 self.tcp_new(seen, place, tcp, out);
             }
             Stage::Over => {}
@@ -78,7 +80,13 @@ impl Pipeline {
                 young.start = start;
                 young.add(seen.at, seen.number, seen.ip_bytes, tcp.payload_bytes);
             }
-            Stage::Asked if !is_same_side && tcp.flags.rst() => self.refused(seen, place, true, out),
+            Stage::Asked if !is_same_side && tcp.flags.rst() => self.refused(slot, seen, place, true, out),
+            // Who gives up his own question still got no answer.
+            Stage::Asked
+                if is_same_side && tcp.payload_bytes == 0 && (tcp.flags.rst() || tcp.flags.fin()) =>
+            {
+                young.add(seen.at, seen.number, seen.ip_bytes, 0);
+            }
             Stage::Unasked if is_same_side && (tcp.flags.answers() || tcp.flags.rst()) => {
                 young.add(seen.at, seen.number, seen.ip_bytes, tcp.payload_bytes);
             }
@@ -89,18 +97,17 @@ impl Pipeline {
                 out.push(backscatter);
             }
             _ => {
-                if let Some(slot) = self.promote(place, out) {
-                    self.tcp_more(slot, place.from, seen, tcp, out);
-                }
+                let slot = self.promote(slot, place, out);
+                self.tcp_more(slot, place.from, seen, tcp, out);
             }
         }
     }
 
     fn tcp_more(&mut self, slot: u32, from: Which, seen: &Seen, tcp: &Tcp<'_>, out: &mut Vec<NetEvent>) {
-        let flow = self.flows.at(slot);
-        if flow.marks.has(Marks::OVER) {
+        if self.flows.at(slot).marks.has(Marks::OVER) && !self.goes_on(slot, from, seen, tcp, out) {
             return;
         }
+        let flow = self.flows.at(slot);
         let side = side(from, flow.client());
         flow.add(side, seen.at, seen.number, seen.ip_bytes, tcp.payload_bytes);
         if side == Side::Server && !flow.marks.has(Marks::ANSWERED) {
@@ -117,6 +124,45 @@ impl Pipeline {
         self.tell_meanwhile(slot, seen, out);
     }
 
+    /// Whether a flow that was broken off goes on all the same, both sides sending and acknowledging: then the RST was forged, or never
+    /// arrived. It counts as another flow, begun before it was seen; its sums were told.
+    #[cold]
+    fn goes_on(
+        &mut self,
+        slot: u32,
+        from: Which,
+        seen: &Seen,
+        tcp: &Tcp<'_>,
+        out: &mut Vec<NetEvent>,
+    ) -> bool {
+        let flow = self.flows.at(slot);
+        let is_late = seen.at.saturating_sub(flow.traffic.last) > REORDERED;
+        if !flow.marks.has(Marks::RESET) || !is_late {
+            return false;
+        }
+        if tcp.flags.rst() || tcp.flags.syn() || !tcp.flags.ack() {
+            // It is insisted on.
+            flow.marks.clear(Marks::ON_CLIENT | Marks::ON_SERVER | Marks::ON_DATA);
+            return false;
+        }
+        flow.marks.set(match side(from, flow.client()) {
+            Side::Client => Marks::ON_CLIENT,
+            Side::Server => Marks::ON_SERVER,
+        });
+        if tcp.payload_bytes > 0 {
+            flow.marks.set(Marks::ON_DATA);
+        }
+        if !flow.marks.goes_on() {
+            return false;
+        }
+        let number = self.next_flow();
+        let flow = self.flows.at(slot);
+        flow.begin_again(number, seen.at, seen.number);
+        self.coverage.flows += 1;
+        out.extend([flow.event(Sight::Opened { syn: None, sure: false }), flow.event(Sight::Answered)]);
+        true
+    }
+
     /// Counts flows by whether both directions are seen.
     fn directions(&mut self, slot: u32, side: Side) {
         let flow = self.flows.at(slot);
@@ -125,16 +171,19 @@ impl Pipeline {
         if sent[there] > 0 {
             if flow.marks.has(Marks::ONE_WAY) {
                 flow.marks.clear(Marks::ONE_WAY);
-                self.coverage.one_way -= 1;
+                self.coverage.one_way = self.coverage.one_way.saturating_sub(1);
+                self.ways.one = self.ways.one.saturating_sub(1);
             }
             if !flow.marks.has(Marks::TWO_WAY) {
                 flow.marks.set(Marks::TWO_WAY);
                 self.coverage.two_way += 1;
+                self.ways.two += 1;
                 self.sees_answers = true;
             }
         } else if sent[here] == ONE_WAY_PACKETS && flow.traffic.payload[here] > 0 {
             flow.marks.set(Marks::ONE_WAY);
             self.coverage.one_way += 1;
+            self.ways.one += 1;
         }
     }
 
@@ -152,8 +201,12 @@ impl Pipeline {
             self.open_stream(slot, out);
         }
         let flow = self.flows.at(slot);
-        let contact = flow.contact();
+        let client = flow.client();
         let Some(stream) = &mut flow.stream else { return };
+        if tcp.payload_bytes == 0 && !stream.waits() {
+            return;
+        }
+        let contact = flow.key.contact(client, flow.vlan.tag());
         if tcp.flags.ack() {
             let other = if side == Side::Client { Side::Server } else { Side::Client };
             stream.acknowledged(&contact, other, tcp.acknowledgment, &mut self.sights);
@@ -188,6 +241,7 @@ impl Pipeline {
     fn closing(&mut self, slot: u32, side: Side, tcp: &Tcp<'_>, out: &mut Vec<NetEvent>) {
         let flow = self.flows.at(slot);
         if tcp.flags.rst() {
+            flow.marks.set(Marks::RESET);
             self.end_flow(slot, FlowEnd::Reset, out);
         } else if tcp.flags.fin() {
             flow.marks.set(match side {
@@ -213,9 +267,16 @@ impl Pipeline {
         }
     }
 
-    /// The server, or something before it, wants nothing of a flow. `sums`: its packet belongs to the flow's.
-    pub(super) fn refused(&mut self, seen: &Seen, place: &Place, sums: bool, out: &mut Vec<NetEvent>) {
-        let Some(young) = self.ring(place.key.transport()).find(place.hash, &place.key) else { return };
+    /// The server, or something before it, wants nothing of the flow in that slot of its ring. `sums`: its packet belongs to the flow's.
+    pub(super) fn refused(
+        &mut self,
+        slot: u32,
+        seen: &Seen,
+        place: &Place,
+        sums: bool,
+        out: &mut Vec<NetEvent>,
+    ) {
+        let young = self.ring(place.key.transport()).at(slot);
         let mut traffic = young.traffic();
         let refused = NetEvent { at: seen.at, packet: seen.number, ..young.event(Sight::Refused) };
         young.stage = Stage::Over;
@@ -224,6 +285,7 @@ impl Pipeline {
             traffic.packets[1] += 1;
             traffic.bytes[1] += u64::from(seen.ip_bytes);
             self.coverage.two_way += 1;
+            self.ways.two += 1;
             self.sees_answers = true;
         }
         let ended = NetEvent { sight: Sight::Traffic { traffic, end: FlowEnd::Reset }, ..refused.clone() };

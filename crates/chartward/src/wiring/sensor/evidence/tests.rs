@@ -81,6 +81,22 @@ fn nothing_seen_is_said_only_with_what_was_looked_at() {
 }
 
 #[test]
+fn what_could_not_be_read_is_a_hole() {
+    for (cover, complete) in [
+        (Cover { undecoded: 1, ..Cover::default() }, true),
+        (Cover { undecoded: 20, ..Cover::default() }, false),
+        (Cover { unread: 20, ..Cover::default() }, false),
+        (Cover { fragments_lost: 20, ..Cover::default() }, false),
+    ] {
+        let (from, to) =
+            (at("2026-05-04T09:59:00Z").as_microsecond(), at("2026-05-04T10:11:00Z").as_microsecond());
+        let cover = Record::Cover(Cover { from, to, packets: 10_000, two_way: 5, ..cover });
+        let evidence = gathered(question(&["10.0.0.5"]), vec![start(), cover]);
+        assert_eq!(evidence.observation.complete, complete, "{:?}", evidence.observation);
+    }
+}
+
+#[test]
 fn gaps_are_named_from_when_to_when() {
     let evidence = gathered(question(&[]), [vec![start()], covers(&[0, 1, 2, 5, 6])].concat());
     let gap = |from: &str, to: &str| Gap { from: at(from), to: at(to) };

@@ -154,6 +154,8 @@ fn coverage(evidence: &Evidence, lang: Lang, time: &dyn Fn(Timestamp) -> String)
         });
     }
     for (number, en, ja) in [
+        (it.unread, "frames of a kind that is not read", "読み取れない種類のフレーム"),
+        (it.fragments_lost, "fragments lost", "失われた断片"),
         (it.unnamed_flows, "flows whose peers are not known one by one", "相手を個別に記録できなかった通信"),
         (it.pairs_left_out, "pairs that found no room in this answer", "この回答に入りきらなかった組"),
         (it.torn_files, "files of flows with a torn end", "末尾が壊れた記録ファイル"),
