@@ -61,10 +61,11 @@ impl Watcher {
     }
 
     /// Asks it to end, and waits until it has said so.
-    fn stop(&self) {
+    fn stop(&mut self) {
         let asked = Command::new("kill").arg(self.child.id().to_string()).status().unwrap();
         assert!(asked.success());
         self.until(|line| line["type"] == "stopped");
+        self.child.wait().unwrap();
     }
 
     fn ready(&self) -> Value {
@@ -252,7 +253,7 @@ fn what_came_while_nobody_watched_is_judged_where_nothing_came_before() {
     fs::create_dir(&bin).unwrap();
     // A journal that was quiet; it notes how it was asked.
     let journal = format!(
-        "#!/bin/sh\necho \"$@\" >> {}\ncase \"$1\" in --lines=1) echo '{{\"__CURSOR\":\"s=7\"}}';; *) sleep 60;; esac\n",
+        "#!/bin/sh\necho \"$@\" >> {}\ncase \"$1\" in --lines=1) echo '{{\"__CURSOR\":\"s=7\"}}';; *) exec sleep 60;; esac\n",
         dir.path().join("asked").display()
     );
     fs::write(bin.join("journalctl"), journal).unwrap();
@@ -261,7 +262,7 @@ fn what_came_while_nobody_watched_is_judged_where_nothing_came_before() {
     append(&text, &vec![failure("192.0.2.1"); 12]);
     fs::write(&windows, windows_log(1..=2)).unwrap();
     let start = || Watcher::start_in(dir.path(), &["auth.log", "Security.evtx", "--journal"], Some(&bin));
-    let watcher = start();
+    let mut watcher = start();
     watcher.ready();
     watcher.stop();
     append(&text, &vec![failure("198.51.100.7"); 12]);
@@ -282,7 +283,7 @@ fn what_came_while_nobody_watched_is_judged_where_nothing_came_before() {
 #[test]
 fn it_ends_while_others_go_on_sending() {
     let dir = tempfile::tempdir().unwrap();
-    let watcher = Watcher::start(dir.path(), &["--syslog", "tcp://127.0.0.1:0"]);
+    let mut watcher = Watcher::start(dir.path(), &["--syslog", "tcp://127.0.0.1:0"]);
     let ready = watcher.ready();
     let at = ready["paths"][0].as_str().unwrap().strip_prefix("tcp://").unwrap().to_owned();
     for _ in 0..4 {
