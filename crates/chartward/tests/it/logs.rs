@@ -2,6 +2,7 @@
 
 use std::fs::{self, OpenOptions};
 use std::io::{BufRead, BufReader, Write};
+use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::sync::mpsc::{Receiver, channel};
@@ -20,13 +21,20 @@ struct Watcher {
 
 impl Watcher {
     fn start(dir: &Path, args: &[&str]) -> Self {
+        Self::start_in(dir, args, None)
+    }
+
+    /// With programs of that folder in place of the machine's.
+    fn start_in(dir: &Path, args: &[&str], programs: Option<&Path>) -> Self {
         let state = dir.join("state");
+        let path = std::env::var("PATH").unwrap_or_default();
         let mut child = Command::new(env!("CARGO_BIN_EXE_chartward"))
             .arg("logs")
             .args(args)
             .args(["--json", "--zone", "UTC", "--end-with-parent", "--state"])
             .arg(&state)
             .current_dir(dir)
+            .env("PATH", programs.map_or(path.clone(), |bin| format!("{}:{path}", bin.display())))
             .stdout(Stdio::piped())
             .stderr(Stdio::null())
             .spawn()
@@ -50,6 +58,14 @@ impl Watcher {
                 return line;
             }
         }
+    }
+
+    /// Asks it to end, and waits until it has said so.
+    fn stop(&mut self) {
+        let asked = Command::new("kill").arg(self.child.id().to_string()).status().unwrap();
+        assert!(asked.success());
+        self.until(|line| line["type"] == "stopped");
+        self.child.wait().unwrap();
     }
 
     fn ready(&self) -> Value {
@@ -218,7 +234,7 @@ fn a_windows_log_is_followed_from_where_it_was_and_rules_come_with_the_program()
     assert!(hit["detector"].as_str().unwrap().ends_with(".sigma"), "{hit}");
     let state = dir.path().join("state/logs/state.json");
     let until = Instant::now() + PATIENCE;
-    while !fs::read_to_string(&state).is_ok_and(|text| text.contains("Security.evtx")) {
+    while !fs::read_to_string(&state).is_ok_and(|text| text.contains("\"record\":3")) {
         assert!(Instant::now() < until, "nothing was kept");
         std::thread::sleep(Duration::from_millis(100));
     }
@@ -228,6 +244,74 @@ fn a_windows_log_is_followed_from_where_it_was_and_rules_come_with_the_program()
     let watcher = Watcher::start(dir.path(), &["Security.evtx"]);
     let hit = watcher.until(|line| line["type"] == "finding");
     assert_eq!(hit["sigma"]["record"], 4);
+}
+
+#[test]
+fn what_came_while_nobody_watched_is_judged_where_nothing_came_before() {
+    let dir = tempfile::tempdir().unwrap();
+    let bin = dir.path().join("bin");
+    fs::create_dir(&bin).unwrap();
+    // A journal that was quiet; it notes how it was asked.
+    let journal = format!(
+        "#!/bin/sh\necho \"$@\" >> {}\ncase \"$1\" in --lines=1) echo '{{\"__CURSOR\":\"s=7\"}}';; *) exec sleep 60;; esac\n",
+        dir.path().join("asked").display()
+    );
+    fs::write(bin.join("journalctl"), journal).unwrap();
+    fs::set_permissions(bin.join("journalctl"), fs::Permissions::from_mode(0o755)).unwrap();
+    let (text, windows) = (dir.path().join("auth.log"), dir.path().join("Security.evtx"));
+    append(&text, &vec![failure("192.0.2.1"); 12]);
+    fs::write(&windows, windows_log(1..=2)).unwrap();
+    let start = || Watcher::start_in(dir.path(), &["auth.log", "Security.evtx", "--journal"], Some(&bin));
+    let mut watcher = start();
+    watcher.ready();
+    watcher.stop();
+    append(&text, &vec![failure("198.51.100.7"); 12]);
+    let mut file = OpenOptions::new().write(true).open(&windows).unwrap();
+    file.write_all(&windows_log(1..=3)).unwrap();
+    let watcher = start();
+    let mut told = [false; 2];
+    while told != [true; 2] {
+        let finding = watcher.until(|line| line["type"] == "finding");
+        assert_ne!(finding["src_endpoint"]["ip"], "192.0.2.1", "what stood there before is not judged");
+        told[0] |= finding["src_endpoint"]["ip"] == "198.51.100.7";
+        told[1] |= finding["sigma"]["record"] == 3;
+    }
+    let asked = fs::read_to_string(dir.path().join("asked")).unwrap();
+    assert_eq!(asked.matches("--after-cursor=s=7").count(), 2, "{asked}");
+}
+
+#[test]
+fn it_ends_while_others_go_on_sending() {
+    let dir = tempfile::tempdir().unwrap();
+    let mut watcher = Watcher::start(dir.path(), &["--syslog", "tcp://127.0.0.1:0"]);
+    let ready = watcher.ready();
+    let at = ready["paths"][0].as_str().unwrap().strip_prefix("tcp://").unwrap().to_owned();
+    for _ in 0..4 {
+        let mut stream = std::net::TcpStream::connect(&at).unwrap();
+        let lines = (failure("198.51.100.7") + "\n").repeat(1_000);
+        std::thread::spawn(move || while stream.write_all(lines.as_bytes()).is_ok() {});
+    }
+    watcher.guessed("198.51.100.7");
+    watcher.stop();
+}
+
+#[test]
+fn pages_show_what_came_last() {
+    let dir = tempfile::tempdir().unwrap();
+    let log = dir.path().join("auth.log");
+    fs::write(&log, "").unwrap();
+    let watcher = Watcher::start(dir.path(), &["auth.log"]);
+    watcher.ready();
+    let shown = dir.path().join("state/logs/shown.json");
+    let until = Instant::now() + 2 * PATIENCE;
+    // The second one comes while pages were given something a moment ago.
+    for from in ["198.51.100.7", "203.0.113.9"] {
+        append(&log, &[failure(from)]);
+        while !fs::read_to_string(&shown).is_ok_and(|text| text.contains(from)) {
+            assert!(Instant::now() < until, "{from} is not shown");
+            std::thread::sleep(Duration::from_millis(100));
+        }
+    }
 }
 
 #[test]

@@ -5,6 +5,8 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use schema::Micros;
 
+use super::room::{Held, Room};
+
 /// Where lines come from, by its place in the list of sources.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct Source {
@@ -31,13 +33,26 @@ pub struct Batch {
     ends: Vec<usize>,
     /// Where the source stands once these lines are dealt with; for files and journals.
     pub position: Option<super::Position>,
+    /// The room that it takes among what came over doors, until nobody has it any more.
+    held: Option<Arc<Held>>,
 }
 
 impl Batch {
     /// An empty one.
     #[must_use]
     pub fn new(source: Source, arrived: Micros) -> Self {
-        Self { source, arrived, bytes: Vec::new(), ends: Vec::new(), position: None }
+        Self { source, arrived, bytes: Vec::new(), ends: Vec::new(), position: None, held: None }
+    }
+
+    /// Takes room for what it weighs; `false`: there is none.
+    pub(super) fn hold(&mut self, room: &Room) -> bool {
+        self.held = room.hold(self.weight()).map(Arc::new);
+        self.held.is_some()
+    }
+
+    /// What it takes of memory: lines, and where each ends.
+    pub(super) fn weight(&self) -> usize {
+        self.bytes.len() + self.ends.len() * size_of::<usize>()
     }
 
     /// Adds a line without its end.
@@ -58,12 +73,6 @@ impl Batch {
         self.ends.is_empty()
     }
 
-    /// What they weigh.
-    #[must_use]
-    pub fn bytes(&self) -> usize {
-        self.bytes.len()
-    }
-
     /// The lines, in order.
     pub fn lines(&self) -> impl Iterator<Item = &[u8]> {
         let mut start = 0;
@@ -75,10 +84,11 @@ impl Batch {
     }
 }
 
-/// What did not get through, counted by whoever threw it away.
+/// What did not get through, counted by whoever threw it away, and the room for what is under way.
 #[derive(Debug, Clone, Default)]
 pub struct Losses {
     inner: Arc<Counters>,
+    pub(super) room: Room,
 }
 
 #[derive(Debug, Default)]

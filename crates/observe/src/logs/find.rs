@@ -6,12 +6,12 @@ use std::path::{Path, PathBuf};
 
 const DEPTH_MAX: usize = 32;
 const FILES_MAX: usize = 100_000;
-/// What lies beside text logs and is none; records of Windows are read elsewhere.
+/// What lies beside logs and is none.
 const OTHERS: &[&str] =
-    &["evtx", "etl", "journal", "journal~", "bz2", "xz", "zst", "zip", "pcap", "pcapng", "db", "sqlite"];
+    &["etl", "journal", "journal~", "bz2", "xz", "zst", "zip", "pcap", "pcapng", "db", "sqlite"];
 const BINARY: &[&str] = &["wtmp", "btmp", "lastlog", "faillog", "utmp"];
 
-/// The file itself, or all files below a folder that can be text logs, in the order of their names. What cannot be looked at goes to `failed`.
+/// The file itself, or all files below a folder that can be logs, in the order of their names. What cannot be looked at goes to `failed`.
 pub fn files(path: &Path, failed: &mut impl FnMut(&Path, io::Error)) -> Vec<PathBuf> {
     let mut found = Vec::new();
     walk(path, DEPTH_MAX, true, &mut found, failed);
@@ -36,7 +36,7 @@ fn walk(
             Ok(entries) => entries.iter().for_each(|entry| walk(entry, depth - 1, false, found, failed)),
             Err(error) => failed(path, error),
         },
-        Ok(meta) if meta.is_file() && (is_named || is_text(path)) => found.push(path.to_owned()),
+        Ok(meta) if meta.is_file() && (is_named || is_log(path)) => found.push(path.to_owned()),
         Ok(_) if is_named => failed(path, io::Error::from(io::ErrorKind::InvalidInput)),
         Ok(_) => {}
         Err(error) => failed(path, error),
@@ -49,7 +49,7 @@ fn entries(path: &Path) -> io::Result<Vec<PathBuf>> {
     Ok(entries)
 }
 
-fn is_text(path: &Path) -> bool {
+fn is_log(path: &Path) -> bool {
     let name = path.file_name().map(|name| name.to_string_lossy().to_lowercase()).unwrap_or_default();
     let extension = path.extension().map(|it| it.to_string_lossy().to_lowercase()).unwrap_or_default();
     !OTHERS.contains(&extension.as_str()) && !BINARY.iter().any(|start| name.starts_with(start))

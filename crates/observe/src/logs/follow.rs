@@ -14,6 +14,7 @@ use flate2::read::MultiGzDecoder;
 use schema::Micros;
 use serde::{Deserialize, Serialize};
 
+use super::read::is_bomb;
 use super::split::Splitter;
 use super::{Batch, Losses, Source};
 
@@ -67,6 +68,8 @@ pub struct Follow {
     from: Option<Vec<At>>,
     /// Files that lie there at the first look are read from their ends.
     skips_old: bool,
+    /// Its place was not told yet, without which a restart would take it for one that was never met.
+    is_untold: bool,
     buffer: Vec<u8>,
 }
 
@@ -83,11 +86,12 @@ struct Part {
 
 enum Input {
     Plain(File),
-    Packed(Box<MultiGzDecoder<File>>),
+    /// With the length that it has packed.
+    Packed(Box<MultiGzDecoder<File>>, u64),
 }
 
 impl Follow {
-    /// Follows a path from a position; without one from the end of what is there, unless `from_start`.
+    /// Follows a path from a position; without one from the end of what is there now, unless `from_start`.
     #[must_use]
     pub fn new(path: &Path, position: Option<Position>, from_start: bool, losses: Losses) -> Self {
         let from = match position {
@@ -96,16 +100,22 @@ impl Follow {
         };
         let skips_old = from.is_none() && !from_start;
         let source = Source::new(&path.to_string_lossy());
-        Self {
+        let mut follow = Self {
             path: path.to_owned(),
             source,
             losses,
             earlier: VecDeque::new(),
             now: None,
+            is_untold: from.is_none(),
             from,
             skips_old,
             buffer: vec![0; CHUNK],
+        };
+        if follow.from.is_none() {
+            // What comes from here on is new. One that cannot be opened is tried again, and its failure told, by the first look.
+            let _ = follow.open();
         }
+        follow
     }
 
     /// What it reads.
@@ -120,11 +130,23 @@ impl Follow {
         self.now.is_some()
     }
 
-    /// Some more lines; `None`: nothing new. A file that is not there, or cannot be read, is looked for again.
+    /// Whether nothing lies there and nothing is left to be read.
+    #[must_use]
+    pub fn is_over(&self) -> bool {
+        self.now.is_none() && self.earlier.is_empty()
+    }
+
+    /// Some more lines; `None`: nothing new. The first batch may be empty, and tells the place only. A file that is not there, or cannot be read, is looked for again.
     ///
     /// # Errors
     /// When the file that lies there cannot be read.
     pub fn poll(&mut self, arrived: Micros) -> io::Result<Option<Batch>> {
+        let more = self.more(arrived)?;
+        let is_untold = std::mem::take(&mut self.is_untold) && more.is_none();
+        Ok(if is_untold { Some(self.positioned(Batch::new(self.source.clone(), arrived))) } else { more })
+    }
+
+    fn more(&mut self, arrived: Micros) -> io::Result<Option<Batch>> {
         if let Some(from) = self.from.take() {
             self.resume(&from);
         }
@@ -174,7 +196,8 @@ impl Follow {
     fn read(&mut self, part: &mut Part, arrived: Micros) -> io::Result<Option<Batch>> {
         let length = match &mut part.input {
             Input::Plain(file) => file.read(&mut self.buffer),
-            Input::Packed(file) => file.read(&mut self.buffer),
+            Input::Packed(_, packed) if is_bomb(part.offset, *packed) => return Err(too_large()),
+            Input::Packed(file, _) => file.read(&mut self.buffer),
         };
         let bytes = match length {
             Ok(0) => return Ok(None),
@@ -209,6 +232,14 @@ impl Follow {
     fn open(&mut self) -> io::Result<()> {
         match Part::open(&self.path, 0) {
             Ok(mut part) => {
+                // The very file that was gone for a moment is no new one.
+                let is_same = |old: &Part| (old.device, old.inode) == (part.device, part.inode);
+                let same = self.earlier.iter().position(is_same);
+                if let Some(mut old) = same.and_then(|at| self.earlier.remove(at)) {
+                    old.until = None;
+                    self.now = Some(old);
+                    return Ok(());
+                }
                 if std::mem::take(&mut self.skips_old) {
                     part.skip_to_end()?;
                 }
@@ -225,7 +256,12 @@ impl Follow {
     }
 
     fn changed(&self, part: &mut Part) -> Changed {
-        let Ok(meta) = fs::metadata(&self.path) else { return Changed::Not };
+        let meta = match fs::metadata(&self.path) {
+            Ok(meta) => meta,
+            // Its room on the disk is not held for ever.
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Changed::Renamed,
+            Err(_) => return Changed::Not,
+        };
         if (meta.dev(), meta.ino()) != (part.device, part.inode) {
             return Changed::Renamed;
         }
@@ -312,8 +348,8 @@ impl Part {
             MultiGzDecoder::new(&file).take(HEAD_MAX as u64).read_to_end(&mut head)?;
             file.rewind()?;
             let mut packed = MultiGzDecoder::new(file);
-            io::copy(&mut packed.by_ref().take(offset), &mut io::sink())?;
-            Input::Packed(Box::new(packed))
+            skip(&mut packed, offset, meta.len())?;
+            Input::Packed(Box::new(packed), meta.len())
         } else {
             head.resize(HEAD_MAX, 0);
             let length = file.read_at(&mut head, 0)?;
@@ -366,6 +402,26 @@ impl Part {
         let part = Part::open(path, at.offset).ok()?;
         (at.head.1 > 0 && part.is_at(&at)).then_some(part)
     }
+}
+
+/// Passes over what was read before of a packed file; one that ends earlier is not the file that was read.
+pub(super) fn skip(packed: &mut impl Read, offset: u64, bytes: u64) -> io::Result<()> {
+    let mut passed = 0;
+    while passed < offset {
+        let length = io::copy(&mut packed.by_ref().take((offset - passed).min(1 << 20)), &mut io::sink())?;
+        passed += length;
+        if length == 0 {
+            return Err(io::ErrorKind::UnexpectedEof.into());
+        }
+        if is_bomb(passed, bytes) {
+            return Err(too_large());
+        }
+    }
+    Ok(())
+}
+
+fn too_large() -> io::Error {
+    io::Error::new(io::ErrorKind::FileTooLarge, "it unpacks to more than any log does")
 }
 
 fn written(path: &Path) -> Option<std::time::SystemTime> {

@@ -8,13 +8,14 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
-use crossbeam_channel::Sender;
+use crossbeam_channel::{SendTimeoutError, Sender};
 use flate2::read::MultiGzDecoder;
 use rustls::ServerConfig;
 use schema::Micros;
 use serde_json::value::RawValue;
 
-use super::listen::{Listener, secured, serve, waits};
+use super::listen::{BATCH_BYTES, Listener, secured, serve, waits};
+use super::room::Held;
 use super::split::LINE_BYTES_MAX;
 use super::{Batch, Losses, Source};
 use crate::Error;
@@ -22,7 +23,11 @@ use crate::Error;
 const HEAD_BYTES_MAX: usize = 16 << 10;
 /// Collectors send some megabytes at once.
 const BODY_BYTES_MAX: usize = 32 << 20;
+/// More than any collector sends at once: the answer has a word on each.
+const BULK_MAX: usize = 250_000;
 const REQUEST_TIME: Duration = Duration::from_secs(60);
+/// How often one who waits for the queue looks whether it is to end.
+const QUEUE_LOOK: Duration = Duration::from_millis(100);
 
 /// Listens for collectors.
 ///
@@ -88,13 +93,18 @@ impl Desk<'_> {
     fn all(&self, stream: &mut (impl Read + Write)) -> io::Result<()> {
         let mut rest = Vec::new();
         loop {
+            rest.shrink_to(HEAD_BYTES_MAX);
             let Some(head) = self.head(stream, &mut rest)? else { return Ok(()) };
+            let Some(mut held) = self.losses.room.hold(rest.len()) else {
+                return self.full(stream);
+            };
             let Some(head) = parse(&head) else { return reply(stream, "400 Bad Request", "{}", true) };
             if head.expects {
                 stream.write_all(b"HTTP/1.1 100 Continue\r\n\r\n")?;
             }
-            let body = match self.body(stream, &mut rest, &head) {
+            let body = match self.body(stream, &mut rest, &head, &mut held) {
                 Ok(body) => body,
+                Err(error) if error.kind() == io::ErrorKind::StorageFull => return self.full(stream),
                 Err(error) => {
                     let _ = reply(stream, "413 Content Too Large", "{}", true);
                     return Err(error);
@@ -102,11 +112,18 @@ impl Desk<'_> {
             };
             match (head.method.as_str(), head.path.as_str()) {
                 ("POST" | "PUT", _) => {
-                    let Some(lines) = self.hand_on(&body, head.path.contains("_bulk")) else {
-                        return reply(stream, "503 Service Unavailable", "{}", true);
+                    let is_bulk = head.path.contains("_bulk");
+                    let pairs = if is_bulk { memchr::memchr_iter(b'\n', &body).count() / 2 } else { 0 };
+                    if pairs > BULK_MAX {
+                        let _ = reply(stream, "413 Content Too Large", "{}", true);
+                        return Err(io::ErrorKind::InvalidData.into());
+                    }
+                    let Some(lines) = self.hand_on(&body, is_bulk, &mut held) else {
+                        return self.full(stream);
                     };
+                    drop((body, held));
                     // Elasticsearch's clients count the items of the answer.
-                    let items = if head.path.contains("_bulk") {
+                    let items = if is_bulk {
                         vec![r#"{"create":{"status":201}}"#; lines].join(",")
                     } else {
                         String::new()
@@ -132,9 +149,15 @@ impl Desk<'_> {
         }
     }
 
+    /// It is tried again later by whoever has not lost it.
+    fn full(&self, stream: &mut impl Write) -> io::Result<()> {
+        let _ = reply(stream, "503 Service Unavailable", "{}", true);
+        Err(io::ErrorKind::StorageFull.into())
+    }
+
     /// The next request's head; `None`: there is none any more.
     fn head(&self, stream: &mut impl Read, rest: &mut Vec<u8>) -> io::Result<Option<Vec<u8>>> {
-        let until = Instant::now() + REQUEST_TIME;
+        let mut until = Instant::now() + REQUEST_TIME;
         loop {
             if let Some(end) = memchr::memmem::find(rest, b"\r\n\r\n") {
                 return Ok(Some(rest.drain(..end + 4).collect()));
@@ -142,8 +165,12 @@ impl Desk<'_> {
             if rest.len() > HEAD_BYTES_MAX {
                 return Err(io::ErrorKind::InvalidData.into());
             }
+            let was_idle = rest.is_empty();
             if !self.more(stream, rest, until)? {
                 return if rest.is_empty() { Ok(None) } else { Err(io::ErrorKind::UnexpectedEof.into()) };
+            }
+            if was_idle {
+                until = Instant::now() + REQUEST_TIME;
             }
         }
     }
@@ -154,6 +181,8 @@ impl Desk<'_> {
         loop {
             match stream.read(&mut buffer) {
                 Ok(0) => return Ok(false),
+                // One who always sends a little does not stay for ever.
+                Ok(_) if Instant::now() > until => return Err(io::ErrorKind::TimedOut.into()),
                 Ok(length) => {
                     rest.extend_from_slice(buffer.get(..length).unwrap_or_default());
                     return Ok(true);
@@ -172,19 +201,30 @@ impl Desk<'_> {
         }
     }
 
-    fn body(&self, stream: &mut impl Read, rest: &mut Vec<u8>, head: &Head) -> io::Result<Vec<u8>> {
+    fn body(
+        &self,
+        stream: &mut impl Read,
+        rest: &mut Vec<u8>,
+        head: &Head,
+        held: &mut Held,
+    ) -> io::Result<Vec<u8>> {
         let until = Instant::now() + REQUEST_TIME;
         let body = if head.is_chunked {
-            self.chunks(stream, rest, until)?
+            self.chunks(stream, rest, until, held)?
         } else {
-            self.exactly(stream, rest, head.length, until)?
+            self.exactly(stream, rest, head.length, until, held)?
         };
         if !head.is_gzip {
             return Ok(body);
         }
-        let mut plain = Vec::new();
-        MultiGzDecoder::new(&*body).take(BODY_BYTES_MAX as u64 + 1).read_to_end(&mut plain)?;
-        if plain.len() > BODY_BYTES_MAX { Err(io::ErrorKind::InvalidData.into()) } else { Ok(plain) }
+        let (mut plain, mut packed) = (Vec::new(), MultiGzDecoder::new(&*body));
+        while packed.by_ref().take(BATCH_BYTES as u64).read_to_end(&mut plain)? > 0 {
+            if plain.len() > BODY_BYTES_MAX {
+                return Err(io::ErrorKind::InvalidData.into());
+            }
+            room(held.grow(BATCH_BYTES))?;
+        }
+        Ok(plain)
     }
 
     fn exactly(
@@ -193,20 +233,31 @@ impl Desk<'_> {
         rest: &mut Vec<u8>,
         length: usize,
         until: Instant,
+        held: &mut Held,
     ) -> io::Result<Vec<u8>> {
         if length > BODY_BYTES_MAX {
             return Err(io::ErrorKind::InvalidData.into());
         }
         while rest.len() < length {
+            let before = rest.len();
             if !self.more(stream, rest, until)? {
                 return Err(io::ErrorKind::UnexpectedEof.into());
             }
+            room(held.grow(rest.len() - before))?;
         }
+        // The copy.
+        room(held.grow(length))?;
         Ok(rest.drain(..length).collect())
     }
 
     /// RFC 9112 §7.1.
-    fn chunks(&self, stream: &mut impl Read, rest: &mut Vec<u8>, until: Instant) -> io::Result<Vec<u8>> {
+    fn chunks(
+        &self,
+        stream: &mut impl Read,
+        rest: &mut Vec<u8>,
+        until: Instant,
+        held: &mut Held,
+    ) -> io::Result<Vec<u8>> {
         let mut body = Vec::new();
         loop {
             let size = self.line(stream, rest, until)?;
@@ -220,8 +271,8 @@ impl Desk<'_> {
                 while !self.line(stream, rest, until)?.is_empty() {}
                 return Ok(body);
             }
-            body.extend(self.exactly(stream, rest, size, until)?);
-            self.exactly(stream, rest, 2, until)?;
+            body.extend(self.exactly(stream, rest, size, until, held)?);
+            self.exactly(stream, rest, 2, until, held)?;
         }
     }
 
@@ -238,38 +289,60 @@ impl Desk<'_> {
         }
     }
 
-    /// Lines of a body on their way; `None`: nobody takes them. In the bulk form every other line says what to do with the next.
-    fn hand_on(&self, body: &[u8], is_bulk: bool) -> Option<usize> {
+    /// Lines of a body on their way; `None`: there is no room, or nobody takes them. In the bulk form every other line says what to do with
+    /// the next.
+    fn hand_on(&self, body: &[u8], is_bulk: bool, held: &mut Held) -> Option<usize> {
         let mut batch = Batch::new(self.source.clone(), (self.clock)());
+        let (mut lines, mut goes_on) = (0, true);
         let mut add = |line: &[u8]| {
             let cut = line.get(..LINE_BYTES_MAX).unwrap_or(line);
             self.losses.cut(u64::from(cut.len() < line.len()));
             batch.push(cut);
+            lines += 1;
+            if batch.weight() >= BATCH_BYTES {
+                let next = Batch::new(self.source.clone(), batch.arrived);
+                goes_on = self.queue(std::mem::replace(&mut batch, next));
+            }
+            goes_on
         };
-        let array = body
-            .trim_ascii()
-            .starts_with(b"[")
-            .then(|| serde_json::from_slice::<Vec<&RawValue>>(body).ok())
-            .flatten();
+        let mut array = None;
+        if !is_bulk && body.trim_ascii_start().starts_with(b"[") {
+            let elements = memchr::memchr_iter(b',', body).count();
+            if !held.grow(elements * size_of::<&RawValue>()) {
+                return None;
+            }
+            array = serde_json::from_slice::<Vec<&RawValue>>(body).ok();
+        }
         if let Some(array) = array {
-            array.iter().for_each(|value| add(value.get().as_bytes()));
+            let _ = array.iter().all(|value| add(value.get().as_bytes()));
         } else {
-            for line in
-                body.split(|byte| *byte == b'\n').map(<[u8]>::trim_ascii).filter(|line| !line.is_empty())
-            {
-                let is_action =
-                    is_bulk && (line.starts_with(b"{\"create\"") || line.starts_with(b"{\"index\""));
-                if !is_action {
-                    add(line);
-                }
+            let lines = body.split(|byte| *byte == b'\n').map(<[u8]>::trim_ascii);
+            let is_action = |line: &[u8]| {
+                is_bulk && (line.starts_with(b"{\"create\"") || line.starts_with(b"{\"index\""))
+            };
+            let _ = lines.filter(|line| !line.is_empty() && !is_action(line)).all(&mut add);
+        }
+        (goes_on && (batch.is_empty() || self.queue(batch))).then_some(lines)
+    }
+
+    /// Waits where the queue is full; `false`: there is no room, or it is to end.
+    fn queue(&self, mut batch: Batch) -> bool {
+        if !batch.hold(&self.losses.room) {
+            return false;
+        }
+        loop {
+            match self.out.send_timeout(batch, QUEUE_LOOK) {
+                Ok(()) => return true,
+                Err(SendTimeoutError::Timeout(_)) if self.stop.load(Ordering::Relaxed) => return false,
+                Err(SendTimeoutError::Timeout(back)) => batch = back,
+                Err(SendTimeoutError::Disconnected(_)) => return false,
             }
         }
-        let lines = batch.len();
-        if lines > 0 {
-            self.out.send(batch).ok()?;
-        }
-        Some(lines)
     }
+}
+
+fn room(is_there: bool) -> io::Result<()> {
+    if is_there { Ok(()) } else { Err(io::ErrorKind::StorageFull.into()) }
 }
 
 fn parse(head: &[u8]) -> Option<Head> {
@@ -307,4 +380,20 @@ fn reply(stream: &mut impl Write, status: &str, body: &str, closes: bool) -> io:
     stream.write_all(head.as_bytes())?;
     stream.write_all(body.as_bytes())?;
     stream.flush()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn one_who_sends_a_little_at_a_time_does_not_stay_for_ever() {
+        let (out, _batches) = crossbeam_channel::bounded(1);
+        let (losses, stop) = (Losses::default(), AtomicBool::new(false));
+        let desk = Desk { source: Source::new("x"), out: &out, losses: &losses, clock: || 7, stop: &stop };
+        let until = Instant::now();
+        std::thread::sleep(Duration::from_millis(2));
+        let more = desk.more(&mut io::repeat(b'x'), &mut b"POST".to_vec(), until);
+        assert_eq!(more.unwrap_err().kind(), io::ErrorKind::TimedOut);
+    }
 }

@@ -25,7 +25,7 @@ pub struct Journal {
 }
 
 impl Journal {
-    /// Follows the journal behind a cursor, else from now on.
+    /// Follows the journal behind a cursor, else from now on; where that is, is told by a first batch without lines.
     ///
     /// # Errors
     /// When `journalctl` cannot be started.
@@ -36,11 +36,22 @@ impl Journal {
         clock: fn() -> Micros,
     ) -> Result<Self, Error> {
         let stop = Arc::new(AtomicBool::new(false));
-        let first = start(cursor).map_err(Error::Journal)?;
+        let (mut place, mut cursor) = (None, cursor.map(str::to_owned));
+        if cursor.is_none() {
+            cursor = last();
+            place = cursor.clone();
+        }
+        let first = start(cursor.as_deref()).map_err(Error::Journal)?;
         let child = Arc::new(std::sync::Mutex::new(Some(first)));
-        let (stopped, shared, mut cursor) =
-            (Arc::clone(&stop), Arc::clone(&child), cursor.map(str::to_owned));
+        let (stopped, shared) = (Arc::clone(&stop), Arc::clone(&child));
         let work = move || {
+            if let Some(cursor) = place {
+                let mut batch = Batch::new(Source::new("journal"), clock());
+                batch.position = Some(Position::Journal { cursor });
+                if out.send(batch).is_err() {
+                    return;
+                }
+            }
             let mut buffer = vec![0; 64 << 10];
             while !stopped.load(Ordering::Relaxed) {
                 let output = lock(&shared).as_mut().and_then(|child| child.stdout.take());
@@ -83,12 +94,19 @@ impl Journal {
     }
 }
 
-impl Drop for Journal {
-    fn drop(&mut self) {
+impl Journal {
+    /// Nothing more is read; what was, may still wait in the queue.
+    pub fn stop(&self) {
         self.stop.store(true, Ordering::Relaxed);
         if let Some(child) = lock(&self.child).as_mut() {
             let _ = child.kill();
         }
+    }
+}
+
+impl Drop for Journal {
+    fn drop(&mut self) {
+        self.stop();
         if let Some(thread) = self.thread.take() {
             let _ = thread.join();
         }
@@ -107,6 +125,13 @@ fn start(cursor: Option<&str>) -> std::io::Result<Child> {
         None => command.arg("--lines=0"),
     };
     command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::null()).spawn()
+}
+
+/// The cursor of the youngest entry, if there is one.
+fn last() -> Option<String> {
+    let mut command = Command::new("journalctl");
+    command.args(["--lines=1", "--output=json", "--no-pager"]).stdin(Stdio::null()).stderr(Stdio::null());
+    cursor_of(command.output().ok()?.stdout.trim_ascii())
 }
 
 /// `"__CURSOR":"…"` of a line.

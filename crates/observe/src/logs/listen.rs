@@ -3,10 +3,11 @@
 //! Datagrams cannot wait: what finds no room, or is more than one sender's share, is lost and counted. Connections wait.
 
 use std::collections::HashMap;
+use std::collections::hash_map::Entry;
 use std::io::{self, ErrorKind, Read};
 use std::net::{IpAddr, SocketAddr, TcpListener, TcpStream, UdpSocket};
-use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
@@ -24,8 +25,14 @@ const RECEIVE_BUFFER: usize = 8 << 20;
 const SHARE_MAX: u32 = 50_000;
 const SENDERS_MAX: usize = 4_096;
 const CONNECTIONS_MAX: usize = 512;
+/// So that one sender cannot shut the others out.
+const CONNECTIONS_OF_ONE: usize = 32;
 /// Lines that travel together.
 const BATCH_LINES: usize = 1_024;
+/// What lines that travel together weigh.
+pub(super) const BATCH_BYTES: usize = 256 << 10;
+/// So long a stream waits for room.
+const ROOM_TIME: Duration = Duration::from_secs(10);
 /// So long one waits for more lines, or for the end to be told.
 const PATIENCE: Duration = Duration::from_millis(50);
 const HANDSHAKE: Duration = Duration::from_secs(10);
@@ -60,11 +67,16 @@ impl Listener {
         let thread = thread.map_err(|source| Error::ListenLogs { at: at.to_string(), source })?;
         Ok(Self { at, stop, thread: Some(thread) })
     }
+
+    /// Takes nothing more; what came before may still wait in the queue.
+    pub fn stop(&self) {
+        self.stop.store(true, Ordering::Relaxed);
+    }
 }
 
 impl Drop for Listener {
     fn drop(&mut self) {
-        self.stop.store(true, Ordering::Relaxed);
+        self.stop();
         if let Some(thread) = self.thread.take() {
             let _ = thread.join();
         }
@@ -96,12 +108,13 @@ pub fn udp(
         let mut buffer = vec![0; 65_536];
         while !stop.load(Ordering::Relaxed) {
             let mut batches: HashMap<IpAddr, Batch> = HashMap::new();
-            let mut lines = 0;
+            let (mut lines, mut bytes) = (0, 0);
             // The first one is waited for, the others are there or not.
-            while lines < BATCH_LINES {
+            while lines < BATCH_LINES && bytes < BATCH_BYTES {
                 match socket.recv_from(&mut buffer) {
                     Ok((length, from)) => {
                         lines += 1;
+                        bytes += length;
                         let message = buffer.get(..length).unwrap_or_default();
                         if senders.may(from.ip()) {
                             let batch = batches
@@ -122,8 +135,10 @@ pub fn udp(
             if lines > 0 {
                 let _ = socket.set_nonblocking(false);
             }
-            for batch in batches.into_values() {
-                if let Err(refused) = out.try_send(batch) {
+            for mut batch in batches.into_values() {
+                if !batch.hold(&losses.room) {
+                    losses.lose(batch.len() as u64);
+                } else if let Err(refused) = out.try_send(batch) {
                     losses.lose(refused.into_inner().len() as u64);
                 }
             }
@@ -196,30 +211,72 @@ pub(super) fn serve(
     listener.set_nonblocking(true).map_err(failed(at))?;
     let attend = Arc::new(attend);
     Listener::run(at, move |stop| {
-        let (going, ending) = (Arc::new(AtomicUsize::new(0)), Arc::new(AtomicBool::new(false)));
+        let (going, ending) = (Arc::new(Going::default()), Arc::new(AtomicBool::new(false)));
         while !stop.load(Ordering::Relaxed) {
             let Ok((stream, from)) = listener.accept() else {
                 thread::sleep(PATIENCE);
                 continue;
             };
             let _ = stream.set_nonblocking(false);
-            if going.load(Ordering::SeqCst) >= CONNECTIONS_MAX {
+            let from = from.ip().to_canonical();
+            let Some(place) = Going::enter(&going, from) else {
                 losses.refuse();
                 continue;
-            }
-            going.fetch_add(1, Ordering::SeqCst);
-            let (attend, going_now, ending) = (Arc::clone(&attend), Arc::clone(&going), Arc::clone(&ending));
+            };
+            let (attend, ending) = (Arc::clone(&attend), Arc::clone(&ending));
             let spawned = thread::Builder::new().name("logs client".into()).spawn(move || {
-                attend(stream, from.ip().to_canonical(), &ending);
-                going_now.fetch_sub(1, Ordering::SeqCst);
+                attend(stream, from, &ending);
+                drop(place);
             });
             if spawned.is_err() {
-                going.fetch_sub(1, Ordering::SeqCst);
                 losses.refuse();
             }
         }
         ending.store(true, Ordering::Relaxed);
     })
+}
+
+/// Connections that are open, by who opened them.
+#[derive(Default)]
+struct Going {
+    of: Mutex<HashMap<IpAddr, usize>>,
+}
+
+/// The place of one connection, free again once it is dropped.
+struct Place {
+    going: Arc<Going>,
+    from: IpAddr,
+}
+
+impl Going {
+    fn of(&self) -> MutexGuard<'_, HashMap<IpAddr, usize>> {
+        self.of.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn enter(going: &Arc<Self>, from: IpAddr) -> Option<Place> {
+        let mut of = going.of();
+        if of.values().sum::<usize>() >= CONNECTIONS_MAX {
+            return None;
+        }
+        let count = of.entry(from).or_default();
+        if *count >= CONNECTIONS_OF_ONE {
+            return None;
+        }
+        *count += 1;
+        Some(Place { going: Arc::clone(going), from })
+    }
+}
+
+impl Drop for Place {
+    fn drop(&mut self) {
+        let mut of = self.going.of();
+        if let Entry::Occupied(mut count) = of.entry(self.from) {
+            *count.get_mut() -= 1;
+            if *count.get() == 0 {
+                count.remove();
+            }
+        }
+    }
 }
 
 /// The handshake, within its time.
@@ -232,8 +289,9 @@ pub(super) fn secured(
     let _ = stream.set_write_timeout(Some(HANDSHAKE));
     while connection.is_handshaking() {
         match connection.complete_io(&mut stream) {
+            Ok(_) | Err(_) if Instant::now() >= until => return None,
             Ok(_) => {}
-            Err(error) if waits(&error) && Instant::now() < until => {}
+            Err(error) if waits(&error) => {}
             Err(_) => return None,
         }
     }
@@ -256,6 +314,7 @@ struct Reading<'r> {
 impl Reading<'_> {
     fn all(&mut self, mut stream: impl Read, stop: &AtomicBool) {
         let mut buffer = vec![0; 64 << 10];
+        let Some(mut held) = self.losses.room.hold(buffer.len()) else { return self.losses.refuse() };
         while !stop.load(Ordering::Relaxed) {
             let length = match stream.read(&mut buffer) {
                 Ok(0) => break,
@@ -267,15 +326,31 @@ impl Reading<'_> {
             let cut = self.frame.feed(buffer.get(..length).unwrap_or_default(), &mut |line| batch.push(line));
             self.losses.cut(cut);
             // The sender waits when we are slow.
-            if !batch.is_empty() && self.out.send(batch).is_err() {
+            if !batch.is_empty() && !self.hand_on(batch, stop) {
                 return;
+            }
+            if !held.resize(buffer.len() + self.frame.waiting()) {
+                return self.losses.refuse();
             }
         }
         let mut batch = Batch::new(self.source.clone(), (self.clock)());
         self.frame.finish(&mut |line| batch.push(line));
         if !batch.is_empty() {
-            let _ = self.out.send(batch);
+            self.hand_on(batch, stop);
         }
+    }
+
+    /// Waits for room, but not for ever; `false`: nobody takes lines any more.
+    fn hand_on(&self, mut batch: Batch, stop: &AtomicBool) -> bool {
+        let until = Instant::now() + ROOM_TIME;
+        while !batch.hold(&self.losses.room) {
+            if Instant::now() >= until || stop.load(Ordering::Relaxed) {
+                self.losses.lose(batch.len() as u64);
+                return true;
+            }
+            thread::sleep(PATIENCE);
+        }
+        self.out.send(batch).is_ok()
     }
 }
 
@@ -325,6 +400,15 @@ impl Frame {
                 }
             }
             Frame::Unknown => 0,
+        }
+    }
+
+    /// Bytes that wait for the rest of their message.
+    fn waiting(&self) -> usize {
+        match self {
+            Frame::Unknown => 0,
+            Frame::Lines(splitter) => splitter.held(),
+            Frame::Counted { waiting, .. } => waiting.capacity(),
         }
     }
 

@@ -11,6 +11,7 @@ mod http;
 mod journal;
 mod listen;
 mod read;
+mod room;
 mod split;
 #[cfg(test)]
 mod tests;

@@ -35,6 +35,11 @@ pub enum Stopped {
     Bomb,
 }
 
+/// Whether so much comes out of so little that it is no log.
+pub(super) fn is_bomb(unpacked: u64, packed: u64) -> bool {
+    unpacked > RATIO_FROM && unpacked / RATIO_MAX > packed
+}
+
 impl FileLines {
     /// Opens a file; `-` is the standard input.
     ///
@@ -78,9 +83,7 @@ impl FileLines {
             return Ok(Ok(false));
         }
         self.read += length as u64;
-        let is_bomb =
-            self.packed_bytes.is_some_and(|packed| self.read > RATIO_FROM && self.read / RATIO_MAX > packed);
-        if is_bomb {
+        if self.packed_bytes.is_some_and(|packed| is_bomb(self.read, packed)) {
             return Ok(Err(Stopped::Bomb));
         }
         self.splitter.feed(self.buffer.get(..length).unwrap_or_default(), line);

@@ -50,6 +50,11 @@ impl Splitter {
         }
     }
 
+    /// What it takes of memory.
+    pub(super) fn held(&self) -> usize {
+        self.rest.capacity() + self.text.capacity()
+    }
+
     /// More of the stream; `line` gets each line without its end.
     pub(super) fn feed(&mut self, bytes: &[u8], line: &mut impl FnMut(&[u8])) {
         if bytes.is_empty() {

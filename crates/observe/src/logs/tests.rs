@@ -117,6 +117,58 @@ fn packed_files_are_read_and_bombs_are_named() {
     assert_eq!(read(&bomb).1, Some(Stopped::Bomb));
 }
 
+#[test]
+fn what_a_follower_unpacks_is_bounded_too() {
+    let dir = tempfile::tempdir().unwrap();
+    let bomb = dir.path().join("bomb.gz");
+    let mut out = flate2::write::GzEncoder::new(File::create(&bomb).unwrap(), flate2::Compression::fast());
+    for _ in 0..160 {
+        out.write_all(&vec![b'\n'; 1 << 20]).unwrap();
+    }
+    out.finish().unwrap();
+    let mut follow = Follow::new(&bomb, None, true, Losses::default());
+    let stopped = (0..1_000).find_map(|_| follow.poll(0).err()).unwrap();
+    assert_eq!(stopped.kind(), std::io::ErrorKind::FileTooLarge);
+    let skipped = super::follow::skip(&mut std::io::repeat(0), u64::MAX, 10);
+    assert_eq!(skipped.unwrap_err().kind(), std::io::ErrorKind::FileTooLarge);
+}
+
+#[test]
+fn a_quiet_log_has_a_place_from_the_moment_it_is_met() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("auth.log");
+    append(&path, "old\n");
+    let mut follow = Follow::new(&path, None, false, Losses::default());
+    append(&path, "one\n");
+    let mut at = None;
+    assert_eq!(drain(&mut follow, &mut at), ["one"]);
+    // Nothing came until it ended, and then something did, or the file only came to be.
+    for name in ["auth.log", "later.log"] {
+        let (path, mut at) = (dir.path().join(name), None);
+        assert!(drain(&mut Follow::new(&path, None, false, Losses::default()), &mut at).is_empty());
+        append(&path, "two\n");
+        assert_eq!(drain(&mut Follow::new(&path, at.clone(), false, Losses::default()), &mut at), ["two"]);
+    }
+}
+
+#[test]
+fn a_deleted_log_is_let_go_and_one_that_comes_back_is_not_read_again() {
+    let dir = tempfile::tempdir().unwrap();
+    let (path, aside, mut at) = (dir.path().join("auth.log"), dir.path().join("aside"), None);
+    append(&path, "one\n");
+    let mut follow = Follow::new(&path, None, true, Losses::default());
+    assert_eq!(drain(&mut follow, &mut at), ["one"]);
+    fs::rename(&path, &aside).unwrap();
+    assert!(drain(&mut follow, &mut at).is_empty() && !follow.is_there());
+    fs::rename(&aside, &path).unwrap();
+    append(&path, "two\n");
+    assert_eq!(drain(&mut follow, &mut at), ["two"]);
+    fs::remove_file(&path).unwrap();
+    assert!(drain(&mut follow, &mut at).is_empty() && !follow.is_there());
+    append(&path, "three\n");
+    assert_eq!(drain(&mut follow, &mut at), ["three"]);
+}
+
 fn receive(batches: &crossbeam_channel::Receiver<Batch>, count: usize) -> Vec<String> {
     let until = Instant::now() + Duration::from_secs(20);
     let mut lines = Vec::new();
@@ -150,6 +202,68 @@ fn sockets_give_messages_whole_however_they_are_framed() {
         drop(stream);
         assert_eq!(receive(&batches, expected.len()), expected);
     }
+}
+
+/// Waits until so much was lost, cut or refused.
+fn counted(losses: &Losses, which: usize, expected: u64) {
+    let until = Instant::now() + Duration::from_secs(20);
+    while losses.all()[which] < expected && Instant::now() < until {
+        std::thread::sleep(Duration::from_millis(20));
+    }
+    assert_eq!(losses.all()[which], expected);
+}
+
+#[test]
+fn one_sender_cannot_have_all_connections() {
+    let (out, batches) = crossbeam_channel::bounded(64);
+    let losses = Losses::default();
+    let door = tcp("127.0.0.1:0".parse().unwrap(), Transport::Tcp, out, losses.clone(), clock).unwrap();
+    let mut streams: Vec<_> = (0..40).map(|_| TcpStream::connect(door.at).unwrap()).collect();
+    counted(&losses, 2, 8);
+    streams[0].write_all(b"<38>one\n").unwrap();
+    assert_eq!(receive(&batches, 1), ["<38>one"]);
+    // A place that is left is free.
+    streams.clear();
+    let sent = (0..200).any(|_| {
+        std::thread::sleep(Duration::from_millis(20));
+        TcpStream::connect(door.at).unwrap().write_all(b"<38>two\n").unwrap();
+        batches.recv_timeout(Duration::from_millis(100)).is_ok()
+    });
+    assert!(sent);
+}
+
+#[test]
+fn what_finds_no_room_is_refused_or_counted_and_batches_are_small() {
+    let (out, batches) = crossbeam_channel::bounded(64);
+    let losses = Losses::default();
+    let any = "127.0.0.1:0".parse().unwrap();
+    let posts = serve_http(any, None, out.clone(), losses.clone(), clock).unwrap();
+    let datagrams = udp(any, out, losses.clone(), clock).unwrap();
+    let post = || {
+        let body = "{\"a\":1}\n".repeat(100_000);
+        let mut stream = TcpStream::connect(posts.at).unwrap();
+        let head = format!("POST / HTTP/1.1\r\nConnection: close\r\nContent-Length: {}\r\n\r\n", body.len());
+        let _ = stream.write_all(head.as_bytes()).and_then(|()| stream.write_all(body.as_bytes()));
+        let mut answer = [0; 12];
+        let _ = stream.read_exact(&mut answer);
+        String::from_utf8_lossy(&answer).into_owned()
+    };
+    let all = losses.room.hold(256 << 20).unwrap();
+    // The answer can be overtaken by the end of a connection that was not read to its end.
+    assert_ne!(post(), "HTTP/1.1 200");
+    counted(&losses, 2, 1);
+    UdpSocket::bind("127.0.0.1:0").unwrap().send_to(b"<38>one\n", datagrams.at).unwrap();
+    counted(&losses, 0, 1);
+    drop(all);
+    assert_eq!(post(), "HTTP/1.1 200");
+    let came: Vec<Batch> = batches.try_iter().collect();
+    assert_eq!(came.iter().map(Batch::len).sum::<usize>(), 100_000);
+    assert!(came.iter().all(|batch| batch.weight() <= (256 << 10) + 100));
+    // Room is given back with the lines, not before.
+    let weight = came.iter().map(Batch::weight).sum::<usize>();
+    assert!(losses.room.hold((256 << 20) - weight + 1).is_none());
+    drop(came);
+    assert!(losses.room.hold((256 << 20) - weight + 1).is_some());
 }
 
 #[test]

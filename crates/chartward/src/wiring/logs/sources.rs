@@ -1,6 +1,6 @@
 //! All sources at work: a thread for the files, one for each door, one for the journal, and one queue behind them.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -17,15 +17,15 @@ use schema::Micros;
 
 use super::settings::{Door, Scheme, Settings};
 
-/// Batches between those who read and the one who judges; each holds at most a thousand lines or 256 KiB.
-const BATCHES_MAX: usize = 128;
+/// Batches between those who read and the one who judges; each holds 256 KiB, or one line that is longer.
+pub(super) const BATCHES_MAX: usize = 128;
 /// How often files are looked at where nothing comes.
 const LOOK_EVERY: Duration = Duration::from_millis(100);
 /// How often folders are looked through for new files.
 const LIST_EVERY: Duration = Duration::from_secs(10);
 const FILES_MAX: usize = 4_096;
 /// Blocks of EVTX files that wait; each holds 64 KiB.
-const BLOCKS_MAX: usize = 32;
+pub(super) const BLOCKS_MAX: usize = 32;
 
 /// Something to be judged.
 pub(super) enum Given {
@@ -47,8 +47,8 @@ pub(super) struct Sources {
     pub(super) doors: Vec<String>,
     stop: Arc<AtomicBool>,
     files: Option<JoinHandle<()>>,
-    _listeners: Vec<Listener>,
-    _journal: Option<Journal>,
+    listeners: Vec<Listener>,
+    journal: Option<Journal>,
 }
 
 pub(super) fn now() -> Micros {
@@ -90,21 +90,11 @@ impl Sources {
             missing: Arc::clone(&missing),
             follows: BTreeMap::new(),
             failed: BTreeMap::new(),
+            rotated: BTreeSet::new(),
             is_first: true,
         };
         let files = if settings.files.is_empty() { None } else { Some(files.start(Arc::clone(&stop))?) };
-        Ok(Self {
-            batches,
-            blocks,
-            _out: kept,
-            losses,
-            missing,
-            doors,
-            stop,
-            files,
-            _listeners: listeners,
-            _journal: journal,
-        })
+        Ok(Self { batches, blocks, _out: kept, losses, missing, doors, stop, files, listeners, journal })
     }
 
     /// What comes next, within that time.
@@ -116,6 +106,13 @@ impl Sources {
         }
     }
 
+    /// Nothing more comes in; what did, is still given.
+    pub(super) fn stop(&self) {
+        self.stop.store(true, Ordering::Relaxed);
+        self.listeners.iter().for_each(Listener::stop);
+        self.journal.iter().for_each(Journal::stop);
+    }
+
     /// Files that are not there or cannot be read, with the reason.
     pub(super) fn missing(&self) -> Vec<String> {
         self.missing.lock().unwrap_or_else(PoisonError::into_inner).clone()
@@ -124,7 +121,7 @@ impl Sources {
 
 impl Drop for Sources {
     fn drop(&mut self) {
-        self.stop.store(true, Ordering::Relaxed);
+        self.stop();
         // Whoever waits for room in the queue is let go.
         (self.batches, self.blocks) = (bounded(0).1, bounded(0).1);
         if let Some(files) = self.files.take() {
@@ -156,6 +153,16 @@ enum Followed {
     Events(evtx::Follow),
 }
 
+impl Followed {
+    /// Whether nothing lies there and nothing is left to be read.
+    fn is_over(&self) -> bool {
+        match self {
+            Followed::Lines(follow) => follow.is_over(),
+            Followed::Events(follow) => !follow.is_there(),
+        }
+    }
+}
+
 /// The thread that follows files.
 struct Files {
     paths: Vec<PathBuf>,
@@ -167,6 +174,8 @@ struct Files {
     missing: Arc<Mutex<Vec<String>>>,
     follows: BTreeMap<PathBuf, Followed>,
     failed: BTreeMap<PathBuf, String>,
+    /// What rotations left; they stay that when the log itself is gone.
+    rotated: BTreeSet<PathBuf>,
     is_first: bool,
 }
 
@@ -192,15 +201,29 @@ impl Files {
 
     /// Files that are named, and those in folders that are not what a rotation left.
     fn list(&mut self) {
-        let mut found = Vec::new();
+        let (mut found, mut rotated) = (BTreeSet::new(), BTreeSet::new());
         for path in &self.paths {
-            if path.is_dir() {
-                let inside = observe::logs::files(path, &mut |_, _| {});
-                found.extend(inside.into_iter().filter(|path| !is_rotated(path)));
-            } else {
-                found.push(path.clone());
+            if !path.is_dir() {
+                found.insert(path.clone());
+                continue;
+            }
+            let inside = observe::logs::files(path, &mut |_, _| {});
+            let there: BTreeSet<&Path> = inside.iter().map(PathBuf::as_path).collect();
+            let is_known = |path: &Path| there.contains(path) || self.follows.contains_key(path);
+            for path in &inside {
+                let is_old = self.rotated.contains(path) || is_rotated(path, is_known);
+                if is_old { &mut rotated } else { &mut found }.insert(path.clone());
             }
         }
+        self.rotated = rotated;
+        let Self { follows, failed, rotated, .. } = self;
+        follows.retain(|path, follow| {
+            let stays = found.contains(path) || !rotated.contains(path) && !follow.is_over();
+            if !stays {
+                failed.remove(path);
+            }
+            stays
+        });
         for path in found.into_iter().take(FILES_MAX) {
             if self.follows.contains_key(&path) {
                 continue;
@@ -236,7 +259,10 @@ impl Files {
             let (gave, is_there) = match followed {
                 Followed::Lines(follow) => {
                     let gave = match follow.poll(now()) {
-                        Ok(Some(batch)) => self.out.send(batch).map(|()| Ok(true)).ok()?,
+                        Ok(Some(batch)) => {
+                            let is_new = !batch.is_empty();
+                            self.out.send(batch).map(|()| Ok(is_new)).ok()?
+                        }
                         Ok(None) => Ok(false),
                         Err(error) => Err(error.to_string()),
                     };
@@ -246,7 +272,7 @@ impl Files {
                     let mut gave = Ok(false);
                     let goes_on = follow.look(&mut |piece| match piece {
                         Piece::Block(block) => {
-                            gave = Ok(true);
+                            gave = Ok(!block.bytes.is_empty());
                             self.out_blocks.send(block).is_ok()
                         }
                         Piece::Failed(error) => {
@@ -284,15 +310,95 @@ impl Files {
     }
 }
 
-/// `auth.log.1`, `auth.log.2.gz`, `secure-20261101`.
-fn is_rotated(path: &Path) -> bool {
+/// What a rotation left of a log that is known: `auth.log.1`, `secure-20261101`, `Archive-Security-2026-11-01-….evtx`; and what is
+/// packed, as that does not grow. `10.1.2.3` and `emr-01` are logs themselves.
+fn is_rotated(path: &Path, is_known: impl Fn(&Path) -> bool) -> bool {
     let name = path.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
-    let last = name.rsplit(['.', '-']).next().unwrap_or_default();
+    let archived = name.strip_prefix("Archive-").and_then(|name| name.strip_suffix(".evtx"));
+    let (mut rest, ending) = archived.map_or((&*name, ""), |rest| (rest, ".evtx"));
+    while let Some((base, number)) = rest.rsplit_once(['.', '-']) {
+        if base.is_empty() || number.is_empty() || !number.bytes().all(|byte| byte.is_ascii_digit()) {
+            break;
+        }
+        if is_known(&path.with_file_name(format!("{base}{ending}"))) {
+            return true;
+        }
+        rest = base;
+    }
     name.ends_with(".gz")
-        || !last.is_empty() && last != name && last.bytes().all(|byte| byte.is_ascii_digit())
 }
 
 /// Told by the name, as the file may not be there yet.
 fn is_evtx(path: &Path) -> bool {
     path.extension().is_some_and(|ending| ending.eq_ignore_ascii_case("evtx"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_name_with_a_number_is_a_rotations_only_beside_its_log() {
+        let there = ["auth.log", "auth.log.1", "secure", "10.1.2.3", "emr-01", "Security.evtx"];
+        let is_known = |path: &Path| there.iter().any(|name| path == Path::new("/logs").join(name));
+        for (name, expected) in [
+            ("auth.log", false),
+            ("auth.log.1", true),
+            ("auth.log.2.gz", true),
+            ("auth.log-20261101-1793664000", true),
+            ("secure-20261101", true),
+            ("10.1.2.3", false),
+            ("emr-01", false),
+            ("Security.evtx", false),
+            ("Archive-Security-2026-11-01-02-14-00-123.evtx", true),
+            ("Archive-Other-2026-11-01-02-14-00-123.evtx", false),
+        ] {
+            assert_eq!(is_rotated(&Path::new("/logs").join(name), is_known), expected, "{name}");
+        }
+    }
+
+    fn files(folder: &Path) -> (Files, Receiver<Batch>, Receiver<Block>) {
+        let (out, batches) = bounded(64);
+        let (out_blocks, blocks) = bounded(64);
+        let files = Files {
+            paths: vec![folder.to_owned()],
+            from_start: true,
+            positions: BTreeMap::new(),
+            out,
+            out_blocks,
+            losses: Losses::default(),
+            missing: Arc::default(),
+            follows: BTreeMap::new(),
+            failed: BTreeMap::new(),
+            rotated: BTreeSet::new(),
+            is_first: true,
+        };
+        (files, batches, blocks)
+    }
+
+    #[test]
+    fn a_folder_is_followed_with_its_windows_logs_and_what_is_gone_is_let_go() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = |name: &str| dir.path().join(name);
+        let (mut files, batches, blocks) = files(dir.path());
+        std::fs::write(path("10.1.2.3"), "one\n").unwrap();
+        std::fs::write(path("Security.evtx"), testkit::evtx::file(&[])).unwrap();
+        files.list();
+        files.look().unwrap();
+        assert_eq!(batches.try_iter().map(|batch| batch.len()).sum::<usize>(), 1);
+        assert_eq!(blocks.try_iter().count(), 1);
+        std::fs::remove_file(path("Security.evtx")).unwrap();
+        files.look().unwrap();
+        assert!(!files.failed.is_empty());
+        files.list();
+        assert_eq!(files.follows.keys().collect::<Vec<_>>(), [&path("10.1.2.3")]);
+        assert!(files.failed.is_empty());
+        // What a rotation left is no new log, also when the log itself is gone.
+        std::fs::rename(path("10.1.2.3"), path("10.1.2.3.1")).unwrap();
+        for _ in 0..2 {
+            files.list();
+            assert!(!files.follows.contains_key(&path("10.1.2.3.1")));
+            files.follows.clear();
+        }
+    }
 }

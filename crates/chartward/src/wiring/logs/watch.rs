@@ -19,7 +19,7 @@ use super::Settings;
 use super::people::People;
 use super::pipeline::{Pipeline, Told};
 use super::report::{self, Health, Ready, Report, SourceHealth};
-use super::sources::{Given, Sources, now};
+use super::sources::{BATCHES_MAX, BLOCKS_MAX, Given, Sources, now};
 use super::standing::{self, Request, Standing};
 use super::state::{self, Keeping};
 use crate::wiring::logins::shown::Shown;
@@ -97,6 +97,7 @@ pub(crate) fn watch(
         voice: Voice::new(tell),
         number: 0,
         is_changed: false,
+        is_shown: true,
         rate: (start, 0, 0.0),
         due: Due {
             health: start + HEALTH_EVERY,
@@ -140,6 +141,8 @@ struct Watcher {
     number: u64,
     /// Whether there is anything new to keep.
     is_changed: bool,
+    /// Whether pages show what is kept.
+    is_shown: bool,
     /// What the rules' files were when they were read.
     mark: (u64, usize),
     /// Since when, lines then, and the rate of the time before.
@@ -294,21 +297,28 @@ impl Watcher {
     /// Everything that was read is judged first, so that places and memory are of one moment.
     fn keep(&mut self) {
         if !self.is_changed {
-            return;
+            return self.show();
         }
         self.settle(Micros::MAX);
         let Pipeline { engine, detectors, .. } = &self.pipeline;
         let keeping = Keeping::new(&self.positions, detectors.state(), engine.state(), self.people.forgot);
-        let mut saved = keeping.save(&self.folder);
-        if saved.is_ok() {
-            self.is_changed = false;
-            if Instant::now() >= self.due.show {
-                self.due.show = Instant::now() + SHOW_EVERY;
-                saved = Shown::of(detectors, Timestamp::now()).save(&self.folder);
-            }
+        match keeping.save(&self.folder) {
+            Ok(()) => self.is_changed = false,
+            Err(error) => return self.voice.say(Report::trouble(&error)),
         }
-        if let Err(error) = saved {
-            self.voice.say(Report::trouble(&error));
+        self.is_shown = false;
+        self.show();
+    }
+
+    /// Pages get what is kept, if that is not what they have, now and then.
+    fn show(&mut self) {
+        if self.is_shown || Instant::now() < self.due.show {
+            return;
+        }
+        self.due.show = Instant::now() + SHOW_EVERY;
+        match Shown::of(&self.pipeline.detectors, Timestamp::now()).save(&self.folder) {
+            Ok(()) => self.is_shown = true,
+            Err(error) => self.voice.say(Report::trouble(&error)),
         }
     }
 
@@ -384,10 +394,13 @@ impl Watcher {
         }
     }
 
-    /// What waits is judged, everything is put on the disk.
+    /// What waits is judged, everything is put on the disk. Whoever goes on sending is not waited for.
     fn end(mut self) {
-        while let Some(given) = self.sources.next(Duration::ZERO) {
+        self.sources.stop();
+        for _ in 0..BATCHES_MAX + BLOCKS_MAX {
+            let Some(given) = self.sources.next(PATIENCE) else { break };
             self.take(&given);
+            self.settle(now().saturating_sub(REORDER));
         }
         self.settle(Micros::MAX);
         self.is_changed = true;

@@ -5,12 +5,19 @@ use std::sync::Arc;
 
 use decode::evtx::{CHUNK_LEN, HEADER_LEN, Header, TEXT_MAX};
 use encoding_rs::{CoderResult, Decoder, UTF_8, UTF_16BE, UTF_16LE};
+use flate2::Crc;
 
 use super::{Block, Give, Kind, Piece};
 use crate::Error;
 
 /// Chunks of a block.
 const CHUNKS: usize = 16;
+/// What of a chunk's header is checked.
+pub(super) const CHUNK_HEADER_LEN: usize = 512;
+/// No record is shorter.
+const RECORD_LEN_MIN: u64 = 24;
+const IS_DIRTY: u8 = 1;
+const HAS_NO_CHECKSUM: u8 = 4;
 /// Bytes of text after which a block ends.
 const TEXT: usize = 1 << 20;
 const END: &str = "</Event>";
@@ -190,9 +197,25 @@ fn skip_line(input: &mut (impl BufRead + ?Sized)) -> io::Result<()> {
     }
 }
 
-/// Numbers of the first and the last record of a chunk, by its first 40 bytes; `None` when it is none or its header is nonsense.
-pub(super) fn numbers(start: &[u8; 40]) -> Option<(u64, u64)> {
-    let number = |at: usize| start[at..at + 8].try_into().ok().map(u64::from_le_bytes);
+/// Numbers of a chunk's records.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Numbers {
+    pub(super) first: u64,
+    pub(super) last: u64,
+    /// The header's checksum is right; the chunk that is being written may do without.
+    pub(super) is_sealed: bool,
+}
+
+/// What a chunk's header says; `None` when it is none, or damaged.
+pub(super) fn numbers(header: &[u8; CHUNK_HEADER_LEN]) -> Option<Numbers> {
+    let number = |at: usize| header[at..at + 8].try_into().ok().map(u64::from_le_bytes);
     let (first, last) = (number(24)?, number(32)?);
-    (start.starts_with(b"ElfChnk\0") && first <= last).then_some((first, last))
+    let mut sum = Crc::new();
+    sum.update(&header[..120]);
+    sum.update(&header[128..]);
+    let is_sealed = sum.sum().to_le_bytes() == header[124..128];
+    let is_open = header[120] & (IS_DIRTY | HAS_NO_CHECKSUM) != 0;
+    let is_possible = first <= last && last - first < CHUNK_LEN as u64 / RECORD_LEN_MIN;
+    let is_one = header.starts_with(b"ElfChnk\0") && is_possible && (is_sealed || is_open);
+    is_one.then_some(Numbers { first, last, is_sealed })
 }

@@ -96,8 +96,12 @@ pub fn read(path: &Path, limits: &Limits, give: &mut Give<'_>) -> bool {
     list::walk(path, limits, give)
 }
 
-/// Whether a file holds Windows records in a form that no reader of lines understands: EVTX, XML, or a ZIP archive.
+/// Whether a file holds Windows records in a form that no reader of lines understands: EVTX, also with a damaged header, XML, or a ZIP
+/// archive.
 pub fn is_it(path: &Path) -> bool {
+    if path.extension().is_some_and(|ending| ending.eq_ignore_ascii_case("evtx")) {
+        return path.is_file();
+    }
     let mut head = Vec::new();
     let read = File::open(path).and_then(|file| file.take(16).read_to_end(&mut head));
     let head = head.trim_ascii_start();

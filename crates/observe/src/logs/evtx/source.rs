@@ -67,12 +67,12 @@ pub(super) fn file(file: File, path: &Path, limits: &Limits, give: &mut Give<'_>
 fn oldest(file: &mut File) -> io::Result<u64> {
     let chunks = file.metadata()?.len().saturating_sub(HEADER_LEN as u64) / CHUNK_LEN as u64;
     let mut oldest = (u64::MAX, 0);
-    let mut start = [0; 40];
+    let mut start = [0; super::cut::CHUNK_HEADER_LEN];
     for chunk in 0..chunks {
         file.seek(SeekFrom::Start(HEADER_LEN as u64 + chunk * CHUNK_LEN as u64))?;
         file.read_exact(&mut start)?;
-        if let Some((first, _)) = super::cut::numbers(&start).filter(|(first, _)| *first < oldest.0) {
-            oldest = (first, chunk);
+        if let Some(found) = super::cut::numbers(&start).filter(|found| found.first < oldest.0) {
+            oldest = (found.first, chunk);
         }
     }
     Ok(oldest.1)

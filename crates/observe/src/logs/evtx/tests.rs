@@ -187,8 +187,8 @@ fn what_grows_beyond_all_measure_is_named_and_the_next_file_read() {
     let bomb = vec![b' '; 8 << 20];
     let bomb = [b"{\"EventID\":1,\"Channel\":\"C\"}\n".as_slice(), &bomb].concat();
     fs::write(folder.path().join("a.json.gz"), gzip(&bomb)).unwrap();
-    fs::write(folder.path().join("b.zip"), zip(&[("a.json", &bomb), ("b.json", line(2).as_bytes())]))
-        .unwrap();
+    fs::write(folder.path().join("b.zip"), zip(&[("a.json", &bomb)])).unwrap();
+    fs::write(folder.path().join("c.json"), line(2)).unwrap();
     let limits = Limits { unpacked: 1 << 20, ratio: 20, ..Limits::default() };
     let mut found = Found::default();
     read(folder.path(), &limits, &mut |piece| found.take(piece));
@@ -199,6 +199,25 @@ fn what_grows_beyond_all_measure_is_named_and_the_next_file_read() {
         found.failures
     );
     assert!(found.all().contains(&2));
+}
+
+#[test]
+fn members_that_share_their_bytes_unpack_to_no_more_than_the_archive_allows() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("a.zip");
+    let content = (line(1) + "\n").repeat(2_000);
+    let whole = zip(&[("a.json", content.as_bytes())]);
+    let start = whole.windows(4).position(|window| window == b"PK\x01\x02").unwrap();
+    let end = whole.windows(4).position(|window| window == b"PK\x05\x06").unwrap();
+    let (entry, mut tail) = (whole[start..end].repeat(100), whole[end..].to_vec());
+    tail[12..16].copy_from_slice(&(entry.len() as u32).to_le_bytes());
+    fs::write(&path, [&whole[..start], &entry, &tail].concat()).unwrap();
+    let limits = Limits { unpacked: 10 * content.len() as u64, ratio: 1, ..Limits::default() };
+    let mut found = Found::default();
+    assert!(read(&path, &limits, &mut |piece| found.take(piece)));
+    assert!((10 * 2_000..12 * 2_000).contains(&found.all().len()), "{}", found.all().len());
+    assert!(found.failures.iter().any(|what| what.contains("grows")), "{:?}", found.failures);
+    assert!(found.failures.len() <= 2, "{:?}", found.failures);
 }
 
 #[test]
@@ -227,6 +246,7 @@ fn many_lines_and_elements_are_cut_where_records_end() {
 
 fn looked(follow: &mut Follow) -> Vec<u64> {
     let mut found = Found::default();
+    follow.have_rested();
     assert!(follow.look(&mut |piece| found.take(piece)));
     assert!(found.failures.is_empty(), "{:?}", found.failures);
     found.all()
@@ -259,6 +279,77 @@ fn a_live_log_gives_what_is_new_and_nothing_twice() {
     // After a restart it goes on where it was; one that was cleared since begins anew.
     assert_eq!(looked(&mut Follow::resume(&path, 3)), [4]);
     assert_eq!(looked(&mut Follow::resume(&path, 9)), [1, 2, 3, 4]);
+}
+
+#[test]
+fn a_headers_nonsense_does_not_blind_a_live_log() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("a.evtx");
+    let write = |numbers, flags: u8| {
+        let mut bytes = log(numbers);
+        let mut nonsense = made::chunks(&[record(1)]).remove(0);
+        nonsense[32..40].copy_from_slice(&u64::MAX.to_le_bytes());
+        nonsense[24..32].copy_from_slice(&(u64::MAX - 5).to_le_bytes());
+        nonsense[120] = flags;
+        bytes.extend(nonsense);
+        fs::write(&path, bytes).unwrap();
+    };
+    for flags in [0, 1] {
+        write(1..=2, flags);
+        let mut follow = Follow::new(&path, true).unwrap();
+        write(1..=3, flags);
+        assert_eq!(looked(&mut follow), [3], "{flags}");
+    }
+    // The chunk that is being written need not have its sum yet.
+    let mut bytes = log(1..=3);
+    let mut open = made::chunks(&[record(4)]).remove(0);
+    (open[120], open[124]) = (1, open[124] ^ 1);
+    bytes.extend(open);
+    fs::write(&path, bytes).unwrap();
+    assert_eq!(looked(&mut Follow::resume(&path, 3)), [4]);
+}
+
+#[test]
+fn a_live_log_tells_its_place_before_anything_comes() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("a.evtx");
+    let told = |follow: &mut Follow| {
+        let mut told = Vec::new();
+        follow.look(&mut |piece| {
+            if let Piece::Block(block) = piece {
+                told.push((block.last, block.bytes.len()));
+            }
+            true
+        });
+        told
+    };
+    assert_eq!(told(&mut Follow::new(&path, true).unwrap()), [(Some(0), 0)]);
+    fs::write(&path, log(1..=3)).unwrap();
+    let mut follow = Follow::new(&path, true).unwrap();
+    assert_eq!(told(&mut follow), [(Some(3), 0)]);
+    assert!(told(&mut follow).is_empty());
+}
+
+#[test]
+fn a_long_live_log_is_looked_at_where_it_is_written() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("a.evtx");
+    let chunk = |numbers: std::ops::RangeInclusive<u64>| log(numbers).split_off(made::HEADER_LEN);
+    let write =
+        |chunks: &[Vec<u8>]| fs::write(&path, [&log(1..=1)[..made::HEADER_LEN], &chunks.concat()].concat());
+    let mut chunks: Vec<_> = [7..=8, 1..=2, 3..=4, 5..=6].map(chunk).into();
+    write(&chunks).unwrap();
+    let mut follow = Follow::new(&path, true).unwrap();
+    // Behind the youngest, as many as came.
+    (chunks[1], chunks[2]) = (chunk(9..=10), chunk(11..=12));
+    write(&chunks).unwrap();
+    assert_eq!(looked(&mut follow), [9, 10, 11, 12]);
+    // Elsewhere only where all are looked at, which happens less often.
+    chunks[1] = chunk(13..=14);
+    write(&chunks).unwrap();
+    assert!(looked(&mut follow).is_empty());
+    follow.all_now();
+    assert_eq!(looked(&mut follow), [13, 14]);
 }
 
 #[test]

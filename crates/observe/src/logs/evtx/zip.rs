@@ -1,5 +1,6 @@
 //! Members of ZIP archives (APPNOTE 6.3.10), as collections of logs come: stored or deflated, not encrypted.
 
+use std::cell::Cell;
 use std::fs::File;
 use std::io::{self, BufReader, Read, Seek, SeekFrom, Take};
 use std::path::Path;
@@ -38,17 +39,45 @@ pub(super) fn members(input: BufReader<File>, path: &Path, limits: &Limits, give
             return false;
         }
     }
-    members.iter().filter(|member| !member.name.ends_with('/')).all(|member| {
-        let name = format!("{} › {}", path.display(), member.name);
-        match content(&mut file, member, limits) {
-            Ok(mut content) => source::plain(&mut content, &name, give)
-                .unwrap_or_else(|source| give(Piece::Failed(source::failure(name.into(), source)))),
-            Err(source) => give(Piece::Failed(Error::ReadLog { path: name.into(), source })),
+    let length = file.metadata().map_or(0, |meta| meta.len());
+    let left = Cell::new(limits.unpacked.max(length.saturating_mul(limits.ratio)));
+    for member in members.iter().filter(|member| !member.name.ends_with('/')) {
+        if left.get() == 0 {
+            // Members that lie in one another: no more comes out of an archive than its length allows.
+            return give(Piece::Failed(Error::LogGrows { path: path.to_owned() }));
         }
-    })
+        let name = format!("{} › {}", path.display(), member.name);
+        let goes_on = match content(&mut file, member, limits) {
+            Ok(content) => {
+                let all = Share { input: content, left: &left };
+                source::plain(&mut BufReader::with_capacity(256 << 10, all), &name, give)
+                    .unwrap_or_else(|source| give(Piece::Failed(source::failure(name.into(), source))))
+            }
+            Err(source) => give(Piece::Failed(Error::ReadLog { path: name.into(), source })),
+        };
+        if !goes_on {
+            return false;
+        }
+    }
+    true
 }
 
-type Content<'f> = BufReader<Box<dyn Read + 'f>>;
+/// What all members of an archive unpack to is bounded, whichever of its bytes they share.
+struct Share<'s, R> {
+    input: R,
+    left: &'s Cell<u64>,
+}
+
+impl<R: Read> Read for Share<'_, R> {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        let count = self.input.read(buffer)?;
+        let left = self.left.get();
+        self.left.set(left.saturating_sub(count as u64));
+        if count as u64 > left { Err(io::ErrorKind::FileTooLarge.into()) } else { Ok(count) }
+    }
+}
+
+type Content<'f> = Box<dyn Read + 'f>;
 
 fn content<'f>(file: &'f mut File, member: &Member, limits: &Limits) -> io::Result<Content<'f>> {
     if member.is_encrypted {
@@ -64,7 +93,7 @@ fn content<'f>(file: &'f mut File, member: &Member, limits: &Limits) -> io::Resu
     file.seek(SeekFrom::Current(names))?;
     let packed = (&*file).take(member.packed);
     let all = member.packed;
-    let inner: Box<dyn Read + 'f> = match member.method {
+    Ok(match member.method {
         0 => Box::new(packed),
         8 => Box::new(Grown {
             input: DeflateDecoder::new(packed),
@@ -73,8 +102,7 @@ fn content<'f>(file: &'f mut File, member: &Member, limits: &Limits) -> io::Resu
             packed: move |input: &DeflateDecoder<Take<&File>>| all - input.get_ref().limit().min(all),
         }),
         other => return Err(io::Error::other(format!("it is packed by method {other}"))),
-    };
-    Ok(BufReader::with_capacity(256 << 10, inner))
+    })
 }
 
 fn directory(file: &mut File) -> io::Result<Vec<Member>> {
