@@ -159,26 +159,26 @@ impl Settings {
 
     /// The rules at work, and which are not.
     pub(crate) fn engine(&self) -> anyhow::Result<(Engine, Vec<NotLoaded>)> {
-        let (files, unread) = self.rule_files()?;
-        let (engine, mut not_loaded) = Engine::load(files, &self.filter());
-        not_loaded.extend(unread);
+        let read = self.rule_files()?;
+        let (engine, mut not_loaded) = Engine::load(read.files, &self.filter());
+        not_loaded.extend(read.unread);
         Ok((engine, not_loaded))
     }
 
     /// The same rules read anew; correlations go on.
     pub(crate) fn reload(&self, engine: &mut Engine) -> anyhow::Result<Vec<NotLoaded>> {
-        let (files, unread) = self.rule_files()?;
-        let mut not_loaded = engine.reload(files, &self.filter());
-        not_loaded.extend(unread);
+        let read = self.rule_files()?;
+        let mut not_loaded = engine.reload(read.files, &self.filter());
+        not_loaded.extend(read.unread);
         Ok(not_loaded)
     }
 
-    fn rule_files(&self) -> anyhow::Result<(Vec<(String, String)>, Vec<NotLoaded>)> {
+    fn rule_files(&self) -> anyhow::Result<RuleFiles> {
         let mut read = RuleFiles::read(&self.rules)?;
         if self.own_rules {
             read.files.extend(own_rules(true));
         }
-        Ok((read.files, read.unread))
+        Ok(read)
     }
 
     /// What changes when a file of the rules does.
