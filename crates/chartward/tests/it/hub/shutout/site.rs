@@ -143,8 +143,9 @@ impl Site {
         until("sshd answers", || (self.ssh(&self.admin, "true") == Some(0)).then_some(()));
     }
 
-    fn ssh_command(&self, from: &str, words: &str, more: &[&str]) -> Command {
-        let mut command = inside(from, &["ssh", "-F", "none"]);
+    fn ssh_command(&self, from: &str, patience: &str, words: &str, more: &[&str]) -> Command {
+        // Who is banned while he is asked for a password would wait for ever.
+        let mut command = inside(from, &["timeout", "--foreground", patience, "ssh", "-F", "none"]);
         let common = [
             "StrictHostKeyChecking=no",
             "UserKnownHostsFile=/dev/null",
@@ -161,13 +162,13 @@ impl Site {
 
     /// Logs in, runs something and says how that ended.
     pub(super) fn ssh(&self, from: &str, words: &str) -> Option<i32> {
-        self.ssh_command(from, words, &["BatchMode=yes"]).stdout(Stdio::null()).status().unwrap().code()
+        self.ssh_command(from, "10", words, &["BatchMode=yes"]).stdout(Stdio::null()).status().unwrap().code()
     }
 
     /// Tries a wrong password.
     pub(super) fn guess(&self, from: &str) -> Option<i32> {
         let options = ["PreferredAuthentications=password", "NumberOfPasswordPrompts=1"];
-        let mut command = self.ssh_command(from, "true", &options);
+        let mut command = self.ssh_command(from, "10", "true", &options);
         command.env("SSH_ASKPASS", self.path("askpass")).env("SSH_ASKPASS_REQUIRE", "force");
         command.stdout(Stdio::null()).status().unwrap().code()
     }
@@ -175,7 +176,8 @@ impl Site {
     /// A session that stands and says something ten times a second, into a file.
     pub(super) fn session(&self, from: &str, name: &str) -> Session {
         let heard = self.path(name);
-        let mut command = self.ssh_command(from, "while echo x; do sleep 0.1; done", &["BatchMode=yes"]);
+        let mut command =
+            self.ssh_command(from, "600", "while echo x; do sleep 0.1; done", &["BatchMode=yes"]);
         let client = Running(command.stdout(File::create(&heard).unwrap()).spawn().unwrap());
         let session = Session { client, heard };
         until("the session speaks", || (session.length() > 4).then_some(()));
