@@ -1,9 +1,9 @@
 //! The core: one thread that owns the correlation and decides, and writes down what it decided before anybody acts on it.
 //!
-//! The order in which things become durable: a watcher's line in the lake's journal; then, in one transaction, the
-//! incidents and countermeasures that follow from it; then the hands act; then the ledger tells. Killed between any two
-//! of them, the next start goes on from the journal: the same lines give the same incidents, and what was approved is
-//! applied.
+//! The order in which things are written: a watcher's line in the lake's journal; then, in one transaction, the
+//! incidents and countermeasures that follow from it; then the hands act, while [`super::scribe`] waits for the disk and has the
+//! ledger tell. Killed between any two of them, the next start goes on from the journal: the same lines give the same
+//! incidents, and what was approved is applied.
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::Arc;
@@ -14,7 +14,7 @@ use act::playbook::Playbook;
 use crossbeam_channel::{Receiver, Sender, never, select};
 use jiff::{SignedDuration, Timestamp};
 use judge::correlate::Correlator;
-use prove::lake::Lake;
+use prove::lake::{Lake, Written};
 use prove::{Fact, Ledger, State};
 use schema::{ActKind, CountermeasureId, IncidentId, WatcherClass};
 
@@ -26,12 +26,15 @@ use super::intake::{self, Batch, Heard};
 use super::outcomes::Expiring;
 use super::pending::Pending;
 use super::replay::Replay;
+use super::scribe::{Note, Scribe};
 use super::settle::Part;
 use super::wall_kept::WallTold;
 use crate::supervise::{Message, Supervisor};
 
 /// Lines that are judged together; the first of them waits for no more.
 const BATCH_MAX: usize = 2048;
+/// How far apart batches begin at least: in a flood, what each of them costs by itself would be most of the work.
+const BATCH_EVERY: Duration = Duration::from_millis(10);
 /// How often the correlation's own state is kept, so that less of the journal is read again after a crash.
 const CHECKPOINT_EVERY: Duration = Duration::from_secs(10);
 const TICK: Duration = Duration::from_millis(200);
@@ -111,6 +114,11 @@ pub(crate) struct Core {
     /// Place in the journal up to which everything was judged.
     pub(super) watermark: u64,
     pub(super) facts: Vec<Fact>,
+    pub(super) scribe: Scribe,
+    /// What was written since the scribe was told.
+    pub(super) to_keep: Note,
+    /// Events that stand in the journal and may not be on the disk yet.
+    pub(super) unsynced: VecDeque<(Written, Vec<schema::Event>)>,
     pub(super) written: Instant,
     pub(super) checkpointed: (u64, Instant),
     /// What takes nothing at the moment, and why; what is decided is acted on all the same.
@@ -131,12 +139,19 @@ impl Core {
     pub(crate) fn run(mut self, ears: Ears) -> anyhow::Result<()> {
         let mut end = ears.end.clone();
         let mut ticked = Instant::now();
+        let mut heard = Instant::now();
         let mut stopping = None;
+        let kept = self.scribe.kept.clone();
         loop {
             self.look_at_clock();
             select! {
+                recv(kept) -> kept => if let Ok(kept) = kept { self.kept(kept) },
                 recv(ears.lines) -> message => match message {
-                    Ok(first) => self.hear(std::iter::once(first).chain(ears.lines.try_iter().take(BATCH_MAX - 1))),
+                    Ok(first) => {
+                        std::thread::sleep(BATCH_EVERY.saturating_sub(heard.elapsed()));
+                        heard = Instant::now();
+                        self.hear(std::iter::once(first).chain(ears.lines.try_iter().take(BATCH_MAX - 1)));
+                    }
                     // All watchers have ended and were heard out.
                     Err(_) => break,
                 },
@@ -205,6 +220,7 @@ impl Core {
             self.tell_what_a_guard_did(&watcher, &said);
         }
         self.settle_if_due(self.is_write_due());
+        self.keep();
     }
 
     /// In whole milliseconds, as the journal keeps it.
@@ -223,8 +239,8 @@ impl Core {
             self.unjournaled.extend(events.into_iter().take(room));
             return;
         }
-        match self.lake.append(&events, now) {
-            Ok(position) => self.watermark = position,
+        match self.lake.write(&events, now) {
+            Ok(written) => self.journaled(written, events),
             Err(error) => {
                 self.unjournaled = events;
                 self.note_trouble(Part::Lake, Err(error));
@@ -236,12 +252,24 @@ impl Core {
         if self.unjournaled.is_empty() {
             return;
         }
-        let appended = self.lake.append(&self.unjournaled, now);
-        if let Ok(position) = appended {
-            self.watermark = position;
-            self.unjournaled.clear();
+        match self.lake.write(&self.unjournaled, now) {
+            Ok(written) => {
+                let events = std::mem::take(&mut self.unjournaled);
+                self.journaled(written, events);
+            }
+            Err(error) => self.note_trouble(Part::Lake, Err(error)),
         }
-        self.note_trouble(Part::Lake, appended.map(|_| ()));
+    }
+
+    fn journaled(&mut self, written: Written, events: Vec<schema::Event>) {
+        self.watermark = written.position();
+        self.to_keep.lake = Some(written);
+        self.unsynced.push_back((written, events));
+        // A disk that stands still holds the watchers up before it fills the memory.
+        if self.unsynced.iter().map(|(_, events)| events.len()).sum::<usize>() > UNJOURNALED_MAX {
+            self.keep();
+            self.wait();
+        }
     }
 
     fn tick(&mut self) {
@@ -252,6 +280,7 @@ impl Core {
             self.journal_again(now);
         }
         self.settle_if_due(is_due);
+        self.keep();
         if self.checkpointed.1.elapsed() >= CHECKPOINT_EVERY {
             self.checkpoint();
             self.end_watched_weeks(now);
@@ -271,21 +300,26 @@ impl Core {
         }
         let watermark = self.watermark;
         // The counts go with the checkpoint: what is read again from the journal is counted again then, and never twice.
-        let kept = self.state.write(|tx| {
+        let kept = self.state.write_soon(|tx| {
             tx.add_daily(&self.daily)?;
             tx.put_checkpoint(PART, watermark, &self.correlator)
         });
-        if kept.is_ok() {
-            self.checkpointed.0 = watermark;
-            self.daily.clear();
+        match kept {
+            Ok(()) => {
+                self.checkpointed.0 = watermark;
+                self.daily.clear();
+                self.to_keep.state = true;
+                self.keep();
+            }
+            Err(error) => self.note_trouble(Part::State, Err(error)),
         }
-        self.note_trouble(Part::State, kept);
     }
 
     fn finish(mut self) -> anyhow::Result<()> {
         self.journal_again(Timestamp::now());
         self.settle();
         self.checkpoint();
+        self.wait();
         self.lake.flush()?;
         let because = "it was asked to end".to_owned();
         self.ledger.append(Fact::HubStopped { because }, Timestamp::now())?;

@@ -50,7 +50,7 @@ impl Core {
             self.hub.show(|shown| shown.put_back.extend([put_back]), Live::Watchers);
             if !done.stop.is_empty() {
                 self.facts.push(stopped(watcher, done));
-                self.tell_ledger();
+                self.keep();
             }
         }
         let (pid, en, ja) = match said {
@@ -92,11 +92,11 @@ impl Core {
             ),
             Said::Policy(policy) => {
                 self.facts.push(changed(watcher, policy));
-                return self.tell_ledger();
+                return self.keep();
             }
             Said::MailExpired(gone) => {
                 self.facts.push(expired(watcher, gone));
-                return self.tell_ledger();
+                return self.keep();
             }
             Said::Missed { .. } | Said::StillFrozen { .. } => return,
         };

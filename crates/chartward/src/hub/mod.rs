@@ -1,6 +1,6 @@
 //! The hub: watchers' lines come in, incidents and countermeasures come out; people ask through [`Hub`].
 //!
-//! `intake` reads lines, `decide` correlates and plans, `settle` writes down, `replay` does so again after a crash, `hands` carries out, `outcomes` writes down what came of it; `outbox` tells
+//! `intake` reads lines, `decide` correlates and plans, `settle` writes down, `scribe` waits for the disk, `replay` does so again after a crash, `hands` carries out, `outcomes` writes down what came of it; `outbox` tells
 //! people, `jobs` runs what is due, `promise` keeps the one sentence current. `core` is the thread that ties them together.
 
 mod alarms;
@@ -28,6 +28,7 @@ mod reconnect;
 mod replay;
 pub(crate) mod report;
 mod requests;
+mod scribe;
 mod settle;
 mod setup;
 mod start;

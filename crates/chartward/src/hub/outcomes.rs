@@ -14,6 +14,7 @@ use super::book::holds;
 use super::core::Core;
 use super::handle::{Answer, Refusal};
 use super::hands::{Done, Order};
+use super::settle::Part;
 use super::words::in_words;
 
 /// Countermeasures whose time is over that are looked at in one tick.
@@ -58,7 +59,11 @@ impl Core {
             let Some(answer) = self.outcome(done) else { continue };
             answers.extend(waiting.into_iter().map(|waiting| (waiting, answer.clone())));
         }
-        let is_written = self.settle_acts();
+        let mut is_written = self.settle_acts();
+        if !answers.is_empty() {
+            self.wait();
+            is_written &= !self.trouble.contains_key(&Part::State);
+        }
         for (waiting, answer) in answers {
             let answer = if is_written { answer } else { answer.and_then(|_| Err(self.not_written())) };
             let _ = waiting.send(answer);

@@ -156,7 +156,7 @@ fn release(
             let watched = Asset { state: AssetState::Watched, since: now, ..asset.clone() };
             core.pending.assets.insert(watched.name.clone(), watched);
             let said = core.reconnected(reconnecting, now);
-            let said = if core.settle() { Ok(said) } else { Err(core.not_written()) };
+            let said = if core.settle_durably() { Ok(said) } else { Err(core.not_written()) };
             let _ = answer.send(said);
         }
     }

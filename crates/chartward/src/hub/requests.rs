@@ -92,7 +92,7 @@ impl Core {
 
     /// Writes down what was asked for; the answer, or that it would be forgotten by a crash.
     fn durable(&mut self, answer: Answer) -> Result<Answer, Refusal> {
-        if self.settle() { Ok(answer) } else { Err(self.not_written()) }
+        if self.settle_durably() { Ok(answer) } else { Err(self.not_written()) }
     }
 
     fn reject(&mut self, id: CountermeasureId, by: &str) -> Result<Answer, Refusal> {
@@ -216,7 +216,7 @@ impl Core {
             self.armed.remove(&(kind, class));
         }
         self.facts.push(Fact::Armed { act: kind, class, armed, by: by.to_owned() });
-        self.tell_ledger();
+        self.settle_durably();
         let (kind, class) = (kind.id(), class.id());
         Ok(if armed {
             Answer::Done {

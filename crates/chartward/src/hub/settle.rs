@@ -10,6 +10,7 @@ use schema::{Countermeasure, Incident, IncidentId, Moment, Stage};
 
 use super::core::Core;
 use super::handle::Live;
+use super::scribe::Kept;
 
 /// How often what only grew is written down. What is new, or leads to an act, is written at once.
 const WRITE_EVERY: Duration = Duration::from_millis(250);
@@ -17,10 +18,6 @@ const WRITE_EVERY: Duration = Duration::from_millis(250);
 const GROWN_TOGETHER: usize = 32;
 /// How soon the next of them follow.
 const NEXT_AFTER: Duration = Duration::from_millis(50);
-/// Facts that wait for a ledger that takes none.
-const FACTS_MAX: usize = 10_000;
-/// Facts of one batch of the ledger, which is bounded in bytes.
-const FACTS_TOGETHER: usize = 64;
 
 /// What takes nothing at the moment, if anything.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -31,7 +28,8 @@ pub(super) enum Part {
 }
 
 impl Core {
-    /// Writes what was decided in one transaction, hands over what is to be done, tells the ledger and whoever looks.
+    /// Writes what was decided in one transaction, hands over what is to be done, and tells whoever looks; the disk and the ledger are the
+    /// scribe's.
     ///
     /// A full disk must not keep the wall from going up: what cannot be written now waits, is said, and is acted on. Gives
     /// whether all is written.
@@ -75,12 +73,13 @@ impl Core {
             ids.iter().filter_map(|id| self.correlator.incident(*id)).cloned().collect();
         let has_news = !grown.is_empty() || !self.pending.is_empty();
         let written = match has_news {
-            true => self.state.write(|tx| self.pending.write(tx, &grown)),
+            true => self.state.write_soon(|tx| self.pending.write(tx, &grown)),
             false => Ok(()),
         };
         let is_written = written.is_ok();
-        if has_news {
-            self.note_trouble(Part::State, written);
+        self.to_keep.state |= has_news && is_written;
+        if let Err(error) = written {
+            self.note_trouble(Part::State, Err(error));
         }
         for order in std::mem::take(&mut self.ready) {
             // After a start everything that was approved is taken up together.
@@ -95,8 +94,53 @@ impl Core {
         } else {
             self.pending.bound();
         }
-        self.tell_ledger();
+        self.keep();
         is_written
+    }
+
+    /// Settles everything and waits until it is on the disk; whether it is.
+    pub(super) fn settle_durably(&mut self) -> bool {
+        let is_written = self.settle();
+        self.wait();
+        is_written && !self.trouble.contains_key(&Part::State)
+    }
+
+    /// Hands over to the scribe what was written and what the ledger is to tell.
+    pub(super) fn keep(&mut self) {
+        self.to_keep.facts.append(&mut self.facts);
+        self.scribe.keep(std::mem::take(&mut self.to_keep));
+    }
+
+    /// Waits until everything that was handed over is on the disk, or could not be.
+    pub(super) fn wait(&mut self) {
+        self.scribe.wait();
+        while let Ok(kept) = self.scribe.kept.try_recv() {
+            self.kept(kept);
+        }
+    }
+
+    /// Takes note of what became durable. What the journal lost is written again.
+    pub(super) fn kept(&mut self, kept: Kept) {
+        match kept.lake {
+            Some(Ok(position)) => {
+                while self.unsynced.front().is_some_and(|(written, _)| written.position() <= position) {
+                    self.unsynced.pop_front();
+                }
+                self.note_trouble(Part::Lake, Ok(()));
+            }
+            Some(Err((failed, error))) => {
+                while self.unsynced.front().is_some_and(|(written, _)| written.is_lost_with(failed)) {
+                    self.unjournaled.extend(self.unsynced.pop_front().into_iter().flat_map(|(_, events)| events));
+                }
+                self.note_trouble(Part::Lake, Err(error));
+            }
+            None => {}
+        }
+        for (part, result) in [(Part::State, kept.state), (Part::Ledger, kept.ledger)] {
+            if let Some(result) = result {
+                self.note_trouble(part, result);
+            }
+        }
     }
 
     /// Settles what leads to an act or tells something new at once, and what only grew after a while.
@@ -143,28 +187,6 @@ impl Core {
     /// A sentence of a person or the hub for an incident's timeline.
     pub(super) fn moment(&mut self, id: IncidentId, stage: Stage, en: String, ja: String) {
         self.pending.moments.push_back((id, Moment { at: Timestamp::now(), stage, en, ja }));
-    }
-
-    /// Tells the ledger in one batch what was collected. The ledger tells of acts, it does not allow them, so trouble with it
-    /// stops nothing; what it does not take waits.
-    pub(super) fn tell_ledger(&mut self) {
-        if self.facts.is_empty() {
-            return;
-        }
-        let mut told = Ok(());
-        while !self.facts.is_empty() && told.is_ok() {
-            let together = self.facts.len().min(FACTS_TOGETHER);
-            told = match self.ledger.append_all(self.facts[..together].to_vec(), Timestamp::now()) {
-                // What no batch can ever hold must not keep everything after it from being told.
-                Ok(_) | Err(prove::Error::FactTooLong { .. }) => {
-                    self.facts.drain(..together);
-                    Ok(())
-                }
-                Err(error) => Err(error),
-            };
-        }
-        self.facts.drain(..self.facts.len().saturating_sub(FACTS_MAX));
-        self.note_trouble(Part::Ledger, told);
     }
 
     /// Shows at once that a part takes nothing, and at once that it does again.

@@ -142,6 +142,7 @@ pub(crate) fn start(settings: Settings) -> anyhow::Result<Running> {
         Fact::HubStarted { version: env!("CARGO_PKG_VERSION").to_owned(), config_sha256 },
         Timestamp::now(),
     )?;
+    let scribe = super::scribe::Scribe::start(Arc::clone(&lake), state.clone(), Arc::clone(&ledger))?;
     let mut core = Core {
         hub: hub.clone(),
         folder: folder.clone(),
@@ -169,6 +170,9 @@ pub(crate) fn start(settings: Settings) -> anyhow::Result<Running> {
         daily: Vec::new(),
         watermark,
         facts: Vec::new(),
+        scribe,
+        to_keep: super::scribe::Note::default(),
+        unsynced: VecDeque::new(),
         written: Instant::now(),
         checkpointed: (watermark, Instant::now()),
         trouble: std::collections::BTreeMap::new(),
@@ -230,7 +234,10 @@ fn correlator(
     };
     let (watermark, mut correlator) = match state.checkpoint(PART) {
         // Its own count: what the journal holds beyond it gets the same numbers again.
-        Ok(Some(kept)) => kept,
+        Ok(Some(kept)) => {
+            lake.skip_to(kept.0);
+            kept
+        }
         kept => {
             // Killed before the first checkpoint: the journal has everything from the first line. Otherwise something was lost, and
             // no number may be given twice.

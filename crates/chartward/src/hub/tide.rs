@@ -48,7 +48,11 @@ pub(super) fn start(
 /// The journal goes as far as both Parquet and the correlation's checkpoint have it.
 fn release(lake: &Lake, state: &State) -> Result<(), prove::Error> {
     match state.lowest_watermark()? {
-        Some(watermark) => lake.release(watermark),
+        Some(watermark) => {
+            // What names this place in the journal has to be on the disk before what stands before it goes.
+            state.sync()?;
+            lake.release(watermark)
+        }
         None => Ok(()),
     }
 }

@@ -33,7 +33,7 @@ impl Core {
         }
         let written = page.write(&to)?;
         self.facts.push(written.fact());
-        self.tell_ledger();
+        self.keep();
         Ok(())
     }
 

@@ -2,7 +2,7 @@ use std::fs::{self, File, OpenOptions};
 use std::io;
 use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use jiff::Timestamp;
 use schema::Event;
@@ -28,10 +28,11 @@ pub(super) struct Journal {
 
 #[derive(Debug)]
 struct Open {
-    segment: Segment,
-    file: std::sync::Arc<File>,
-    /// What is written, and what of it is durable.
+    /// Those that are not durable to their end, oldest first; the last one is written to.
+    segments: Vec<(Segment, Arc<File>)>,
+    /// What is written: `bytes` of the last segment.
     written: Mark,
+    /// What of it is durable: `bytes` of the first one.
     synced: Mark,
     /// Counts failed fsyncs: what was not durable at one of them is gone.
     failures: u64,
@@ -41,6 +42,26 @@ struct Open {
 struct Mark {
     position: u64,
     bytes: u64,
+}
+
+/// Events that were written and may still be lost when the machine stops; [`super::Lake::sync`] makes them durable.
+#[derive(Debug, Clone, Copy)]
+#[must_use = "what is not synced is not kept"]
+pub struct Written {
+    position: u64,
+    failures: u64,
+}
+
+impl Written {
+    /// The position of the last of them.
+    pub fn position(&self) -> u64 {
+        self.position
+    }
+
+    /// Whether these are gone, too, now that others could not be made durable.
+    pub fn is_lost_with(&self, failed: Written) -> bool {
+        self.failures <= failed.failures
+    }
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
@@ -80,15 +101,16 @@ impl Journal {
                 file.set_len(bytes)
                     .and_then(|()| file.sync_all())
                     .map_err(Error::file("cut the torn end off", &segment.path))?;
-                (segment, file, bytes)
+                (segment, file.into(), bytes)
             }
             None => {
                 let (segment, file) = begin_segment(dir, position + 1)?;
+                sync_dir(&segment.path)?;
                 (segment, file, 0)
             }
         };
         let mark = Mark { position, bytes };
-        let open = Open { segment, file: file.into(), written: mark, synced: mark, failures: 0 };
+        let open = Open { segments: vec![(segment, file)], written: mark, synced: mark, failures: 0 };
         Ok(Journal { dir: dir.to_owned(), open: Mutex::new(open), syncing: Mutex::new(()) })
     }
 
@@ -101,35 +123,51 @@ impl Journal {
         segments.iter().filter_map(|segment| segment.path.metadata().ok()).map(|meta| meta.len()).sum()
     }
 
-    pub(super) fn append(&self, events: &[Event], now: Timestamp) -> Result<u64, Error> {
+    /// Writes without waiting for the disk. A process that is killed loses nothing of it, a machine that stops may.
+    pub(super) fn write(&self, events: &[Event], now: Timestamp) -> Result<Written, Error> {
         let payloads = encode(events)?;
-        let (end, failures) = {
-            let mut open = self.lock();
-            open.write(&self.dir, &payloads, now)?;
-            (open.written.position, open.failures)
-        };
-        let _syncing = self.syncing.lock().unwrap_or_else(PoisonError::into_inner);
         let mut open = self.lock();
-        if open.failures != failures {
-            let cause = io::Error::other("another write that was not on the disk yet failed");
-            return Err(Error::file("append to", &open.segment.path)(cause));
+        open.write(&self.dir, &payloads, now)?;
+        Ok(Written { position: open.written.position, failures: open.failures })
+    }
+
+    /// Makes everything that is written now durable, and says up to which position that is.
+    pub(super) fn sync(&self, wanted: Written) -> Result<u64, Error> {
+        let _syncing = self.syncing.lock().unwrap_or_else(PoisonError::into_inner);
+        let (segments, written, synced) = {
+            let open = self.lock();
+            if open.failures != wanted.failures {
+                let cause = io::Error::other("another write that was not on the disk yet failed");
+                return Err(open.failed(cause));
+            }
+            (open.segments.clone(), open.written, open.synced)
+        };
+        if synced.position >= wanted.position {
+            return Ok(synced.position);
         }
-        if open.synced.position >= end {
-            return Ok(end);
-        }
-        let (file, written) = (open.file.clone(), open.written);
-        drop(open);
-        let done = file.sync_data();
-        open = self.lock();
+        let is_new = segments.len() > 1;
+        let done = segments.iter().try_for_each(|(_, file)| file.sync_data());
+        let done = done.and_then(|()| if is_new { File::open(&self.dir)?.sync_all() } else { Ok(()) });
+        let mut open = self.lock();
         match done {
-            Ok(()) => open.synced = open.synced.later(written),
+            Ok(()) => {
+                open.segments.drain(..segments.len().saturating_sub(1));
+                open.synced = written;
+                Ok(written.position)
+            }
             Err(cause) => {
                 open.failures += 1;
                 open.take_back();
-                return Err(Error::file("append to", &open.segment.path)(cause));
+                Err(open.failed(cause))
             }
         }
-        Ok(end)
+    }
+
+    /// Goes on behind a position that was given out before and is not here any more.
+    pub(super) fn skip_to(&self, position: u64) {
+        let mut open = self.lock();
+        open.written.position = open.written.position.max(position);
+        open.synced.position = open.synced.position.max(position);
     }
 
     /// Hands over records that end after a position, with pieces that are damaged, up to what is durable.
@@ -141,7 +179,7 @@ impl Journal {
     ) -> Result<u64, Error> {
         let (synced, active) = {
             let open = self.lock();
-            (open.synced, open.segment.first)
+            (open.synced, open.segments.first().map_or(0, |(segment, _)| segment.first))
         };
         let segments = segments(&self.dir)?;
         for (n, segment) in segments.iter().enumerate() {
@@ -188,10 +226,10 @@ impl Journal {
 
     /// Removes segments that hold nothing after a position.
     pub(super) fn release(&self, upto: u64) -> Result<(), Error> {
-        let active = self.lock().segment.first;
+        let unsynced = self.lock().segments.first().map_or(0, |(segment, _)| segment.first);
         let segments = segments(&self.dir)?;
         for pair in segments.windows(2) {
-            if pair[1].first <= upto + 1 && pair[0].first != active {
+            if pair[1].first <= upto + 1 && pair[0].first < unsynced {
                 fs::remove_file(&pair[0].path).map_err(Error::file("remove", &pair[0].path))?;
             }
         }
@@ -206,16 +244,18 @@ impl Journal {
 impl Open {
     fn write(&mut self, dir: &Path, payloads: &[(u32, Vec<u8>)], now: Timestamp) -> Result<(), Error> {
         if self.written.bytes >= SEGMENT_BYTES {
-            self.roll(dir)?;
+            self.segments.push(begin_segment(dir, self.written.position + 1)?);
+            self.written.bytes = 0;
         }
+        let Some((_, file)) = self.segments.last().cloned() else { return Ok(()) };
         let before = self.written;
         for (events, payload) in payloads {
             let record = record::seal(self.written.position + 1, *events, now, payload);
-            if let Err(cause) = self.file.write_all_at(&record, self.written.bytes) {
+            if let Err(cause) = file.write_all_at(&record, self.written.bytes) {
                 self.written = before;
                 // What cannot be cut off is written over, or found as a torn end.
-                let _ = self.file.set_len(before.bytes);
-                return Err(Error::file("append to", &self.segment.path)(cause));
+                let _ = file.set_len(before.bytes);
+                return Err(self.failed(cause));
             }
             self.written.position += u64::from(*events);
             self.written.bytes += record.len() as u64;
@@ -223,26 +263,20 @@ impl Open {
         Ok(())
     }
 
-    /// Closes the segment and begins the next.
-    fn roll(&mut self, dir: &Path) -> Result<(), Error> {
-        self.file.sync_data().map_err(Error::file("append to", &self.segment.path))?;
-        let (segment, file) = begin_segment(dir, self.written.position + 1)?;
-        (self.segment, self.file) = (segment, file.into());
-        self.written.bytes = 0;
-        self.synced = self.written;
-        Ok(())
-    }
-
+    /// After a failed fsync nobody knows what the disk holds: back to what it holds for sure.
     fn take_back(&mut self) {
         self.written = self.synced;
-        let _ = self.file.set_len(self.synced.bytes);
+        for (segment, _) in self.segments.drain(1..) {
+            let _ = fs::remove_file(&segment.path);
+        }
+        for (_, file) in &self.segments {
+            let _ = file.set_len(self.synced.bytes);
+        }
     }
-}
 
-impl Mark {
-    /// Segments may have been changed while an fsync was under way; positions only grow.
-    fn later(self, other: Mark) -> Mark {
-        if other.position > self.position { other } else { self }
+    fn failed(&self, cause: io::Error) -> Error {
+        let path = self.segments.last().map_or(Path::new(""), |(segment, _)| segment.path.as_path());
+        Error::file("append to", path)(cause)
     }
 }
 
@@ -263,13 +297,13 @@ fn encode(events: &[Event]) -> Result<Vec<(u32, Vec<u8>)>, Error> {
     Ok(payloads)
 }
 
-fn begin_segment(dir: &Path, first: u64) -> Result<(Segment, File), Error> {
+/// Its folder is synced with what is written to it.
+fn begin_segment(dir: &Path, first: u64) -> Result<(Segment, Arc<File>), Error> {
     let path = dir.join(format!("{first:020}.{EXTENSION}"));
     // Not `append`: writes name their place, so that what a failed one left is written over.
     let file = OpenOptions::new().write(true).create(true).truncate(true).open(&path);
     let file = file.map_err(Error::file("open", &path))?;
-    sync_dir(&path)?;
-    Ok((Segment { first, path }, file))
+    Ok((Segment { first, path }, file.into()))
 }
 
 fn segments(dir: &Path) -> Result<Vec<Segment>, Error> {

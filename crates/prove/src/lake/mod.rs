@@ -44,6 +44,7 @@ use crate::Error;
 use crate::lock::{FolderLock, lock_folder};
 use disk::Flushed;
 use journal::Journal;
+pub use journal::Written;
 
 /// The most bytes of events that a flush or a compaction holds at once.
 pub const CHUNK_BYTES: usize = 32 << 20;
@@ -152,7 +153,27 @@ impl Lake {
     /// Callers that wait at the same time share one fsync. Nothing of a failed append stays, unless the disk
     /// failed to take it back. A line of more than 64 KiB is replaced by its length.
     pub fn append(&self, events: &[Event], now: Timestamp) -> Result<u64, Error> {
-        self.journal.append(events, now)
+        let written = self.journal.write(events, now)?;
+        self.journal.sync(written)?;
+        Ok(written.position())
+    }
+
+    /// The first half of [`Lake::append`]: a killed process loses nothing of what is written, a machine that stops may.
+    pub fn write(&self, events: &[Event], now: Timestamp) -> Result<Written, Error> {
+        self.journal.write(events, now)
+    }
+
+    /// The second half: everything that is written by now is on the disk when it returns; up to which position that is.
+    ///
+    /// After an error nothing that was written since the last sync is kept.
+    pub fn sync(&self, written: Written) -> Result<u64, Error> {
+        self.journal.sync(written)
+    }
+
+    /// Goes on behind a position that somebody judged up to. A machine that stopped may have kept that word and lost the events: theirs
+    /// are not given to others.
+    pub fn skip_to(&self, position: u64) {
+        self.journal.skip_to(position);
     }
 
     /// The position of the last event that is durable; 0 before the first.

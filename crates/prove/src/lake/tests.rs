@@ -157,6 +157,53 @@ fn the_journal_goes_only_when_parquet_and_the_replayer_are_past_it() {
 }
 
 #[test]
+fn what_is_written_is_there_after_a_kill_and_shown_once_it_is_synced() {
+    let dir = tempfile::tempdir().unwrap();
+    let lake = open(dir.path());
+    let first = lake.write(&events(1..4, at(TODAY)), at(TODAY)).unwrap();
+    let second = lake.write(&events(4..6, at(TODAY)), at(TODAY)).unwrap();
+    assert_eq!((first.position(), second.position(), lake.position()), (3, 5, 0));
+    assert_eq!(lake.replay(0, |_, _, _| Ok(())).unwrap().events, 0, "nobody reads what the disk may not have");
+    // Everything up to now, whichever is asked for.
+    assert_eq!(lake.sync(first).unwrap(), 5);
+    assert_eq!(lake.replay(0, |_, _, _| Ok(())).unwrap().events, 5);
+    let _ = lake.write(&events(6..8, at(TODAY)), at(TODAY)).unwrap();
+    drop(lake);
+    let lake = open(dir.path());
+    assert_eq!(lake.position(), 7);
+    // What somebody judged up to is not given to others.
+    lake.skip_to(20);
+    assert_eq!(lake.append(&events(8..9, at(TODAY)), at(TODAY)).unwrap(), 21);
+    assert_eq!(lake.replay(0, |_, _, _| Ok(())).unwrap(), Replayed { events: 8, last: 21, missing: 13 });
+    lake.flush().unwrap();
+    drop(lake);
+    assert_eq!(open(dir.path()).position(), 21);
+}
+
+#[test]
+fn segments_that_were_filled_before_a_sync_are_kept_and_let_go_of() {
+    let dir = tempfile::tempdir().unwrap();
+    let lake = open(dir.path());
+    let large = Event { json: format!("{{\"x\":\"{}\"}}", "a".repeat(60_000)), ..event(1, at(TODAY)) };
+    let many = vec![large; 100];
+    // Seven times six megabytes: three segments.
+    let written: Vec<Written> = (0..7).map(|_| lake.write(&many, at(TODAY)).unwrap()).collect();
+    let segments = || fs::read_dir(dir.path().join("journal")).unwrap().filter(|entry| {
+        entry.as_ref().unwrap().path().extension().is_some_and(|it| it == "journal")
+    }).count();
+    assert_eq!(segments(), 3);
+    lake.release(u64::MAX).unwrap();
+    assert_eq!((segments(), lake.position()), (3, 0));
+    assert_eq!(lake.sync(written[0]).unwrap(), 700);
+    assert_eq!(lake.replay(0, |_, _, _| Ok(())).unwrap().events, 700);
+    lake.flush().unwrap();
+    lake.release(700).unwrap();
+    assert_eq!(segments(), 1);
+    drop(lake);
+    assert_eq!(open(dir.path()).position(), 700);
+}
+
+#[test]
 fn a_line_that_is_too_long_is_replaced_by_its_length() {
     let dir = tempfile::tempdir().unwrap();
     let lake = open(dir.path());

@@ -17,6 +17,7 @@ use std::fs::{self, File, OpenOptions};
 use std::io::{self, Read};
 use std::os::unix::fs::{FileExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use jiff::Timestamp;
 use rusqlite::types::Value;
@@ -116,7 +117,7 @@ impl From<&Bound> for Value {
 #[derive(Debug)]
 pub(super) struct Log {
     path: PathBuf,
-    file: File,
+    file: Arc<File>,
     bytes: u64,
     /// Bytes that lie after `bytes` since a failed append could not be taken back.
     litter: bool,
@@ -137,7 +138,7 @@ impl Log {
         let mut options = OpenOptions::new();
         let file = options.write(true).create(true).truncate(false).mode(0o600).open(&path);
         let file = file.map_err(Error::file("open", &path))?;
-        Ok(Log { path, file, bytes, litter: false })
+        Ok(Log { path, file: file.into(), bytes, litter: false })
     }
 
     pub(super) fn bytes(&self) -> u64 {
@@ -146,9 +147,22 @@ impl Log {
 
     /// Appends a line and returns when it is on the disk. Nothing of a failed append stays.
     pub(super) fn append(&mut self, line: &[u8]) -> Result<(), Error> {
+        self.write(line)?;
+        self.file.sync_data().map_err(|cause| {
+            self.take_back(line);
+            Error::file("append to", &self.path)(cause)
+        })
+    }
+
+    /// The file, for whoever makes durable what was written, while others go on writing.
+    pub(super) fn file(&self) -> (Arc<File>, PathBuf) {
+        (self.file.clone(), self.path.clone())
+    }
+
+    /// Appends a line without waiting for the disk. Nothing of a failed one stays.
+    pub(super) fn write(&mut self, line: &[u8]) -> Result<(), Error> {
         self.clear_litter()?;
-        let written = self.file.write_all_at(line, self.bytes).and_then(|()| self.file.sync_data());
-        match written {
+        match self.file.write_all_at(line, self.bytes) {
             Ok(()) => {
                 self.bytes += line.len() as u64;
                 Ok(())

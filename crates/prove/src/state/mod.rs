@@ -1,6 +1,6 @@
 //! What must be consistent: incidents, countermeasures, jobs, proofs, accounts, settings. SQLite in WAL mode.
 //!
-//! A change that [`State::write`] returned from is on the disk twice: in a change log, which is fsynced first, and
+//! A change that [`State::write`] returned from is on the disk twice: in a change log, which is fsynced, and
 //! in the database. A database that is damaged or gone is made anew at the next open from a copy of it and the
 //! log, with nothing missing. Passwords' hashes and sealed secrets stand in the log as in the database, so its
 //! files are for their owner only.
@@ -29,6 +29,7 @@ mod tests;
 mod writer;
 
 use std::fs::{DirBuilder, OpenOptions};
+use std::io;
 use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -61,6 +62,8 @@ pub const FILE_NAME: &str = "state.db";
 const ROTATE_BYTES: u64 = 64 << 20;
 /// The same at open, where nobody waits.
 const ROTATE_AT_OPEN_BYTES: u64 = 4 << 20;
+/// Changes after which the write-ahead file is put into the database.
+const TIDY_EVERY: u64 = 256;
 const LOCK_NAME: &str = "state.lock";
 /// Connections for reading that are kept for the next reader.
 const READERS: usize = 8;
@@ -76,9 +79,23 @@ struct Shared {
     dir: PathBuf,
     /// Closed first: the last connection to be closed puts the write-ahead file into the database, if it may write.
     readers: Mutex<Vec<Connection>>,
+    /// Held by the one who waits for the disk; those who wait for it meanwhile find themselves served.
+    syncing: Mutex<Synced>,
     /// `None` when it was opened for reading.
     writing: Option<Mutex<Writing>>,
     opened: Opened,
+}
+
+#[derive(Debug, Default)]
+struct Synced {
+    /// The last change that is on the disk.
+    seq: u64,
+    /// The disk failed: nobody knows what of the log it holds.
+    is_doubtful: bool,
+    /// A connection for putting the write-ahead file into the database, which waits for the disk and is nothing for whoever writes.
+    tidying: Option<Connection>,
+    /// The number of the change at which that was last done.
+    tidied_at: u64,
 }
 
 #[derive(Debug)]
@@ -107,6 +124,7 @@ impl State {
         let shared = Shared {
             dir: state_dir.to_owned(),
             writing: None,
+            syncing: Mutex::default(),
             readers: Mutex::default(),
             opened: Opened::default(),
         };
@@ -140,7 +158,9 @@ impl State {
         let opened_at = (now, Instant::now());
         let writing = Writing { connection, log, seq, rotate_at: ROTATE_BYTES, opened_at, _lock: lock };
         let writing = Some(Mutex::new(writing));
-        let shared = Shared { dir: state_dir.to_owned(), writing, readers: Mutex::default(), opened };
+        let syncing = Mutex::new(Synced { seq, tidied_at: seq, ..Synced::default() });
+        let shared =
+            Shared { dir: state_dir.to_owned(), writing, syncing, readers: Mutex::default(), opened };
         Ok(Self { shared: Arc::new(shared) })
     }
 
@@ -154,8 +174,19 @@ impl State {
         &self.shared.dir
     }
 
-    /// Runs one transaction; it is durable when this returns, or nothing of it happened.
+    /// Runs one transaction; it is durable when this returns, or nothing of it happened. Only when the disk fails in the last step,
+    /// an error is told of a change that holds until the machine stops, and for good once a later one was written.
     pub fn write<T>(&self, change: impl FnOnce(&Writer<'_>) -> rusqlite::Result<T>) -> Result<T, Error> {
+        let value = self.write_soon(change)?;
+        self.sync()?;
+        Ok(value)
+    }
+
+    /// The first half of [`State::write`]: a killed process loses nothing of it, a machine that stops may.
+    pub fn write_soon<T>(
+        &self,
+        change: impl FnOnce(&Writer<'_>) -> rusqlite::Result<T>,
+    ) -> Result<T, Error> {
         let writing = self.shared.writing.as_ref().ok_or(Error::ReadOnly)?;
         let mut writing = locked(writing);
         let value = writing.write(change)?;
@@ -163,6 +194,34 @@ impl State {
             writing.rotate(&self.shared.dir);
         }
         Ok(value)
+    }
+
+    /// The second half: every change that was made by now is on the disk when it returns. Nobody who writes waits for it.
+    pub fn sync(&self) -> Result<(), Error> {
+        let writing = self.shared.writing.as_ref().ok_or(Error::ReadOnly)?;
+        let wanted = locked(writing).seq;
+        let mut synced = locked(&self.shared.syncing);
+        if synced.seq >= wanted {
+            return Ok(());
+        }
+        let ((file, path), seq) = {
+            let writing = locked(writing);
+            (writing.log.file(), writing.seq)
+        };
+        let failed = || io::Error::other("an earlier write failed");
+        let done = if synced.is_doubtful { Err(failed()) } else { file.sync_data() };
+        if let Err(cause) = done {
+            // After a failed fsync the kernel may have dropped what was to be written: only what is copied anew is known.
+            synced.is_doubtful = true;
+            let mut writing = locked(writing);
+            writing.log = recover::rotate(&self.shared.dir, &writing.connection, writing.seq)
+                .map_err(|_| Error::file("append to", &path)(cause))?;
+            (synced.seq, synced.is_doubtful) = (writing.seq, false);
+            return Ok(());
+        }
+        synced.seq = seq;
+        synced.tidy(&self.shared.dir);
+        Ok(())
     }
 
     /// Reads; readers wait for nobody.
@@ -185,6 +244,23 @@ impl State {
     }
 }
 
+impl Synced {
+    /// Where it cannot be done now, it is tried again after as many changes.
+    fn tidy(&mut self, dir: &Path) {
+        if self.seq - self.tidied_at < TIDY_EVERY {
+            return;
+        }
+        self.tidied_at = self.seq;
+        if self.tidying.is_none() {
+            self.tidying = connect(&dir.join(FILE_NAME)).ok();
+        }
+        let tidy = |connection: &Connection| {
+            connection.query_row("PRAGMA wal_checkpoint(PASSIVE)", [], |_| Ok(())).is_ok()
+        };
+        self.tidying.take_if(|connection| !tidy(connection));
+    }
+}
+
 impl Writing {
     /// The log before the database: what is only in the log is replayed at the next open, what is only in the
     /// database would be lost with it.
@@ -203,7 +279,7 @@ impl Writing {
         let (opened_at, since) = &self.opened_at;
         let at = opened_at.saturating_add(since.elapsed()).unwrap_or(*opened_at);
         let line = Change::statements(seq, at, statements).line()?;
-        self.log.append(&line)?;
+        self.log.write(&line)?;
         if let Err(cause) = transaction.commit() {
             self.log.take_back(&line);
             return Err(state()(cause));
@@ -221,14 +297,16 @@ impl Writing {
     }
 }
 
-/// A connection for writing. The log is what makes a change durable, so the database need not wait for the disk too.
+/// A connection for writing. The log is what makes a change durable, so the database need not wait for the disk too; nor does whoever
+/// writes put the write-ahead file into the database ([`Synced::tidy`]).
 fn connect(path: &Path) -> Result<Connection, Error> {
     make_private(path)?;
     let connection = Connection::open(path).map_err(Error::state("open"))?;
     let set = || {
         connection.pragma_update(None, "journal_mode", "WAL")?;
         connection.pragma_update(None, "synchronous", "NORMAL")?;
-        connection.pragma_update(None, "foreign_keys", true)
+        connection.pragma_update(None, "foreign_keys", true)?;
+        connection.pragma_update(None, "wal_autocheckpoint", 0)
     };
     set().map_err(Error::state("open"))?;
     Ok(connection)

@@ -184,11 +184,12 @@ impl Site {
         session
     }
 
-    /// Sessions from an address that the server's kernel still holds.
-    pub(super) fn established(&self, from: &str, port: u16) -> usize {
+    /// The far ports of the sessions from an address that the server's kernel still holds.
+    pub(super) fn established(&self, from: &str, port: u16) -> Vec<String> {
         let filter = format!("sport = :{port} and dst {from}");
         let listed = inside(&self.server, &["ss", "-Htn", "state", "established", &filter]).output().unwrap();
-        listed.stdout.iter().filter(|byte| **byte == b'\n').count()
+        let text = String::from_utf8_lossy(&listed.stdout).into_owned();
+        text.lines().filter_map(|line| Some(line.rsplit_once(':')?.1.trim().to_owned())).collect()
     }
 
     /// A real xrdp with its session manager on the server; nobody's password is right.
