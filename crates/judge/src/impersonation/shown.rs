@@ -20,13 +20,21 @@ pub fn displayed_host(shown: &str) -> Option<String> {
             return None;
         }
         // Reading a host costs more than all else here, and most words are just words.
-        if !may_hold_dot(word) || (!scheme && !alone && !may_be_meant(word)) {
+        if !may_hold_dot(word) || (!scheme && !alone && !may_be_meant(word)) || ends_as_sentence(word) {
             return None;
         }
         let host = Host::read(word)?;
         let meant = scheme || host.ascii().starts_with("www.") || word.contains('/') || alone;
         (meant && is_domain(&host)).then(|| host.ascii().to_owned())
     })
+}
+
+/// Whether what would be the last label is Japanese and longer than any ending: `…です。詳しくはこちらをご覧ください`. (The longest is
+/// `.ファッション`.)
+fn ends_as_sentence(word: &str) -> bool {
+    let is_letter =
+        |c: &char| matches!(c, '\u{3041}'..='\u{3096}' | '\u{30a1}'..='\u{30fc}' | '\u{4e00}'..='\u{9fff}');
+    word.chars().rev().take_while(is_letter).nth(8).is_some() && !word.contains(['/', '\\', '?', '#', ':', '%'])
 }
 
 /// Whether there may be a dot in a text once it is read as a host: an escape, and what is mapped to one (UTS 46), is a dot then.
@@ -100,6 +108,9 @@ mod tests {
             ("https://evil.jp@amazon.co.jp/", Some("amazon.co.jp")),
             ("support@amazon.co.jp", None),
             ("こちらをクリック", None),
+            ("お知らせです。詳しくはこちらをご覧ください。", None),
+            ("www.アマゾン.ファッション", Some("www.xn--cckwcxetd.xn--bck1b9a5dre4c")),
+            ("https://amazon.co.jp/ご利用状況のご確認はこちら", Some("amazon.co.jp")),
             ("v1.2", None),
             ("report.pdf", None),
             ("see main.rs for more", None),
