@@ -69,7 +69,8 @@ impl Scribe {
         let (words, words_out) = unbounded();
         let (kept_in, kept) = unbounded();
         let mut desk = Desk { lake, state, ledger, facts: Vec::new() };
-        let thread = thread::Builder::new().name("scribe".into()).spawn(move || desk.run(&words_out, &kept_in))?;
+        let thread =
+            thread::Builder::new().name("scribe".into()).spawn(move || desk.run(&words_out, &kept_in))?;
         Ok(Self { words: Some(words), kept, thread: Some(thread) })
     }
 

@@ -130,7 +130,8 @@ impl Core {
             }
             Some(Err((failed, error))) => {
                 while self.unsynced.front().is_some_and(|(written, _)| written.is_lost_with(failed)) {
-                    self.unjournaled.extend(self.unsynced.pop_front().into_iter().flat_map(|(_, events)| events));
+                    self.unjournaled
+                        .extend(self.unsynced.pop_front().into_iter().flat_map(|(_, events)| events));
                 }
                 self.note_trouble(Part::Lake, Err(error));
             }

@@ -34,7 +34,8 @@ pub fn displayed_host(shown: &str) -> Option<String> {
 fn ends_as_sentence(word: &str) -> bool {
     let is_letter =
         |c: &char| matches!(c, '\u{3041}'..='\u{3096}' | '\u{30a1}'..='\u{30fc}' | '\u{4e00}'..='\u{9fff}');
-    word.chars().rev().take_while(is_letter).nth(8).is_some() && !word.contains(['/', '\\', '?', '#', ':', '%'])
+    word.chars().rev().take_while(is_letter).nth(8).is_some()
+        && !word.contains(['/', '\\', '?', '#', ':', '%'])
 }
 
 /// Whether there may be a dot in a text once it is read as a host: an escape, and what is mapped to one (UTS 46), is a dot then.

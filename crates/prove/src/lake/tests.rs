@@ -163,7 +163,11 @@ fn what_is_written_is_there_after_a_kill_and_shown_once_it_is_synced() {
     let first = lake.write(&events(1..4, at(TODAY)), at(TODAY)).unwrap();
     let second = lake.write(&events(4..6, at(TODAY)), at(TODAY)).unwrap();
     assert_eq!((first.position(), second.position(), lake.position()), (3, 5, 0));
-    assert_eq!(lake.replay(0, |_, _, _| Ok(())).unwrap().events, 0, "nobody reads what the disk may not have");
+    assert_eq!(
+        lake.replay(0, |_, _, _| Ok(())).unwrap().events,
+        0,
+        "nobody reads what the disk may not have"
+    );
     // Everything up to now, whichever is asked for.
     assert_eq!(lake.sync(first).unwrap(), 5);
     assert_eq!(lake.replay(0, |_, _, _| Ok(())).unwrap().events, 5);
@@ -188,9 +192,12 @@ fn segments_that_were_filled_before_a_sync_are_kept_and_let_go_of() {
     let many = vec![large; 100];
     // Seven times six megabytes: three segments.
     let written: Vec<Written> = (0..7).map(|_| lake.write(&many, at(TODAY)).unwrap()).collect();
-    let segments = || fs::read_dir(dir.path().join("journal")).unwrap().filter(|entry| {
-        entry.as_ref().unwrap().path().extension().is_some_and(|it| it == "journal")
-    }).count();
+    let segments = || {
+        fs::read_dir(dir.path().join("journal"))
+            .unwrap()
+            .filter(|entry| entry.as_ref().unwrap().path().extension().is_some_and(|it| it == "journal"))
+            .count()
+    };
     assert_eq!(segments(), 3);
     lake.release(u64::MAX).unwrap();
     assert_eq!((segments(), lake.position()), (3, 0));

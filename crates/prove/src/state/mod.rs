@@ -183,10 +183,7 @@ impl State {
     }
 
     /// The first half of [`State::write`]: a killed process loses nothing of it, a machine that stops may.
-    pub fn write_soon<T>(
-        &self,
-        change: impl FnOnce(&Writer<'_>) -> rusqlite::Result<T>,
-    ) -> Result<T, Error> {
+    pub fn write_soon<T>(&self, change: impl FnOnce(&Writer<'_>) -> rusqlite::Result<T>) -> Result<T, Error> {
         let writing = self.shared.writing.as_ref().ok_or(Error::ReadOnly)?;
         let mut writing = locked(writing);
         let value = writing.write(change)?;

@@ -7,8 +7,10 @@ use std::time::{Duration, Instant};
 use serde_json::Value;
 
 use self::site::{ADMIN, ATTACKER, SERVER, Site};
-use super::stage::{Stage, Up, until};
+use super::stage::{Stage, Up, until, within};
 
+/// How long a client draws until it has guessed, and waits for an answer until it gives up: ten of them on a busy machine.
+const CLIENTS_PATIENCE: Duration = Duration::from_secs(180);
 /// Guesses until the watcher says something.
 const GUESSES: usize = 10;
 
@@ -122,20 +124,21 @@ fn a_remote_desktop_is_cut_off_and_the_administrators_stays_connected() {
     // Both stand before the server's log-in window: encrypted, drawn, alive.
     let mut admins = site.rdp(&site.admin, &screen, &[]);
     let mut attackers = site.rdp(&site.attacker, &screen, &[]);
-    until("both are connected", || {
-        (site.established(ADMIN, 3389).len() == 1 && site.established(ATTACKER, 3389).len() == 1).then_some(())
+    within(CLIENTS_PATIENCE, "both are connected", || {
+        (site.established(ADMIN, 3389).len() == 1 && site.established(ATTACKER, 3389).len() == 1)
+            .then_some(())
     });
     scene.start();
     let site = &scene.site;
     let guesses: Vec<_> = (0..GUESSES)
         .map(|nth| site.rdp(&site.attacker, &screen, &["/u:root", &format!("/p:Summer202{nth}!")]))
         .collect();
-    until("a ban", || scene.is_banned().then_some(()));
+    within(CLIENTS_PATIENCE, "a ban", || scene.is_banned().then_some(()));
     drop(guesses);
-    until("the attacker's desktop is gone", || attackers.has_ended().then_some(()));
+    within(CLIENTS_PATIENCE, "the attacker's desktop is gone", || attackers.has_ended().then_some(()));
     assert!(!admins.has_ended() && site.established(ADMIN, 3389).len() == 1);
     let mut again = site.rdp(&site.attacker, &screen, &["/timeout:3000"]);
-    until("no new one is let in", || again.has_ended().then_some(()));
+    within(CLIENTS_PATIENCE, "no new one is let in", || again.has_ended().then_some(()));
     assert!(!admins.has_ended());
 }
 
