@@ -1,7 +1,8 @@
-//! A damaged database, a second hub, a full disk.
+//! A damaged database, a second hub, a full disk, one that stands still.
 
 use std::fs;
 use std::process::Command;
+use std::time::{Duration, Instant};
 
 use super::stage::{Stage, Up, block, finding, until};
 use crate::support::BINARY;
@@ -107,4 +108,49 @@ fn on_a_full_disk_the_hub_says_so_goes_on_acting_and_writes_it_down_later() {
     assert_eq!(stage.incidents().iter().filter_map(|it| it["findings"].as_u64()).sum::<u64>(), 2);
     assert_eq!(hub.stop().0, 0);
     stage.ledger();
+}
+
+/// Makes each fsync wait while a file is there, as a disk does that is busy with something else.
+const STANDS_STILL: &str = r#"
+#include <stdlib.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+static int after_a_while(long call, int fd) {
+    for (int i = 0; i < 80 && access(getenv("STANDS_STILL"), F_OK) == 0; i++) usleep(100000);
+    return syscall(call, fd);
+}
+int fsync(int fd) { return after_a_while(SYS_fsync, fd); }
+int fdatasync(int fd) { return after_a_while(SYS_fdatasync, fd); }
+"#;
+
+#[test]
+fn a_disk_that_stands_still_keeps_no_ban_from_going_up() {
+    let test = "a_disk_that_stands_still";
+    let (Some(stage), Some(cc)) = (Stage::with_wall(test), testkit::tool(test, "cc")) else { return };
+    let (source, library) = (stage.file("still.c", STANDS_STILL), stage.path("still.so"));
+    let made = Command::new(cc).args(["-shared", "-fPIC", "-o"]).args([&library, &source]).status();
+    assert!(made.unwrap().success());
+    stage.configure(&[stage.watch("net", "sensor", ""), block("none", "")].concat());
+    let mut command = Command::new(BINARY);
+    command.args(["up", "--json", "--config"]).arg(stage.path("chartward.toml"));
+    let flag = stage.path("still");
+    command.env("LD_PRELOAD", &library).env("STANDS_STILL", &flag);
+    let hub = Up::start(command, &stage.path("hub.log"));
+    stage.done(&["act", "arm", "block_address", "sensor"]);
+    fs::write(&flag, "").unwrap();
+    for attacker in ["203.0.113.9", "203.0.113.10"] {
+        let begun = Instant::now();
+        stage.say("net", &[finding(attacker, "bruteforce.ssh", 4, attacker)]);
+        until("a ban", || stage.banned().iter().any(|(address, _)| address == attacker).then_some(()));
+        // One flush alone takes eight.
+        assert!(begun.elapsed() < Duration::from_secs(6), "{:?}", begun.elapsed());
+    }
+    fs::remove_file(&flag).unwrap();
+    until("both are told", || {
+        let told = stage.ledger();
+        (told.iter().filter(|it| it["fact"]["countermeasure"]["state"] == "applied").count() == 2)
+            .then_some(())
+    });
+    assert_eq!(hub.stop().0, 0);
 }
