@@ -124,7 +124,9 @@ impl Tests {
         let is_found = finder::is_found(place, folded);
         let kind = if is_found { Kind::Literal } else { Kind::Short(place, folded.into()) };
         self.rows.push(Test { slot, kind });
-        self.costs.push(cost(place, folded));
+        // The event id has chosen the rules already: it is there in every record that they see.
+        let has_routed = self.slots.get("EventID") == Some(&slot);
+        self.costs.push(if has_routed { 1.0 } else { cost(place, folded) });
         Expr::Test(id)
     }
 

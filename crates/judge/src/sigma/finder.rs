@@ -4,7 +4,7 @@
 //! automaton, which this was once, that takes a tenth of the memory and next to no time to build, and the pass over a value does not
 //! wait for its own last step.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use foldhash::fast::FixedState;
 use hashbrown::HashMap;
@@ -114,6 +114,13 @@ impl Finder {
         }
     }
 
+    /// The texts of some tests.
+    pub(super) fn texts(&self, tests: &BTreeSet<TestId>) -> impl Iterator<Item = &[u8]> {
+        let whole = self.whole.iter().map(|(text, test)| (text.as_bytes(), test));
+        let pieces = self.pieces.iter().map(|piece| (&*piece.text, &piece.test));
+        whole.chain(pieces).filter(|(_, test)| tests.contains(*test)).map(|(text, _)| text)
+    }
+
     /// Where in the filter a gram's bit is.
     fn bit(&self, gram: u32) -> (usize, u64) {
         let hash = gram.wrapping_mul(0x9e37_79b1) >> self.shift;
@@ -144,8 +151,6 @@ fn grams(text: &[u8]) -> impl Iterator<Item = (usize, u32)> {
 
 #[cfg(test)]
 mod tests {
-    use std::collections::BTreeSet;
-
     use proptest::prelude::*;
 
     use super::*;

@@ -178,10 +178,10 @@ impl Scratch {
     fn find(&mut self, bucket: &Bucket) {
         let Self { rules, cells, folded, marks, queued, queue, generation, .. } = self;
         let (generation, holds) = (*generation, *generation * 2 + 1);
+        let any = bucket.may_have_keywords(folded).then_some(ANY);
         for cell in cells.iter() {
             let value = folded.get(cell.folded.0 as usize..cell.folded.1 as usize).unwrap_or_default();
             let own = (cell.slot != ANY && bucket.reads(cell.slot)).then_some(cell.slot);
-            let any = bucket.reads_all.then_some(ANY);
             let finders = own.into_iter().chain(any).filter_map(|slot| rules.finders[slot as usize].as_ref());
             for finder in finders {
                 finder.find(value, |test| {

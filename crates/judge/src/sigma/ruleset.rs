@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
+use aho_corasick::packed::Searcher;
 use foldhash::fast::FixedState;
 use hashbrown::HashMap;
 
@@ -119,6 +120,23 @@ pub(super) fn slots_of(expr: &Expr, tests: &Tests, into: &mut BTreeSet<Slot>) {
     }
 }
 
+/// Plain texts that an expression looks for in all fields.
+fn keywords_of(expr: &Expr, tests: &[Test], into: &mut BTreeSet<TestId>) {
+    match expr {
+        Expr::Always | Expr::Never => {}
+        Expr::Not(inner) => keywords_of(inner, tests, into),
+        Expr::And(inner) | Expr::Or(inner) | Expr::AtLeast(_, inner) => {
+            inner.iter().for_each(|expr| keywords_of(expr, tests, into));
+        }
+        Expr::Test(id) => {
+            let is_one = |test: &Test| test.slot == ANY && matches!(test.kind, Kind::Literal);
+            if tests.get(*id as usize).is_some_and(is_one) {
+                into.insert(*id);
+            }
+        }
+    }
+}
+
 /// The event ids without which a condition cannot hold; `Ids::All` when it does not say.
 pub(super) fn event_ids(condition: &Condition) -> Ids {
     match condition {
@@ -177,6 +195,8 @@ pub(super) struct Bucket {
     slots: Box<[u64]>,
     /// Some rule looks into all fields.
     pub(super) reads_all: bool,
+    /// Says whether a record has any of the texts that these look for. They are few in most logs, and nearly no record has one.
+    keywords: Option<Searcher>,
     pub(super) is_empty: bool,
 }
 
@@ -188,8 +208,10 @@ impl Bucket {
             always: Vec::new(),
             slots: vec![0; rules.names.len().div_ceil(64)].into(),
             reads_all: false,
+            keywords: None,
             is_empty: true,
         };
+        let mut keywords = BTreeSet::new();
         let sources =
             rules.by_source.iter().filter(|(source, _)| route::ids(source, &product, &channel).contain(id));
         for &number in sources.flat_map(|(_, numbers)| numbers) {
@@ -204,14 +226,25 @@ impl Bucket {
             }
             for slot in &rule.slots {
                 bucket.slots[*slot as usize / 64] |= 1 << (slot % 64);
-                bucket.reads_all |= *slot == ANY;
             }
+            if rule.slots.first() == Some(&ANY) {
+                bucket.reads_all = true;
+                keywords_of(&rule.expr, &rules.tests, &mut keywords);
+            }
+        }
+        if let Some(finder) = &rules.finders[ANY as usize] {
+            bucket.keywords = Searcher::new(finder.texts(&keywords));
         }
         bucket
     }
 
     pub(super) fn has(&self, rule: u32) -> bool {
         self.rules[rule as usize / 64] & (1 << (rule % 64)) != 0
+    }
+
+    /// Whether a record can have a text that is looked for in all fields; `folded` is all its values.
+    pub(super) fn may_have_keywords(&self, folded: &str) -> bool {
+        self.reads_all && self.keywords.as_ref().is_none_or(|keywords| keywords.find(folded).is_some())
     }
 
     pub(super) fn reads(&self, slot: Slot) -> bool {
