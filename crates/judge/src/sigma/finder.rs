@@ -1,8 +1,8 @@
 //! Finds which of many texts a value holds, in one pass.
 //!
-//! Of each text four bytes that few others have (its gram) are looked for; only where they stand is the text compared. Beside an
-//! automaton, which this was once, that takes a tenth of the memory and next to no time to build, and the pass over a value does not
-//! wait for its own last step.
+//! Of each text four bytes that few others have (its gram) are looked for; only where they stand is the text compared. An automaton of
+//! all texts, which this was once, took a third of the time that loading takes and most of the memory of all rules, and a pass over a
+//! value had to wait for each of its steps.
 
 use std::collections::{BTreeMap, BTreeSet};
 

@@ -22,9 +22,8 @@ impl Telling {
         for hit in hits {
             match self.output {
                 // Memory takes every line, and its keys are texts, so that it is always written.
-                Output::Json => {
-                    serde_json::to_writer(&mut *lines, &Line::new(path, hit, &hit.finding())).unwrap_or(())
-                }
+                Output::Json => serde_json::to_writer(&mut *lines, &Line::new(path, hit, &hit.finding()))
+                    .unwrap_or_default(),
                 Output::People => lines.extend_from_slice(words(self.lang, path, hit).as_bytes()),
             }
             lines.push(b'\n');
