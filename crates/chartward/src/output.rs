@@ -26,10 +26,18 @@ impl Output {
         if self == Output::Json {
             let mut line = serde_json::to_vec(value)?;
             line.push(b'\n');
-            let mut stdout = io::stdout().lock();
-            unless_closed(stdout.write_all(&line).and_then(|()| stdout.flush()))?;
+            Output::lines(&line)?;
         }
         Ok(())
+    }
+
+    /// Prints whole lines that were made before, as one write: a flush for each of ten thousand costs more than what is told.
+    pub(crate) fn lines(lines: &[u8]) -> io::Result<()> {
+        if lines.is_empty() {
+            return Ok(());
+        }
+        let mut stdout = io::stdout().lock();
+        unless_closed(stdout.write_all(lines).and_then(|()| stdout.flush()))
     }
 
     /// Prints text for people: to stdout when they are the readers, else to stderr.

@@ -24,7 +24,7 @@ use crate::DecodeError;
 pub use own::{MailExpired, Policy, Ready, Restored, Said};
 pub use techniques::technique;
 pub use text::{STRING_MAX, shown};
-pub use write::write;
+pub use write::{Written, write};
 
 /// The longest line that is taken, in bytes, without its end of line.
 pub const LINE_MAX: usize = 64 << 10;

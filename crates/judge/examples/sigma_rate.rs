@@ -1,21 +1,25 @@
-//! How many records a second all rules take: `cargo run --release -p judge --example sigma_rate -- RULES LOGS…`, with a folder of Sigma
-//! rules and EVTX files. Records are flattened first and then judged again and again, so that the judging alone is measured; the last
-//! line adds the flattening.
+//! What all rules cost: `cargo run --release -p judge --example sigma_rate -- RULES LOGS… [--hits FILE]`, with a folder of Sigma rules
+//! and EVTX files. As in `chartward scan evtx`, rules are loaded, records are flattened and judged, and what was found is told as lines;
+//! each step is measured by itself, in CPU seconds of this thread. `--hits` writes the lines down, to compare two builds.
 #![allow(clippy::disallowed_methods, clippy::disallowed_types, clippy::print_stdout, reason = "it measures")]
 
 use std::error::Error;
 use std::ops::ControlFlow;
 use std::path::{Path, PathBuf};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 use std::{env, fs};
 
 use decode::evtx::{HEADER_LEN, Item, Reader};
-use judge::sigma::{Engine, Filter};
+use judge::sigma::{Engine, Filter, SigmaHit};
 use schema::LogRecord;
 
+const ROUNDS: usize = 5;
+
 fn rules(dir: &Path, into: &mut Vec<(String, String)>) -> Result<(), Box<dyn Error>> {
-    for entry in fs::read_dir(dir)? {
-        let path = entry?.path();
+    let mut entries =
+        fs::read_dir(dir)?.map(|entry| Ok(entry?.path())).collect::<Result<Vec<_>, Box<dyn Error>>>()?;
+    entries.sort();
+    for path in entries {
         if path.is_dir() {
             rules(&path, into)?;
         } else if path.extension().is_some_and(|extension| extension == "yml") {
@@ -34,56 +38,89 @@ fn memory_mb() -> String {
     format!("{} MB now, {} MB at most", line("VmRSS:"), line("VmHWM:"))
 }
 
-fn main() -> Result<(), Box<dyn Error>> {
-    let mut arguments = env::args().skip(1).map(PathBuf::from);
-    let dir = arguments.next().ok_or("the folder of the rules is missing")?;
-    let mut files = Vec::new();
-    rules(&dir, &mut files)?;
-    let count = files.len();
-    let begun = Instant::now();
-    let (mut engine, not_loaded) = Engine::load(files, &Filter::default());
-    println!(
-        "{count} files, {} rules, {} not loaded, {:?}",
-        engine.rules().count(),
-        not_loaded.len(),
-        begun.elapsed()
-    );
-    println!("{}", memory_mb());
-    let logs: Vec<Vec<u8>> = arguments.map(fs::read).collect::<Result<_, _>>()?;
+/// CPU time of this thread so far: the time of a clock also passes while others have the processor.
+fn cpu() -> Duration {
+    let told = fs::read_to_string("/proc/self/schedstat").unwrap_or_default();
+    Duration::from_nanos(told.split(' ').next().and_then(|nanos| nanos.parse().ok()).unwrap_or(0))
+}
+
+/// The shortest of some rounds.
+fn best(mut round: impl FnMut()) -> Duration {
+    let timed = |_| {
+        let begun = cpu();
+        round();
+        cpu() - begun
+    };
+    (0..ROUNDS).map(timed).min().unwrap_or_default()
+}
+
+fn flatten(logs: &[Vec<u8>], mut take: impl FnMut(&LogRecord)) {
     let (mut reader, mut record) = (Reader::new(), LogRecord::default());
-    let (mut records, mut hits, mut flattening) = (Vec::new(), Vec::new(), Duration::ZERO);
-    for log in &logs {
-        let begun = Instant::now();
-        let mut count = 0_u32;
-        let _ = reader.chunks(log.get(HEADER_LEN..).unwrap_or_default(), 0, &mut record, |item| {
-            count += u32::from(matches!(item, Item::Record(_)));
-            ControlFlow::Continue(())
-        });
-        flattening += begun.elapsed();
+    for log in logs {
         let _ = reader.chunks(log.get(HEADER_LEN..).unwrap_or_default(), 0, &mut record, |item| {
             if let Item::Record(record) = item {
-                records.push(record.clone());
+                take(record);
             }
             ControlFlow::Continue(())
         });
     }
-    let mut best = Duration::MAX;
-    for _ in 0..5 {
-        hits.clear();
-        let begun = Instant::now();
-        for record in &records {
-            engine.step(record, i64::MAX / 2, &mut hits);
-        }
-        best = best.min(begun.elapsed());
+}
+
+fn tell(hits: &[SigmaHit], line: &mut Vec<u8>, mut take: impl FnMut(&[u8], &SigmaHit)) {
+    for hit in hits {
+        line.clear();
+        let written = serde_json::to_writer(&mut *line, &decode::ocsf::Written::new(&hit.finding()));
+        written.unwrap_or_default();
+        take(line, hit);
     }
-    let rate = |time: Duration| records.len() as f64 / time.as_secs_f64();
-    println!("{} records, {} hits", records.len(), hits.len());
-    println!("judging: {best:?}, {:.0} records/s", rate(best));
+}
+
+fn main() -> Result<(), Box<dyn Error>> {
+    let mut arguments: Vec<PathBuf> = env::args().skip(1).map(PathBuf::from).collect();
+    let wanted = arguments.iter().position(|argument| argument == Path::new("--hits"));
+    let hits_file = wanted.and_then(|at| arguments.drain(at..).nth(1));
+    let (dir, logs) = arguments.split_first().ok_or("the folder of the rules is missing")?;
+    let mut files = Vec::new();
+    rules(dir, &mut files)?;
+    let count = files.len();
+    let begun = cpu();
+    let (mut engine, not_loaded) = Engine::load(files, &Filter::default());
+    let loading = cpu() - begun;
     println!(
-        "flattening: {flattening:?}, {:.0} records/s; both: {:.0} records/s",
-        rate(flattening),
-        rate(best + flattening)
+        "{count} files, {} rules, {} not loaded: {loading:.3?}",
+        engine.rules().count(),
+        not_loaded.len()
     );
     println!("{}", memory_mb());
+    let logs: Vec<Vec<u8>> = logs.iter().map(fs::read).collect::<Result<_, _>>()?;
+    let (mut records, mut hits, mut line) = (Vec::new(), Vec::new(), Vec::new());
+    flatten(&logs, |record| records.push(record.clone()));
+    let flattening = best(|| flatten(&logs, |_| ()));
+    let judging = best(|| {
+        hits.clear();
+        records.iter().for_each(|record| engine.step(record, i64::MAX / 2, &mut hits));
+    });
+    let telling = best(|| tell(&hits, &mut line, |_, _| ()));
+    println!("{} records, {} hits", records.len(), hits.len());
+    for (step, time) in [
+        ("flattening", flattening),
+        ("judging", judging),
+        ("telling", telling),
+        ("all three", flattening + judging + telling),
+    ] {
+        let each = time.as_secs_f64() / records.len() as f64;
+        println!("{step}: {time:.3?}, {:.2} µs a record, {:.0} records/s", each * 1e6, 1.0 / each);
+    }
+    println!("{}", memory_mb());
+    if let Some(path) = hits_file {
+        let mut written = Vec::new();
+        tell(&hits, &mut line, |line, hit| {
+            written.extend_from_slice(line);
+            written.extend_from_slice(
+                format!(" {} {:?} {:?}\n", hit.rule.file, hit.fields, hit.together).as_bytes(),
+            );
+        });
+        fs::write(path, written)?;
+    }
     Ok(())
 }

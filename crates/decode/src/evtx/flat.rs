@@ -77,7 +77,7 @@ impl Flat {
         record.event_id = number(&self.system[EVENT_ID]);
         record.channel.push_str(&self.system[CHANNEL]);
         record.provider.push_str(&self.system[PROVIDER]);
-        record.host.extend(self.system[COMPUTER].chars().flat_map(char::to_lowercase));
+        lower(&mut record.host, &self.system[COMPUTER]);
         if let Some(at) = time::instant(&self.system[TIME]) {
             record.at = at;
         }
@@ -139,7 +139,7 @@ impl Flat {
             }
             Turn::Initiated => self.scratch.push_str(if value == "%%14593" { "true" } else { "false" }),
             Turn::Host if value.eq_ignore_ascii_case("localhost") => {}
-            Turn::Host => self.scratch.extend(value.chars().flat_map(char::to_lowercase)),
+            Turn::Host => lower(&mut self.scratch, value),
             Turn::Address => self.scratch.push_str(endpoint(value).0),
             Turn::Port => {
                 kind = ValueKind::Number;
@@ -150,6 +150,16 @@ impl Flat {
         if may_be_empty || !self.scratch.is_empty() {
             record.push(alias.to, &self.scratch, kind);
         }
+    }
+}
+
+/// Adds a machine's name in lower case, to what is empty.
+fn lower(out: &mut String, name: &str) {
+    if name.is_ascii() {
+        out.push_str(name);
+        out.make_ascii_lowercase();
+    } else {
+        out.extend(name.chars().flat_map(char::to_lowercase));
     }
 }
 

@@ -13,9 +13,13 @@ use super::flat::Flat;
 /// Reads a record; what the caller has set of it before (its instant, its number) stays where the record does not say.
 pub(super) fn event(flat: &mut Flat, bytes: &[u8], record: &mut LogRecord) -> Result<(), EvtxFault> {
     flat.begin();
-    let mut input = serde_json::Deserializer::from_slice(bytes);
-    let seed = Seed { flat, record, place: Place::Root, name: "", attribute: "" };
-    seed.deserialize(&mut input).map_err(|error| EvtxFault::NotJson { column: error.column() })?;
+    let seed = Seed { flat: &mut *flat, record: &mut *record, place: Place::Root, name: "", attribute: "" };
+    // Checked once for all its texts; of bytes that are no UTF-8 the parser says where.
+    let read = match std::str::from_utf8(bytes) {
+        Ok(text) => seed.deserialize(&mut serde_json::Deserializer::from_str(text)),
+        Err(_) => seed.deserialize(&mut serde_json::Deserializer::from_slice(bytes)),
+    };
+    read.map_err(|error| EvtxFault::NotJson { column: error.column() })?;
     if flat.end(record) { Ok(()) } else { Err(EvtxFault::NotAnEvent) }
 }
 

@@ -1,129 +1,271 @@
 //! A finding as the OCSF line that our watchers print.
 
-use schema::{Attack, Entity, Finding, Lang, Subject, SubjectRole};
-use serde_json::{Map, Value, json};
+use std::borrow::Cow;
+use std::net::IpAddr;
+
+use schema::{Attack, Entity, Finding, Lang, Severity, Subject, SubjectRole};
+use serde::Serialize;
+use serde_json::Value;
 
 /// OCSF finding (class 2002, 2003 or 2004, activity Create).
 ///
 /// [`super::parse`] with [`super::Trust::Own`] gives the same finding back, provided that it keeps that module's
 /// bounds, its subjects are sorted and its time is in whole milliseconds: OCSF `time` has no finer ones.
 pub fn write(finding: &Finding) -> Value {
-    let attacks: Vec<_> = finding.attacks.iter().map(attack).collect();
-    let class_uid = finding.class.uid();
-    let uid = match finding.uid.as_str() {
-        "" => format!("{}-{}", finding.detector, finding.time.as_millisecond()),
-        uid => uid.to_owned(),
-    };
-    let mut line = json!({
-        "type": "finding",
-        "class_uid": class_uid,
-        "category_uid": 2,
-        "activity_id": 1,
-        "type_uid": u64::from(class_uid) * 100 + 1,
-        "time": finding.time.as_millisecond(),
-        "severity_id": finding.severity_id,
-        "detector": finding.detector,
-        "finding_info": {
-            "title": finding.title,
-            "title_ja": finding.title_ja,
-            "uid": uid,
-            "attacks": attacks,
-        },
-        "attacks": attacks,
-        "actor_name": finding.actor,
-        "message": finding.reasons.join("; "),
-        "reasons": finding.reasons,
-        "reasons_ja": finding.reasons_ja,
-        "metadata": {"product": {"name": "chartward", "vendor_name": "chartward"}, "version": "1.6.0"},
-    });
-    if let Some(fields) = line.as_object_mut() {
-        place_all(fields, &finding.subjects);
-        // Readers of the first lines look for the actor's words here.
-        if let Some(process) = object(fields, "actor").and_then(|actor| object(actor, "process")) {
-            process.insert("name".into(), finding.actor.as_str().into());
-        }
-    }
-    line
+    // Its keys are texts and its numbers finite, so that it always becomes a value.
+    serde_json::to_value(Written::new(finding)).unwrap_or_default()
 }
 
-fn attack(attack: &Attack) -> Value {
-    json!({
-        "technique": {"uid": attack.technique, "name": attack.name},
-        "tactic": {"uid": attack.tactic.id(), "name": attack.tactic.name(Lang::En)},
-    })
+/// What [`write`] gives, written straight from the finding: a log with ten thousand findings makes no tree of each.
+#[derive(Serialize)]
+pub struct Written<'a> {
+    #[serde(rename = "type")]
+    kind: &'static str,
+    class_uid: u32,
+    category_uid: u32,
+    activity_id: u32,
+    type_uid: u64,
+    time: i64,
+    severity_id: Severity,
+    detector: &'a str,
+    finding_info: Info<'a>,
+    attacks: Vec<Technique<'a>>,
+    actor_name: &'a str,
+    message: String,
+    reasons: &'a [String],
+    reasons_ja: &'a [String],
+    metadata: Metadata,
+    #[serde(flatten)]
+    places: Places<'a>,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    resources: Vec<Resource<'a>>,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    evidences: Vec<Places<'a>>,
 }
 
-/// The first of each sort stands where every reader of OCSF looks; the others are evidence artifacts.
-fn place_all(line: &mut Map<String, Value>, subjects: &[Subject]) {
-    let (mut resources, mut evidences) = (Vec::new(), Vec::new());
-    for subject in subjects {
-        if let Some(resource) = resource(subject) {
-            resources.push(resource);
-        } else if !place(line, subject) {
-            let mut evidence = Map::new();
-            place(&mut evidence, subject);
-            evidences.push(Value::Object(evidence));
-        }
-    }
-    for (field, list) in [("resources", resources), ("evidences", evidences)] {
-        if !list.is_empty() {
-            line.insert(field.into(), list.into());
-        }
-    }
+#[derive(Serialize)]
+struct Info<'a> {
+    title: &'a str,
+    title_ja: &'a str,
+    uid: Cow<'a, str>,
+    attacks: Vec<Technique<'a>>,
+}
+
+#[derive(Clone, Serialize)]
+struct Technique<'a> {
+    technique: Named<'a>,
+    tactic: Named<'a>,
+}
+
+#[derive(Clone, Serialize)]
+struct Named<'a> {
+    uid: &'a str,
+    name: &'a str,
+}
+
+#[derive(Serialize)]
+struct Metadata {
+    product: Product,
+    version: &'static str,
+}
+
+#[derive(Serialize)]
+struct Product {
+    name: &'static str,
+    vendor_name: &'static str,
+}
+
+/// Where readers of OCSF look for who did it and to what.
+#[derive(Default, Serialize)]
+struct Places<'a> {
+    #[serde(skip_serializing_if = "Option::is_none")]
+    src_endpoint: Option<Endpoint<'a>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    dst_endpoint: Option<Endpoint<'a>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    device: Option<Endpoint<'a>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    user: Option<User<'a>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    process: Option<Process>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    actor: Option<Actor<'a>>,
+}
+
+#[derive(Default, Serialize)]
+struct Endpoint<'a> {
+    #[serde(skip_serializing_if = "Option::is_none")]
+    ip: Option<IpAddr>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    hostname: Option<&'a str>,
+}
+
+#[derive(Serialize)]
+struct User<'a> {
+    #[serde(skip_serializing_if = "Option::is_none")]
+    domain: Option<&'a str>,
+    name: &'a str,
+}
+
+#[derive(Default, Serialize)]
+struct Actor<'a> {
+    #[serde(skip_serializing_if = "Option::is_none")]
+    user: Option<User<'a>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    process: Option<ActorProcess<'a>>,
+}
+
+#[derive(Serialize)]
+struct Process {
+    pid: i32,
+    uid: String,
+}
+
+/// Readers of the first lines look for the actor's words in its name.
+#[derive(Default, Serialize)]
+struct ActorProcess<'a> {
+    #[serde(flatten)]
+    process: Option<Process>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    name: Option<&'a str>,
 }
 
 /// Stores and control groups; OCSF 1.4 `role_id` is 1 for a target and 2 for an actor.
-fn resource(subject: &Subject) -> Option<Value> {
-    let (kind, name) = match &subject.entity {
-        Entity::Store { name } => ("store", name),
-        Entity::Cgroup { path } => ("cgroup", path),
-        _ => return None,
-    };
-    let role_id = match subject.role {
-        SubjectRole::Target => 1,
-        SubjectRole::Actor => 2,
-    };
-    Some(json!({"type": kind, "name": name, "role_id": role_id}))
+#[derive(Serialize)]
+struct Resource<'a> {
+    #[serde(rename = "type")]
+    kind: &'static str,
+    name: &'a str,
+    role_id: u32,
 }
 
-/// Puts the subject where it belongs, unless another one stands there.
-fn place(line: &mut Map<String, Value>, subject: &Subject) -> bool {
-    let is_actor = subject.role == SubjectRole::Actor;
-    let (place, fields): (&[&str], Vec<(&str, Value)>) = match &subject.entity {
-        Entity::Address { address } if is_actor => {
-            (&["src_endpoint"], vec![("ip", address.to_string().into())])
+impl<'a> Written<'a> {
+    /// Where everything of a finding stands in its line.
+    pub fn new(finding: &'a Finding) -> Self {
+        let attacks: Vec<_> = finding.attacks.iter().map(Technique::new).collect();
+        let class_uid = finding.class.uid();
+        let time = finding.time.as_millisecond();
+        let uid = match finding.uid.as_str() {
+            "" => format!("{}-{time}", finding.detector).into(),
+            uid => uid.into(),
+        };
+        // The first of each sort stands where every reader of OCSF looks; the others are evidence artifacts.
+        let (mut places, mut resources, mut evidences) = (Places::default(), Vec::new(), Vec::new());
+        for subject in &finding.subjects {
+            if let Some(resource) = Resource::new(subject) {
+                resources.push(resource);
+            } else if !places.place(subject) {
+                let mut evidence = Places::default();
+                evidence.place(subject);
+                evidences.push(evidence);
+            }
         }
-        Entity::Address { address } => (&["dst_endpoint"], vec![("ip", address.to_string().into())]),
-        Entity::Host { name } if is_actor => (&["src_endpoint"], vec![("hostname", name.as_str().into())]),
-        Entity::Host { name } => (&["device"], vec![("hostname", name.as_str().into())]),
-        Entity::Account { name } if is_actor => (&["actor", "user"], user(name)),
-        Entity::Account { name } => (&["user"], user(name)),
-        Entity::Process { pid, start_ticks } => {
-            let uid = format!("{pid}-{start_ticks}").into();
-            let place: &[&str] = if is_actor { &["actor", "process"] } else { &["process"] };
-            (place, vec![("pid", (*pid).into()), ("uid", uid)])
+        let actor = places.actor.get_or_insert_default();
+        actor.process.get_or_insert_default().name = Some(&finding.actor);
+        Self {
+            kind: "finding",
+            class_uid,
+            category_uid: 2,
+            activity_id: 1,
+            type_uid: u64::from(class_uid) * 100 + 1,
+            time,
+            severity_id: finding.severity_id,
+            detector: &finding.detector,
+            finding_info: Info {
+                title: &finding.title,
+                title_ja: &finding.title_ja,
+                uid,
+                attacks: attacks.clone(),
+            },
+            attacks,
+            actor_name: &finding.actor,
+            message: finding.reasons.join("; "),
+            reasons: &finding.reasons,
+            reasons_ja: &finding.reasons_ja,
+            metadata: Metadata {
+                product: Product { name: "chartward", vendor_name: "chartward" },
+                version: "1.6.0",
+            },
+            places,
+            resources,
+            evidences,
         }
-        // These are resources.
-        Entity::Store { .. } | Entity::Cgroup { .. } => return true,
-    };
-    let Some(at) = place.iter().try_fold(line, |at, name| object(at, name)) else { return false };
-    if fields.iter().any(|(field, _)| at.contains_key(*field)) {
-        return false;
     }
-    at.extend(fields.into_iter().map(|(field, value)| (field.to_owned(), value)));
-    true
 }
 
-fn user(name: &str) -> Vec<(&'static str, Value)> {
-    match name.split_once('\\') {
-        Some((domain, name)) if !domain.is_empty() && !name.is_empty() => {
-            vec![("domain", domain.into()), ("name", name.into())]
+impl<'a> Technique<'a> {
+    fn new(attack: &'a Attack) -> Self {
+        let Attack { technique, name, tactic } = attack;
+        Self {
+            technique: Named { uid: technique, name },
+            tactic: Named { uid: tactic.id(), name: tactic.name(Lang::En) },
         }
-        _ => vec![("name", name.into())],
     }
 }
 
-/// The object at that field, made where there is none; `None` where something else stands there.
-fn object<'a>(line: &'a mut Map<String, Value>, field: &str) -> Option<&'a mut Map<String, Value>> {
-    line.entry(field).or_insert_with(|| Value::Object(Map::new())).as_object_mut()
+impl<'a> Resource<'a> {
+    fn new(subject: &'a Subject) -> Option<Self> {
+        let (kind, name) = match &subject.entity {
+            Entity::Store { name } => ("store", name),
+            Entity::Cgroup { path } => ("cgroup", path),
+            _ => return None,
+        };
+        let role_id = match subject.role {
+            SubjectRole::Target => 1,
+            SubjectRole::Actor => 2,
+        };
+        Some(Self { kind, name, role_id })
+    }
+}
+
+impl<'a> Places<'a> {
+    /// Puts the subject where it belongs, unless another one stands there.
+    fn place(&mut self, subject: &'a Subject) -> bool {
+        let is_actor = subject.role == SubjectRole::Actor;
+        match &subject.entity {
+            Entity::Address { address } => {
+                let end = if is_actor { &mut self.src_endpoint } else { &mut self.dst_endpoint };
+                put(&mut end.get_or_insert_default().ip, *address)
+            }
+            Entity::Host { name } => {
+                let end = if is_actor { &mut self.src_endpoint } else { &mut self.device };
+                put(&mut end.get_or_insert_default().hostname, name)
+            }
+            Entity::Account { name } if is_actor => {
+                put(&mut self.actor.get_or_insert_default().user, User::new(name))
+            }
+            Entity::Account { name } => put(&mut self.user, User::new(name)),
+            Entity::Process { pid, start_ticks } => {
+                let process = Process { pid: *pid, uid: format!("{pid}-{start_ticks}") };
+                if is_actor {
+                    let actor = self.actor.get_or_insert_default();
+                    put(&mut actor.process.get_or_insert_default().process, process)
+                } else {
+                    put(&mut self.process, process)
+                }
+            }
+            // These are resources.
+            Entity::Store { .. } | Entity::Cgroup { .. } => true,
+        }
+    }
+}
+
+/// Fills a place that is still free.
+fn put<T>(place: &mut Option<T>, value: T) -> bool {
+    let is_free = place.is_none();
+    if is_free {
+        *place = Some(value);
+    }
+    is_free
+}
+
+impl<'a> User<'a> {
+    fn new(name: &'a str) -> Self {
+        match name.split_once('\\') {
+            Some((domain, name)) if !domain.is_empty() && !name.is_empty() => {
+                Self { domain: Some(domain), name }
+            }
+            _ => Self { domain: None, name },
+        }
+    }
 }

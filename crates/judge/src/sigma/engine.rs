@@ -127,10 +127,7 @@ impl Engine {
                 not_loaded.push(refused(&info, format!("there are more than {RULES_MAX} rules")));
             }
         }
-        let rules = build(found, filter, &mut not_loaded).unwrap_or_else(|reason| {
-            not_loaded.push(NotLoaded { name: "all rules".into(), reason });
-            Ruleset::empty()
-        });
+        let rules = build(found, filter, &mut not_loaded);
         (Self::of(Arc::new(rules)), not_loaded)
     }
 
@@ -335,7 +332,7 @@ struct Half {
     condition: Condition,
 }
 
-fn build(found: Vec<Document>, filter: &Filter, not_loaded: &mut Vec<NotLoaded>) -> Result<Ruleset, String> {
+fn build(found: Vec<Document>, filter: &Filter, not_loaded: &mut Vec<NotLoaded>) -> Ruleset {
     let (mut singles, mut joins, mut filters) = (Vec::new(), Vec::new(), Vec::new());
     for Document { info, body } in found {
         match body {

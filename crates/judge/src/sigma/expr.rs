@@ -1,6 +1,6 @@
 //! The compiled form: every comparison of every rule stands once in one table, and rules are expressions over its rows.
 //!
-//! A comparison with a plain text is answered by the automaton of its field, in one pass over the value for all rules together. A
+//! A comparison with a plain text is answered by the finder of its field, in one pass over the value for all rules together. A
 //! rule that cannot hold unless one of a few texts is there (its triggers) is looked at only when one of them is.
 
 use std::collections::BTreeMap;
@@ -8,6 +8,7 @@ use std::collections::BTreeMap;
 use ipnet::IpNet;
 use regex::Regex;
 
+use super::finder::{self, Texts};
 use super::glob::Glob;
 use super::rule::{ClockPart, Compare, Place};
 
@@ -39,8 +40,10 @@ pub(super) struct Test {
 
 #[derive(Debug, Clone)]
 pub(super) enum Kind {
-    /// Answered by the automaton; folded.
+    /// Answered by the finder; folded.
     Literal,
+    /// A text that is too short for the finder; folded.
+    Short(Place, Box<str>),
     /// On the folded value.
     Glob(Glob),
     /// On the value as written.
@@ -62,20 +65,13 @@ pub(super) enum Kind {
     Clock(ClockPart, f64),
 }
 
-/// A text looked for in a field, and the tests that it answers.
-#[derive(Debug, Default)]
-pub(super) struct Literals {
-    /// Folded text → tests by where it must stand.
-    pub(super) texts: BTreeMap<String, Vec<(Place, TestId)>>,
-}
-
 /// All comparisons of all rules.
 #[derive(Debug, Default)]
 pub(super) struct Tests {
     pub(super) rows: Vec<Test>,
     pub(super) slots: BTreeMap<String, Slot>,
     /// By slot.
-    pub(super) literals: Vec<Literals>,
+    pub(super) literals: Vec<Texts>,
     /// How dear a literal is as a trigger, by test; 0 for others.
     costs: Vec<f32>,
     known: BTreeMap<String, TestId>,
@@ -83,7 +79,7 @@ pub(super) struct Tests {
 
 impl Tests {
     pub(super) fn new() -> Self {
-        Self { literals: vec![Literals::default()], ..Self::default() }
+        Self { literals: vec![Texts::new()], ..Self::default() }
     }
 
     pub(super) fn slot(&mut self, field: Option<&str>) -> Slot {
@@ -93,7 +89,7 @@ impl Tests {
         }
         let slot = self.literals.len() as Slot;
         self.slots.insert(field.to_owned(), slot);
-        self.literals.push(Literals::default());
+        self.literals.push(Texts::new());
         slot
     }
 
@@ -120,13 +116,17 @@ impl Tests {
     pub(super) fn literal(&mut self, slot: Slot, place: Place, folded: &str) -> Expr {
         let id = self.rows.len() as TestId;
         let Some(literals) = self.literals.get_mut(slot as usize) else { return Expr::Never };
-        let tests = literals.texts.entry(folded.to_owned()).or_default();
+        let tests = literals.entry(folded.to_owned()).or_default();
         if let Some((_, id)) = tests.iter().find(|(other, _)| *other == place) {
             return Expr::Test(*id);
         }
         tests.push((place, id));
-        self.rows.push(Test { slot, kind: Kind::Literal });
-        self.costs.push(cost(place, folded));
+        let is_found = finder::is_found(place, folded);
+        let kind = if is_found { Kind::Literal } else { Kind::Short(place, folded.into()) };
+        self.rows.push(Test { slot, kind });
+        // The event id has chosen the rules already: it is there in every record that they see.
+        let has_routed = self.slots.get("EventID") == Some(&slot);
+        self.costs.push(if has_routed { 1.0 } else { cost(place, folded) });
         Expr::Test(id)
     }
 
@@ -201,7 +201,7 @@ pub(super) fn effort(expr: &Expr, tests: &Tests) -> u32 {
     match expr {
         Expr::Always | Expr::Never => 0,
         Expr::Test(id) => match tests.rows.get(*id as usize).map(|row| &row.kind) {
-            Some(Kind::Literal) => 1,
+            Some(Kind::Literal | Kind::Short(..)) => 1,
             Some(Kind::Regex(_)) => 400,
             Some(Kind::Glob(_) | Kind::Cased(_) | Kind::Field { .. } | Kind::Clock(..)) => 60,
             _ => 8,

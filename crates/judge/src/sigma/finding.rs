@@ -73,45 +73,48 @@ const PROGRAMS: &[&str] =
 
 /// The detector whose family a rule belongs to.
 pub fn detector(rule: &RuleInfo) -> &'static str {
-    let tags: Vec<String> = rule.tags.iter().filter_map(|tag| of_attack(tag)).collect();
-    let technique =
-        |(technique, _): &&(&str, &str)| tags.iter().any(|tag| tag.split('.').next() == Some(technique));
+    let technique = |(technique, _): &&(&str, &str)| {
+        of_attack(rule).any(|tag| tag.split('.').next().is_some_and(|id| id.eq_ignore_ascii_case(technique)))
+    };
     if let Some((_, detector)) = BY_TECHNIQUE.iter().find(technique) {
         return detector;
     }
-    let tactics: Vec<Tactic> = tags.iter().filter_map(|tag| tactic(tag)).collect();
+    let tactics: Vec<Tactic> = of_attack(rule).filter_map(tactic).collect();
     let found = BY_TACTIC.iter().find(|(tactic, _)| tactics.contains(tactic));
     found.map_or("malware.sigma", |(_, detector)| detector)
 }
 
-fn of_attack(tag: &str) -> Option<String> {
-    tag.to_lowercase().strip_prefix("attack.").map(str::to_owned)
+/// What a rule's tags say of ATT&CK, in whatever case they are written.
+fn of_attack(rule: &RuleInfo) -> impl Iterator<Item = &str> {
+    const OF: &str = "attack.";
+    rule.tags.iter().filter_map(|tag| {
+        let (start, rest) = tag.split_at_checked(OF.len())?;
+        start.eq_ignore_ascii_case(OF).then_some(rest)
+    })
 }
 
 /// Sigma's name of a tactic; the words are joined by a hyphen or, in older rules, an underscore. MITRE has split defense evasion since.
 fn tactic(tag: &str) -> Option<Tactic> {
-    let name = tag.replace('_', "-");
-    if matches!(name.as_str(), "stealth" | "defense-impairment") {
+    let joined = |byte: u8| if matches!(byte, b' ' | b'_') { b'-' } else { byte.to_ascii_lowercase() };
+    let is = |name: &str| tag.len() == name.len() && tag.bytes().map(joined).eq(name.bytes().map(joined));
+    if is("stealth") || is("defense-impairment") {
         return Some(Tactic::DefenseEvasion);
     }
-    Tactic::ALL
-        .into_iter()
-        .find(|tactic| tactic.name(schema::Lang::En).to_lowercase().replace(' ', "-") == name)
+    Tactic::ALL.into_iter().find(|tactic| is(tactic.name(schema::Lang::En)))
 }
 
 /// The techniques that a rule's tags name, each with the rule's first tactic.
 pub fn attacks(rule: &RuleInfo) -> Vec<Attack> {
     const ATTACKS_MAX: usize = 16;
-    let tags: Vec<String> = rule.tags.iter().filter_map(|tag| of_attack(tag)).collect();
-    let said = tags.iter().find_map(|tag| tactic(tag));
-    let is_id = |tag: &&String| {
-        tag.strip_prefix('t').is_some_and(|number| {
+    let said = of_attack(rule).find_map(tactic);
+    let is_id = |tag: &&str| {
+        tag.strip_prefix(['t', 'T']).is_some_and(|number| {
             number.starts_with(|char: char| char.is_ascii_digit())
                 && number.len() <= 8
                 && number.bytes().all(|byte| byte.is_ascii_digit() || byte == b'.')
         })
     };
-    tags.iter()
+    of_attack(rule)
         .filter(is_id)
         .take(ATTACKS_MAX)
         .map(|tag| {

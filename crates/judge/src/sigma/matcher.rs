@@ -13,7 +13,7 @@ use schema::{LogRecord, ValueKind};
 use super::expr::{ANY, Expr, Kind, Slot, TestId};
 use super::glob::{fold, fold_into};
 use super::rule::{ClockPart, Place};
-use super::ruleset::{Bucket, Finder, Ruleset};
+use super::ruleset::{Bucket, Ruleset};
 
 /// Logs whose rules are remembered. A flood of made-up channel names empties the memory, nothing else.
 const LOGS_MAX: usize = 4_096;
@@ -174,46 +174,28 @@ impl Scratch {
         self.cells.push(Cell { slot, raw, folded, kind, next });
     }
 
-    /// Lets the automata of the fields run, marks what they find and puts into the queue what that triggers.
+    /// Lets the finders of the fields look, marks what they find and puts into the queue what that triggers.
     fn find(&mut self, bucket: &Bucket) {
-        let rules = Arc::clone(&self.rules);
-        for at in 0..self.cells.len() {
-            let cell = self.cells[at];
-            if cell.slot != ANY
-                && bucket.reads(cell.slot)
-                && let Some(finder) = &rules.finders[cell.slot as usize]
-            {
-                self.run(finder, cell, bucket, &rules);
-            }
-            if bucket.reads_all
-                && let Some(finder) = &rules.finders[ANY as usize]
-            {
-                self.run(finder, cell, bucket, &rules);
-            }
-        }
-    }
-
-    fn run(&mut self, finder: &Finder, cell: Cell, bucket: &Bucket, rules: &Ruleset) {
-        let text = &self.folded[cell.folded.0 as usize..cell.folded.1 as usize];
-        let mark = self.generation * 2 + 1;
-        for met in finder.automaton.find_overlapping_iter(text) {
-            for &(place, test) in &finder.tests[met.pattern().as_usize()] {
-                let stands = match place {
-                    Place::Anywhere => true,
-                    Place::Start => met.start() == 0,
-                    Place::End => met.end() == text.len(),
-                    Place::Whole => met.start() == 0 && met.end() == text.len(),
-                };
-                if !stands || self.marks[test as usize] == mark {
-                    continue;
-                }
-                self.marks[test as usize] = mark;
-                for &rule in rules.triggered(test) {
-                    if bucket.has(rule) && self.queued[rule as usize] != self.generation {
-                        self.queued[rule as usize] = self.generation;
-                        self.queue.push(rule);
+        let Self { rules, cells, folded, marks, queued, queue, generation, .. } = self;
+        let (generation, holds) = (*generation, *generation * 2 + 1);
+        let any = bucket.may_have_keywords(folded).then_some(ANY);
+        for cell in cells.iter() {
+            let value = folded.get(cell.folded.0 as usize..cell.folded.1 as usize).unwrap_or_default();
+            let own = (cell.slot != ANY && bucket.reads(cell.slot)).then_some(cell.slot);
+            let finders = own.into_iter().chain(any).filter_map(|slot| rules.finders[slot as usize].as_ref());
+            for finder in finders {
+                finder.find(value, |test| {
+                    let mark = &mut marks[test as usize];
+                    if std::mem::replace(mark, holds) == holds {
+                        return;
                     }
-                }
+                    for &rule in rules.triggered(test) {
+                        if bucket.has(rule) && queued[rule as usize] != generation {
+                            queued[rule as usize] = generation;
+                            queue.push(rule);
+                        }
+                    }
+                });
             }
         }
     }
@@ -243,7 +225,7 @@ impl Scratch {
         }
         let test = &rules.tests[id as usize];
         let holds = match &test.kind {
-            // The automata have run: what they did not find is not there.
+            // The finders have looked: what they did not find is not there.
             Kind::Literal => false,
             kind => self.compare(test.slot, kind),
         };
@@ -269,6 +251,7 @@ impl Scratch {
     fn one(&self, cell: Cell, kind: &Kind) -> bool {
         let raw = self.raw(cell);
         match kind {
+            Kind::Short(place, text) => stands(*place, self.folded(cell), text),
             Kind::Glob(glob) => glob.fits(self.folded(cell)),
             Kind::Cased(glob) => glob.fits(raw),
             Kind::Regex(regex) => regex.is_match(raw),

@@ -1,13 +1,14 @@
 //! Sigma rules, unmodified: rules come in as text, records as [`schema::LogRecord`], and out come hits with their author.
 //!
-//! The way of a record: its channel and event id choose the rules that are for it ([`route`], one table); one pass of an automaton
-//! over each field finds the texts of all rules at once; a rule is evaluated when one of the texts is there without which it cannot
+//! The way of a record: its channel and event id choose the rules that are for it ([`route`], one table); one pass over
+//! each field finds the texts of all rules at once ([`finder`]); a rule is evaluated when one of the texts is there without which it cannot
 //! hold ([`expr`]). Correlations go by the time of the records, in microseconds, and their memory is bounded ([`correlation`]).
 
 mod compile;
 mod correlation;
 mod engine;
 mod expr;
+mod finder;
 mod finding;
 mod glob;
 mod hit;

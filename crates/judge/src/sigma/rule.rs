@@ -45,7 +45,7 @@ pub enum Status {
 }
 
 /// Sigma `logsource`, in lower case.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) struct Logsource {
     pub(super) product: Option<String>,
     pub(super) category: Option<String>,

@@ -1,19 +1,17 @@
 //! Everything that was compiled, without state: threads share it.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-use aho_corasick::{AhoCorasick, AhoCorasickKind, MatchKind};
+use aho_corasick::packed::Searcher;
 use foldhash::fast::FixedState;
 use hashbrown::HashMap;
 
 use super::correlation::Joined;
 use super::expr::{ANY, Expr, Kind, Slot, Test, TestId, Tests};
+use super::finder::Finder;
 use super::route::{self, Ids};
-use super::rule::{Condition, How, Item, Logsource, Part, Place, RuleInfo, Value};
-
-/// Texts of one field that its automaton finds fast (a table for each state) rather than small.
-const FAST_BYTES_MAX: usize = 24 << 10;
+use super::rule::{Condition, How, Item, Logsource, Part, RuleInfo, Value};
 
 /// A rule that judges one record.
 #[derive(Debug)]
@@ -33,14 +31,6 @@ pub(super) struct Single {
     pub(super) feeds: Vec<(u32, u16)>,
 }
 
-/// What finds all texts of one field.
-#[derive(Debug)]
-pub(super) struct Finder {
-    pub(super) automaton: AhoCorasick,
-    /// By pattern: tests, by where the text must stand.
-    pub(super) tests: Vec<Box<[(Place, TestId)]>>,
-}
-
 /// All rules.
 #[derive(Debug)]
 pub(super) struct Ruleset {
@@ -55,10 +45,12 @@ pub(super) struct Ruleset {
     triggered_from: Vec<u32>,
     /// Event ids that some rule asks for.
     pub(super) ids: BTreeSet<u32>,
+    /// The rules of each log source: there are ten times as many rules as sources.
+    by_source: Vec<(Logsource, Vec<u32>)>,
 }
 
 impl Ruleset {
-    pub(super) fn new(mut rules: Vec<Single>, joined: Vec<Joined>, tests: Tests) -> Result<Self, String> {
+    pub(super) fn new(mut rules: Vec<Single>, joined: Vec<Joined>, tests: Tests) -> Self {
         let mut pairs: Vec<(TestId, u32)> = Vec::new();
         let mut known_ids = BTreeSet::new();
         for (number, rule) in rules.iter_mut().enumerate() {
@@ -84,19 +76,22 @@ impl Ruleset {
             names[slot as usize].clone_from(&name);
             slots.insert(name, slot);
         }
-        let finders =
-            tests.literals.into_iter().map(|literals| finder(literals.texts)).collect::<Result<_, _>>()?;
-        Ok(Self {
+        let mut by_source: BTreeMap<Logsource, Vec<u32>> = BTreeMap::new();
+        for (number, rule) in (0..).zip(&rules) {
+            by_source.entry(rule.source.clone()).or_default().push(number);
+        }
+        Self {
             rules,
             joined,
             tests: tests.rows,
             slots,
             names,
-            finders,
+            finders: tests.literals.iter().map(Finder::new).collect(),
             triggered: pairs.into_iter().map(|(_, rule)| rule).collect(),
             triggered_from,
             ids: known_ids.into_iter().chain(route::ids_of_table()).collect(),
-        })
+            by_source: by_source.into_iter().collect(),
+        }
     }
 
     /// The rules that a test triggers.
@@ -105,20 +100,6 @@ impl Ruleset {
         let to = self.triggered_from[test as usize + 1] as usize;
         &self.triggered[from..to]
     }
-}
-
-fn finder(texts: std::collections::BTreeMap<String, Vec<(Place, TestId)>>) -> Result<Option<Finder>, String> {
-    if texts.is_empty() {
-        return Ok(None);
-    }
-    let bytes: usize = texts.keys().map(String::len).sum();
-    let kind = if bytes <= FAST_BYTES_MAX { AhoCorasickKind::DFA } else { AhoCorasickKind::ContiguousNFA };
-    let automaton = AhoCorasick::builder()
-        .match_kind(MatchKind::Standard)
-        .kind(Some(kind))
-        .build(texts.keys())
-        .map_err(|error| error.to_string())?;
-    Ok(Some(Finder { automaton, tests: texts.into_values().map(Vec::into_boxed_slice).collect() }))
 }
 
 /// Fields that an expression reads.
@@ -134,6 +115,23 @@ pub(super) fn slots_of(expr: &Expr, tests: &Tests, into: &mut BTreeSet<Slot>) {
             into.insert(test.slot);
             if let Kind::Field { other, .. } = &test.kind {
                 into.insert(*other);
+            }
+        }
+    }
+}
+
+/// Plain texts that an expression looks for in all fields.
+fn keywords_of(expr: &Expr, tests: &[Test], into: &mut BTreeSet<TestId>) {
+    match expr {
+        Expr::Always | Expr::Never => {}
+        Expr::Not(inner) => keywords_of(inner, tests, into),
+        Expr::And(inner) | Expr::Or(inner) | Expr::AtLeast(_, inner) => {
+            inner.iter().for_each(|expr| keywords_of(expr, tests, into));
+        }
+        Expr::Test(id) => {
+            let is_one = |test: &Test| test.slot == ANY && matches!(test.kind, Kind::Literal);
+            if tests.get(*id as usize).is_some_and(is_one) {
+                into.insert(*id);
             }
         }
     }
@@ -197,6 +195,8 @@ pub(super) struct Bucket {
     slots: Box<[u64]>,
     /// Some rule looks into all fields.
     pub(super) reads_all: bool,
+    /// Says whether a record has any of the texts that these look for. They are few in most logs, and nearly no record has one.
+    keywords: Option<Searcher>,
     pub(super) is_empty: bool,
 }
 
@@ -208,22 +208,32 @@ impl Bucket {
             always: Vec::new(),
             slots: vec![0; rules.names.len().div_ceil(64)].into(),
             reads_all: false,
+            keywords: None,
             is_empty: true,
         };
-        for (number, rule) in rules.rules.iter().enumerate() {
-            let is_for = route::ids(&rule.source, &product, &channel).contain(id);
-            if !is_for || !rule.ids.contain(id) {
+        let mut keywords = BTreeSet::new();
+        let sources =
+            rules.by_source.iter().filter(|(source, _)| route::ids(source, &product, &channel).contain(id));
+        for &number in sources.flat_map(|(_, numbers)| numbers) {
+            let rule = &rules.rules[number as usize];
+            if !rule.ids.contain(id) {
                 continue;
             }
             bucket.is_empty = false;
-            bucket.rules[number / 64] |= 1 << (number % 64);
+            bucket.rules[number as usize / 64] |= 1 << (number % 64);
             if !rule.is_triggered {
-                bucket.always.push(number as u32);
+                bucket.always.push(number);
             }
             for slot in &rule.slots {
                 bucket.slots[*slot as usize / 64] |= 1 << (slot % 64);
-                bucket.reads_all |= *slot == ANY;
             }
+            if rule.slots.first() == Some(&ANY) {
+                bucket.reads_all = true;
+                keywords_of(&rule.expr, &rules.tests, &mut keywords);
+            }
+        }
+        if let Some(finder) = &rules.finders[ANY as usize] {
+            bucket.keywords = Searcher::new(finder.texts(&keywords));
         }
         bucket
     }
@@ -232,24 +242,12 @@ impl Bucket {
         self.rules[rule as usize / 64] & (1 << (rule % 64)) != 0
     }
 
+    /// Whether a record can have a text that is looked for in all fields; `folded` is all its values.
+    pub(super) fn may_have_keywords(&self, folded: &str) -> bool {
+        self.reads_all && self.keywords.as_ref().is_none_or(|keywords| keywords.find(folded).is_some())
+    }
+
     pub(super) fn reads(&self, slot: Slot) -> bool {
         self.slots[slot as usize / 64] & (1 << (slot % 64)) != 0
-    }
-}
-
-impl Ruleset {
-    /// No rules.
-    pub(super) fn empty() -> Self {
-        Self {
-            rules: Vec::new(),
-            joined: Vec::new(),
-            tests: Vec::new(),
-            slots: HashMap::default(),
-            names: vec![String::new()],
-            finders: vec![None],
-            triggered: Vec::new(),
-            triggered_from: vec![0],
-            ids: BTreeSet::new(),
-        }
     }
 }

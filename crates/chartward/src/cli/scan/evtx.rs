@@ -18,6 +18,7 @@ use observe::logs::evtx::{self as logs, Block, Kind, Limits, Piece};
 use schema::{Lang, LogRecord, Micros, Severity};
 use serde::Serialize;
 
+use self::line::Telling;
 use self::logons::Logons;
 use super::ordered::{self, Bounds};
 use crate::cli::lang::LangArgs;
@@ -85,7 +86,9 @@ struct Summary {
 struct Done {
     name: Arc<str>,
     records: u64,
-    hits: Vec<SigmaHit>,
+    findings: u64,
+    /// What tells them.
+    lines: Vec<u8>,
     sightings: Vec<Sighting>,
     logons: Logons,
     damaged: u64,
@@ -101,11 +104,13 @@ struct Worker {
     record: LogRecord,
     logon: LogRecord,
     matcher: Matcher,
+    hits: Vec<SigmaHit>,
 }
 
 /// Judges each record by itself, on all cores.
 struct Judge {
     matcher: Matcher,
+    telling: Telling,
     reads_logons: bool,
     idle: Mutex<Vec<Worker>>,
     logons: bool,
@@ -115,6 +120,7 @@ struct Judge {
 /// Judges what several records say together, in the order of the events of all logs.
 struct Together {
     engine: Engine,
+    telling: Telling,
     waiting: Vec<(Arc<str>, Sighting)>,
 }
 
@@ -127,13 +133,13 @@ pub(crate) fn run(args: EvtxArgs) -> anyhow::Result<ExitCode> {
     let mut summary = Summary { kind: "summary", ..Summary::default() };
     let engine = engine(&args, output, lang, &mut summary)?;
     // Who names no rules wants to see what there is.
-    let judge = Judge::new(&engine, args.logons || args.rules.is_empty());
-    let mut together = Together { engine, waiting: Vec::new() };
+    let telling = Telling { output, lang };
+    let judge = Judge::new(&engine, args.logons || args.rules.is_empty(), telling);
+    let mut together = Together { engine, telling, waiting: Vec::new() };
     let started = Instant::now();
     let mut logons = Logons::default();
-    let mut tell = |name: &str, hit: &SigmaHit| line::tell(output, lang, name, hit);
-    scan(&args, &judge, output, &mut together, &mut summary, &mut logons, &mut tell)?;
-    summary.findings += together.join(&mut tell)?;
+    scan(&args, &judge, output, &mut together, &mut summary, &mut logons)?;
+    summary.findings += together.join()?;
     summary.seconds = started.elapsed().as_secs_f64();
     summary.events_per_second = (summary.events as f64 / summary.seconds.max(1e-9)).round();
     if summary.events == 0 && summary.failed + summary.lost == 0 {
@@ -150,8 +156,6 @@ pub(crate) fn run(args: EvtxArgs) -> anyhow::Result<ExitCode> {
     Ok(if is_clean { ExitCode::SUCCESS } else { ExitCode::from(1) })
 }
 
-type Tell<'t> = dyn FnMut(&str, &SigmaHit) -> anyhow::Result<()> + 't;
-
 /// Reads and judges all records.
 fn scan(
     args: &EvtxArgs,
@@ -160,7 +164,6 @@ fn scan(
     together: &mut Together,
     summary: &mut Summary,
     logons: &mut Logons,
-    tell: &mut Tell<'_>,
 ) -> anyhow::Result<()> {
     let bar = Bar::new(output, "judging");
     let mut outcome = Ok(());
@@ -188,11 +191,11 @@ fn scan(
                 eprintln!("chartward: {}", printable(&chain(error)));
             }
             logons.add(std::mem::take(&mut done.logons));
-            outcome = done.hits.iter().try_for_each(|hit| tell(&done.name, hit));
-            if outcome.is_ok() {
-                let joined = together.take(&done.name, done.sightings, tell);
-                outcome = joined.map(|findings| summary.findings += findings);
-            }
+            let joined = Output::lines(&done.lines).map_err(anyhow::Error::from);
+            outcome = joined.and_then(|()| {
+                summary.findings += together.take(&done.name, done.sightings)?;
+                Ok(())
+            });
             outcome.is_ok()
         },
     );
@@ -211,9 +214,10 @@ fn engine(args: &EvtxArgs, output: Output, lang: Lang, summary: &mut Summary) ->
 }
 
 impl Judge {
-    fn new(engine: &Engine, logons: bool) -> Judge {
+    fn new(engine: &Engine, logons: bool, telling: Telling) -> Judge {
         Judge {
             matcher: engine.matcher(),
+            telling,
             reads_logons: engine.reads_logons(),
             idle: Mutex::default(),
             logons,
@@ -230,15 +234,16 @@ impl Judge {
             record: LogRecord::default(),
             logon: LogRecord::default(),
             matcher: self.matcher.clone(),
+            hits: Vec::new(),
         });
         let mut done = Done { name: Arc::clone(&block.name), ..Done::default() };
-        let Worker { reader, record, logon, matcher } = &mut worker;
+        let Worker { reader, record, logon, matcher, hits } = &mut worker;
         // It is never told to stop.
         let _ = block.read(reader, record, |item| {
             match item {
                 Item::Record(record) => {
                     done.records += 1;
-                    matcher.look(record, self.now, &mut done.hits, &mut done.sightings);
+                    matcher.look(record, self.now, hits, &mut done.sightings);
                     if !self.logons && !self.reads_logons {
                         return ControlFlow::Continue(());
                     }
@@ -248,7 +253,7 @@ impl Judge {
                     }
                     if self.reads_logons {
                         logon_record(&event, record.number, logon);
-                        matcher.look(logon, self.now, &mut done.hits, &mut done.sightings);
+                        matcher.look(logon, self.now, hits, &mut done.sightings);
                     }
                 }
                 Item::Damage(damage) => {
@@ -260,6 +265,9 @@ impl Judge {
             }
             ControlFlow::Continue(())
         });
+        done.findings = hits.len() as u64;
+        self.telling.add(&block.name, hits, &mut done.lines);
+        hits.clear();
         idle().push(worker);
         done
     }
@@ -267,24 +275,22 @@ impl Judge {
 
 impl Together {
     /// Takes in what rules saw in a block; gives the number of findings.
-    fn take(
-        &mut self,
-        name: &Arc<str>,
-        sightings: Vec<Sighting>,
-        tell: &mut Tell<'_>,
-    ) -> anyhow::Result<u64> {
+    fn take(&mut self, name: &Arc<str>, sightings: Vec<Sighting>) -> anyhow::Result<u64> {
         self.waiting.extend(sightings.into_iter().map(|sighting| (Arc::clone(name), sighting)));
-        if self.waiting.len() < SIGHTINGS_MAX { Ok(0) } else { self.join(tell) }
+        if self.waiting.len() < SIGHTINGS_MAX { Ok(0) } else { self.join() }
     }
 
     /// Joins what waits, in the order of the events.
-    fn join(&mut self, tell: &mut Tell<'_>) -> anyhow::Result<u64> {
+    fn join(&mut self) -> anyhow::Result<u64> {
         self.waiting.sort_by_key(|(_, sighting)| sighting.at());
-        let (mut hits, mut findings) = (Vec::new(), 0);
+        let (mut hits, mut lines, mut findings) = (Vec::new(), Vec::new(), 0);
         for (name, sighting) in self.waiting.drain(..) {
             self.engine.join(std::slice::from_ref(&sighting), &mut hits);
             findings += hits.len() as u64;
-            hits.drain(..).try_for_each(|hit| tell(&name, &hit))?;
+            self.telling.add(&name, &hits, &mut lines);
+            Output::lines(&lines)?;
+            hits.clear();
+            lines.clear();
         }
         Ok(findings)
     }
@@ -293,7 +299,7 @@ impl Together {
 impl Summary {
     fn add(&mut self, done: &Done) {
         self.events += done.records;
-        self.findings += done.hits.len() as u64;
+        self.findings += done.findings;
         self.logons += done.logons.events();
         self.damaged += done.damaged;
         self.lost += done.lost;
