@@ -46,7 +46,11 @@ const METHOD_MAX: usize = 16;
 /// Tells HTTP by a method or a status line.
 pub(super) fn probe(side: Side, head: &[u8]) -> Verdict {
     let marks: &[&[u8]] = if side == Side::Client { METHODS } else { &[b"HTTP/1."] };
-    let begins = |mark: &&[u8]| mark[..mark.len().min(head.len())] == head[..mark.len().min(head.len())];
+    // Bodies are asked line by line: nearly always the first letter suffices.
+    let begins = |mark: &&[u8]| {
+        let shared = mark.len().min(head.len());
+        (head.is_empty() || mark.first() == head.first()) && mark[..shared] == head[..shared]
+    };
     match marks.iter().find(|mark| begins(mark)) {
         Some(mark) if head.len() >= mark.len() => Verdict::Is(Kind::Http),
         Some(_) => Verdict::Maybe,

@@ -105,6 +105,20 @@ impl Speech {
         !matches!(self.talk, Talk::Done)
     }
 
+    /// Where in memory that begins what [`Speech::feed`] will read, to be fetched before; null for nothing.
+    #[inline]
+    pub fn begins(&self) -> *const u8 {
+        fn at<T>(reader: &T) -> *const u8 {
+            std::ptr::from_ref(reader).cast()
+        }
+        match &self.talk {
+            Talk::Smb(smb) => at(&**smb),
+            Talk::Tls(tls) => at(&**tls),
+            Talk::Http(http) => at(&**http),
+            _ => std::ptr::null(),
+        }
+    }
+
     /// Takes the next bytes of one side of a TCP connection, in order and without holes (else see [`Speech::gap`]).
     pub fn feed(&mut self, contact: &Contact, side: Side, bytes: &[u8], out: &mut Vec<Sight>) {
         if bytes.is_empty() {

@@ -86,26 +86,34 @@ impl Domains {
 /// whole, so that no other one passes for it.
 #[derive(Debug, Clone, Default)]
 struct Harmless {
+    /// Rows of [`HARMLESS_ROW`], each with those that were put there last: two names that fall together do not push each other out
+    /// whenever they are asked for in turn.
     names: Vec<Box<str>>,
+    next: u8,
 }
 
 /// So many names, of 255 bytes at most.
-const HARMLESS_MAX: usize = 8192;
+const HARMLESS_MAX: usize = 16_384;
+const HARMLESS_ROW: usize = 4;
 
 impl Harmless {
+    /// Where the name's row begins.
     fn place(&self, name: &str) -> usize {
-        FixedState::default().hash_one(name.as_bytes()) as usize % HARMLESS_MAX
+        FixedState::default().hash_one(name.as_bytes()) as usize % (HARMLESS_MAX / HARMLESS_ROW) * HARMLESS_ROW
     }
 
     fn holds(&self, place: usize, name: &str) -> bool {
-        self.names.get(place).is_some_and(|held| **held == *name)
+        self.names.get(place..place + HARMLESS_ROW).is_some_and(|row| row.iter().any(|held| **held == *name))
     }
 
     fn put(&mut self, place: usize, name: &str) {
         if self.names.is_empty() {
             self.names.resize_with(HARMLESS_MAX, Box::default);
         }
-        if let Some(held) = self.names.get_mut(place) {
+        let Some(row) = self.names.get_mut(place..place + HARMLESS_ROW) else { return };
+        self.next = self.next.wrapping_add(1);
+        let at = row.iter().position(|held| held.is_empty()).unwrap_or(usize::from(self.next) % HARMLESS_ROW);
+        if let Some(held) = row.get_mut(at) {
             *held = name.into();
         }
     }

@@ -154,7 +154,7 @@ impl Pipeline {
         out: &mut Vec<NetEvent>,
     ) {
         self.counted(at, bytes, orig_len, out);
-        self.taken(at, number, read(link, bytes, orig_len), None, out);
+        self.taken(at, number, &read(link, bytes, orig_len), None, out);
     }
 
     /// Lets time pass without a packet: on a quiet interface flows end as well.
