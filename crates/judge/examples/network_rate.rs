@@ -3,7 +3,13 @@
 //! Two mixes: connections from forged sources that nobody answers, and the flows of a work day, each with its sums. With capture files as
 //! arguments: packets a second from the file to the findings, as `scan pcap` does it. `--digest FILE…` says in a number what was seen
 //! and found: two versions with the same numbers say the same.
-#![allow(clippy::disallowed_methods, clippy::disallowed_types, clippy::print_stdout, clippy::expect_used, reason = "it measures")]
+#![allow(
+    clippy::disallowed_methods,
+    clippy::disallowed_types,
+    clippy::print_stdout,
+    clippy::expect_used,
+    reason = "it measures"
+)]
 
 use std::hash::{BuildHasher, Hasher};
 use std::net::IpAddr;
@@ -16,7 +22,8 @@ use judge::network::{Detectors, Rules};
 use observe::network::file::CaptureFile;
 use observe::network::{Pipeline, Settings};
 use schema::{
-    Contact, Endpoint, Finding, FlowEnd, NetEvent, Service, Sight, SmbSight, SmbVerb, SynFamily, Traffic, Transport,
+    Contact, Endpoint, Finding, FlowEnd, NetEvent, Service, Sight, SmbSight, SmbVerb, SynFamily, Traffic,
+    Transport,
 };
 
 const FLOWS: u64 = 2_000_000;
@@ -142,7 +149,9 @@ fn whole(file: &str, is_digest: bool) {
             whole.pipeline.coverage(),
             whole.detectors.effort()
         ),
-        None => println!("{file}: {number} packets, {seconds:.2} s, {rate:.3} Mpps, {seen} events, {found} findings"),
+        None => println!(
+            "{file}: {number} packets, {seconds:.2} s, {rate:.3} Mpps, {seen} events, {found} findings"
+        ),
     }
 }
 

@@ -1,6 +1,7 @@
 //! Tables that never grow past their bound, whatever comes.
 
 use std::hash::{BuildHasher, Hasher};
+use std::hint::black_box;
 use std::net::IpAddr;
 
 use foldhash::fast::{FixedState, FoldHasher};
@@ -76,6 +77,15 @@ impl<K: Key, V> Table<K, V> {
         let hash = hash_of(key);
         let is_it = |entry: &(K, V)| entry.0 == *key;
         self.young.find(hash, is_it).or_else(|| self.old.find(hash, is_it)).map(|entry| &entry.1)
+    }
+
+    /// Looks the key up for nothing but that the processor has it at hand afterwards. Look-ups of which none needs what another found wait for
+    /// memory together.
+    #[inline]
+    pub(super) fn warm(&self, key: &K) {
+        if !self.is_empty() {
+            black_box(self.young.find(hash_of(key), |entry| entry.0 == *key).is_some());
+        }
     }
 
     /// The entry of this key, which then counts as used.

@@ -40,6 +40,9 @@ const METHODS: &[&[u8]] = &[
     b"PRI * HTTP/2",
 ];
 
+/// Room for a line that is kept from one to the next.
+const LINE_KEPT: usize = 64;
+
 /// So many bytes tell whether a line begins a message, whatever follows.
 const METHOD_MAX: usize = 16;
 
@@ -111,9 +114,14 @@ impl Http {
                 lines.line.extend_from_slice(piece);
             }
             if end.is_some() {
-                let held = std::mem::take(&mut lines.line);
+                let mut held = std::mem::take(&mut lines.line);
                 let line = if is_whole { piece } else { &held };
                 self.line(side, line.trim_ascii_end(), out);
+                // A body's lines are many, and what is held of them is short.
+                if held.capacity() <= LINE_KEPT {
+                    held.clear();
+                    self.sides[index(side)].line = held;
+                }
                 let next = self.next(side);
                 if next != Next::On {
                     return next;

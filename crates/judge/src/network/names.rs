@@ -86,10 +86,10 @@ impl Domains {
 /// whole, so that no other one passes for it.
 #[derive(Debug, Clone, Default)]
 struct Harmless {
-    /// Rows of [`HARMLESS_ROW`], each with those that were put there last: two names that fall together do not push each other out
-    /// whenever they are asked for in turn.
-    names: Vec<Box<str>>,
-    next: u8,
+    /// With their hashes, in rows of [`HARMLESS_ROW`]: two names that fall together do not push each other out whenever they are asked for
+    /// in turn.
+    names: Vec<(u64, Box<str>)>,
+    next: usize,
 }
 
 /// So many names, of 255 bytes at most.
@@ -97,24 +97,30 @@ const HARMLESS_MAX: usize = 16_384;
 const HARMLESS_ROW: usize = 4;
 
 impl Harmless {
-    /// Where the name's row begins.
-    fn place(&self, name: &str) -> usize {
-        FixedState::default().hash_one(name.as_bytes()) as usize % (HARMLESS_MAX / HARMLESS_ROW) * HARMLESS_ROW
+    fn hash(name: &str) -> u64 {
+        FixedState::default().hash_one(name.as_bytes())
     }
 
-    fn holds(&self, place: usize, name: &str) -> bool {
-        self.names.get(place..place + HARMLESS_ROW).is_some_and(|row| row.iter().any(|held| **held == *name))
+    /// Where a hash's row is.
+    fn row(hash: u64) -> std::ops::Range<usize> {
+        let begin = hash as usize % (HARMLESS_MAX / HARMLESS_ROW) * HARMLESS_ROW;
+        begin..begin + HARMLESS_ROW
     }
 
-    fn put(&mut self, place: usize, name: &str) {
+    fn holds(&self, hash: u64, name: &str) -> bool {
+        let is_it = |held: &(u64, Box<str>)| held.0 == hash && *held.1 == *name;
+        self.names.get(Self::row(hash)).is_some_and(|row| row.iter().any(is_it))
+    }
+
+    fn put(&mut self, hash: u64, name: &str) {
         if self.names.is_empty() {
-            self.names.resize_with(HARMLESS_MAX, Box::default);
+            self.names.resize_with(HARMLESS_MAX, Default::default);
         }
-        let Some(row) = self.names.get_mut(place..place + HARMLESS_ROW) else { return };
-        self.next = self.next.wrapping_add(1);
-        let at = row.iter().position(|held| held.is_empty()).unwrap_or(usize::from(self.next) % HARMLESS_ROW);
+        let Some(row) = self.names.get_mut(Self::row(hash)) else { return };
+        self.next = (self.next + 1) % HARMLESS_ROW;
+        let at = row.iter().position(|held| held.1.is_empty()).unwrap_or(self.next);
         if let Some(held) = row.get_mut(at) {
-            *held = name.into();
+            *held = (hash, name.into());
         }
     }
 }
@@ -147,8 +153,8 @@ impl Names {
     pub(super) fn take(&mut self, view: &View<'_>, tell: &mut Tell<'_>) {
         let Sight::Named { name, source } = view.sight() else { return };
         let name = name.as_ref();
-        let place = self.harmless.place(name);
-        if self.harmless.holds(place, name) {
+        let hash = Harmless::hash(name);
+        if self.harmless.holds(hash, name) {
             return;
         }
         if is_local(name) || self.allowed.covers(name).is_some() {
@@ -161,7 +167,7 @@ impl Names {
         } else if let Some((found, severity)) = self.lookalikes().judge(name).and_then(graded) {
             self.pose(&found, severity, name, *source, view, tell);
         } else {
-            self.harmless.put(place, name);
+            self.harmless.put(hash, name);
         }
     }
 

@@ -11,7 +11,7 @@ use flate2::bufread::MultiGzDecoder;
 use crate::Error;
 
 /// Bytes that are read at once: few enough that they are still in the processor's cache when their packets are looked at.
-const WINDOW: usize = 128 << 10;
+const WINDOW: usize = 256 << 10;
 const GZIP: [u8; 2] = [0x1f, 0x8b];
 
 /// A capture file that is being read, a window of it at a time.
@@ -134,8 +134,7 @@ impl CaptureFile {
         self.window.copy_within(self.start..self.end, 0);
         (self.start, self.end) = (0, self.end - self.start);
         while self.end < needed.min(self.window.len()) && !self.is_at_end {
-            let end = self.window.len().min(self.end + WINDOW);
-            match self.input.read(&mut self.window[self.end..end]) {
+            match self.input.read(&mut self.window[self.end..]) {
                 Ok(0) => self.is_at_end = true,
                 Ok(count) => self.end += count,
                 Err(error) if error.kind() == ErrorKind::Interrupted => {}

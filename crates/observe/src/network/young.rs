@@ -9,6 +9,9 @@ use super::index::Index;
 use super::key::{Key, Which, side};
 use super::pages::{ask, with_room};
 
+/// How far ahead of those that leave the index is asked for.
+const SOON: u64 = 8;
+
 /// A flow of which one side alone was seen.
 #[derive(Debug, Clone)]
 pub(super) struct Young {
@@ -199,6 +202,10 @@ impl Ring {
     /// The oldest one, unless its place is empty already.
     fn pop(&mut self) -> Option<Young> {
         let slot = (self.head & (self.capacity - 1)) as usize;
+        // They stand in a row here, and anywhere in the index.
+        if let Some(soon) = self.slots.get(((self.head + SOON) & (self.capacity - 1)) as usize) {
+            self.index.ask(soon.hash);
+        }
         self.head += 1;
         let young = self.slots[slot].clone();
         if young.stage == Stage::Gone {

@@ -9,7 +9,7 @@
 
 use std::net::IpAddr;
 
-use schema::{Attack, Lang, Severity, Sight, Tactic, Transport};
+use schema::{Attack, Lang, NetEvent, Severity, Sight, Tactic, Transport};
 use serde::{Deserialize, Serialize};
 
 use crate::network::pairs::Pairs;
@@ -75,6 +75,12 @@ impl Default for Walks {
 impl Walks {
     pub(crate) fn evicted(&self) -> u64 {
         self.sources.evicted()
+    }
+
+    /// See [`Table::warm`].
+    #[inline]
+    pub(crate) fn warm(&self, event: &NetEvent) {
+        self.sources.warm(&event.contact.client.address);
     }
 
     /// Takes in that a contact was answered, refused or left unanswered.

@@ -10,7 +10,7 @@ use super::super::pages::{ask, ask_at};
 use super::{Pipeline, Place, Seen};
 
 /// Packets that are looked up together: what is known of them stays in the nearest cache.
-const AHEAD: usize = 16;
+const AHEAD: usize = 32;
 
 /// A packet that was read, and where its flow is, if it has ports.
 struct Looked<'a> {
