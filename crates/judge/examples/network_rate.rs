@@ -116,7 +116,7 @@ impl Whole {
 }
 
 fn whole(file: &str, is_digest: bool) {
-    const BATCH: usize = 1024;
+    const BATCH: usize = 256;
     let mut whole = Whole {
         pipeline: Pipeline::new(Settings::default()),
         detectors: Detectors::new(&Rules::default()),

@@ -79,13 +79,11 @@ impl<K: Key, V> Table<K, V> {
         self.young.find(hash, is_it).or_else(|| self.old.find(hash, is_it)).map(|entry| &entry.1)
     }
 
-    /// Looks the key up for nothing but that the processor has it at hand afterwards. Look-ups of which none needs what another found wait for
-    /// memory together.
+    /// Looks up what will be asked for soon, and changes nothing: the processor has it at hand then. Look-ups of which none needs what
+    /// another found wait for memory together. `read` says what else of the entry is needed.
     #[inline]
-    pub(super) fn warm(&self, key: &K) {
-        if !self.is_empty() {
-            black_box(self.young.find(hash_of(key), |entry| entry.0 == *key).is_some());
-        }
+    pub(super) fn warm(&self, key: &K, read: impl FnOnce(&V) -> u64) {
+        black_box(self.get(key).map(read));
     }
 
     /// The entry of this key, which then counts as used.

@@ -90,7 +90,7 @@ impl Beats {
     #[inline]
     pub(crate) fn warm(&self, event: &NetEvent) {
         let (client, server) = (&event.contact.client, &event.contact.server);
-        self.lines.warm(&(client.address, server.address, server.port));
+        self.lines.warm(&(client.address, server.address, server.port), |beat| beat.trail.count);
     }
 
     /// Takes in calls that were answered, and what they sent in the end.

@@ -108,7 +108,9 @@ impl Works {
     /// See [`Table::warm`].
     #[inline]
     pub(crate) fn warm(&self, event: &NetEvent) {
-        self.pairs.warm(&(event.contact.client.address, event.contact.server.address));
+        let (client, server) = (event.contact.client.address, event.contact.server.address);
+        let last = |work: &Work| work.deeds.back().map_or(0, |done| done.packet);
+        self.pairs.warm(&(client, server), last);
     }
 
     /// Takes in requests to file servers.

@@ -72,7 +72,7 @@ impl Sent {
     #[inline]
     pub(crate) fn warm(&self, event: &NetEvent) {
         let (client, server) = (event.contact.client.address, event.contact.server.address);
-        self.peers.warm(&(client, server));
+        self.peers.warm(&(client, server), |peer| peer.out);
     }
 
     /// Takes in the sums of flows that leave the hospital.

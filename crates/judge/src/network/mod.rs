@@ -115,7 +115,7 @@ impl Detectors {
         let Self { rules, ready, names, state } = self;
         state.watermark = state.watermark.max(now);
         for events in batch.chunks(AHEAD) {
-            events.iter().for_each(|event| state.warm(event));
+            events.iter().for_each(|event| state.warm(event, names));
             for event in events {
                 state.events += 1;
                 if let Some(view) = View::of(event, rules, ready) {
@@ -178,8 +178,8 @@ impl State {
 
     /// Has the processor fetch what the commonest events will touch.
     #[inline]
-    fn warm(&self, event: &NetEvent) {
-        match event.sight {
+    fn warm(&self, event: &NetEvent, names: &names::Names) {
+        match &event.sight {
             Sight::Answered => {
                 self.walks.warm(event);
                 self.pairs.warm(event);
@@ -191,6 +191,7 @@ impl State {
                 self.sent.warm(event);
             }
             Sight::Smb(_) => self.works.warm(event),
+            Sight::Named { name, .. } => names.warm(name),
             _ => {}
         }
     }

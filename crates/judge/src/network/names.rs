@@ -4,6 +4,7 @@
 //! that hardly occur by chance are told with more than low severity.
 
 use std::hash::BuildHasher;
+use std::hint::black_box;
 use std::net::IpAddr;
 use std::sync::OnceLock;
 
@@ -147,6 +148,12 @@ impl Names {
                 None => builtin,
             })
         })
+    }
+
+    /// Has the processor fetch a name and what is known of it.
+    #[inline]
+    pub(super) fn warm(&self, name: &str) {
+        black_box(self.harmless.holds(Harmless::hash(name), name));
     }
 
     /// Takes in a name that somebody wanted to reach.

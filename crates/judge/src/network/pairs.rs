@@ -51,7 +51,7 @@ impl Pairs {
     #[inline]
     pub(crate) fn warm(&self, event: &NetEvent) {
         let (client, server) = (&event.contact.client, &event.contact.server);
-        self.pairs.warm(&(client.address, server.address, server.port));
+        self.pairs.warm(&(client.address, server.address, server.port), |times| times.last.cast_unsigned());
     }
 
     /// Whether this contact is between a learnt pair.

@@ -33,7 +33,7 @@ impl Spoken {
     /// See [`Table::warm`].
     #[inline]
     pub(crate) fn warm(&self, event: &NetEvent) {
-        self.servers.warm(&event.contact.server);
+        self.servers.warm(&event.contact.server, |services| u64::from(*services));
     }
 
     /// Takes in an event, before any detector does. Of a flow's sums, says what is new in them.

@@ -80,7 +80,8 @@ impl Walks {
     /// See [`Table::warm`].
     #[inline]
     pub(crate) fn warm(&self, event: &NetEvent) {
-        self.sources.warm(&event.contact.client.address);
+        let first = |walk: &Walk| walk.contacts.first().copied().map_or(0, u64::from);
+        self.sources.warm(&event.contact.client.address, first);
     }
 
     /// Takes in that a contact was answered, refused or left unanswered.
