@@ -1,14 +1,29 @@
 //! How many events a second the sensor's detectors take: `cargo run --release -p judge --example network_rate`.
 //!
-//! Two mixes: connections from forged sources that nobody answers, and the flows of a work day, each with its sums.
-#![allow(clippy::disallowed_methods, clippy::disallowed_types, clippy::print_stdout, reason = "it measures")]
+//! Two mixes: connections from forged sources that nobody answers, and the flows of a work day, each with its sums. With capture files as
+//! arguments: packets a second from the file to the findings, as `scan pcap` does it. `--digest FILE…` says in a number what was seen
+//! and found: two versions with the same numbers say the same.
+#![allow(
+    clippy::disallowed_methods,
+    clippy::disallowed_types,
+    clippy::print_stdout,
+    clippy::expect_used,
+    reason = "it measures"
+)]
 
+use std::hash::{BuildHasher, Hasher};
 use std::net::IpAddr;
+use std::ops::ControlFlow;
+use std::path::Path;
 use std::time::Instant;
 
+use foldhash::fast::FixedState;
 use judge::network::{Detectors, Rules};
+use observe::network::file::CaptureFile;
+use observe::network::{Pipeline, Settings};
 use schema::{
-    Contact, Endpoint, FlowEnd, NetEvent, Service, Sight, SmbSight, SmbVerb, SynFamily, Traffic, Transport,
+    Contact, Endpoint, Finding, FlowEnd, NetEvent, Service, Sight, SmbSight, SmbVerb, SynFamily, Traffic,
+    Transport,
 };
 
 const FLOWS: u64 = 2_000_000;
@@ -59,6 +74,88 @@ fn work(n: u64) -> Vec<NetEvent> {
 }
 
 fn main() {
+    let mut files: Vec<String> = std::env::args().skip(1).collect();
+    let is_digest = files.first().is_some_and(|first| first == "--digest");
+    if is_digest {
+        files.remove(0);
+    }
+    for file in &files {
+        whole(file, is_digest);
+    }
+    if files.is_empty() {
+        detectors();
+    }
+}
+
+/// From the capture's bytes to findings.
+struct Whole {
+    pipeline: Pipeline,
+    detectors: Detectors,
+    events: Vec<NetEvent>,
+    found: Vec<Finding>,
+    seen: u64,
+    digest: Option<foldhash::fast::FoldHasher<'static>>,
+}
+
+impl Whole {
+    fn judge(&mut self) {
+        let now = self.events.first().map_or(0, |event| event.at);
+        let found = self.found.len();
+        self.detectors.step(&self.events, now, &mut self.found);
+        if let Some(digest) = &mut self.digest {
+            for event in &self.events {
+                digest.write(&serde_json::to_vec(event).expect("an event is JSON"));
+            }
+            for finding in &self.found[found..] {
+                digest.write(&serde_json::to_vec(finding).expect("a finding is JSON"));
+            }
+        }
+        self.seen += self.events.len() as u64;
+        self.events.clear();
+    }
+}
+
+fn whole(file: &str, is_digest: bool) {
+    const BATCH: usize = 256;
+    let mut whole = Whole {
+        pipeline: Pipeline::new(Settings::default()),
+        detectors: Detectors::new(&Rules::default()),
+        events: Vec::with_capacity(2 * BATCH),
+        found: Vec::new(),
+        seen: 0,
+        digest: is_digest.then(|| FixedState::with_seed(1).build_hasher()),
+    };
+    let (begun, mut number) = (Instant::now(), 0);
+    let mut capture = CaptureFile::open(Path::new(file)).expect("a capture");
+    let read = capture.batches(64, |records| {
+        whole.pipeline.packets(number + 1, records, &mut whole.events);
+        number += records.len() as u64;
+        if whole.events.len() >= BATCH {
+            whole.judge();
+        }
+        ControlFlow::Continue(())
+    });
+    while whole.pipeline.finish_some(BATCH, &mut whole.events) {
+        whole.judge();
+    }
+    whole.judge();
+    whole.detectors.flush(whole.pipeline.coverage().last, &mut whole.found);
+    let seconds = begun.elapsed().as_secs_f64();
+    let (rate, seen, found) = (number as f64 / seconds / 1e6, whole.seen, whole.found.len());
+    match whole.digest {
+        Some(digest) => println!(
+            "{file}: {number} packets, {seen} events, {found} findings, digest {:016x}, {:?}, {:?}, {read:?}",
+            digest.finish(),
+            whole.pipeline.coverage(),
+            whole.detectors.effort()
+        ),
+        None => println!(
+            "{file}: {number} packets, {seconds:.2} s, {rate:.3} Mpps, {seen} events, {found} findings"
+        ),
+    }
+}
+
+fn detectors() {
     for (name, make) in [("forged", forged as fn(u64) -> Vec<NetEvent>), ("work", work)] {
         let mut detectors = Detectors::new(&Rules::default());
         let (mut events, mut seconds, mut said) = (0, 0.0, Vec::new());

@@ -13,7 +13,7 @@ use schema::{Finding, NetCoverage, NetEvent, Sight};
 use serde_json::Value;
 
 /// Events are judged so many at a time: they stay in the processor's cache between the two.
-const BATCH: usize = 1024;
+const BATCH: usize = 256;
 /// Packets after which somebody is told how far it is.
 const PROGRESS_EVERY: u64 = 1 << 16;
 /// Packets that are handed on together.

@@ -40,13 +40,20 @@ const METHODS: &[&[u8]] = &[
     b"PRI * HTTP/2",
 ];
 
+/// Room for a line that is kept from one to the next.
+const LINE_KEPT: usize = 64;
+
 /// So many bytes tell whether a line begins a message, whatever follows.
 const METHOD_MAX: usize = 16;
 
 /// Tells HTTP by a method or a status line.
 pub(super) fn probe(side: Side, head: &[u8]) -> Verdict {
     let marks: &[&[u8]] = if side == Side::Client { METHODS } else { &[b"HTTP/1."] };
-    let begins = |mark: &&[u8]| mark[..mark.len().min(head.len())] == head[..mark.len().min(head.len())];
+    // Bodies are asked line by line: nearly always the first letter suffices.
+    let begins = |mark: &&[u8]| {
+        let shared = mark.len().min(head.len());
+        (head.is_empty() || mark.first() == head.first()) && mark[..shared] == head[..shared]
+    };
     match marks.iter().find(|mark| begins(mark)) {
         Some(mark) if head.len() >= mark.len() => Verdict::Is(Kind::Http),
         Some(_) => Verdict::Maybe,
@@ -107,9 +114,14 @@ impl Http {
                 lines.line.extend_from_slice(piece);
             }
             if end.is_some() {
-                let held = std::mem::take(&mut lines.line);
+                let mut held = std::mem::take(&mut lines.line);
                 let line = if is_whole { piece } else { &held };
                 self.line(side, line.trim_ascii_end(), out);
+                // A body's lines are many, and what is held of them is short.
+                if held.capacity() <= LINE_KEPT {
+                    held.clear();
+                    self.sides[index(side)].line = held;
+                }
                 let next = self.next(side);
                 if next != Next::On {
                     return next;

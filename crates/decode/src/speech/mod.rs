@@ -38,7 +38,7 @@ pub fn datagram(contact: &Contact, side: Side, bytes: &[u8], out: &mut Vec<Sight
     udp::Udp::default().take(contact, side, bytes, out);
 }
 
-/// What one flow says. Two words and a half as long as nothing was recognised.
+/// What one flow says.
 #[derive(Debug)]
 pub struct Speech {
     talk: Talk,
@@ -48,8 +48,9 @@ pub struct Speech {
 enum Talk {
     Unknown(Unknown),
     Smb(Box<smb::Smb>),
-    Tls(Box<tls::Tls>),
-    Http(Box<http::Http>),
+    // The commonest ones need no memory of their own.
+    Tls(tls::Tls),
+    Http(http::Http),
     Rdp(Box<rdp::Rdp>),
     Rpc(Box<rpc::Rpc>),
     Kerberos(Box<kerberos::Kerberos>),
@@ -103,6 +104,15 @@ impl Speech {
     /// Whether bytes that come later can still show something. Once false it stays so, and [`Speech::feed`] does nothing.
     pub fn wants(&self) -> bool {
         !matches!(self.talk, Talk::Done)
+    }
+
+    /// Where in memory that begins what [`Speech::feed`] will read besides this, to be fetched before; null for nothing.
+    #[inline]
+    pub fn begins(&self) -> *const u8 {
+        match &self.talk {
+            Talk::Smb(smb) => std::ptr::from_ref(&**smb).cast(),
+            _ => std::ptr::null(),
+        }
     }
 
     /// Takes the next bytes of one side of a TCP connection, in order and without holes (else see [`Speech::gap`]).
@@ -196,9 +206,9 @@ impl Talk {
     fn of(kind: Kind, contact: &Contact, out: &mut Vec<Sight>) -> Self {
         let (talk, service) = match kind {
             Kind::Smb => (Self::Smb(Box::default()), Some(Service::Smb)),
-            Kind::Tls => (Self::Tls(Box::new(tls::Tls::to(contact.server.port))), Some(Service::Tls)),
+            Kind::Tls => (Self::Tls(tls::Tls::to(contact.server.port)), Some(Service::Tls)),
             // What HTTP carries is told by its first request, and a greeting by its words.
-            Kind::Http => (Self::Http(Box::default()), None),
+            Kind::Http => (Self::Http(http::Http::default()), None),
             Kind::Greeting => (Self::Greeting(Box::default()), None),
             Kind::Rdp => (Self::Rdp(Box::default()), Some(Service::Rdp)),
             Kind::Rpc => (Self::Rpc(Box::default()), Some(Service::Rpc)),

@@ -6,7 +6,7 @@
 
 use std::net::IpAddr;
 
-use schema::{Attack, Lang, Service, Severity, Sight, Tactic};
+use schema::{Attack, Lang, NetEvent, Service, Severity, Sight, Tactic};
 use serde::{Deserialize, Serialize};
 
 use crate::network::Detectors;
@@ -84,6 +84,13 @@ impl Default for Beats {
 impl Beats {
     pub(crate) fn evicted(&self) -> u64 {
         self.lines.evicted()
+    }
+
+    /// See [`Table::warm`].
+    #[inline]
+    pub(crate) fn warm(&self, event: &NetEvent) {
+        let (client, server) = (&event.contact.client, &event.contact.server);
+        self.lines.warm(&(client.address, server.address, server.port), |beat| beat.trail.count);
     }
 
     /// Takes in calls that were answered, and what they sent in the end.

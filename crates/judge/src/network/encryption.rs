@@ -12,7 +12,7 @@
 use std::collections::VecDeque;
 use std::net::IpAddr;
 
-use schema::{Attack, Lang, Severity, Sight, SmbSight, SmbVerb, Tactic};
+use schema::{Attack, Lang, NetEvent, Severity, Sight, SmbSight, SmbVerb, Tactic};
 use serde::{Deserialize, Serialize};
 
 use crate::network::Detectors;
@@ -103,6 +103,14 @@ impl Default for Works {
 impl Works {
     pub(crate) fn evicted(&self) -> u64 {
         self.pairs.evicted()
+    }
+
+    /// See [`Table::warm`].
+    #[inline]
+    pub(crate) fn warm(&self, event: &NetEvent) {
+        let (client, server) = (event.contact.client.address, event.contact.server.address);
+        let last = |work: &Work| work.deeds.back().map_or(0, |done| done.packet);
+        self.pairs.warm(&(client, server), last);
     }
 
     /// Takes in requests to file servers.

@@ -5,7 +5,7 @@
 
 use std::net::IpAddr;
 
-use schema::{Attack, Severity, Sight, Tactic};
+use schema::{Attack, NetEvent, Severity, Sight, Tactic};
 use serde::{Deserialize, Serialize};
 
 use crate::network::Detectors;
@@ -66,6 +66,13 @@ impl Default for Sent {
 impl Sent {
     pub(crate) fn evicted(&self) -> u64 {
         self.peers.evicted() + self.hosts.evicted()
+    }
+
+    /// See [`Table::warm`].
+    #[inline]
+    pub(crate) fn warm(&self, event: &NetEvent) {
+        let (client, server) = (event.contact.client.address, event.contact.server.address);
+        self.peers.warm(&(client, server), |peer| peer.out);
     }
 
     /// Takes in the sums of flows that leave the hospital.

@@ -40,6 +40,9 @@ pub use rules::{
 use telling::{Episodes, Tell};
 use view::View;
 
+/// Events that are looked at before the first of them is judged.
+const AHEAD: usize = 8;
+
 /// All detectors of the sensor.
 #[derive(Debug, Clone)]
 pub struct Detectors {
@@ -111,10 +114,13 @@ impl Detectors {
     pub fn step(&mut self, batch: &[NetEvent], now: Micros, out: &mut Vec<Finding>) {
         let Self { rules, ready, names, state } = self;
         state.watermark = state.watermark.max(now);
-        for event in batch {
-            state.events += 1;
-            if let Some(view) = View::of(event, rules, ready) {
-                state.take(view, names, out);
+        for events in batch.chunks(AHEAD) {
+            events.iter().for_each(|event| state.warm(event, names));
+            for event in events {
+                state.events += 1;
+                if let Some(view) = View::of(event, rules, ready) {
+                    state.take(view, names, out);
+                }
             }
         }
     }
@@ -167,6 +173,26 @@ impl State {
             beats: beacon::Beats::default(),
             sent: exfil::Sent::default(),
             syns: eol::Syns::default(),
+        }
+    }
+
+    /// Has the processor fetch what the commonest events will touch.
+    #[inline]
+    fn warm(&self, event: &NetEvent, names: &names::Names) {
+        match &event.sight {
+            Sight::Answered => {
+                self.walks.warm(event);
+                self.pairs.warm(event);
+                self.beats.warm(event);
+            }
+            Sight::Traffic { .. } => {
+                self.spoken.warm(event);
+                self.beats.warm(event);
+                self.sent.warm(event);
+            }
+            Sight::Smb(_) => self.works.warm(event),
+            Sight::Named { name, .. } => names.warm(name),
+            _ => {}
         }
     }
 

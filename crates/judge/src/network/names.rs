@@ -4,6 +4,7 @@
 //! that hardly occur by chance are told with more than low severity.
 
 use std::hash::BuildHasher;
+use std::hint::black_box;
 use std::net::IpAddr;
 use std::sync::OnceLock;
 
@@ -86,27 +87,41 @@ impl Domains {
 /// whole, so that no other one passes for it.
 #[derive(Debug, Clone, Default)]
 struct Harmless {
-    names: Vec<Box<str>>,
+    /// With their hashes, in rows of [`HARMLESS_ROW`]: two names that fall together do not push each other out whenever they are asked for
+    /// in turn.
+    names: Vec<(u64, Box<str>)>,
+    next: usize,
 }
 
 /// So many names, of 255 bytes at most.
-const HARMLESS_MAX: usize = 8192;
+const HARMLESS_MAX: usize = 16_384;
+const HARMLESS_ROW: usize = 4;
 
 impl Harmless {
-    fn place(&self, name: &str) -> usize {
-        FixedState::default().hash_one(name.as_bytes()) as usize % HARMLESS_MAX
+    fn hash(name: &str) -> u64 {
+        FixedState::default().hash_one(name.as_bytes())
     }
 
-    fn holds(&self, place: usize, name: &str) -> bool {
-        self.names.get(place).is_some_and(|held| **held == *name)
+    /// Where a hash's row is.
+    fn row(hash: u64) -> std::ops::Range<usize> {
+        let begin = hash as usize % (HARMLESS_MAX / HARMLESS_ROW) * HARMLESS_ROW;
+        begin..begin + HARMLESS_ROW
     }
 
-    fn put(&mut self, place: usize, name: &str) {
+    fn holds(&self, hash: u64, name: &str) -> bool {
+        let is_it = |held: &(u64, Box<str>)| held.0 == hash && *held.1 == *name;
+        self.names.get(Self::row(hash)).is_some_and(|row| row.iter().any(is_it))
+    }
+
+    fn put(&mut self, hash: u64, name: &str) {
         if self.names.is_empty() {
-            self.names.resize_with(HARMLESS_MAX, Box::default);
+            self.names.resize_with(HARMLESS_MAX, Default::default);
         }
-        if let Some(held) = self.names.get_mut(place) {
-            *held = name.into();
+        let Some(row) = self.names.get_mut(Self::row(hash)) else { return };
+        self.next = (self.next + 1) % HARMLESS_ROW;
+        let at = row.iter().position(|held| held.1.is_empty()).unwrap_or(self.next);
+        if let Some(held) = row.get_mut(at) {
+            *held = (hash, name.into());
         }
     }
 }
@@ -135,12 +150,18 @@ impl Names {
         })
     }
 
+    /// Has the processor fetch a name and what is known of it.
+    #[inline]
+    pub(super) fn warm(&self, name: &str) {
+        black_box(self.harmless.holds(Harmless::hash(name), name));
+    }
+
     /// Takes in a name that somebody wanted to reach.
     pub(super) fn take(&mut self, view: &View<'_>, tell: &mut Tell<'_>) {
         let Sight::Named { name, source } = view.sight() else { return };
         let name = name.as_ref();
-        let place = self.harmless.place(name);
-        if self.harmless.holds(place, name) {
+        let hash = Harmless::hash(name);
+        if self.harmless.holds(hash, name) {
             return;
         }
         if is_local(name) || self.allowed.covers(name).is_some() {
@@ -153,7 +174,7 @@ impl Names {
         } else if let Some((found, severity)) = self.lookalikes().judge(name).and_then(graded) {
             self.pose(&found, severity, name, *source, view, tell);
         } else {
-            self.harmless.put(place, name);
+            self.harmless.put(hash, name);
         }
     }
 

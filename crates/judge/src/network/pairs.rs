@@ -2,7 +2,7 @@
 
 use std::net::IpAddr;
 
-use schema::{Micros, Sight};
+use schema::{Micros, NetEvent, Sight};
 use serde::{Deserialize, Serialize};
 
 use super::rules::{LearntPair, Rules};
@@ -45,6 +45,13 @@ impl Pairs {
             pairs.learn((learnt.client, learnt.server, learnt.port), learnt.last);
         }
         pairs
+    }
+
+    /// See [`Table::warm`].
+    #[inline]
+    pub(crate) fn warm(&self, event: &NetEvent) {
+        let (client, server) = (&event.contact.client, &event.contact.server);
+        self.pairs.warm(&(client.address, server.address, server.port), |times| times.last.cast_unsigned());
     }
 
     /// Whether this contact is between a learnt pair.

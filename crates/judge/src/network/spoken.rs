@@ -1,6 +1,6 @@
 //! What is known of flows and services while they last: what a server speaks, whether a direction was guessed, sums told before.
 
-use schema::{Endpoint, FlowEnd, Service, Sight, Transport};
+use schema::{Endpoint, FlowEnd, NetEvent, Service, Sight, Transport};
 use serde::{Deserialize, Serialize};
 
 use super::table::Table;
@@ -28,6 +28,12 @@ impl Default for Spoken {
 impl Spoken {
     pub(super) fn evicted(&self) -> u64 {
         self.servers.evicted() + self.sums.evicted()
+    }
+
+    /// See [`Table::warm`].
+    #[inline]
+    pub(crate) fn warm(&self, event: &NetEvent) {
+        self.servers.warm(&event.contact.server, |services| u64::from(*services));
     }
 
     /// Takes in an event, before any detector does. Of a flow's sums, says what is new in them.

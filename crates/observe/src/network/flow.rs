@@ -5,7 +5,7 @@ use schema::{Contact, FlowEnd, Micros, NetEvent, Side, Sight, Traffic};
 use super::key::{Key, Which};
 use super::stream::Stream;
 
-/// As many as memory has room for: 144 bytes each, one cache line and a half for what every packet touches.
+/// As many as memory has room for: 144 bytes each, of which every packet touches most.
 #[derive(Debug)]
 pub(super) struct Flow {
     pub(super) key: Key,
@@ -115,16 +115,6 @@ impl Flow {
         self.told_after = 0;
         let kept = Marks::CLIENT_HIGH | Marks::LIVE | Marks::ONE_WAY | Marks::TWO_WAY;
         self.marks = Marks(self.marks.0 & kept | Marks::ANSWERED);
-    }
-
-    /// A number from each part of it.
-    #[inline]
-    pub(super) fn sums(&self) -> u64 {
-        self.number
-            ^ self.packet
-            ^ self.traffic.payload[1]
-            ^ self.traffic.last.cast_unsigned()
-            ^ u64::from(self.marks.0)
     }
 
     /// Something that its last packet showed.

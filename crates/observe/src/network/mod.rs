@@ -6,6 +6,7 @@
 pub mod file;
 mod flow;
 mod fragments;
+mod index;
 mod key;
 pub mod live;
 mod pages;

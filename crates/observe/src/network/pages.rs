@@ -1,4 +1,5 @@
 //! Large pages for large tables: packets reach into them everywhere, and to look up where each small page lies takes as long as to read it.
+//! And asking for what will be read soon.
 #![allow(unsafe_code, reason = "advice about memory has no safe wrapper; this file holds nothing else")]
 
 /// What every processor's small pages divide.
@@ -19,6 +20,32 @@ pub(super) fn with_room<T>(capacity: usize) -> Vec<T> {
         let _ = unsafe { libc::madvise(place, to - from, libc::MADV_HUGEPAGE) };
     }
     room
+}
+
+/// Bytes that come from memory together.
+const LINE: usize = 64;
+
+/// Has the processor fetch all of this, and does not wait for it. Reading it would wait: what follows can overtake a read, but not by far.
+#[inline(always)]
+pub(super) fn ask<T>(what: &T) {
+    let at = std::ptr::from_ref(what).cast::<u8>();
+    for line in (0..size_of::<T>()).step_by(LINE) {
+        ask_at(at.wrapping_add(line));
+    }
+    ask_at(at.wrapping_add(size_of::<T>() - 1));
+}
+
+/// The same for one place in memory, whatever is there, and if nothing is.
+#[inline(always)]
+pub(super) fn ask_at(place: *const u8) {
+    #[cfg(target_arch = "x86_64")]
+    // SAFETY: it is a hint, which changes nothing and never fails, whether the address is that of something or not.
+    unsafe {
+        std::arch::x86_64::_mm_prefetch::<{ std::arch::x86_64::_MM_HINT_T0 }>(place.cast());
+    }
+    // Other processors fetch it when it is read.
+    #[cfg(not(target_arch = "x86_64"))]
+    let _ = place;
 }
 
 #[cfg(test)]

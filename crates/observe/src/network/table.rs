@@ -3,9 +3,9 @@
 use std::hash::BuildHasher;
 
 use foldhash::fast::RandomState;
-use hashbrown::HashTable;
 
 use super::flow::{Flow, Marks};
+use super::index::Index;
 use super::key::Key;
 use super::pages::with_room;
 
@@ -19,7 +19,7 @@ pub(super) struct Table {
     slots: Vec<Flow>,
     free: Vec<u32>,
     /// Grows with what is there: in a small one every look-up stays in the processor's cache.
-    index: HashTable<u32>,
+    index: Index,
     hash: RandomState,
     capacity: usize,
     evict_at: usize,
@@ -33,7 +33,7 @@ impl Table {
             // Address space alone until it is used; growing would hold two of them for a moment.
             slots: with_room(capacity),
             free: Vec::new(),
-            index: HashTable::new(),
+            index: Index::new(),
             hash,
             capacity,
             evict_at: 0,
@@ -43,7 +43,19 @@ impl Table {
 
     #[inline]
     pub(super) fn find(&self, hash: u64, key: &Key) -> Option<u32> {
-        self.index.find(hash, |slot| self.slots[*slot as usize].key == *key).copied()
+        self.index.find(hash, |slot| self.slots[slot as usize].key == *key)
+    }
+
+    /// Asks for what a look-up of this hash needs first.
+    #[inline]
+    pub(super) fn ask(&self, hash: u64) {
+        self.index.ask(hash);
+    }
+
+    /// The slot that is probably that of a key with this hash; [`Table::holds`] knows whether it is.
+    #[inline]
+    pub(super) fn guess(&self, hash: u64) -> Option<u32> {
+        self.index.find(hash, |_| true)
     }
 
     /// Whether that slot is the one of this key.
@@ -74,8 +86,7 @@ impl Table {
                 (self.slots.len() - 1) as u32
             }
         };
-        let (slots, hasher) = (&self.slots, &self.hash);
-        self.index.insert_unique(hash, slot, |slot| hasher.hash_one(slots[*slot as usize].key));
+        self.index.insert(hash, slot);
         slot
     }
 
@@ -87,9 +98,7 @@ impl Table {
         flow.marks.clear(Marks::LIVE);
         flow.stream = None;
         let hash = self.hash.hash_one(flow.key);
-        if let Ok(entry) = self.index.find_entry(hash, |other| *other == slot) {
-            entry.remove();
-        }
+        self.index.remove(hash, slot);
         self.free.push(slot);
     }
 

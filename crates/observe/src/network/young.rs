@@ -2,12 +2,15 @@
 //!
 //! Ten million forged sources turn this ring over and touch nothing else.
 
-use hashbrown::HashTable;
 use schema::{Contact, Micros, NetEvent, Side, Sight, Traffic};
 
 use super::flow::Vlan;
+use super::index::Index;
 use super::key::{Key, Which, side};
-use super::pages::with_room;
+use super::pages::{ask, with_room};
+
+/// How far ahead of those that leave the index is asked for.
+const SOON: u64 = 8;
 
 /// A flow of which one side alone was seen.
 #[derive(Debug, Clone)]
@@ -127,7 +130,7 @@ impl Young {
 pub(super) struct Ring {
     slots: Vec<Young>,
     /// Slots by the hash of their key.
-    index: HashTable<u32>,
+    index: Index,
     capacity: u64,
     /// How long an answer may take.
     patience: Micros,
@@ -143,7 +146,7 @@ impl Ring {
         let capacity = capacity.clamp(2, 1 << 30).next_power_of_two();
         Ring {
             slots: with_room(capacity),
-            index: HashTable::with_capacity(capacity),
+            index: Index::with_capacity(capacity),
             capacity: capacity as u64,
             patience,
             head: 0,
@@ -153,7 +156,21 @@ impl Ring {
 
     #[inline]
     pub(super) fn find(&self, hash: u64, key: &Key) -> Option<u32> {
-        self.index.find(hash, |slot| self.slots[*slot as usize].key == *key).copied()
+        self.index.find(hash, |slot| self.slots[slot as usize].key == *key)
+    }
+
+    /// Asks for what a look-up of this hash needs first.
+    #[inline]
+    pub(super) fn ask(&self, hash: u64) {
+        self.index.ask(hash);
+    }
+
+    /// Asks for the flow of this hash, if there is one.
+    #[inline]
+    pub(super) fn ask_flow(&self, hash: u64) {
+        if let Some(slot) = self.index.find(hash, |_| true) {
+            ask(&self.slots[slot as usize]);
+        }
     }
 
     /// The one in a slot that was found since the ring changed last.
@@ -179,34 +196,31 @@ impl Ring {
         } else {
             self.slots[slot] = young;
         }
-        let slots = &self.slots;
-        self.index.insert_unique(hash, slot as u32, |slot| slots[*slot as usize].hash);
+        self.index.insert(hash, slot as u32);
     }
 
     /// The oldest one, unless its place is empty already.
     fn pop(&mut self) -> Option<Young> {
         let slot = (self.head & (self.capacity - 1)) as usize;
+        // They stand in a row here, and anywhere in the index.
+        if let Some(soon) = self.slots.get(((self.head + SOON) & (self.capacity - 1)) as usize) {
+            self.index.ask(soon.hash);
+        }
         self.head += 1;
         let young = self.slots[slot].clone();
         if young.stage == Stage::Gone {
             return None;
         }
-        self.forget(young.hash, slot as u32);
+        self.index.remove(young.hash, slot as u32);
         Some(young)
     }
 
     /// Takes out the one in a slot that was found since the ring changed last.
     pub(super) fn take(&mut self, slot: u32) -> Young {
         let young = self.slots[slot as usize].clone();
-        self.forget(young.hash, slot);
+        self.index.remove(young.hash, slot);
         self.slots[slot as usize].stage = Stage::Gone;
         young
-    }
-
-    fn forget(&mut self, hash: u64, slot: u32) {
-        if let Ok(entry) = self.index.find_entry(hash, |other| *other == slot) {
-            entry.remove();
-        }
     }
 
     /// One whose time is over, or, where `all`, any one.

@@ -9,7 +9,7 @@
 
 use std::net::IpAddr;
 
-use schema::{Attack, Lang, Severity, Sight, Tactic, Transport};
+use schema::{Attack, Lang, NetEvent, Severity, Sight, Tactic, Transport};
 use serde::{Deserialize, Serialize};
 
 use crate::network::pairs::Pairs;
@@ -58,7 +58,7 @@ struct Walk {
     /// The first contact's hash: forged sources make no other, and millions of them need no memory of their own.
     first: u32,
     /// Contacts made lately, as hashes, in a ring.
-    contacts: Box<[u32]>,
+    contacts: Vec<u32>,
     next: u8,
     last: i64,
     targets: Vec<IpAddr>,
@@ -75,6 +75,13 @@ impl Default for Walks {
 impl Walks {
     pub(crate) fn evicted(&self) -> u64 {
         self.sources.evicted()
+    }
+
+    /// See [`Table::warm`].
+    #[inline]
+    pub(crate) fn warm(&self, event: &NetEvent) {
+        let first = |walk: &Walk| walk.contacts.first().copied().map_or(0, u64::from);
+        self.sources.warm(&event.contact.client.address, first);
     }
 
     /// Takes in that a contact was answered, refused or left unanswered.
@@ -153,15 +160,13 @@ impl Walk {
             return true;
         }
         if self.contacts.is_empty() {
-            self.contacts = Box::new([self.first]);
+            self.contacts.push(self.first);
         }
         if self.contacts.contains(&contact) {
             return false;
         }
         if self.contacts.len() < CONTACTS {
-            let mut contacts = std::mem::take(&mut self.contacts).into_vec();
-            contacts.push(contact);
-            self.contacts = contacts.into_boxed_slice();
+            self.contacts.push(contact);
         } else if let Some(place) = self.contacts.get_mut(usize::from(self.next)) {
             *place = contact;
             self.next = (self.next + 1) % CONTACTS as u8;

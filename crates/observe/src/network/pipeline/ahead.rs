@@ -1,17 +1,16 @@
 //! Several packets at once. Where in memory a packet's flow lies is chance, and waiting for it takes longer than all else that is done with the
 //! packet; so the flows of several packets are looked up first, one right behind the other, and the waits overlap.
 
-use std::hint::black_box;
-
 use decode::packet::capture::Record;
 use decode::packet::{Fault, Packet, Segment, read};
 use schema::{NetEvent, Transport};
 
 use super::super::flow::Vlan;
+use super::super::pages::{ask, ask_at};
 use super::{Pipeline, Place, Seen};
 
 /// Packets that are looked up together: what is known of them stays in the nearest cache.
-const AHEAD: usize = 16;
+const AHEAD: usize = 32;
 
 /// A packet that was read, and where its flow is, if it has ports.
 struct Looked<'a> {
@@ -31,21 +30,37 @@ impl Pipeline {
                 let place = packet.as_ref().ok().and_then(|packet| self.place_of(packet));
                 Looked { packet, place }
             }));
-            for looked in &mut ahead {
-                if let Some(place) = &mut looked.place {
-                    place.hint = self.flows.find(place.hash, &place.key);
-                    // The rest of what the packet will touch.
-                    black_box(place.hint.map(|slot| self.flows.at(slot).sums()));
-                    if place.hint.is_none() {
-                        let ring = self.ring(place.key.transport());
-                        black_box(ring.find(place.hash, &place.key));
-                    }
-                }
-            }
-            for (record, looked) in records.iter().zip(ahead.drain(..)) {
+            self.fetch(&mut ahead);
+            for (record, looked) in records.iter().zip(&ahead) {
                 self.counted(record.at, record.bytes, record.orig_len, out);
-                self.taken(record.at, number, looked.packet, looked.place, out);
+                self.taken(record.at, number, &looked.packet, looked.place.as_ref(), out);
                 number += 1;
+            }
+            ahead.clear();
+        }
+    }
+
+    /// Asks for what the packets will touch, in as many steps as one place in memory names the next.
+    fn fetch(&mut self, ahead: &mut [Looked<'_>]) {
+        for place in ahead.iter().filter_map(|looked| looked.place.as_ref()) {
+            self.flows.ask(place.hash);
+        }
+        for place in ahead.iter_mut().filter_map(|looked| looked.place.as_mut()) {
+            place.hint = self.flows.guess(place.hash);
+            match place.hint {
+                Some(slot) => ask(self.flows.at(slot)),
+                None => self.ring(place.key.transport()).ask(place.hash),
+            }
+        }
+        for place in ahead.iter().filter_map(|looked| looked.place.as_ref()) {
+            match place.hint {
+                Some(slot) => self.flows.at(slot).stream.as_deref().into_iter().for_each(ask),
+                None => self.ring(place.key.transport()).ask_flow(place.hash),
+            }
+        }
+        for slot in ahead.iter().filter_map(|looked| looked.place.as_ref()?.hint) {
+            if let Some(stream) = &self.flows.at(slot).stream {
+                ask_at(stream.speech.begins());
             }
         }
     }
@@ -79,8 +94,8 @@ impl Pipeline {
         &mut self,
         at: schema::Micros,
         number: u64,
-        packet: Result<Packet<'_>, Fault>,
-        place: Option<Place>,
+        packet: &Result<Packet<'_>, Fault>,
+        place: Option<&Place>,
         out: &mut Vec<NetEvent>,
     ) {
         match packet {
@@ -95,8 +110,8 @@ impl Pipeline {
                     ip_bytes: packet.ip_bytes,
                 };
                 match (&packet.transport, place) {
-                    (Segment::Tcp(tcp), Some(place)) => self.tcp(&seen, &place, tcp, out),
-                    (Segment::Udp(udp), Some(place)) => self.udp(&seen, &place, udp, out),
+                    (Segment::Tcp(tcp), Some(place)) => self.tcp(&seen, place, tcp, out),
+                    (Segment::Udp(udp), Some(place)) => self.udp(&seen, place, udp, out),
                     (transport, _) => self.carried(seen, transport, out),
                 }
             }

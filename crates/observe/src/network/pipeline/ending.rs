@@ -5,6 +5,7 @@ use std::collections::VecDeque;
 use schema::{FlowEnd, Micros, NetEvent, Sight, Transport};
 
 use super::super::flow::Marks;
+use super::super::stream::Stream;
 use super::super::young::{Stage, Young};
 use super::{Pipeline, SECOND};
 
@@ -18,6 +19,8 @@ const STEPS: usize = 16;
 const OLD_QUESTION: Micros = SECOND / 2;
 /// Streams that are compared to find one to close.
 const COMPARED: usize = 8;
+/// Room for so many streams is kept when they are closed.
+const ROOMS_MAX: usize = 1024;
 /// How often what is known of the mirror's directions loses half its weight.
 const HALVED_EVERY: Micros = 300 * SECOND;
 
@@ -26,16 +29,34 @@ const HALVED_EVERY: Micros = 300 * SECOND;
 pub(super) struct Streams {
     order: VecDeque<(u32, u64)>,
     open: usize,
+    /// Room of those that were closed, for the next ones.
+    #[expect(clippy::vec_box, reason = "it is the room that is kept")]
+    closed: Vec<Box<Stream>>,
 }
 
 impl Streams {
-    pub(super) fn opened(&mut self, slot: u32, flow: u64) {
+    pub(super) fn opened(&mut self, slot: u32, flow: u64, stream: Stream) -> Box<Stream> {
         self.order.push_back((slot, flow));
         self.open += 1;
+        match self.closed.pop() {
+            Some(mut room) => {
+                *room = stream;
+                room
+            }
+            None => Box::new(stream),
+        }
     }
 
-    pub(super) fn closed(&mut self) {
+    /// What it read must be over by now.
+    pub(super) fn closed(&mut self, stream: Option<Box<Stream>>) {
         self.open = self.open.saturating_sub(1);
+        if let Some(mut stream) = stream
+            && self.closed.len() < ROOMS_MAX
+        {
+            // Nothing of what it held is kept.
+            *stream = Stream::default();
+            self.closed.push(stream);
+        }
     }
 }
 
@@ -116,9 +137,9 @@ impl Pipeline {
             return;
         }
         if let Some(mut stream) = flow.stream.take() {
-            self.streams.closed();
             stream.flush(&flow.contact(), &mut self.sights);
             out.extend(self.sights.drain(..).map(|sight| flow.event(sight)));
+            self.streams.closed(Some(stream));
         }
         let [there, back] = flow.traffic.packets;
         let has_data = flow.traffic.payload.iter().any(|bytes| *bytes > 0);
@@ -172,7 +193,7 @@ impl Pipeline {
                 stream.flush(&flow.contact(), &mut self.sights);
                 out.extend(self.sights.drain(..).map(|sight| flow.event(sight)));
                 flow.marks.set(Marks::UNHEARD);
-                self.streams.closed();
+                self.streams.closed(Some(stream));
             }
         }
         self.streams.order.extend(candidates.map(|(_, slot, number)| (slot, number)));

@@ -30,9 +30,9 @@ const DATAGRAM_PATIENCE: Micros = 20 * SECOND;
 /// The bounds within which flows are kept.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Settings {
-    /// Flows that were answered, at once; about 150 bytes each, used as they come.
+    /// Flows that were answered, at once; about 160 bytes each, used as they come.
     pub flows_max: usize,
-    /// Flows that nobody answered, at once, over TCP and over all else; about 125 bytes each. The next power of two counts.
+    /// Flows that nobody answered, at once, over TCP and over all else; about 145 bytes each. The next power of two counts.
     pub unanswered_max: usize,
     /// Flows whose protocol is being read, at once; mostly below 4 KiB each.
     pub streams_max: usize,
@@ -154,7 +154,7 @@ impl Pipeline {
         out: &mut Vec<NetEvent>,
     ) {
         self.counted(at, bytes, orig_len, out);
-        self.taken(at, number, read(link, bytes, orig_len), None, out);
+        self.taken(at, number, &read(link, bytes, orig_len), None, out);
     }
 
     /// Lets time pass without a packet: on a quiet interface flows end as well.

@@ -218,9 +218,9 @@ impl Pipeline {
             stream.data(&contact, side, data, &mut self.sights);
         }
         if !stream.speech.wants() {
-            flow.stream = None;
+            let stream = flow.stream.take();
             flow.marks.set(Marks::UNHEARD);
-            self.streams.closed();
+            self.streams.closed(stream);
         }
         if !self.sights.is_empty() {
             let flow = self.flows.at(slot);
@@ -233,9 +233,7 @@ impl Pipeline {
         let flow = self.flows.at(slot);
         let start = |mark: u16, at: usize| flow.marks.has(mark).then(|| flow.start[at]);
         let (client, server) = (start(Marks::CLIENT_START, 0), start(Marks::SERVER_START, 1));
-        flow.stream = Some(Box::new(Stream::new(client, server)));
-        let number = flow.number;
-        self.streams.opened(slot, number);
+        flow.stream = Some(self.streams.opened(slot, flow.number, Stream::new(client, server)));
     }
 
     fn closing(&mut self, slot: u32, side: Side, tcp: &Tcp<'_>, out: &mut Vec<NetEvent>) {
