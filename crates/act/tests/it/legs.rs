@@ -190,8 +190,8 @@ impl Space {
 
     /// Whether a new TCP connection carries a word there and back.
     pub(crate) fn reaches(&self, address: IpAddr, port: u16) -> bool {
-        // A network that was just made may take a moment until neighbours answer each other.
-        self.ask("tcp", address, port, 1.5) == "yes"
+        // A network that was just made may take seconds until neighbours answer each other.
+        (0..3).any(|_| self.ask("tcp", address, port, 4.0) == "yes")
     }
 
     /// Whether a new TCP connection gets nowhere within a moment.

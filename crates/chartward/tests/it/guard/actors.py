@@ -30,8 +30,8 @@ def apart(act, session=True, uid=None, group=None):
         parent = os.getpid()
         if os.fork() == 0:
             os.close(inlet)
-            # Apart only once nobody is left between it and init.
-            while os.getppid() == parent:
+            # Apart only once nobody is left between it and init: a parent that ended still names its own until it is waited for.
+            while os.path.exists("/proc/%d" % parent):
                 time.sleep(0.001)
             if uid:
                 os.setgid(uid)

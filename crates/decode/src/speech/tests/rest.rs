@@ -396,7 +396,8 @@ fn what_says_nothing_is_given_up_soon() {
         assert!(!speech.wants());
         assert!(speech.room() == 0);
     }
-    assert!(size_of::<Speech>() <= 24, "{}", size_of::<Speech>());
+    // The commonest protocols are read in place; what is larger has a room of its own.
+    assert!(size_of::<Speech>() <= 120, "{}", size_of::<Speech>());
 }
 
 #[test]

@@ -79,17 +79,24 @@ mod tests {
     fn a_fork_is_told_from_a_program_that_was_started_also_when_it_has_ended() {
         let own = Stat::of(i32::try_from(std::process::id()).unwrap()).unwrap();
         assert!(!own.forked);
-        // The subshell runs what the shell runs; `true` is a program of its own. The shell becomes one that waits for nobody.
-        for (line, forked) in [("( : )", true), ("/bin/true", false)] {
+        // The subshell runs what the shell runs; `cat` is a program of its own. The shell becomes one that waits for nobody, before
+        // either ends.
+        for (line, forked) in [("( read line <&3 )", true), ("cat <&3", false)] {
             let mut shell = Command::new("sh")
-                .args(["-c", &format!("{line} & echo $!; exec sleep 60")])
+                .args(["-c", &format!("exec 3<&0; {line} & echo $!; exec sleep 60 >/dev/null")])
+                .stdin(Stdio::piped())
                 .stdout(Stdio::piped())
                 .spawn()
                 .unwrap();
+            let shells = i32::try_from(shell.id()).unwrap();
             let mut pid = String::new();
             BufReader::new(shell.stdout.take().unwrap()).read_line(&mut pid).unwrap();
             let pid = pid.trim().parse().unwrap();
             let end = Instant::now() + Duration::from_secs(30);
+            while Stat::of(shells).unwrap().command != "sleep" && Instant::now() < end {
+                thread::sleep(Duration::from_millis(5));
+            }
+            drop(shell.stdin.take());
             let ended = loop {
                 let stat = Stat::of(pid).filter(|stat| stat.state == 'Z');
                 if stat.is_some() || Instant::now() > end {
