@@ -49,7 +49,7 @@ use seen::Seen;
 pub struct Settings {
     /// How long after a subject was named last another finding may join because of it.
     pub window_seconds: u32,
-    /// The most incidents in memory.
+    /// The most incidents of attacks in memory. Those that collect scans, signs and weak spots come on top: at most 67.
     pub open_max: usize,
     /// The most subjects in memory, over all incidents.
     pub subjects_max: usize,

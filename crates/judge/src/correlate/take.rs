@@ -120,7 +120,13 @@ impl Correlator {
     }
 
     fn open(&mut self, kind: Kind, at: Timestamp, now: Timestamp, out: &mut Vec<Update>) -> IncidentId {
-        while self.cases.len() >= self.settings.open_max.max(1) && self.push_out(out) {}
+        // One that collects stays where it is: pushed out, it would be opened anew by the next sign, and push out another.
+        let attacks = |case: &Case| case.kind == Kind::Attack;
+        if kind == Kind::Attack {
+            while self.cases.values().filter(|case| attacks(case)).count() >= self.settings.open_max.max(1)
+                && self.push_out(attacks, out)
+            {}
+        }
         let id = self.next;
         self.next = IncidentId(id.0.saturating_add(1));
         self.pools.open(&kind, id);
@@ -165,19 +171,19 @@ impl Correlator {
     fn make_room(&mut self, out: &mut Vec<Update>) {
         let subjects =
             |cases: &BTreeMap<IncidentId, Case>| cases.values().map(|case| case.parts.len()).sum::<usize>();
-        while subjects(&self.cases) > self.settings.subjects_max && self.push_out(out) {}
+        while subjects(&self.cases) > self.settings.subjects_max
+            && self.cases.len() > 1
+            && self.push_out(|_| true, out)
+        {}
     }
 
-    /// Hands out the least severe incident, of equals the one that was idle longest: a flood of small ones does not push
-    /// out the one that matters. `false` when only one is left.
-    fn push_out(&mut self, out: &mut Vec<Update>) -> bool {
-        if self.cases.len() <= 1 {
-            return false;
-        }
-        let least = self.cases.values().min_by_key(|case| (case.severity(), case.touched, case.incident.id));
-        if let Some(id) = least.map(|case| case.incident.id) {
-            self.leave(id, out);
-        }
+    /// Hands out the least severe `of` the incidents, of equals the one that was idle longest: a flood of small ones does not push
+    /// out the one that matters. `false` when there is none.
+    fn push_out(&mut self, of: impl Fn(&Case) -> bool, out: &mut Vec<Update>) -> bool {
+        let cases = self.cases.values().filter(|case| of(case));
+        let least = cases.min_by_key(|case| (case.severity(), case.touched, case.incident.id));
+        let Some(id) = least.map(|case| case.incident.id) else { return false };
+        self.leave(id, out);
         true
     }
 

@@ -386,6 +386,21 @@ fn a_flood_of_small_incidents_does_not_push_out_the_one_that_matters() {
     assert!(correlator.size().subjects <= 40);
 }
 
+/// What collects scans and signs is less severe than any attack, and would be the first to go.
+#[test]
+fn a_flood_of_attacks_does_not_push_out_what_collects_scans_and_signs() {
+    let mut findings = Vec::new();
+    for n in 0..200 {
+        findings.push(said(1, 4, "T1021", &[&format!("!u:u{n}"), &format!(">h:h{n}")]));
+        findings.push(said(1, 2, "T1595", &["!a:203.0.113.9", ">h:fw"]));
+        findings.push(said(1, 2, "", &["!a:10.0.0.9", ">h:emr"]));
+    }
+    let (correlator, _) = run(Settings { open_max: 16, ..settings() }, &findings);
+    let of = |id| correlator.incident(IncidentId(id)).map(|incident| incident.findings);
+    assert_eq!((correlator.size().incidents, of(2), of(3)), (18, Some(200), Some(200)));
+    assert_eq!(correlator.next, IncidentId(203), "one for each attack, and the two");
+}
+
 #[test]
 fn a_checkpoint_of_another_version_is_refused() {
     let json = serde_json::to_string(&Correlator::new(settings(), IncidentId(1))).unwrap();
@@ -504,7 +519,8 @@ proptest! {
         prop_assert_eq!(&resumed, &whole);
 
         let size = whole.size();
-        prop_assert!(size.incidents <= 12);
+        let attacks = whole.cases.values().filter(|case| case.kind == super::case::Kind::Attack).count();
+        prop_assert!(attacks <= 12 && size.incidents <= 12 + 67);
         prop_assert!(size.subjects <= 60 || size.incidents == 1, "{:?}", size);
         for incident in whole.incidents() {
             prop_assert!(incident.story.len() <= 64 && incident.subjects.len() <= 64 && incident.samples.len() <= 64);

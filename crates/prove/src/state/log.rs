@@ -9,9 +9,9 @@
 //! 0f3c… {"seq":7,"at":"2026-03-02T17:14:00Z","change":{"statements":[["UPDATE armed SET by = ?1",[{"t":"mori"}]]]}}
 //! ```
 //!
-//! `state-<n>.base` is a copy of the database that holds change `n` and none after it. There are at most two of
-//! each: the newest pair, and the one before it for the day on which the newest base is damaged too. The log
-//! that begins at change 0 needs no base.
+//! `state-<n>.base` is a copy of the database that holds change `n` and none after it. Two are kept, the older one for the day on
+//! which the newest is damaged too, with every log of what came after the older one. The log that begins at change 0 needs no base,
+//! nor does one whose copy could not be made: the logs before it go on to it.
 
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, Read};

@@ -64,6 +64,9 @@ const ROTATE_BYTES: u64 = 64 << 20;
 const ROTATE_AT_OPEN_BYTES: u64 = 4 << 20;
 /// Changes after which the write-ahead file is put into the database.
 const TIDY_EVERY: u64 = 256;
+/// Pages of 4 KiB in the write-ahead file above which whoever writes waits until all of them are in the database: only then it begins
+/// anew, and it would grow for as long as somebody writes.
+const WAL_PAGES_MAX: i64 = 16_384;
 const LOCK_NAME: &str = "state.lock";
 /// Connections for reading that are kept for the next reader.
 const READERS: usize = 8;
@@ -185,15 +188,11 @@ impl State {
     /// The first half of [`State::write`]: a killed process loses nothing of it, a machine that stops may.
     pub fn write_soon<T>(&self, change: impl FnOnce(&Writer<'_>) -> rusqlite::Result<T>) -> Result<T, Error> {
         let writing = self.shared.writing.as_ref().ok_or(Error::ReadOnly)?;
-        let mut writing = locked(writing);
-        let value = writing.write(change)?;
-        if writing.log.bytes() >= writing.rotate_at {
-            writing.rotate(&self.shared.dir);
-        }
-        Ok(value)
+        locked(writing).write(change)
     }
 
-    /// The second half: every change that was made by now is on the disk when it returns. Nobody who writes waits for it.
+    /// The second half: every change that was made by now is on the disk when it returns. Whoever writes meanwhile waits only where a
+    /// new log begins.
     pub fn sync(&self) -> Result<(), Error> {
         let writing = self.shared.writing.as_ref().ok_or(Error::ReadOnly)?;
         let wanted = locked(writing).seq;
@@ -217,7 +216,14 @@ impl State {
             return Ok(());
         }
         synced.seq = seq;
-        synced.tidy(&self.shared.dir);
+        synced.tidy(&self.shared.dir, writing);
+        let is_due = {
+            let writing = locked(writing);
+            writing.log.bytes() >= writing.rotate_at
+        };
+        if is_due {
+            synced.rotate(&self.shared.dir, writing);
+        }
         Ok(())
     }
 
@@ -243,7 +249,7 @@ impl State {
 
 impl Synced {
     /// Where it cannot be done now, it is tried again after as many changes.
-    fn tidy(&mut self, dir: &Path) {
+    fn tidy(&mut self, dir: &Path, writing: &Mutex<Writing>) {
         if self.seq - self.tidied_at < TIDY_EVERY {
             return;
         }
@@ -252,9 +258,31 @@ impl Synced {
             self.tidying = connect(&dir.join(FILE_NAME)).ok();
         }
         let tidy = |connection: &Connection| {
-            connection.query_row("PRAGMA wal_checkpoint(PASSIVE)", [], |_| Ok(())).is_ok()
+            connection.query_row("PRAGMA wal_checkpoint(PASSIVE)", [], |row| row.get::<_, i64>("log")).ok()
         };
-        self.tidying.take_if(|connection| !tidy(connection));
+        let Some(pages) = self.tidying.as_ref().and_then(tidy) else {
+            self.tidying = None;
+            return;
+        };
+        if pages > WAL_PAGES_MAX {
+            // Nearly all of it was moved a moment ago.
+            let _nobody_writes = locked(writing);
+            self.tidying.take_if(|connection| tidy(connection).is_none());
+        }
+    }
+
+    /// Begins a new log, and copies the database as it was then while others go on writing. Where it cannot be done now, on a full
+    /// disk for one, the log goes on and it is tried again later.
+    fn rotate(&mut self, dir: &Path, writing: &Mutex<Writing>) {
+        let begun = locked(writing).begin_log(dir);
+        let copied = begun.and_then(|(snapshot, seq)| {
+            self.seq = self.seq.max(seq);
+            recover::copy(dir, &snapshot, seq)?;
+            recover::remove_old(dir)
+        });
+        let mut writing = locked(writing);
+        let room = if copied.is_ok() { ROTATE_BYTES } else { ROTATE_BYTES / 8 };
+        writing.rotate_at = writing.log.bytes() + room;
     }
 }
 
@@ -285,12 +313,15 @@ impl Writing {
         Ok(value)
     }
 
-    /// Where it cannot be done now, on a full disk for one, the log goes on and it is tried again later.
-    fn rotate(&mut self, dir: &Path) {
-        match recover::rotate(dir, &self.connection, self.seq) {
-            Ok(log) => (self.log, self.rotate_at) = (log, ROTATE_BYTES),
-            Err(_) => self.rotate_at = self.log.bytes() + ROTATE_BYTES / 8,
-        }
+    /// The log of what comes after now, once all of the one before is on the disk; and a connection that sees the database as it is now.
+    fn begin_log(&mut self, dir: &Path) -> Result<(Connection, u64), Error> {
+        let (file, path) = self.log.file();
+        file.sync_data().map_err(Error::file("append to", &path))?;
+        let snapshot = connect(&dir.join(FILE_NAME))?;
+        snapshot.execute_batch("BEGIN").map_err(Error::state("read"))?;
+        let seq = recover::position(&snapshot)?;
+        self.log = Log::begin(dir, seq)?;
+        Ok((snapshot, seq))
     }
 }
 
@@ -303,7 +334,8 @@ fn connect(path: &Path) -> Result<Connection, Error> {
         connection.pragma_update(None, "journal_mode", "WAL")?;
         connection.pragma_update(None, "synchronous", "NORMAL")?;
         connection.pragma_update(None, "foreign_keys", true)?;
-        connection.pragma_update(None, "wal_autocheckpoint", 0)
+        connection.pragma_update(None, "wal_autocheckpoint", 0)?;
+        connection.pragma_update(None, "journal_size_limit", WAL_PAGES_MAX * 4096)
     };
     set().map_err(Error::state("open"))?;
     Ok(connection)

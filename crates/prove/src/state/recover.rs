@@ -120,6 +120,14 @@ pub(super) fn recover(dir: &Path, migrations: &[&str]) -> Result<(Connection, Lo
 
 /// Copies the database and begins the log of what comes after it. What is older than the pair before goes.
 pub(super) fn rotate(dir: &Path, connection: &Connection, seq: u64) -> Result<Log, Error> {
+    copy(dir, connection, seq)?;
+    let log = Log::begin(dir, seq)?;
+    remove_old(dir)?;
+    Ok(log)
+}
+
+/// Copies the database, of which change `seq` is the last that `connection` sees.
+pub(super) fn copy(dir: &Path, connection: &Connection, seq: u64) -> Result<(), Error> {
     let base = log::numbered(dir, seq, "base");
     let unfinished = base.with_extension("base.new");
     remove_unfinished(&unfinished);
@@ -129,16 +137,19 @@ pub(super) fn rotate(dir: &Path, connection: &Connection, seq: u64) -> Result<Lo
         .and_then(|file| file.sync_all())
         .and_then(|()| fs::rename(&unfinished, &base))
         .map_err(Error::file("write", &base))?;
-    sync_dir(&base)?;
-    let log = Log::begin(dir, seq)?;
-    for extension in ["base", "log"] {
-        let mut old = log::all_numbered(dir, extension)?;
-        old.truncate(old.len().saturating_sub(2));
-        for (_, path) in old {
-            fs::remove_file(&path).map_err(Error::file("remove", &path))?;
-        }
+    sync_dir(&base)
+}
+
+/// Leaves the newest two copies and the logs of what came after the older of them.
+pub(super) fn remove_old(dir: &Path) -> Result<(), Error> {
+    let mut bases = log::all_numbered(dir, "base")?;
+    let kept = bases.split_off(bases.len().saturating_sub(2));
+    let oldest = if kept.len() == 2 { kept[0].0 } else { 0 };
+    let logs = log::all_numbered(dir, "log")?.into_iter().filter(|(begin, _)| *begin < oldest);
+    for (_, path) in bases.into_iter().chain(logs) {
+        fs::remove_file(&path).map_err(Error::file("remove", &path))?;
     }
-    Ok(log)
+    Ok(())
 }
 
 /// The number of the last change that the database contains; 0 before its first.

@@ -36,6 +36,11 @@ fn put(state: &State, n: u64) {
         .unwrap();
 }
 
+/// What a log that has grown long brings about.
+fn rotate(state: &State) {
+    locked(&state.shared.syncing).rotate(&state.shared.dir, state.shared.writing.as_ref().unwrap());
+}
+
 /// Everything that is in the database, as text.
 fn dump(state: &State) -> String {
     let settings = state.settings(u32::MAX).unwrap();
@@ -149,7 +154,7 @@ fn a_rotated_log_recovers_from_the_newest_base_that_is_whole() {
     for n in 0..40 {
         put(&state, n);
         if n % 10 == 9 {
-            locked(state.shared.writing.as_ref().unwrap()).rotate(dir.path());
+            rotate(&state);
         }
     }
     put(&state, 40);
@@ -169,6 +174,70 @@ fn a_rotated_log_recovers_from_the_newest_base_that_is_whole() {
     }
     let litter: Vec<String> = names(dir.path()).into_iter().filter(|name| name.contains("-wal")).collect();
     assert_eq!(litter, [] as [&str; 0]);
+}
+
+/// The log begins anew three times under a writer that never rests, and every copy goes with the logs after it.
+#[test]
+fn while_somebody_writes_without_rest_the_log_begins_anew_and_the_write_ahead_file_stays_bounded() {
+    let dir = tempfile::tempdir().unwrap();
+    let state = open(dir.path());
+    let wal = dir.path().join(format!("{FILE_NAME}-wal"));
+    let (long, turns) = ("x".repeat(100_000), 2_400);
+    let mut wal_bytes_max = 0;
+    thread::scope(|scope| {
+        let writer = scope.spawn(|| {
+            for n in 0..turns {
+                state.write_soon(|tx| tx.put_setting(&format!("key-{}", n % 40), &(n, &long))).unwrap();
+            }
+        });
+        while !writer.is_finished() {
+            state.sync().unwrap();
+            wal_bytes_max = wal_bytes_max.max(fs::metadata(&wal).unwrap().len());
+            thread::sleep(Duration::from_millis(1));
+        }
+    });
+    state.sync().unwrap();
+    let expected = dump(&state);
+    drop(state);
+    let count = |ending: &str| names(dir.path()).iter().filter(|name| name.ends_with(ending)).count();
+    assert_eq!((count(".base"), count(".log")), (2, 2));
+    assert!(wal_bytes_max < 150 << 20, "{wal_bytes_max}");
+    for damage_base in [false, true] {
+        fs::remove_file(dir.path().join(FILE_NAME)).unwrap();
+        if damage_base {
+            overwrite(&file(dir.path(), ".base"), 0, 5000);
+        }
+        let state = open(dir.path());
+        assert!(dump(&state) == expected, "the copy and the logs after it make the same database");
+        assert_eq!(state.opened().recovered.as_ref().unwrap().missing, 0);
+    }
+}
+
+#[test]
+fn a_copy_that_cannot_be_made_leaves_the_logs_that_go_on_from_the_one_before() {
+    let dir = tempfile::tempdir().unwrap();
+    let state = open(dir.path());
+    for n in 0..40 {
+        put(&state, n);
+        if n % 10 == 9 {
+            // A folder in its place is something that no copy replaces.
+            let seq = locked(state.shared.writing.as_ref().unwrap()).seq;
+            let base = log::numbered(dir.path(), seq, "base");
+            let fails = n > 10;
+            if fails {
+                fs::create_dir(base.with_extension("base.new")).unwrap();
+            }
+            rotate(&state);
+            assert_eq!(base.exists(), !fails);
+        }
+    }
+    let expected = dump(&state);
+    drop(state);
+    fs::remove_file(dir.path().join(FILE_NAME)).unwrap();
+    let state = open(dir.path());
+    assert_eq!(dump(&state), expected);
+    let recovered = state.opened().recovered.clone().unwrap();
+    assert_eq!((recovered.replayed, recovered.missing), (30, 0), "{recovered:?}");
 }
 
 #[test]
@@ -206,7 +275,7 @@ fn files_are_for_their_owner_only() {
     let dir = tempfile::tempdir().unwrap();
     let state = open(&dir.path().join("state"));
     put(&state, 1);
-    locked(state.shared.writing.as_ref().unwrap()).rotate(&dir.path().join("state"));
+    rotate(&state);
     for name in names(&dir.path().join("state")) {
         let mode = fs::metadata(dir.path().join("state").join(&name)).unwrap().permissions().mode();
         assert_eq!(mode & 0o077, 0, "{name}");
@@ -302,7 +371,7 @@ fn child_that_changes_the_state_until_it_is_killed() {
         put(&state, n);
         println!("acknowledged {}", n + 1);
         if n % 40 == 39 {
-            locked(state.shared.writing.as_ref().unwrap()).rotate(&dir);
+            rotate(&state);
         }
     }
 }
