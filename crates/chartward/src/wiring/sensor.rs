@@ -30,7 +30,7 @@ use settings::replaceable;
 pub(crate) use settings::{Settings, domain, read_list};
 use standing::Standing;
 use state::Kept;
-use store::{Cover, Keeping, Record, Store, Told};
+use store::{Cover, Keeper, Keeping, Record, Store, Told};
 use voice::Voice;
 
 /// The longest sleep when nothing comes.
@@ -83,7 +83,14 @@ pub(crate) fn watch(
     let kept = Kept::load(&place.folder, Timestamp::now(), settings.learn_seconds)?;
     let rules = kept.rules(rules);
     let keeping = Keeping { days: settings.flows_keep_days, bytes_max: settings.flows_bytes_max };
-    let store = Store::open(&Place::flows(&place.folder), keeping)?;
+    let mut store = Store::open(&Place::flows(&place.folder), keeping)?;
+    let begun = Timestamp::now();
+    let start = Record::Start {
+        at: begun.as_microsecond(),
+        interfaces: settings.interfaces.clone(),
+        internal: rules.internal.clone(),
+    };
+    store.append(&[start], begun)?;
     let standing = Standing::serve(place.control.as_deref())?;
     let now = Instant::now();
     let bounds = Bounds { told_every_seconds: 60, ..Bounds::default() };
@@ -96,18 +103,18 @@ pub(crate) fn watch(
         capture,
         pipeline: Pipeline::new(bounds),
         flows: Flows::default(),
-        store,
+        store: Keeper::start(store)?,
         standing,
         voice: Voice::new(tell),
         number: 0,
         findings: 0,
-        covered: Timestamp::now(),
+        covered: begun,
         before: NetCoverage::default(),
         went_down: BTreeSet::new(),
         unwritten: Vec::new(),
         due: Due { health: now + HEALTH_EVERY, flush: now + FLUSH_EVERY, keep: now },
     };
-    sensor.begin(not_enforced)?;
+    sensor.begin(not_enforced);
     while !stop.load(Ordering::Relaxed) {
         sensor.turn()?;
     }
@@ -151,7 +158,7 @@ struct Sensor {
     pipeline: Pipeline,
     detectors: Detectors,
     flows: Flows,
-    store: Store,
+    store: Keeper,
     standing: Standing,
     voice: Voice<Report>,
     /// Of the packet that came last.
@@ -169,21 +176,13 @@ struct Sensor {
 }
 
 impl Sensor {
-    fn begin(&mut self, not_enforced: Vec<String>) -> anyhow::Result<()> {
-        let now = Timestamp::now();
+    fn begin(&mut self, not_enforced: Vec<String>) {
         self.capture.look();
         let ready = report::ready(&self.settings, &self.rules, &self.capture.counters(), not_enforced);
-        let start = Record::Start {
-            at: now.as_microsecond(),
-            interfaces: self.settings.interfaces.clone(),
-            internal: self.rules.internal.clone(),
-        };
-        self.store.append(&[start], now)?;
         self.voice.say(Report::Ready(Box::new(ready)));
         if let Some(trouble) = self.kept.trouble() {
             self.voice.say(Report::trouble(&trouble));
         }
-        Ok(())
     }
 
     /// Packets once around, then what is due.
@@ -206,6 +205,7 @@ impl Sensor {
             self.due.flush = now + FLUSH_EVERY;
             self.flush();
         }
+        self.tell_troubles();
         if now >= self.due.keep {
             self.due.keep = now + KEEP_EVERY;
             self.keep();
@@ -271,10 +271,16 @@ impl Sensor {
         let mut records: Vec<Record> = std::mem::take(&mut self.unwritten);
         records.push(Record::Cover(cover));
         records.extend(all.into_iter().map(Record::Flow));
-        if let Err(error) = self.store.append(&records, now) {
+        if let Err(error) = self.store.append(records, now) {
             self.voice.say(Report::trouble(&error));
         }
         self.voice.say(Report::Flows { told, internal: self.rules.internal.clone() });
+    }
+
+    fn tell_troubles(&mut self) {
+        for error in self.store.troubles() {
+            self.voice.say(Report::trouble(&error));
+        }
     }
 
     fn watermark(&self) -> Micros {
@@ -392,6 +398,8 @@ impl Sensor {
         self.unwritten.push(Record::End { at: Timestamp::now().as_microsecond() });
         self.flush();
         self.keep();
+        self.store.close();
+        self.tell_troubles();
         let health = self.health();
         self.voice.say(Report::Health(Box::new(health)));
         self.voice.say(Report::Stopped);

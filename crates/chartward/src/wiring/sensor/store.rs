@@ -5,11 +5,13 @@
 //! called covered are times in which nobody watched.
 
 use std::fs::{self, File, OpenOptions};
-use std::io::{self, BufRead, BufReader, Read, Write};
+use std::io::{self, BufRead, BufReader, BufWriter, Read, Write};
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
+use std::thread::{self, JoinHandle};
 
-use anyhow::Context;
+use anyhow::{Context, anyhow};
+use crossbeam_channel::{Receiver, Sender, bounded, unbounded};
 use flate2::Compression;
 use flate2::read::MultiGzDecoder;
 use flate2::write::GzEncoder;
@@ -25,6 +27,10 @@ const LINE_BYTES_MAX: u64 = 64 << 10;
 /// Of one file, unpacked: a day of a large hospital is a hundredth of it.
 const FILE_BYTES_MAX: u64 = 256 << 30;
 const SUFFIX: &str = ".ndjson.gz";
+/// Members that wait for the disk; what comes beyond them is not kept.
+const WAITING_MAX: usize = 3;
+/// The compressor is asked for so much at once: a record by itself costs it as much as this.
+const CHUNK_BYTES: usize = 64 << 10;
 
 /// One line of the store.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -120,12 +126,13 @@ impl Store {
 
     /// Puts the records on the disk as one member. What is too old or too much goes.
     pub(crate) fn append(&mut self, records: &[Record], now: Timestamp) -> anyhow::Result<()> {
-        let mut member = GzEncoder::new(Vec::new(), Compression::fast());
+        let compressor = GzEncoder::new(Vec::new(), Compression::fast());
+        let mut lines = BufWriter::with_capacity(CHUNK_BYTES, compressor);
         for record in records {
-            serde_json::to_writer(&mut member, record)?;
-            member.write_all(b"\n")?;
+            serde_json::to_writer(&mut lines, record)?;
+            lines.write_all(b"\n")?;
         }
-        let member = member.finish()?;
+        let member = lines.into_inner().map_err(io::IntoInnerError::into_error)?.finish()?;
         let today = now.to_zoned(TimeZone::UTC).date();
         if self.file.as_ref().is_none_or(|(day, _)| *day != today) {
             self.file = Some((today, self.begin(now)?));
@@ -162,6 +169,51 @@ impl Store {
             bytes = bytes.saturating_sub(file.bytes);
         }
         Ok(())
+    }
+}
+
+/// The writing side, in a thread of its own: whoever reads packets must not wait for a disk.
+#[derive(Debug)]
+pub(crate) struct Keeper {
+    members: Option<Sender<(Vec<Record>, Timestamp)>>,
+    troubles: Receiver<anyhow::Error>,
+    thread: Option<JoinHandle<()>>,
+}
+
+impl Keeper {
+    pub(crate) fn start(mut store: Store) -> anyhow::Result<Self> {
+        let (members, waiting) = bounded::<(Vec<Record>, Timestamp)>(WAITING_MAX);
+        let (trouble, troubles) = unbounded();
+        let keep = move || {
+            for (records, now) in waiting {
+                if let Err(error) = store.append(&records, now) {
+                    let _ = trouble.send(error);
+                }
+            }
+        };
+        let thread =
+            thread::Builder::new().name("flows".into()).spawn(keep).context("start the thread for flows")?;
+        Ok(Self { members: Some(members), troubles, thread: Some(thread) })
+    }
+
+    /// Hands a member over. An error when the disk keeps none for so long that there is no room for this one.
+    pub(crate) fn append(&self, records: Vec<Record>, now: Timestamp) -> anyhow::Result<()> {
+        let lost = records.len();
+        let handed = self.members.as_ref().is_some_and(|members| members.try_send((records, now)).is_ok());
+        handed.then_some(()).ok_or_else(|| anyhow!("the disk keeps no flows: {lost} lines are lost"))
+    }
+
+    /// What could not be written since the last time.
+    pub(crate) fn troubles(&self) -> impl Iterator<Item = anyhow::Error> {
+        self.troubles.try_iter()
+    }
+
+    /// Returns when everything was written.
+    pub(crate) fn close(&mut self) {
+        self.members = None;
+        if let Some(thread) = self.thread.take() {
+            let _ = thread.join();
+        }
     }
 }
 
@@ -287,6 +339,23 @@ mod tests {
         let (found, unread) = all(dir.path());
         assert_eq!((found.len(), found.last()), (4, Some(&cover(4))));
         assert_eq!(unread, Unread::default());
+    }
+
+    #[test]
+    fn a_keeper_writes_everything_before_it_closes_and_says_what_it_could_not() {
+        let dir = tempfile::tempdir().unwrap();
+        let now = at("2026-05-04T10:00:00Z");
+        let mut keeper = Keeper::start(Store::open(dir.path(), KEEPING).unwrap()).unwrap();
+        (1..=2).for_each(|n| keeper.append(vec![cover(n)], now).unwrap());
+        keeper.close();
+        assert_eq!((all(dir.path()).0, keeper.troubles().count()), (vec![cover(1), cover(2)], 0));
+        assert!(keeper.append(vec![cover(3)], now).is_err());
+        let gone = dir.path().join("gone");
+        let mut keeper = Keeper::start(Store::open(&gone, KEEPING).unwrap()).unwrap();
+        fs::remove_dir(&gone).unwrap();
+        keeper.append(vec![cover(4)], now).unwrap();
+        keeper.close();
+        assert!(format!("{:#}", keeper.troubles().next().unwrap()).contains("begin the file of flows"));
     }
 
     #[test]
