@@ -142,7 +142,8 @@ impl Host {
 
     /// Whether a new TCP connection carries a word there and back.
     pub(crate) fn reaches(&self, address: IpAddr) -> bool {
-        self.ask("reach", address, 2.0)
+        // A network that was just made may take seconds until neighbours answer each other.
+        (0..3).any(|_| self.ask("reach", address, 4.0))
     }
 
     /// Whether a new TCP connection gets nowhere within a moment.

@@ -109,22 +109,26 @@ fn no_record_is_left_in_the_clear_when_a_drill_or_a_capture_is_ended() {
     assert_eq!(site.backup(&site.hospital_dir()).code, 0);
     let below = site.path().join("sandboxes");
     let hospital = site.hospital_dir();
+    let drills = || {
+        let ledger = fs::read_to_string(Path::new(&site.state()).join("ledger.jsonl")).unwrap();
+        ledger.lines().filter(|line| line.contains("drill")).count()
+    };
+    let mut told = 0;
     for args in [["drill"].as_slice(), &["backup", hospital.to_str().unwrap()]] {
         for signal in [Signal::TERM, Signal::INT, Signal::HUP] {
-            // Whoever looks for the sandbox comes first, also on a busy machine.
-            let mut command = Command::new("nice");
-            let child = with_sandbox(&site, args, &below, command.args(["-n", "19", BINARY]));
-            assert_eq!(ended_by(child, signal).signal(), Some(signal.as_raw()), "{args:?}");
-            assert_eq!(sandboxes(&below), Vec::<PathBuf>::new(), "{args:?}");
+            // On a busy machine one may be through before it is met.
+            let ended = (0..8).find_map(|_| {
+                let status = ended_by(with_sandbox(&site, args, &below, &mut Command::new(BINARY)), signal);
+                assert_eq!(sandboxes(&below), Vec::<PathBuf>::new(), "{args:?}");
+                if status.success() {
+                    told = drills();
+                }
+                status.signal()
+            });
+            assert_eq!(ended, Some(signal.as_raw()), "{args:?}");
         }
     }
-    let proofs: Vec<_> = fs::read_to_string(Path::new(&site.state()).join("ledger.jsonl"))
-        .unwrap()
-        .lines()
-        .filter(|line| line.contains("drill"))
-        .map(str::to_owned)
-        .collect();
-    assert_eq!(proofs, Vec::<String>::new(), "a drill that was ended found nothing");
+    assert_eq!(drills(), told, "a drill that was ended found nothing");
     assert_eq!(site.vaulted(["vault", "check", "--read-data"]).code, 0);
     assert_eq!(site.run(["drill"]).code, 0);
 }
@@ -274,9 +278,10 @@ fn a_guard_that_ends_says_who_stays_frozen_and_how_to_release_them() {
     fs::write(site.path().join("made-by-the-guard-test"), tree.to_str().unwrap()).unwrap();
     let script = site.path().join("attack.py");
     fs::write(&script, include_str!("guard/attack.py")).unwrap();
-    let mut command = Command::new("python3");
-    command.arg(script).arg("in-place").arg(&tree).arg("0.05").stdout(Stdio::null()).stderr(Stdio::null());
-    let attacker = Group(command.spawn().unwrap());
+    // Whoever looks comes first, also on a busy machine.
+    let mut command = Command::new("nice");
+    command.args(["-n", "19", "python3"]).arg(script).arg("in-place").arg(&tree).arg("0.05");
+    let attacker = Group(command.stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap());
     let release = format!("chartward guard --release {} --state '{}'", attacker.0.id(), state.display());
     line_with(&release);
     line_with("stopped ");

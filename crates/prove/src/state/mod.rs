@@ -280,9 +280,10 @@ impl Synced {
             recover::copy(dir, &snapshot, seq)?;
             recover::remove_old(dir)
         });
-        let mut writing = locked(writing);
-        let room = if copied.is_ok() { ROTATE_BYTES } else { ROTATE_BYTES / 8 };
-        writing.rotate_at = writing.log.bytes() + room;
+        if copied.is_err() {
+            let mut writing = locked(writing);
+            writing.rotate_at = writing.log.bytes() + ROTATE_BYTES / 8;
+        }
     }
 }
 
@@ -320,7 +321,7 @@ impl Writing {
         let snapshot = connect(&dir.join(FILE_NAME))?;
         snapshot.execute_batch("BEGIN").map_err(Error::state("read"))?;
         let seq = recover::position(&snapshot)?;
-        self.log = Log::begin(dir, seq)?;
+        (self.log, self.rotate_at) = (Log::begin(dir, seq)?, ROTATE_BYTES);
         Ok((snapshot, seq))
     }
 }
