@@ -274,7 +274,14 @@ impl Synced {
     /// Begins a new log, and copies the database as it was then while others go on writing. Where it cannot be done now, on a full
     /// disk for one, the log goes on and it is tried again later.
     fn rotate(&mut self, dir: &Path, writing: &Mutex<Writing>) {
-        let begun = locked(writing).begin_log(dir);
+        let mut held = locked(writing);
+        if held.log.file().0.sync_data().is_err() {
+            // What came since the last time may be lost: the next time copies it anew.
+            self.is_doubtful = true;
+            return;
+        }
+        let begun = held.begin_log(dir);
+        drop(held);
         let copied = begun.and_then(|(snapshot, seq)| {
             self.seq = self.seq.max(seq);
             recover::copy(dir, &snapshot, seq)?;
@@ -314,10 +321,8 @@ impl Writing {
         Ok(value)
     }
 
-    /// The log of what comes after now, once all of the one before is on the disk; and a connection that sees the database as it is now.
+    /// The log of what comes after now, where all of the one before is on the disk; and a connection that sees the database as it is now.
     fn begin_log(&mut self, dir: &Path) -> Result<(Connection, u64), Error> {
-        let (file, path) = self.log.file();
-        file.sync_data().map_err(Error::file("append to", &path))?;
         let snapshot = connect(&dir.join(FILE_NAME))?;
         snapshot.execute_batch("BEGIN").map_err(Error::state("read"))?;
         let seq = recover::position(&snapshot)?;
