@@ -68,6 +68,19 @@ impl Episodes {
         self.told += 1;
         Some(episode.began)
     }
+
+    /// Whether the episode was told and goes on, so that [`Episodes::tell`] would not tell it: also where `now` is larger than it is.
+    pub(crate) fn goes_on(&mut self, key: u64, now: Standing) -> bool {
+        let Some(episode) = self.table.get_mut(&key) else { return false };
+        let away = now.last.saturating_sub(episode.last).saturating_abs();
+        let goes_on = away <= now.pause
+            && episode.severity_told.is_some_and(|told| now.severity <= told)
+            && now.size < episode.size_told.saturating_mul(GROWN);
+        if goes_on {
+            episode.last = episode.last.max(now.last);
+        }
+        goes_on
+    }
 }
 
 pub(crate) fn timestamp(at: Micros) -> Timestamp {
@@ -77,4 +90,38 @@ pub(crate) fn timestamp(at: Micros) -> Timestamp {
 /// A technique.
 pub(crate) fn attack(technique: &str, name: &str, tactic: Tactic) -> Attack {
     Attack { technique: technique.into(), name: name.into(), tactic }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Asked beforehand with the same or with more, it is never silent where it would have been told, and changes nothing else.
+    #[test]
+    fn what_goes_on_is_never_what_would_have_been_told() {
+        let (mut asked, mut plain) = (Episodes::default(), Episodes::default());
+        let (mut dice, mut silent) = (3_u64, 0);
+        let mut throw = |sides: u64| {
+            dice = dice.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+            (dice >> 33) % sides
+        };
+        for at in 0..20_000_i64 {
+            let key = throw(5);
+            let severity = [Severity::Low, Severity::Medium, Severity::High][throw(3) as usize];
+            let last = at * 10 - throw(200) as i64;
+            let standing = Standing { first: last - 5, last, pause: 150, size: throw(200), severity };
+            let told = plain.tell(key, standing);
+            let goes_on = asked.goes_on(key, Standing { size: standing.size + throw(50), ..standing });
+            assert!(!goes_on || told.is_none(), "{at}");
+            silent += u64::from(goes_on);
+            if !goes_on {
+                assert_eq!(asked.tell(key, standing), told, "{at}");
+            }
+        }
+        assert!(
+            silent > 5_000 && plain.told() > 100 && plain.told() == asked.told(),
+            "{silent} {}",
+            plain.told()
+        );
+    }
 }

@@ -115,6 +115,11 @@ impl<K: Key, V> Table<K, V> {
     where
         V: Default,
     {
+        self.place_with(key, V::default)
+    }
+
+    /// The same, where `make` makes it.
+    pub(super) fn place_with(&mut self, key: K, make: impl FnOnce() -> V) -> (&mut V, bool) {
         let hash = hash_of(&key);
         if self.young.len() >= self.half && self.young.find(hash, |entry| entry.0 == key).is_none() {
             let kept = taken(&mut self.old, hash, &key);
@@ -128,7 +133,7 @@ impl<K: Key, V> Table<K, V> {
             Entry::Vacant(entry) => {
                 let kept = taken(&mut self.old, hash, &key);
                 let is_new = kept.is_none();
-                (&mut entry.insert((key, kept.unwrap_or_default())).into_mut().1, is_new)
+                (&mut entry.insert((key, kept.unwrap_or_else(make))).into_mut().1, is_new)
             }
         }
     }

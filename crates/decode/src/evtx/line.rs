@@ -16,7 +16,8 @@ pub enum Text<'l> {
 /// Only the beginning of the body counts: what stands in the middle of a line somebody outside may have written.
 pub fn text(line: &[u8]) -> Option<Text<'_>> {
     let has = |text: &[u8], part: &str| memchr::memmem::find(text, part.as_bytes()).is_some();
-    if memchr::memchr(b'{', line).is_none() && !has(line, "<Event") {
+    let bracket = memchr::memchr2(b'{', b'<', line)?;
+    if memchr::memchr(b'{', &line[bracket..]).is_none() && !has(line, "<Event") {
         return None;
     }
     let line = line.trim_ascii_start();

@@ -1,78 +1,171 @@
 //! Things that happened lately, in the order in which they happened.
 
 use std::collections::VecDeque;
+use std::num::NonZero;
 
 use schema::Micros;
 use serde::{Deserialize, Serialize};
 
 use super::halves::TOGETHER;
-use super::view::Key;
+use super::view::{Key, View};
 
 /// One thing that happened: with which account, between which ends.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) struct Mark {
     pub(super) at: Micros,
-    pub(super) account: Option<Key>,
-    pub(super) source: Option<Key>,
+    // There are many of them: a key takes no more room for being optional.
+    account: Option<NonZero<Key>>,
+    source: Option<NonZero<Key>>,
     pub(super) host: Key,
     /// It belongs to a rhythm that is told elsewhere.
     pub(super) rhythmic: bool,
 }
 
+impl Mark {
+    /// Of a failure. `rhythmic`: it belongs to a rhythm that is told elsewhere.
+    pub(super) fn of(view: &View<'_>, rhythmic: bool) -> Self {
+        let [account, source] = [view.account, view.source].map(|key| key.and_then(NonZero::new));
+        Self { at: view.at(), account, source, host: view.host, rhythmic }
+    }
+
+    pub(super) fn account(&self) -> Option<Key> {
+        self.account.map(NonZero::get)
+    }
+
+    pub(super) fn source(&self) -> Option<Key> {
+        self.source.map(NonZero::get)
+    }
+}
+
+/// So many marks are looked at for one with the same account before it counts as one more.
+const NEAR: usize = 24;
+
 /// At most so many marks, sorted by time whatever the order in which they come.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub(super) struct Marks(VecDeque<Mark>);
+#[serde(from = "VecDeque<Mark>", into = "VecDeque<Mark>")]
+pub(super) struct Marks {
+    marks: VecDeque<Mark>,
+    /// There are no more different accounts than that.
+    accounts_most: usize,
+}
 
 impl Marks {
     /// Takes one in and forgets what is farther from it than `within`, in either direction: a clock that jumps begins anew. `half`: it
     /// completes one that came just before, where that is here. Says whether there is one more now.
     pub(super) fn add(&mut self, mark: Mark, half: bool, within: Micros, bound: usize) -> bool {
         let is_half = |other: &&mut Mark| {
-            (other.account.is_none() || other.source.is_none())
+            (other.account().is_none() || other.source().is_none())
                 && other.at.abs_diff(mark.at) <= TOGETHER.unsigned_abs()
         };
-        if half && let Some(other) = self.0.iter_mut().rev().take(8).find(is_half) {
+        if !self.marks.iter().rev().take(NEAR).any(|other| other.account == mark.account) {
+            self.accounts_most += 1;
+        }
+        if half && let Some(other) = self.marks.iter_mut().rev().take(8).find(is_half) {
             *other = Mark { at: other.at, ..mark };
             return false;
         }
-        while self.0.front().is_some_and(|first| mark.at.saturating_sub(first.at) > within) {
-            self.0.pop_front();
+        while self.marks.front().is_some_and(|first| mark.at.saturating_sub(first.at) > within) {
+            self.marks.pop_front();
         }
-        while self.0.back().is_some_and(|last| last.at.saturating_sub(mark.at) > within) {
-            self.0.pop_back();
+        while self.marks.back().is_some_and(|last| last.at.saturating_sub(mark.at) > within) {
+            self.marks.pop_back();
         }
-        if self.0.len() >= bound {
-            self.0.pop_front();
+        if self.marks.len() >= bound {
+            self.marks.pop_front();
         }
-        let place = self.0.iter().rposition(|other| other.at <= mark.at).map_or(0, |before| before + 1);
-        self.0.insert(place, mark);
+        let place = self.marks.iter().rposition(|other| other.at <= mark.at).map_or(0, |before| before + 1);
+        if place == self.marks.len() {
+            self.marks.push_back(mark);
+        } else {
+            self.marks.insert(place, mark);
+        }
         true
     }
 
     pub(super) fn remove(&mut self, gone: impl Fn(&Mark) -> bool) {
-        self.0.retain(|mark| !gone(mark));
+        self.marks.retain(|mark| !gone(mark));
     }
 
     pub(super) fn iter(&self) -> impl DoubleEndedIterator<Item = &Mark> + Clone {
-        self.0.iter()
+        self.marks.iter()
     }
 
-    /// What is no older than `span` before the latest.
+    pub(super) fn len(&self) -> usize {
+        self.marks.len()
+    }
+
+    /// All of them.
+    pub(super) fn trail(&self) -> Trail {
+        let (first, last) = (self.marks.front(), self.marks.back());
+        let at = |mark: Option<&Mark>| mark.map_or(0, |mark| mark.at);
+        Trail { count: self.marks.len() as u64, first: at(first), last: at(last) }
+    }
+
+    /// What is no older than `span` before the latest, that first.
     pub(super) fn lately(&self, span: Micros) -> impl Iterator<Item = &Mark> + Clone {
-        let latest = self.0.back().map_or(0, |mark| mark.at);
-        self.0.iter().rev().take_while(move |mark| latest.saturating_sub(mark.at) <= span)
+        let latest = self.marks.back().map_or(0, |mark| mark.at);
+        self.marks.iter().rev().take_while(move |mark| latest.saturating_sub(mark.at) <= span)
     }
 
     pub(super) fn last(&self) -> Option<&Mark> {
-        self.0.back()
+        self.marks.back()
+    }
+
+    /// Whether there are so many different accounts. They are counted only where that cannot be said without.
+    pub(super) fn has_accounts(&mut self, many: usize) -> bool {
+        if self.accounts_most < many {
+            return false;
+        }
+        let count = kinds_to(many, self.marks.iter().rev().filter_map(|mark| mark.account()));
+        if count < many {
+            self.accounts_most = count;
+        }
+        count >= many
+    }
+}
+
+impl From<VecDeque<Mark>> for Marks {
+    fn from(marks: VecDeque<Mark>) -> Self {
+        Self { accounts_most: marks.len(), marks }
+    }
+}
+
+impl From<Marks> for VecDeque<Mark> {
+    fn from(marks: Marks) -> Self {
+        marks.marks
     }
 }
 
 /// Twice as many as the marks that are kept of one host.
 const PLACES: usize = 512;
+/// So many are compared one by one.
+const FEW: usize = 16;
 
 /// How many different ones, up to half of [`PLACES`]. Asked several times for each failure, so without memory of its own.
 pub(super) fn kinds(keys: impl Iterator<Item = Key>) -> usize {
+    kinds_to(PLACES / 2, keys)
+}
+
+/// How many different ones; looks no further once there are `enough`.
+pub(super) fn kinds_to(enough: usize, mut keys: impl Iterator<Item = Key>) -> usize {
+    let (mut few, mut count) = ([0; FEW], 0);
+    for key in keys.by_ref() {
+        if few[..count].contains(&key) {
+            continue;
+        }
+        if count == FEW {
+            return kinds_of_many(enough, few.into_iter().chain([key]).chain(keys));
+        }
+        few[count] = key;
+        count += 1;
+        if count >= enough {
+            break;
+        }
+    }
+    count
+}
+
+fn kinds_of_many(enough: usize, keys: impl Iterator<Item = Key>) -> usize {
     let (mut places, mut count) = ([None; PLACES], 0);
     for key in keys {
         let mut place = key as usize % PLACES;
@@ -82,7 +175,7 @@ pub(super) fn kinds(keys: impl Iterator<Item = Key>) -> usize {
         if places[place].replace(key).is_none() {
             count += 1;
         }
-        if count >= PLACES / 2 {
+        if count >= enough.min(PLACES / 2) {
             break;
         }
     }
@@ -122,7 +215,16 @@ impl Trail {
 
 /// The middle of the gaps between times that are in order; `None` for fewer than two.
 pub(super) fn median_gap(times: &[Micros]) -> Option<Micros> {
-    let mut gaps: Vec<Micros> = times.windows(2).map(|pair| pair[1].saturating_sub(pair[0])).collect();
+    let gaps = || times.windows(2).map(|pair| pair[1].saturating_sub(pair[0]));
+    // Every failure of a known pair asks for those of a few times.
+    let (mut few, mut many) = ([0; FEW], Vec::new());
+    let gaps = if times.len() <= FEW {
+        let count = few.iter_mut().zip(gaps()).map(|(place, gap)| *place = gap).count();
+        &mut few[..count]
+    } else {
+        many.extend(gaps());
+        &mut many[..]
+    };
     gaps.sort_unstable();
     match gaps.len() {
         0 => None,
@@ -154,11 +256,38 @@ mod tests {
     }
 
     #[test]
+    fn whether_there_are_many_accounts_is_said_right_without_counting_each_time() {
+        let (mut marks, mut dice) = (Marks::default(), 7_u64);
+        let mut throw = |sides: u64| {
+            dice = dice.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+            (dice >> 33) % sides
+        };
+        let (mut yes, mut no) = (0, 0);
+        for at in 0..20_000 {
+            let account = NonZero::new(throw(7 + at / 2_000));
+            let mark = Mark { account, ..mark(at as i64 - throw(30) as i64) };
+            marks.add(mark, throw(20) == 0, 500, 64);
+            if throw(40) == 0 {
+                marks.remove(|mark| mark.account == account);
+            }
+            let many = 2 + throw(9) as usize;
+            let counted = kinds(marks.iter().filter_map(|mark| mark.account())) >= many;
+            assert_eq!(marks.has_accounts(many), counted, "{at} {many}");
+            *(if counted { &mut yes } else { &mut no }) += 1;
+        }
+        assert!(yes > 1_000 && no > 1_000, "{yes} {no}");
+    }
+
+    #[test]
     fn kinds_are_counted_once_also_where_their_places_meet() {
         let meeting = || (0..300).map(|n: u64| n % 100 * PLACES as u64);
         assert_eq!(kinds(std::iter::empty()), 0);
         assert_eq!((kinds(meeting()), kinds(meeting().chain([7, 7]))), (100, 101));
         assert_eq!(kinds(0..5_000), PLACES / 2);
+        assert_eq!(
+            [1, 3, 17, 40, 90].map(|enough| kinds_to(enough, (0..40).chain(0..40))),
+            [1, 3, 17, 40, 40]
+        );
     }
 
     #[test]

@@ -4,7 +4,7 @@ use schema::{Attack, Entity, Finding, FindingClass, Lang, Micros, Severity, Subj
 
 use super::marks::Trail;
 use super::rules::Rules;
-use super::view::{DAY, Key, Source, View, joined, kept, key};
+use super::view::{DAY, Key, Source, View, joined, kept};
 use crate::Entry;
 use crate::episodes::Standing;
 pub(super) use crate::episodes::{Episodes, attack, timestamp};
@@ -42,6 +42,11 @@ impl Saying {
         Self { severity, ..self }
     }
 
+    /// About exactly that.
+    pub(super) fn of(self, trail: Trail) -> Self {
+        Self { size: trail.count, trail, ..self }
+    }
+
     /// It is told once, however long it goes on.
     pub(super) fn once(self) -> Self {
         Self { size: 1, pause: 30 * DAY, ..self }
@@ -49,6 +54,11 @@ impl Saying {
 
     pub(super) fn class(self, class: FindingClass) -> Self {
         Self { class, ..self }
+    }
+
+    /// What tells its episodes apart.
+    fn key(&self) -> Key {
+        joined(&[key_of_id(self.entry.id), self.about])
     }
 
     fn standing(&self) -> Standing {
@@ -145,6 +155,15 @@ impl Words {
     }
 }
 
+/// A detector's id, eight letters at a time.
+fn key_of_id(id: &str) -> Key {
+    id.as_bytes().chunks(8).fold(id.len() as u64, |hash, letters| {
+        let mut bytes = [0; 8];
+        bytes[..letters.len()].copy_from_slice(letters);
+        joined(&[hash, u64::from_le_bytes(bytes)])
+    })
+}
+
 /// Where detectors say it.
 pub(crate) struct Tell<'a> {
     pub(super) rules: &'a Rules,
@@ -153,6 +172,12 @@ pub(crate) struct Tell<'a> {
 }
 
 impl Tell<'_> {
+    /// Whether it was said and has hardly grown, so that nothing is to be said. The saying may be larger and begin later than what it is
+    /// about: it costs less to ask this than to count.
+    pub(super) fn goes_on(&mut self, saying: &Saying) -> bool {
+        self.episodes.goes_on(saying.key(), saying.standing())
+    }
+
     /// Says it, unless it was said in this episode and is hardly larger since. `words` is called only when it is said. Whether somebody
     /// should know of it: not what the rules exempt.
     pub(super) fn say(&mut self, view: &View<'_>, saying: Saying, words: impl FnOnce() -> Words) -> bool {
@@ -160,7 +185,7 @@ impl Tell<'_> {
         if self.rules.is_exempt(saying.entry.id, account, address, view.event.host) {
             return false;
         }
-        let about = joined(&[key(b'd', saying.entry.id), saying.about]);
+        let about = saying.key();
         let Some(began) = self.episodes.tell(about, saying.standing()) else {
             return true;
         };

@@ -172,9 +172,13 @@ pub(super) fn key_of_address(address: IpAddr) -> Key {
     }
 }
 
-/// One key of several.
+/// One key of several: each is folded in by a wide multiplication, a dozen times for every failure.
+#[inline]
 pub(super) fn joined(keys: &[Key]) -> Key {
-    keys.iter().flat_map(|key| key.to_le_bytes()).fold(0xcbf2_9ce4_8422_2325, eat)
+    keys.iter().fold(0xcbf2_9ce4_8422_2325, |hash, key| {
+        let wide = u128::from(hash ^ key) * 0x9e37_79b9_7f4a_7c15;
+        (wide as u64) ^ ((wide >> 64) as u64).rotate_left(23)
+    })
 }
 
 fn eat(hash: u64, byte: u8) -> u64 {

@@ -3,14 +3,14 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-use schema::{LogRecord, Micros, Severity};
+use schema::{LogRecord, Micros, Severity, ValueKind};
 use serde::{Deserialize, Serialize};
 
 use super::compile::compile;
 use super::correlation::{Groups, GroupsState, Inputs, Joined, Sighting, THRESHOLD_MAX, fnv};
 use super::expr::{Expr, Tests, and, or};
 use super::hit::{SigmaHit, Together, subjects};
-use super::logon::AUTHENTICATION;
+use super::logon::{AUTHENTICATION, Sorts};
 use super::matcher::{Scratch, key, shortened};
 use super::read::documents;
 use super::route;
@@ -97,6 +97,7 @@ pub struct Engine {
     matcher: Matcher,
     groups: Vec<Groups>,
     sightings: Vec<Sighting>,
+    pub(super) sorts: Sorts,
 }
 
 /// Matches records by themselves. One for each thread; [`Engine::join`] takes what it saw for correlations.
@@ -137,6 +138,7 @@ impl Engine {
             matcher: Matcher { scratch: Scratch::new(rules), found: Vec::new() },
             groups,
             sightings: Vec::new(),
+            sorts: Sorts::default(),
         }
     }
 
@@ -203,6 +205,16 @@ impl Engine {
         self.matcher.look(record, now, out, &mut sightings);
         self.join(&sightings, out);
         self.sightings = sightings;
+    }
+
+    /// Whether a rule can hold for a record of that channel in which these fields have these values, whatever its other fields say.
+    pub(super) fn can_hold(&mut self, channel: &str, fields: &[(&str, &str)]) -> bool {
+        let mut record = LogRecord::default();
+        record.channel.push_str(channel);
+        for (name, value) in fields.iter().filter(|(_, value)| !value.is_empty()) {
+            record.push(name, value, ValueKind::Text);
+        }
+        self.matcher.scratch.can_match(&record, fields)
     }
 
     /// Takes in what matchers saw for correlations. Sightings of a matcher of other rules are left out.

@@ -2,6 +2,9 @@
 
 use schema::{AuthEvent, AuthOutcome, AuthProtocol, AuthReason, LogRecord, ValueKind};
 
+use super::engine::Engine;
+use super::hit::SigmaHit;
+
 /// Sigma `logsource.category` of these records.
 pub const AUTHENTICATION: &str = "authentication";
 
@@ -31,6 +34,34 @@ pub fn logon_record(event: &AuthEvent<'_>, number: u64, record: &mut LogRecord) 
     }
     if let Some(logon_type) = event.logon_type {
         record.push("logon_type", &logon_type.to_string(), ValueKind::Number);
+    }
+}
+
+/// Which sorts of logons rules can hold for: it is found out once for each sort.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Sorts(Vec<Option<bool>>);
+
+impl Engine {
+    /// One logon against the rules of category `authentication`. `record` is made anew where a rule can hold for a logon of that sort; the
+    /// others, failures of guessing most of all, cost nothing.
+    pub fn step_logon(&mut self, event: &AuthEvent<'_>, record: &mut LogRecord, out: &mut Vec<SigmaHit>) {
+        let sort = (event.protocol as usize) << 8 | (event.outcome as usize) << 4 | event.reason as usize;
+        if self.sorts.0.len() <= sort {
+            self.sorts.0.resize(sort + 1, None);
+        }
+        let can_hold = self.sorts.0[sort].unwrap_or_else(|| {
+            let fields = [
+                ("protocol", protocol(event.protocol)),
+                ("outcome", outcome(event.outcome)),
+                ("reason", reason(event.reason)),
+            ];
+            self.can_hold(AUTHENTICATION, &fields)
+        });
+        self.sorts.0[sort] = Some(can_hold);
+        if can_hold {
+            logon_record(event, 0, record);
+            self.step(record, 0, out);
+        }
     }
 }
 

@@ -99,6 +99,41 @@ impl Scratch {
         found.sort_unstable();
     }
 
+    /// Whether a rule can hold for a record of that sort, of which no more is known than these fields.
+    pub(super) fn can_match(&mut self, record: &LogRecord, known: &[(&str, &str)]) -> bool {
+        let bucket = self.bucket(record);
+        self.begin();
+        self.take(record, &bucket);
+        self.find(&bucket);
+        let rules = Arc::clone(&self.rules);
+        let known: Vec<Slot> = known.iter().filter_map(|(name, _)| rules.slots.get(*name).copied()).collect();
+        let of_it = (0..).zip(&rules.rules).filter(|(number, _)| bucket.has(*number));
+        of_it.into_iter().any(|(_, rule)| self.can_be(true, &rule.expr, &known, &rules))
+    }
+
+    /// Whether an expression can come out as `wanted`, where only tests of the `known` fields are decided.
+    fn can_be(&mut self, wanted: bool, expr: &Expr, known: &[Slot], rules: &Ruleset) -> bool {
+        let mut inner = |expr: &Expr| self.can_be(wanted, expr, known, rules);
+        match expr {
+            Expr::Always => wanted,
+            Expr::Never => !wanted,
+            Expr::And(all) if wanted => all.iter().all(inner),
+            Expr::And(all) => all.iter().any(inner),
+            Expr::Or(any) if wanted => any.iter().any(inner),
+            Expr::Or(any) => any.iter().all(inner),
+            Expr::AtLeast(count, some) => {
+                let can = some.iter().filter(|expr| inner(expr)).count();
+                if wanted { can >= *count as usize } else { can + *count as usize > some.len() }
+            }
+            Expr::Not(expr) => self.can_be(!wanted, expr, known, rules),
+            Expr::Test(id) => {
+                let test = &rules.tests[*id as usize];
+                let is_decided = known.contains(&test.slot) && !matches!(test.kind, Kind::Field { .. });
+                !is_decided || self.test(*id, rules) == wanted
+            }
+        }
+    }
+
     fn bucket(&mut self, record: &LogRecord) -> Arc<Bucket> {
         let id =
             record.event_id.filter(|id| self.rules.ids.contains(id)).or(record.event_id.map(|_| u32::MAX));

@@ -3,7 +3,9 @@
 use std::fs;
 use std::path::Path;
 
-use schema::{Entity, LogRecord, Micros, Severity, ValueKind};
+use schema::{
+    AuthEvent, AuthOutcome, AuthProtocol, AuthReason, Entity, LogRecord, Micros, Severity, ValueKind,
+};
 
 use super::*;
 
@@ -402,4 +404,65 @@ fn a_finding_names_author_techniques_and_subjects_but_no_typed_text() {
     let guess = guess.iter().find(|hit| hit.together.is_some()).unwrap().finding();
     assert_eq!(guess.detector, "bruteforce.sigma");
     assert_eq!(guess.actor, "203.0.113.7");
+}
+
+/// A sort of logons that is passed over is one for which no rule holds.
+#[test]
+fn logons_of_every_sort_are_judged_as_their_records_are() {
+    let of_logons = |detection: &str| {
+        rule(detection).replace("    product: zeek\n    service: http\n", "    category: authentication\n")
+    };
+    let detections = [
+        "selection:\n    outcome: success\n    protocol: rdp\ncondition: selection",
+        "selection:\n    outcome: failure\nfilter:\n    reason: wrong_secret\ncondition: selection and not filter",
+        "selection:\n    protocol|contains: s\nfilter:\n    account: yamada\ncondition: not selection and not filter",
+        "a:\n    protocol: vpn\nb:\n    outcome: ended\nc:\n    source|cidr: 192.0.2.0/24\ncondition: 2 of them",
+        "selection:\n    reason: null\n    host: emr1\n    outcome|startswith: re\ncondition: selection",
+        "keywords:\n    - console\ncondition: keywords",
+        "selection:\n    reason|exists: true\n    domain: other\ncondition: selection",
+    ];
+    let protocols =
+        [AuthProtocol::Rdp, AuthProtocol::Ssh, AuthProtocol::Vpn, AuthProtocol::Console, AuthProtocol::Web];
+    let outcomes = [
+        AuthOutcome::Reached,
+        AuthOutcome::Failure,
+        AuthOutcome::Success,
+        AuthOutcome::Ended,
+        AuthOutcome::Resumed,
+    ];
+    let reasons = [AuthReason::None, AuthReason::WrongSecret, AuthReason::Locked, AuthReason::Unknown];
+    let mut passed_over = 0;
+    for detection in detections {
+        let (mut quick, mut plain) = (load(&[&of_logons(detection)]), load(&[&of_logons(detection)]));
+        let (mut record, mut all) = (LogRecord::default(), 0);
+        for (n, protocol) in (0..2).flat_map(|n| protocols.map(|protocol| (n, protocol))) {
+            for (outcome, reason) in
+                outcomes.into_iter().flat_map(|outcome| reasons.map(|reason| (outcome, reason)))
+            {
+                let event = AuthEvent {
+                    at: AT,
+                    host: "emr1",
+                    protocol,
+                    outcome,
+                    reason,
+                    account: Some(["yamada", "suzuki"][n]),
+                    domain: None,
+                    source: Some([192, 0, 2, 1].into()),
+                    workstation: None,
+                    logon_type: None,
+                    session: None,
+                };
+                let (mut by_sort, mut by_record) = (Vec::new(), Vec::new());
+                record.clear();
+                quick.step_logon(&event, &mut record, &mut by_sort);
+                passed_over += u32::from(record.is_empty());
+                logon_record(&event, 0, &mut record);
+                plain.step(&record, 0, &mut by_record);
+                assert_eq!(by_sort.len(), by_record.len(), "{detection} {event:?}");
+                all += by_sort.len();
+            }
+        }
+        assert!(all > 0 || detection.contains("other"), "{detection}");
+    }
+    assert!(passed_over > 400, "{passed_over}");
 }

@@ -1,60 +1,65 @@
 //! Events of several sources in the order of their own times, as far as a bounded wait allows.
 
-use std::collections::BTreeMap;
+use std::collections::VecDeque;
 use std::net::IpAddr;
 
 use schema::{AuthEvent, AuthOutcome, AuthProtocol, AuthReason, Micros};
 
 /// More than so many do not wait.
 const WAITING_MAX: usize = 20_000;
+/// So many letters of an event are kept as room for the next one in its place.
+const ROOM_MAX: usize = 1024;
 
-/// An event that outlives its line.
+/// An event that outlives its line. Its names stand one behind the other in one text, which is used again for the next event in its place.
 #[derive(Debug, Clone)]
 struct Owned {
     arrived: Micros,
-    host: Box<str>,
     protocol: AuthProtocol,
     outcome: AuthOutcome,
     reason: AuthReason,
-    account: Option<Box<str>>,
-    domain: Option<Box<str>>,
     source: Option<IpAddr>,
-    workstation: Option<Box<str>>,
     logon_type: Option<u8>,
-    session: Option<Box<str>>,
+    text: String,
+    /// How long they are: host, account, domain, workstation, session.
+    names: [Option<usize>; 5],
 }
 
 impl Owned {
-    fn of(event: &AuthEvent<'_>, arrived: Micros) -> Self {
-        let keep = |text: Option<&str>| text.map(Box::from);
+    fn of(event: &AuthEvent<'_>, arrived: Micros, mut text: String) -> Self {
+        text.clear();
+        let names = [Some(event.host), event.account, event.domain, event.workstation, event.session];
+        names.iter().flatten().for_each(|name| text.push_str(name));
         Self {
             arrived,
-            host: event.host.into(),
             protocol: event.protocol,
             outcome: event.outcome,
             reason: event.reason,
-            account: keep(event.account),
-            domain: keep(event.domain),
             source: event.source,
-            workstation: keep(event.workstation),
             logon_type: event.logon_type,
-            session: keep(event.session),
+            text,
+            names: names.map(|name| name.map(str::len)),
         }
     }
 
     fn event(&self, at: Micros) -> AuthEvent<'_> {
+        let mut rest = self.text.as_str();
+        let [host, account, domain, workstation, session] = self.names.map(|length| {
+            let (name, after) = rest.split_at_checked(length?)?;
+            rest = after;
+            Some(name)
+        });
         AuthEvent {
             at,
-            host: &self.host,
+            host: host.unwrap_or_default(),
             protocol: self.protocol,
             outcome: self.outcome,
             reason: self.reason,
-            account: self.account.as_deref(),
-            domain: self.domain.as_deref(),
+            account,
+            domain,
             source: self.source,
-            workstation: self.workstation.as_deref(),
+            workstation,
             logon_type: self.logon_type,
-            session: self.session.as_deref(),
+            session,
         }
     }
 }
@@ -62,8 +67,10 @@ impl Owned {
 /// Events that wait for older ones.
 #[derive(Debug, Default)]
 pub(super) struct Order {
-    waiting: BTreeMap<(Micros, u64), Owned>,
-    number: u64,
+    /// The earliest first: when it was, and its place. Nearly every event is put at the end.
+    waiting: VecDeque<(Micros, usize)>,
+    places: Vec<Owned>,
+    free: Vec<usize>,
     latest: Micros,
     /// Events that came after younger ones had been let go.
     pub(super) late: u64,
@@ -71,9 +78,23 @@ pub(super) struct Order {
 
 impl Order {
     pub(super) fn put(&mut self, event: &AuthEvent<'_>, arrived: Micros) {
-        self.number += 1;
         self.late += u64::from(event.at < self.latest);
-        self.waiting.insert((event.at, self.number), Owned::of(event, arrived));
+        let place = match self.free.pop() {
+            Some(place) => {
+                let text = std::mem::take(&mut self.places[place].text);
+                self.places[place] = Owned::of(event, arrived, text);
+                place
+            }
+            None => {
+                self.places.push(Owned::of(event, arrived, String::new()));
+                self.places.len() - 1
+            }
+        };
+        if self.waiting.back().is_none_or(|(last, _)| *last <= event.at) {
+            return self.waiting.push_back((event.at, place));
+        }
+        let before = self.waiting.partition_point(|(at, _)| *at <= event.at);
+        self.waiting.insert(before, (event.at, place));
     }
 
     /// Lets those go that came before `until`, and the oldest where there are too many.
@@ -83,20 +104,30 @@ impl Order {
         if surplus > 0 {
             surplus += WAITING_MAX / 2;
         }
-        while surplus > 0
-            && let Some(((at, _), owned)) = self.waiting.pop_first()
-        {
-            surplus -= 1;
-            self.latest = self.latest.max(at);
-            each(&owned.event(at));
+        for _ in 0..surplus {
+            let Some((at, place)) = self.waiting.pop_front() else { break };
+            self.let_go(at, place, &mut each);
         }
         if until == Micros::MIN {
             return;
         }
-        for ((at, _), owned) in self.waiting.extract_if(.., |_, owned| owned.arrived <= until) {
-            self.latest = self.latest.max(at);
-            each(&owned.event(at));
+        for (at, place) in std::mem::take(&mut self.waiting) {
+            if self.places[place].arrived <= until {
+                self.let_go(at, place, &mut each);
+            } else {
+                self.waiting.push_back((at, place));
+            }
         }
+    }
+
+    fn let_go(&mut self, at: Micros, place: usize, each: &mut impl FnMut(&AuthEvent<'_>)) {
+        self.latest = self.latest.max(at);
+        let owned = &mut self.places[place];
+        each(&owned.event(at));
+        if owned.text.capacity() > ROOM_MAX {
+            owned.text = String::new();
+        }
+        self.free.push(place);
     }
 }
 
@@ -132,6 +163,9 @@ mod tests {
         assert_eq!(order.late, 1);
         order.take(Micros::MAX, |event| seen.push(event.at));
         assert_eq!((seen.as_slice(), order.waiting.is_empty()), (&[10, 20, 30, 5, 7][..], true));
+        let names = AuthEvent { at: 40, account: None, domain: Some(""), session: Some("七"), ..event(0) };
+        order.put(&names, 11);
+        order.take(Micros::MAX, |event| assert_eq!(*event, names));
         for at in 0..=WAITING_MAX as i64 {
             order.put(&event(at), 100);
         }

@@ -1,13 +1,15 @@
 //! Lines become events and records, and these findings: the same way for a file that is read once and for all that is followed.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::BTreeMap;
 use std::ops::ControlFlow;
 
 use decode::auth::{Clock, Reader};
 use decode::evtx::{self, Item, Text};
+use foldhash::fast::RandomState;
+use hashbrown::HashMap;
 use jiff::tz::TimeZone;
 use judge::logins::Detectors;
-use judge::sigma::{Engine, SigmaHit, logon_record};
+use judge::sigma::{Engine, SigmaHit};
 use observe::logs::Source;
 use observe::logs::evtx::Block;
 use schema::{AuthEvent, Finding, LogRecord, Micros};
@@ -30,7 +32,7 @@ pub(crate) enum Told {
 /// All that judges lines.
 pub(crate) struct Pipeline {
     zone: TimeZone,
-    sources: HashMap<Source, State>,
+    sources: Sources,
     pub(crate) detectors: Detectors,
     pub(crate) engine: Engine,
     wants: Wants,
@@ -76,6 +78,8 @@ pub(crate) struct Counts {
     pub(crate) broken: u64,
 }
 
+type Sources = HashMap<Source, State, RandomState>;
+
 /// What is remembered of a source.
 struct State {
     reader: Reader,
@@ -100,7 +104,7 @@ impl Pipeline {
         Self {
             wants: Wants::of(&engine),
             zone,
-            sources: HashMap::new(),
+            sources: Sources::default(),
             detectors,
             engine,
             order: Order::default(),
@@ -232,8 +236,7 @@ impl Pipeline {
         order.take(until, |event| {
             detectors.step(event, 0, found);
             if wants.logons {
-                logon_record(event, 0, record);
-                engine.step(record, 0, hits);
+                engine.step_logon(event, record, hits);
             }
         });
         counts.findings += (found.len() + hits.len()) as u64;
@@ -277,19 +280,14 @@ impl State {
 }
 
 /// What a source is remembered by; beyond the bound all share one.
-fn state<'s>(
-    sources: &'s mut HashMap<Source, State>,
-    source: &Source,
-    zone: &TimeZone,
-    arrived: Micros,
-) -> &'s mut State {
+fn state<'s>(sources: &'s mut Sources, source: &Source, zone: &TimeZone, arrived: Micros) -> &'s mut State {
     let fresh = || State {
         reader: Reader::new(Clock::new(arrived, zone.clone())),
         standing: SourceStanding::default(),
         least: None,
         minute: arrived,
     };
-    let source = if sources.contains_key(source) || sources.len() < SOURCES_MAX {
+    let source = if sources.len() < SOURCES_MAX || sources.contains_key(source) {
         source.clone()
     } else {
         Source::new("further sources")

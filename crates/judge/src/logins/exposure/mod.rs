@@ -54,6 +54,9 @@ pub struct Side {
     pub sources: Vec<Box<str>>,
     /// Accounts that got in, as many as are kept.
     pub accounts: Vec<Box<str>>,
+    /// Sources that were looked for among those that are kept, and are there now.
+    #[serde(skip)]
+    there: Vec<Key>,
 }
 
 impl Default for Doors {
@@ -82,11 +85,10 @@ impl Doors {
             return None;
         }
         let key = joined(&[view.host, protocol as u64]);
-        if self.0.get(&key).is_none() {
+        let (door, _) = self.0.place_with(key, || {
             let (inside, outside) = (Side::default(), Side::default());
-            self.0.insert(key, Door { host: kept(view.event.host), protocol, inside, outside, nla: None });
-        }
-        let door = self.0.get_mut(&key)?;
+            Door { host: kept(view.event.host), protocol, inside, outside, nla: None }
+        });
         let side = if view.outside { &mut door.outside } else { &mut door.inside };
         side.add(view);
         if protocol == AuthProtocol::Rdp && outcome == AuthOutcome::Failure {
@@ -112,9 +114,12 @@ impl Side {
             _ => self.reached += 1,
         }
         if self.sources.len() < SOURCES_MAX
+            && let Some(key) = view.source
+            && !self.there.contains(&key)
             && let Some(source) = view.source_name()
         {
             remember(&mut self.sources, &source.to_string());
+            self.there.push(key);
         }
         if view.is_entry()
             && self.accounts.len() < ACCOUNTS_MAX

@@ -1,10 +1,10 @@
 //! `bruteforce.login_account`: one account fails again and again, from several places or from none that the log tells.
 
-use schema::{Attack, AuthReason, Lang, Micros, Severity};
+use schema::{Attack, AuthReason, Lang, Micros};
 
 use super::tries::Tries;
 use crate::logins::Detectors;
-use crate::logins::marks::{Trail, kinds};
+use crate::logins::marks::{Trail, kinds, kinds_to};
 use crate::logins::telling::{Saying, Tell, Words, account_words, host_words, span};
 use crate::logins::view::{DAY, MINUTE, View};
 use crate::{Detector, Entry};
@@ -35,18 +35,24 @@ pub(crate) fn take(tries: &mut Tries, view: &View<'_>, tell: &mut Tell<'_>) {
     let Some(by_account) = view.account.and_then(|account| tries.accounts.get_mut(&account)) else { return };
     let many = usize::from(view.rules.thresholds.guesses);
     let lately = by_account.marks.lately(WITHIN).filter(|mark| !mark.rhythmic);
-    let nameless = lately.clone().filter(|mark| mark.source.is_none()).count();
-    let sources = kinds(lately.clone().filter_map(|mark| mark.source));
-    let fast = lately.clone().count() >= many && (sources > 1 || nameless >= many);
+    let is_fast = lately.clone().take(many).count() == many
+        && (kinds_to(2, lately.clone().filter_map(|mark| mark.source())) == 2
+            || lately.clone().filter(|mark| mark.source().is_none()).take(many).count() == many);
     let in_a_day = by_account.marks.lately(DAY).filter(|mark| !mark.rhythmic);
-    let spread = kinds(in_a_day.clone().filter_map(|mark| mark.source));
-    if !fast && (spread < SOURCES || in_a_day.clone().count() < many) {
+    let sources = in_a_day.clone().filter_map(|mark| mark.source());
+    if !is_fast
+        && (kinds_to(SOURCES, sources.clone()) < SOURCES || in_a_day.clone().take(many).count() < many)
+    {
         return;
     }
-    let trail = if fast { Trail::of(lately) } else { Trail::of(in_a_day) };
     by_account.guessed = Some(view.at());
-    let saying = Saying::new(&ENTRY, view.account.as_slice(), trail).severity(Severity::Medium);
-    tell.say(view, saying, || {
+    let saying = Saying::new(&ENTRY, view.account.as_slice(), by_account.marks.trail());
+    if tell.goes_on(&saying) {
+        return;
+    }
+    let trail = if is_fast { Trail::of(lately) } else { Trail::of(in_a_day) };
+    tell.say(view, saying.of(trail), || {
+        let spread = kinds(sources);
         let ([en, ja], [host, host_ja]) = (account_words(view.account_name()), host_words(view.event.host));
         Words::new(
             [

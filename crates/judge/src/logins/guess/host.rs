@@ -1,10 +1,10 @@
 //! `bruteforce.login_host`: one host is guessed at, counted over all sources together.
 
-use schema::{Attack, Lang, Micros, Severity};
+use schema::{Attack, Lang, Micros};
 
 use super::tries::Tries;
 use crate::logins::Detectors;
-use crate::logins::marks::{Trail, kinds};
+use crate::logins::marks::{Trail, kinds, kinds_to};
 use crate::logins::telling::{Saying, Tell, Words, host_words, span};
 use crate::logins::view::{MINUTE, View};
 use crate::{Detector, Entry};
@@ -30,18 +30,23 @@ fn attacks() -> Vec<Attack> {
 pub(crate) fn take(tries: &Tries, view: &View<'_>, tell: &mut Tell<'_>) {
     let Some(marks) = tries.hosts.get(&view.host) else { return };
     let lately = marks.lately(WITHIN);
-    if lately.clone().count() < usize::from(view.rules.thresholds.host_guesses) {
+    let many = usize::from(view.rules.thresholds.host_guesses);
+    if lately.clone().take(many).count() < many {
         return;
     }
-    let sources = kinds(lately.clone().filter_map(|mark| mark.source));
-    let nameless = lately.clone().any(|mark| mark.source.is_none());
-    if sources < SOURCES && !nameless {
+    let sources = lately.clone().filter_map(|mark| mark.source());
+    if kinds_to(SOURCES, sources.clone()) < SOURCES && lately.clone().all(|mark| mark.source().is_some()) {
         return;
     }
-    let accounts = kinds(lately.clone().filter_map(|mark| mark.account));
-    let trail = Trail::of(lately);
-    let saying = Saying::new(&ENTRY, &[view.host], trail).severity(Severity::Medium);
-    tell.say(view, saying, || {
+    let saying = Saying::new(&ENTRY, &[view.host], marks.trail());
+    if tell.goes_on(&saying) {
+        return;
+    }
+    let trail = Trail::of(lately.clone());
+    tell.say(view, saying.of(trail), || {
+        let sources = kinds(sources);
+        let accounts = kinds(lately.clone().filter_map(|mark| mark.account()));
+        let nameless = lately.clone().any(|mark| mark.source().is_none());
         let [en, ja] = host_words(view.event.host);
         Words::new(
             [

@@ -33,7 +33,21 @@ fn attacks() -> Vec<Attack> {
 
 /// Who only ever failed at each host.
 #[derive(Debug, Clone, Serialize, Deserialize)]
-pub(crate) struct Strangers(Table<Key, Vec<Stranger>>);
+pub(crate) struct Strangers(Table<Key, AtHost>);
+
+/// Who only ever failed at one host.
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
+#[serde(from = "Vec<Stranger>", into = "Vec<Stranger>")]
+struct AtHost {
+    strangers: Vec<Stranger>,
+    /// Their keys and the times of their last failures, side by side: every failure asks for them.
+    keys: Vec<Key>,
+    lasts: Vec<Micros>,
+    /// None of them failed last before the one or after the other.
+    within: (Micros, Micros),
+    /// Inside and outside.
+    sides: [Crowd; 2],
+}
 
 #[derive(Debug, Clone, Serialize, Deserialize)]
 struct Stranger {
@@ -42,6 +56,13 @@ struct Stranger {
     outside: bool,
     trail: Trail,
     accounts: Vec<Key>,
+}
+
+/// How many strangers of one side, and how often they failed.
+#[derive(Debug, Clone, Copy, Default)]
+struct Crowd {
+    many: usize,
+    failures: u64,
 }
 
 impl Default for Strangers {
@@ -67,8 +88,7 @@ impl Strangers {
     /// Whether enough of them guess at this host to be told together.
     pub(super) fn are_many(&self, view: &View<'_>) -> bool {
         self.0.get(&view.host).is_some_and(|strangers| {
-            let alike = strangers.iter().filter(|stranger| stranger.outside == view.outside).count();
-            alike >= usize::from(view.rules.thresholds.many_sources)
+            strangers.sides[usize::from(view.outside)].many >= usize::from(view.rules.thresholds.many_sources)
         })
     }
 
@@ -86,44 +106,122 @@ impl Strangers {
     fn fail(&mut self, view: &View<'_>, tell: &mut Tell<'_>) {
         let Some(key) = view.source else { return };
         let strangers = self.0.slot(view.host);
-        strangers.retain(|stranger| stranger.trail.last.abs_diff(view.at()) <= WEEK.unsigned_abs());
-        if !strangers.iter().any(|stranger| stranger.key == key) {
-            let Some(source) = view.source_name() else { return };
-            if strangers.len() >= SOURCES_MAX {
-                let oldest = strangers.iter().enumerate().min_by_key(|(_, stranger)| stranger.trail.last);
-                let oldest = oldest.map(|(place, _)| place).unwrap_or_default();
-                strangers.swap_remove(oldest);
-            }
-            let (trail, accounts) = (Trail::default(), Vec::new());
-            strangers.push(Stranger { key, source, outside: view.outside, trail, accounts });
-        }
-        let Some(stranger) = strangers.iter_mut().find(|stranger| stranger.key == key) else { return };
-        stranger.trail.add(view.at());
-        if let Some(account) = view.account
-            && !stranger.accounts.contains(&account)
-            && stranger.accounts.len() < ACCOUNTS_KEPT
-        {
-            stranger.accounts.push(account);
-        }
+        strangers.forget(view.at());
+        strangers.add(key, view);
+        let Crowd { many, failures } = strangers.sides[usize::from(view.outside)];
         let limits = &view.rules.thresholds;
-        let alike: Vec<&Stranger> =
-            strangers.iter().filter(|stranger| stranger.outside == view.outside).collect();
-        let failures: u64 = alike.iter().map(|stranger| stranger.trail.count).sum();
-        if alike.len() >= usize::from(limits.many_sources) && failures >= u64::from(limits.many_failures) {
-            say(&alike, failures, view, tell);
+        if many < usize::from(limits.many_sources) || failures < u64::from(limits.many_failures) {
+            return;
+        }
+        // It grows with its sources: the failures of those that are known go on for as long as the door is open.
+        let about = [view.host, u64::from(view.outside)];
+        let saying = Saying::new(&ENTRY, &about, Trail::at(view.at())).severity(Severity::High);
+        let saying = Saying { size: many as u64, pause: 3 * DAY, ..saying };
+        if !tell.goes_on(&saying) {
+            let of_side = |stranger: &&Stranger| stranger.outside == view.outside;
+            say(&strangers.strangers.iter().filter(of_side).collect::<Vec<_>>(), saying, view, tell);
         }
     }
 }
 
-fn say(alike: &[&Stranger], failures: u64, view: &View<'_>, tell: &mut Tell<'_>) {
+impl AtHost {
+    /// Forgets who did not fail within a week of that.
+    fn forget(&mut self, at: Micros) {
+        let (oldest, latest) = self.within;
+        if at.saturating_sub(oldest).max(latest.saturating_sub(at)) > WEEK {
+            self.retain(|stranger| stranger.trail.last.abs_diff(at) <= WEEK.unsigned_abs());
+        }
+    }
+
+    fn retain(&mut self, stays: impl FnMut(&Stranger) -> bool) {
+        let before = self.strangers.len();
+        let mut strangers = std::mem::take(&mut self.strangers);
+        strangers.retain(stays);
+        if strangers.len() < before {
+            *self = Self::from(strangers);
+        } else {
+            self.strangers = strangers;
+            self.bound();
+        }
+    }
+
+    fn bound(&mut self) {
+        let (oldest, latest) = (self.lasts.iter().min(), self.lasts.iter().max());
+        self.within = oldest.copied().zip(latest.copied()).unwrap_or((Micros::MAX, Micros::MIN));
+    }
+
+    /// Takes in a failure; who failed last the longest ago goes where there are too many.
+    fn add(&mut self, key: Key, view: &View<'_>) {
+        let place = match self.keys.iter().position(|known| *known == key) {
+            Some(place) => place,
+            None => {
+                let Some(source) = view.source_name() else { return };
+                let accounts = self.make_room();
+                let (trail, outside) = (Trail::default(), view.outside);
+                self.strangers.push(Stranger { key, source, outside, trail, accounts });
+                self.keys.push(key);
+                self.lasts.push(view.at());
+                self.sides[usize::from(outside)].many += 1;
+                self.keys.len() - 1
+            }
+        };
+        let stranger = &mut self.strangers[place];
+        stranger.trail.add(view.at());
+        self.lasts[place] = stranger.trail.last;
+        self.within = (self.within.0.min(stranger.trail.last), self.within.1.max(stranger.trail.last));
+        self.sides[usize::from(stranger.outside)].failures += 1;
+        if let Some(account) = view.account
+            && stranger.accounts.len() < ACCOUNTS_KEPT
+            && !stranger.accounts.contains(&account)
+        {
+            stranger.accounts.push(account);
+        }
+    }
+
+    /// Makes room for one more; gives back a list to be used again.
+    fn make_room(&mut self) -> Vec<Key> {
+        if self.strangers.len() < SOURCES_MAX {
+            return Vec::new();
+        }
+        let oldest = self.lasts.iter().copied().min().unwrap_or_default();
+        let oldest = self.lasts.iter().position(|last| *last == oldest).unwrap_or_default();
+        let Stranger { outside, trail, mut accounts, .. } = self.strangers.swap_remove(oldest);
+        self.keys.swap_remove(oldest);
+        self.lasts.swap_remove(oldest);
+        let side = &mut self.sides[usize::from(outside)];
+        *side = Crowd { many: side.many - 1, failures: side.failures.saturating_sub(trail.count) };
+        accounts.clear();
+        accounts
+    }
+}
+
+impl From<Vec<Stranger>> for AtHost {
+    fn from(strangers: Vec<Stranger>) -> Self {
+        let mut sides = [Crowd::default(); 2];
+        for Stranger { outside, trail, .. } in &strangers {
+            let side = &mut sides[usize::from(*outside)];
+            *side = Crowd { many: side.many + 1, failures: side.failures.saturating_add(trail.count) };
+        }
+        let keys = strangers.iter().map(|stranger| stranger.key).collect();
+        let lasts = strangers.iter().map(|stranger| stranger.trail.last).collect();
+        let mut at_host = Self { strangers, keys, lasts, within: Default::default(), sides };
+        at_host.bound();
+        at_host
+    }
+}
+
+impl From<AtHost> for Vec<Stranger> {
+    fn from(at_host: AtHost) -> Self {
+        at_host.strangers
+    }
+}
+
+fn say(alike: &[&Stranger], saying: Saying, view: &View<'_>, tell: &mut Tell<'_>) {
     let first = alike.iter().map(|stranger| stranger.trail.first).min().unwrap_or_default();
     let last = alike.iter().map(|stranger| stranger.trail.last).max().unwrap_or_default();
+    let failures = alike.iter().map(|stranger| stranger.trail.count).sum();
     let trail = Trail { count: failures, first, last };
-    // It grows with its sources: the failures of those that are known go on for as long as the door is open.
-    let size = alike.len() as u64;
-    let saying = Saying::new(&ENTRY, &[view.host, u64::from(view.outside)], trail);
-    let saying = Saying { size, pause: 3 * DAY, ..saying };
-    tell.say(view, saying.severity(Severity::High), || {
+    tell.say(view, Saying { trail, ..saying }, || {
         let [en, ja] = host_words(view.event.host);
         let most = alike.iter().map(|stranger| stranger.trail.count).max().unwrap_or_default();
         let mut ends: Vec<Micros> = alike.iter().map(|stranger| stranger.trail.last).collect();
@@ -161,4 +259,57 @@ fn say(alike: &[&Stranger], failures: u64, view: &View<'_>, tell: &mut Tell<'_>)
         loudest.sort_unstable_by(|a, b| b.trail.count.cmp(&a.trail.count).then(a.source.cmp(&b.source)));
         loudest.into_iter().fold(words, |words, stranger| words.from(Some(&stranger.source)))
     });
+}
+
+#[cfg(test)]
+mod tests {
+    use schema::{AuthEvent, AuthProtocol, AuthReason};
+
+    use super::*;
+    use crate::logins::rules::Rules;
+    use crate::logins::telling::Episodes;
+
+    /// What is kept beside the strangers is what counting them anew gives, also after successes, weeks and more sources than are kept.
+    #[test]
+    fn the_counts_beside_the_strangers_are_theirs() {
+        let (rules, mut strangers) = (Rules::default(), Strangers::default());
+        let (mut episodes, mut out) = (Episodes::default(), Vec::new());
+        let mut most = 0;
+        for n in 0_i64..6_000 {
+            let byte = |n: i64| u8::try_from(n % 251).unwrap();
+            let (net, sources) = if n % 3 == 0 { ([10, 0, 0], 40) } else { ([203, 0, 113], 50 + n / 40) };
+            let source = [net[0], net[1], net[2], byte(n * 7 % sources)].into();
+            let is_in = n % 97 == 0;
+            // Now and then nothing for some days, and a clock that is behind.
+            let at = 1_700_000_000_000_000 + n * 60_000_000 + n / 500 * 3 * DAY - n % 11 * 600_000_000;
+            let event = AuthEvent {
+                at,
+                host: "emr1",
+                protocol: AuthProtocol::Rdp,
+                outcome: if is_in { AuthOutcome::Success } else { AuthOutcome::Failure },
+                reason: if is_in { AuthReason::None } else { AuthReason::WrongSecret },
+                account: Some(if n % 5 == 0 { "yamada" } else { "suzuki" }),
+                domain: None,
+                source: Some(source),
+                workstation: None,
+                logon_type: Some(3),
+                session: None,
+            };
+            let view = View::of(&event, &rules).unwrap();
+            strangers.take(&view, &mut Tell { rules: &rules, episodes: &mut episodes, out: &mut out });
+            let Some(kept) = strangers.0.get(&view.host) else { continue };
+            let anew = AtHost::from(kept.strangers.clone());
+            let crowds = |of: &AtHost| of.sides.map(|side| (side.many, side.failures));
+            assert_eq!(
+                (crowds(kept), &kept.keys, &kept.lasts),
+                (crowds(&anew), &anew.keys, &anew.lasts),
+                "{n}"
+            );
+            let week = |last: &Micros| last.abs_diff(at) <= WEEK.unsigned_abs();
+            assert!(is_in || kept.lasts.iter().all(week), "{n}");
+            assert!(kept.within.0 <= anew.within.0 && anew.within.1 <= kept.within.1, "{n}");
+            most = most.max(kept.keys.len());
+        }
+        assert_eq!((most, out.is_empty()), (SOURCES_MAX, false));
+    }
 }

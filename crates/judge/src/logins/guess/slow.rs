@@ -34,24 +34,31 @@ fn attacks() -> Vec<Attack> {
 /// Weighs a failure that was just taken in.
 pub(crate) fn take(tries: &mut Tries, strangers: &Strangers, view: &View<'_>, tell: &mut Tell<'_>) {
     let Some(by_source) = view.source.and_then(|source| tries.sources.get_mut(&source)) else { return };
-    let last: Vec<_> = by_source.loose().rev().take(GAPS + 1).collect();
-    if last.len() <= GAPS || by_source.people(view.at()) > ALONE {
+    let mut times = [0; GAPS + 1];
+    let last = times.iter_mut().rev().zip(by_source.loose().rev());
+    if last.map(|(time, mark)| *time = mark.at).count() <= GAPS {
         return;
     }
-    let times: Vec<Micros> = last.iter().rev().map(|mark| mark.at).collect();
+    // Of four gaps those in the middle are no longer than all together.
+    if times[GAPS] - times[0] < 2 * SLOW || by_source.people(view.at()) > ALONE {
+        return;
+    }
     let Some(gap) = median_gap(&times).filter(|gap| *gap >= SLOW) else { return };
     by_source.guessed = Some(view.at());
     // One of many: they are told together.
     if view.outside && strangers.are_many(view) {
         return;
     }
-    let accounts = kinds(by_source.loose().filter_map(|mark| mark.account));
-    let trail = Trail::of(by_source.loose());
     // From outside it is one of the many that the Internet sends; from inside it is a machine that should be looked at.
     let severity = if view.outside { Severity::Low } else { Severity::Medium };
-    let saying =
-        Saying { pause: 3 * crate::logins::view::DAY, ..Saying::new(&ENTRY, view.source.as_slice(), trail) };
-    tell.say(view, saying.severity(severity), || {
+    let saying = Saying::new(&ENTRY, view.source.as_slice(), by_source.marks.trail());
+    let saying = Saying { pause: 3 * crate::logins::view::DAY, ..saying.severity(severity) };
+    if tell.goes_on(&saying) {
+        return;
+    }
+    let trail = Trail::of(by_source.loose());
+    tell.say(view, saying.of(trail), || {
+        let accounts = kinds(by_source.loose().filter_map(|mark| mark.account()));
         let source = view.source_name();
         let ([en, ja], [host, host_ja]) = (source_words(source.as_ref()), host_words(view.event.host));
         Words::new(

@@ -22,8 +22,6 @@ pub(crate) const ENTRY: Entry = Entry {
 };
 
 const WITHIN: i64 = 10 * MINUTE;
-/// One in so many people may be mistyping at the same time.
-const MISTYPING: usize = 4;
 
 fn attacks() -> Vec<Attack> {
     super::guessing()
@@ -33,19 +31,24 @@ fn attacks() -> Vec<Attack> {
 pub(crate) fn take(tries: &mut Tries, view: &View<'_>, tell: &mut Tell<'_>) {
     let Some(by_source) = view.source.and_then(|source| tries.sources.get_mut(&source)) else { return };
     let lately = by_source.marks.lately(WITHIN).filter(|mark| !mark.rhythmic);
-    let many = usize::from(view.rules.thresholds.guesses).max(by_source.people(view.at()) / MISTYPING);
-    if lately.clone().count() < many {
+    let many = by_source.too_many(view.rules.thresholds.guesses, view.at());
+    if lately.clone().take(many).count() < many {
         return;
     }
-    let accounts = kinds(lately.clone().filter_map(|mark| mark.account));
-    let hosts = kinds(lately.clone().map(|mark| mark.host));
-    let recent = Trail::of(lately);
-    let trail = Trail { count: by_source.run.count.max(recent.count), ..by_source.run };
     by_source.guessed = Some(view.at());
     // The Internet guesses at whatever answers it, and that alone is no news; a machine inside that does it is one that was broken into.
     let severity = if view.outside { Severity::Medium } else { Severity::High };
-    let saying = Saying::new(&ENTRY, view.source.as_slice(), trail).severity(severity);
-    tell.say(view, saying, || {
+    let size = by_source.run.count.max(by_source.marks.len() as u64);
+    let saying = Saying::new(&ENTRY, view.source.as_slice(), Trail { count: size, ..by_source.run });
+    let saying = saying.severity(severity);
+    if tell.goes_on(&saying) {
+        return;
+    }
+    let recent = Trail::of(lately.clone());
+    let trail = Trail { count: by_source.run.count.max(recent.count), ..by_source.run };
+    tell.say(view, saying.of(trail), || {
+        let accounts = kinds(lately.clone().filter_map(|mark| mark.account()));
+        let hosts = kinds(lately.clone().map(|mark| mark.host));
         let source = view.source_name();
         let ([en, ja], [host, host_ja]) = (source_words(source.as_ref()), host_words(view.event.host));
         Words::new(

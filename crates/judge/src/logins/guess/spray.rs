@@ -6,7 +6,7 @@ use schema::{Attack, AuthReason, Lang, Severity, Tactic};
 
 use super::tries::Tries;
 use crate::logins::Detectors;
-use crate::logins::marks::{Trail, kinds};
+use crate::logins::marks::{Trail, kinds, kinds_to};
 use crate::logins::telling::{Saying, Tell, Words, attack, host_words, source_words, span};
 use crate::logins::view::{DAY, MINUTE, View};
 use crate::{Detector, Entry};
@@ -21,8 +21,6 @@ pub(crate) const ENTRY: Entry = Entry {
 };
 
 const WITHIN: i64 = 30 * MINUTE;
-/// One in so many people may be mistyping at the same time.
-const MISTYPING: usize = 4;
 
 fn attacks() -> Vec<Attack> {
     vec![attack("T1110.003", "Brute Force: Password Spraying", Tactic::CredentialAccess)]
@@ -34,22 +32,25 @@ pub(crate) fn take(tries: &mut Tries, view: &View<'_>, tell: &mut Tell<'_>) {
         return;
     }
     let Some(by_source) = view.source.and_then(|source| tries.sources.get_mut(&source)) else { return };
-    let many = usize::from(view.rules.thresholds.spray_accounts).max(by_source.people(view.at()) / MISTYPING);
-    let in_a_day = by_source.marks.lately(DAY);
-    let slow = kinds(in_a_day.clone().filter_map(|mark| mark.account));
-    if slow < many {
+    let many = by_source.too_many(view.rules.thresholds.spray_accounts, view.at());
+    if !by_source.marks.has_accounts(many) {
         return;
     }
-    let fast = kinds(by_source.marks.lately(WITHIN).filter_map(|mark| mark.account));
+    let fast = by_source.marks.lately(WITHIN).filter_map(|mark| mark.account());
+    let slow = by_source.marks.lately(DAY).filter_map(|mark| mark.account());
     // Over a day half as many more: a desk where people come and go collects some that give up.
-    if fast < many && slow < many + many / 2 {
+    if kinds_to(many, fast) < many && kinds_to(many + many / 2, slow.clone()) < many + many / 2 {
         return;
     }
-    let trail = Trail::of(in_a_day);
     by_source.guessed = Some(view.at());
     let severity = if view.outside { Severity::Medium } else { Severity::High };
-    let saying = Saying { size: slow as u64, ..Saying::new(&ENTRY, view.source.as_slice(), trail) };
-    tell.say(view, saying.severity(severity), || {
+    let trail = by_source.marks.trail();
+    let saying = Saying::new(&ENTRY, view.source.as_slice(), trail).severity(severity);
+    if tell.goes_on(&saying) {
+        return;
+    }
+    let (slow, trail) = (kinds(slow), Trail::of(by_source.marks.lately(DAY)));
+    tell.say(view, Saying { size: slow as u64, ..saying.of(trail) }, || {
         let source = view.source_name();
         let ([en, ja], [host, host_ja]) = (source_words(source.as_ref()), host_words(view.event.host));
         Words::new(

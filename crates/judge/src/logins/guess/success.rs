@@ -56,13 +56,13 @@ fn by_source(tries: &Tries, known: &Known, view: &View<'_>) -> Option<Why> {
     let by_source = tries.sources.get(&view.source?)?;
     let before = |within: Micros| {
         let near = by_source.marks.iter().filter(move |mark| (0..=within).contains(&(view.at() - mark.at)));
-        near.filter(|mark| mark.account.is_none() || mark.account == view.account)
+        near.filter(|mark| mark.account().is_none() || mark.account() == view.account)
     };
     let near = before(WITHIN);
     let guessed = by_source.guessed.is_some_and(|at| (0..=DAY).contains(&(view.at() - at)));
     if guessed {
-        let failed = before(DAY).any(|mark| mark.account == view.account);
-        let others = kinds(by_source.marks.iter().filter_map(|mark| mark.account)) > 1;
+        let failed = before(DAY).any(|mark| mark.account() == view.account);
+        let others = kinds(by_source.marks.iter().filter_map(|mark| mark.account())) > 1;
         // A terminal server that was told of keeps its people: they got in from there before.
         let is_stranger = view.account.is_none_or(|account| !known.has_pair(account, view.source));
         if (failed && before(WITHIN).count() >= 2) || (is_stranger && (failed || others)) {
@@ -81,12 +81,12 @@ fn by_account(tries: &Tries, view: &View<'_>) -> Option<Why> {
         .filter(|mark| !mark.rhythmic && (0..=WITHIN).contains(&(view.at() - mark.at)));
     let guessed = by_account.guessed.is_some_and(|at| (0..=DAY).contains(&(view.at() - at)));
     let from_there = view.source.is_some()
-        && by_account.marks.iter().any(|mark| !mark.rhythmic && mark.source == view.source);
+        && by_account.marks.iter().any(|mark| !mark.rhythmic && mark.source() == view.source);
     if guessed && from_there {
         return Some(Why::Guessed(Trail::of(by_account.marks.iter())));
     }
     let many = usize::from(view.rules.thresholds.before_success);
-    let nameless = near.filter(|mark| mark.source.is_none() && mark.host == view.host);
+    let nameless = near.filter(|mark| mark.source().is_none() && mark.host == view.host);
     (nameless.clone().count() >= many).then(|| Why::Nameless(Trail::of(nameless)))
 }
 

@@ -18,6 +18,8 @@ const KEPT: usize = 64;
 pub(super) const WEEK: Micros = 7 * DAY;
 /// Accounts that got in from one source, remembered one by one.
 const PEOPLE_MAX: usize = 64;
+/// One in so many people may be mistyping at the same time.
+const MISTYPING: usize = 4;
 /// A failure without an account is explained by a success from the same source within this.
 const NAMELESS_WITHIN: Micros = 10 * MINUTE;
 
@@ -65,8 +67,7 @@ impl Tries {
 
     /// Takes in a failure. `rhythmic`: it belongs to a rhythm that is told elsewhere. `half`: its other half was counted already.
     pub(crate) fn fail(&mut self, view: &View<'_>, rhythmic: bool, half: bool) {
-        let mark =
-            Mark { at: view.at(), account: view.account, source: view.source, host: view.host, rhythmic };
+        let mark = Mark::of(view, rhythmic);
         if let Some(source) = view.source {
             let source = self.sources.slot(source);
             if source.run.count == 0 || mark.at.saturating_sub(source.run.last) > DAY {
@@ -91,7 +92,7 @@ impl Tries {
             && (account.is_some() || self.sources.get(&key).is_some())
         {
             let by_source = self.sources.slot(key);
-            by_source.marks.remove(|mark| match (mark.account, account) {
+            by_source.marks.remove(|mark| match (mark.account(), account) {
                 (Some(failed), Some(account)) => failed == account,
                 _ => mark.host == view.host && mark.at.abs_diff(at) <= NAMELESS_WITHIN.unsigned_abs(),
             });
@@ -105,12 +106,12 @@ impl Tries {
         if let Some(account) = account
             && let Some(by_account) = self.accounts.get_mut(&account)
         {
-            by_account.marks.remove(|mark| mark.source == source);
+            by_account.marks.remove(|mark| mark.source() == source);
         }
         if let Some(marks) = self.hosts.get_mut(&view.host) {
             marks.remove(|mark| {
-                (mark.account.is_some() && mark.account == account)
-                    || (mark.account.is_none() && mark.source.is_some() && mark.source == source)
+                (mark.account().is_some() && mark.account() == account)
+                    || (mark.account().is_none() && mark.source().is_some() && mark.source() == source)
             });
         }
     }
@@ -126,6 +127,12 @@ impl BySource {
             self.people.pop_front();
         }
         self.people.push_back((account, at));
+    }
+
+    /// From how many on it is guessing: from `least`, or where many people work from more.
+    pub(super) fn too_many(&self, least: u16, at: Micros) -> usize {
+        let least = usize::from(least);
+        if self.people.len() / MISTYPING <= least { least } else { least.max(self.people(at) / MISTYPING) }
     }
 
     /// How many different people got in from there in the last twelve hours: so many may mistype at the same time.

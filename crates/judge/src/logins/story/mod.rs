@@ -118,10 +118,7 @@ impl Graph {
         self.learn_name(view);
         let (account, source) = (view.account.unwrap_or_default(), view.source.unwrap_or_default());
         let key = joined(&[account, source, view.host, event.protocol as u64]);
-        if self.links.get(&key).is_none() {
-            self.links.insert(key, Link::of(view));
-        }
-        let Some(link) = self.links.get_mut(&key) else { return };
+        let link = self.links.place_with(key, || Link::of(view)).0;
         (link.first, link.last) = (link.first.min(at), link.last.max(at));
         match event.outcome {
             AuthOutcome::Failure => link.failed += 1,
