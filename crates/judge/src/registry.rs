@@ -1,6 +1,6 @@
 use schema::Attack;
 
-use crate::{gate, logins, mail, network, removal, share, tamper};
+use crate::{gate, logins, mail, network, removal, share, sigma, tamper};
 
 /// What a detector says about itself.
 #[derive(Debug, Clone, Copy)]
@@ -11,7 +11,7 @@ pub struct Entry {
     pub title: &'static str,
     /// The same in Japanese.
     pub title_ja: &'static str,
-    /// The techniques that its findings name.
+    /// The techniques that its findings name; of a family of Sigma rules, those that make a rule one of it.
     pub attacks: fn() -> Vec<Attack>,
     /// Makes a fresh one.
     pub make: Detector,
@@ -34,7 +34,12 @@ pub enum Detector {
     Network(fn(&network::Rules) -> network::Detectors),
     /// Given logons as logs tell of them: one [`schema::AuthEvent`] at a time, and all of them work together.
     Logins(fn(&logins::Rules) -> logins::Detectors),
+    /// Given records of logs: one [`schema::LogRecord`] at a time. The rules come as text, and each speaks as one of the families.
+    Sigma(LoadRules),
 }
+
+/// See [`sigma::Engine::load`].
+type LoadRules = fn(Vec<(String, String)>, &sigma::Filter) -> (sigma::Engine, Vec<sigma::NotLoaded>);
 
 /// Every detector.
 pub const REGISTRY: &[Entry] = &[
@@ -86,6 +91,18 @@ pub const REGISTRY: &[Entry] = &[
     removal::ENTRY,
     share::ENTRY,
     share::TAMPER,
+    sigma::family::BACKUP,
+    sigma::family::BEACON,
+    sigma::family::BRUTEFORCE,
+    sigma::family::CONTRACT,
+    sigma::family::ENCRYPTION,
+    sigma::family::EXFIL,
+    sigma::family::EXPOSURE,
+    sigma::family::LATERAL,
+    sigma::family::MALWARE,
+    sigma::family::PHISHING,
+    sigma::family::SCAN,
+    sigma::family::TAMPER,
     tamper::ENTRY,
 ];
 
@@ -121,6 +138,12 @@ mod tests {
     #[derive(serde::Deserialize)]
     struct LoginRulesLine {
         rules: logins::Rules,
+    }
+
+    /// The first line of a fixture for Sigma, where the rules are not our own: their texts.
+    #[derive(serde::Deserialize)]
+    struct SigmaRulesLine {
+        rules: Vec<String>,
     }
 
     fn judge_raw(judge: &mail::MailJudge, raw: &[u8]) -> schema::MailJudgement {
@@ -244,6 +267,24 @@ mod tests {
                     detectors.step(&event.event(), 0, &mut said);
                 }
                 said.iter().any(|finding| finding.detector == entry.id)
+            }
+            Detector::Sigma(load) => {
+                let rules =
+                    text.lines().next().and_then(|line| serde_json::from_str::<SigmaRulesLine>(line).ok());
+                let skipped = usize::from(rules.is_some());
+                let rules = rules.map_or_else(
+                    || sigma::own_rules(false),
+                    |line| line.rules.into_iter().map(|text| (place(0), text)).collect(),
+                );
+                let (mut engine, not_loaded) = load(rules, &sigma::Filter::default());
+                assert_eq!(not_loaded, []);
+                let mut hits = Vec::new();
+                for &(line, json) in &lines[skipped..] {
+                    let read: sigma::scene::Line =
+                        serde_json::from_str(json).unwrap_or_else(|e| panic!("{}: {e}", place(line)));
+                    engine.step(&read.record(line as u64), i64::MAX / 2, &mut hits);
+                }
+                hits.iter().any(|hit| hit.finding().detector == entry.id)
             }
             Detector::Share(make) => {
                 let mut share = make();

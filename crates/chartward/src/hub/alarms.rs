@@ -70,7 +70,8 @@ pub(crate) fn all(hub: &Hub, now: Timestamp) -> Vec<Alarm> {
     let mut alarms: Vec<Alarm> =
         shown.watchers.iter().flat_map(|health| of_watcher(health, &shown, hub.since, now)).collect();
     alarms.extend(hub.state.last_ended_runs().unwrap_or_default().iter().filter_map(job));
-    alarms.extend([&shown.trouble, &shown.lake_trouble].into_iter().flatten().map(|cause| trouble(cause)));
+    let unwritten = [&shown.trouble, &shown.lake_trouble, &shown.grants_trouble];
+    alarms.extend(unwritten.into_iter().flatten().map(|cause| trouble(cause)));
     alarms.extend(shown.wall_trouble.iter().map(|cause| wall(cause)));
     alarms.extend(shown.jobs_trouble.as_deref().map(not_started));
     alarms.extend(shown.media.iter().flat_map(|media| media::alarms(media, now)));

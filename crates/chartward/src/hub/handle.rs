@@ -110,6 +110,8 @@ pub(crate) struct Shown {
     pub(crate) trouble: Option<String>,
     /// Why the lake could not be put in order; `None` when all is well.
     pub(crate) lake_trouble: Option<String>,
+    /// Why the ledger could not be told of openings that ended; `None` when all is well.
+    pub(super) grants_trouble: Option<String>,
     /// Why jobs that are due cannot be started; `None` when all is well.
     pub(crate) jobs_trouble: Option<String>,
     /// By how much the machine's clock jumped; `None` while it is believed.

@@ -10,6 +10,7 @@ mod clock;
 mod core;
 mod decide;
 mod door;
+mod grants;
 mod guard_said;
 mod handed;
 mod handle;

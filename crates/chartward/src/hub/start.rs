@@ -25,7 +25,7 @@ use super::hands::{self, Tools};
 use super::jobs::{self, Jobs};
 use super::keeper::Keeper;
 use super::outbox::{self, Channels, FindSecret};
-use super::{bundle, clock, door, media, promise, replay, setup, tide, viewer};
+use super::{bundle, clock, door, grants, media, promise, replay, setup, tide, viewer};
 use crate::config::{Config, When};
 use crate::supervise::Supervisor;
 use crate::vault_at::RestArgs;
@@ -142,6 +142,8 @@ pub(crate) fn start(settings: Settings) -> anyhow::Result<Running> {
         Fact::HubStarted { version: env!("CARGO_PKG_VERSION").to_owned(), config_sha256 },
         Timestamp::now(),
     )?;
+    let told = Arc::clone(&ledger);
+    others.push(until_ended(|ended| grants::start(folder.clone(), told, hub.clone(), ended))?);
     let scribe = super::scribe::Scribe::start(Arc::clone(&lake), state.clone(), Arc::clone(&ledger))?;
     let mut core = Core {
         hub: hub.clone(),

@@ -9,6 +9,7 @@ mod crash;
 mod first;
 mod freeze;
 mod gap;
+mod grants;
 mod guarded;
 mod interrupted;
 mod mail;

@@ -9,6 +9,7 @@ use serde::{Deserialize, Serialize};
 use super::compile::compile;
 use super::correlation::{Groups, GroupsState, Inputs, Joined, Sighting, THRESHOLD_MAX, fnv};
 use super::expr::{Expr, Tests, and, or};
+use super::family::detector;
 use super::hit::{SigmaHit, Together, subjects};
 use super::logon::{AUTHENTICATION, Sorts};
 use super::matcher::{Scratch, key, shortened};
@@ -172,6 +173,14 @@ impl Engine {
     pub fn rules(&self) -> impl Iterator<Item = &Arc<RuleInfo>> {
         let rules = self.matcher.scratch.rules();
         rules.rules.iter().map(|rule| &rule.info).chain(rules.joined.iter().map(|rule| &rule.info))
+    }
+
+    /// The detectors that its rules speak as, by their ids. A rule that only feeds correlations speaks as none.
+    pub fn detectors(&self) -> BTreeSet<&'static str> {
+        let rules = self.matcher.scratch.rules();
+        let single = rules.rules.iter().filter(|rule| rule.speaks).map(|rule| &rule.info);
+        let joined = rules.joined.iter().filter(|rule| rule.speaks).map(|rule| &rule.info);
+        single.chain(joined).map(|rule| detector(rule).id).collect()
     }
 
     /// Whether a rule can hold for a line of text: those for Windows and for logons cannot.

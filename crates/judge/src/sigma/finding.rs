@@ -4,39 +4,10 @@ use jiff::Timestamp;
 use schema::{Attack, Finding, FindingClass, SubjectRole, Tactic};
 
 use super::correlation::fnv;
+use super::family::detector;
 use super::hit::SigmaHit;
 use super::rule::RuleInfo;
-
-/// Detector by technique; the first row that fits a tag decides.
-const BY_TECHNIQUE: &[(&str, &str)] = &[
-    ("t1110", "bruteforce.sigma"),
-    ("t1490", "backup.sigma"),
-    ("t1486", "encryption.sigma"),
-    ("t1485", "encryption.sigma"),
-    ("t1561", "encryption.sigma"),
-    ("t1566", "phishing.sigma"),
-    ("t1133", "exposure.sigma"),
-    ("t1190", "exposure.sigma"),
-    ("t1562", "tamper.sigma"),
-    ("t1070", "tamper.sigma"),
-    ("t1489", "tamper.sigma"),
-    ("t1572", "beacon.sigma"),
-    ("t1219", "contract.sigma"),
-];
-
-/// Detector by tactic, where no technique decides; the first row that fits.
-const BY_TACTIC: &[(Tactic, &str)] = &[
-    (Tactic::LateralMovement, "lateral.sigma"),
-    (Tactic::CredentialAccess, "lateral.sigma"),
-    (Tactic::Impact, "encryption.sigma"),
-    (Tactic::Exfiltration, "exfil.sigma"),
-    (Tactic::Collection, "exfil.sigma"),
-    (Tactic::CommandAndControl, "beacon.sigma"),
-    (Tactic::DefenseEvasion, "tamper.sigma"),
-    (Tactic::InitialAccess, "exposure.sigma"),
-    (Tactic::Discovery, "scan.sigma"),
-    (Tactic::Reconnaissance, "scan.sigma"),
-];
+use crate::Entry;
 
 /// Fields whose values name programs, codes or machines and may stand in a finding. What users typed or files are called may not: paths of
 /// an EMR contain patients' numbers.
@@ -71,21 +42,8 @@ const TELLING: &[&str] = &[
 const PROGRAMS: &[&str] =
     &["Image", "ParentImage", "SourceImage", "TargetImage", "ImageLoaded", "ProcessName"];
 
-/// The detector whose family a rule belongs to.
-pub fn detector(rule: &RuleInfo) -> &'static str {
-    let technique = |(technique, _): &&(&str, &str)| {
-        of_attack(rule).any(|tag| tag.split('.').next().is_some_and(|id| id.eq_ignore_ascii_case(technique)))
-    };
-    if let Some((_, detector)) = BY_TECHNIQUE.iter().find(technique) {
-        return detector;
-    }
-    let tactics: Vec<Tactic> = of_attack(rule).filter_map(tactic).collect();
-    let found = BY_TACTIC.iter().find(|(tactic, _)| tactics.contains(tactic));
-    found.map_or("malware.sigma", |(_, detector)| detector)
-}
-
 /// What a rule's tags say of ATT&CK, in whatever case they are written.
-fn of_attack(rule: &RuleInfo) -> impl Iterator<Item = &str> {
+pub(super) fn of_attack(rule: &RuleInfo) -> impl Iterator<Item = &str> {
     const OF: &str = "attack.";
     rule.tags.iter().filter_map(|tag| {
         let (start, rest) = tag.split_at_checked(OF.len())?;
@@ -94,7 +52,7 @@ fn of_attack(rule: &RuleInfo) -> impl Iterator<Item = &str> {
 }
 
 /// Sigma's name of a tactic; the words are joined by a hyphen or, in older rules, an underscore. MITRE has split defense evasion since.
-fn tactic(tag: &str) -> Option<Tactic> {
+pub(super) fn tactic(tag: &str) -> Option<Tactic> {
     let joined = |byte: u8| if matches!(byte, b' ' | b'_') { b'-' } else { byte.to_ascii_lowercase() };
     let is = |name: &str| tag.len() == name.len() && tag.bytes().map(joined).eq(name.bytes().map(joined));
     if is("stealth") || is("defense-impairment") {
@@ -114,22 +72,20 @@ pub fn attacks(rule: &RuleInfo) -> Vec<Attack> {
                 && number.bytes().all(|byte| byte.is_ascii_digit() || byte == b'.')
         })
     };
-    of_attack(rule)
-        .filter(is_id)
-        .take(ATTACKS_MAX)
-        .map(|tag| {
-            let technique = tag.to_uppercase();
-            let known = decode::ocsf::technique(&technique);
-            let name = known.map_or_else(|| technique.clone(), |(name, _)| name.to_owned());
-            let tactic = said.or(known.map(|(_, tactic)| tactic)).unwrap_or(Tactic::Execution);
-            Attack { technique, name, tactic }
-        })
-        .collect()
+    of_attack(rule).filter(is_id).take(ATTACKS_MAX).map(|tag| attack(&tag.to_uppercase(), said)).collect()
+}
+
+/// A technique by its id, with the tactic that is said, else the one that it mostly serves.
+pub(super) fn attack(technique: &str, said: Option<Tactic>) -> Attack {
+    let known = decode::ocsf::technique(technique);
+    let name = known.map_or(technique, |(name, _)| name);
+    let tactic = said.or(known.map(|(_, tactic)| tactic)).unwrap_or(Tactic::Execution);
+    Attack { technique: technique.to_owned(), name: name.to_owned(), tactic }
 }
 
 impl SigmaHit {
-    /// The detector whose family its rule belongs to.
-    pub fn detector(&self) -> &'static str {
+    /// The detector that its rule speaks as.
+    pub fn detector(&self) -> &'static Entry {
         detector(&self.rule)
     }
 
@@ -177,7 +133,7 @@ impl SigmaHit {
         Finding {
             time: Timestamp::from_microsecond(self.at).unwrap_or(Timestamp::UNIX_EPOCH),
             class: FindingClass::Detection,
-            detector: self.detector().to_owned(),
+            detector: self.detector().id.to_owned(),
             title: rule.title.clone(),
             title_ja,
             severity_id: rule.level,

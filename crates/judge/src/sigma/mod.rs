@@ -8,6 +8,7 @@ mod compile;
 mod correlation;
 mod engine;
 mod expr;
+pub(crate) mod family;
 mod finder;
 mod finding;
 mod glob;
@@ -20,11 +21,14 @@ mod route;
 mod rule;
 mod ruleset;
 #[cfg(test)]
+pub(crate) mod scene;
+#[cfg(test)]
 mod tests;
 
 pub use correlation::{GroupsState, Sighting};
 pub use engine::{Engine, Filter, Matcher, NotLoaded, State};
-pub use finding::{attacks, detector};
+pub use family::detector;
+pub use finding::attacks;
 pub use hit::{SigmaHit, Together};
 pub use logon::{AUTHENTICATION, logon_record};
 pub use own::own_rules;

@@ -1,13 +1,17 @@
 #![allow(clippy::disallowed_methods, clippy::disallowed_types, reason = "tests read fixtures")]
 
+use std::collections::BTreeSet;
 use std::fs;
 use std::path::Path;
+use std::sync::Arc;
 
 use schema::{
-    AuthEvent, AuthOutcome, AuthProtocol, AuthReason, Entity, LogRecord, Micros, Severity, ValueKind,
+    AuthEvent, AuthOutcome, AuthProtocol, AuthReason, Entity, Lang, LogRecord, Micros, Severity, Tactic,
+    ValueKind,
 };
 
 use super::*;
+use crate::{Detector, Entry, REGISTRY};
 
 const AT: Micros = 1_777_856_400_000_000;
 const SECOND: Micros = 1_000_000;
@@ -328,38 +332,15 @@ fn matchers_on_threads_see_what_the_engine_sees() {
     assert_eq!(hits.len(), 1);
 }
 
-/// A fixture's line.
-#[derive(serde::Deserialize)]
-struct Line {
-    #[serde(default)]
-    product: String,
-    channel: String,
-    #[serde(default)]
-    provider: String,
-    event_id: Option<u32>,
-    host: String,
-    at: jiff::Timestamp,
-    fields: std::collections::BTreeMap<String, String>,
-}
-
 fn said_by_own_rules(path: &Path) -> Vec<SigmaHit> {
     let (mut engine, not_loaded) = Engine::load(own_rules(false), &Filter::default());
     assert_eq!(not_loaded, []);
     let mut hits = Vec::new();
     let text = fs::read_to_string(path).unwrap_or_else(|error| panic!("{}: {error}", path.display()));
     for (number, line) in text.lines().enumerate() {
-        let line: Line =
+        let line: scene::Line =
             serde_json::from_str(line).unwrap_or_else(|error| panic!("{}: {error}", path.display()));
-        let mut record = LogRecord::default();
-        (record.at, record.number) = (line.at.as_microsecond(), number as u64);
-        record.product = if line.product == "windows" { "windows" } else { "" };
-        record.channel.push_str(&line.channel);
-        record.provider.push_str(&line.provider);
-        record.event_id = line.event_id;
-        record.host.push_str(&line.host);
-        for (name, value) in &line.fields {
-            record.push(name, value, ValueKind::Text);
-        }
+        let record = line.record(number as u64);
         engine.step(&record, i64::MAX / 2, &mut hits);
     }
     hits
@@ -465,4 +446,38 @@ fn logons_of_every_sort_are_judged_as_their_records_are() {
         assert!(all > 0 || detection.contains("other"), "{detection}");
     }
     assert!(passed_over > 400, "{passed_over}");
+}
+
+#[test]
+fn whatever_its_tags_are_a_rule_speaks_as_a_detector_of_the_registry() {
+    let dir = Path::new(env!("CARGO_MANIFEST_DIR")).join("fixtures/sigma");
+    let mut hit = said_by_own_rules(&dir.join("log_cleared_security/attack.jsonl")).swap_remove(0);
+    let techniques = family::BY_TECHNIQUE.iter().map(|(technique, _)| format!("attack.{technique}.001"));
+    let tactics = Tactic::ALL.map(|tactic| format!("attack.{}", tactic.name(Lang::En)));
+    let others = ["", "attack.t9999", "cve.2021-44228"].map(str::to_owned);
+    let mut spoken = BTreeSet::new();
+    for tag in techniques.chain(tactics).chain(others) {
+        Arc::make_mut(&mut hit.rule).tags = vec![tag.clone()];
+        let said = hit.finding().detector;
+        let entry = crate::entry(&said).unwrap_or_else(|| panic!("{tag} speaks as {said}"));
+        assert!(matches!(entry.make, Detector::Sigma(_)), "{tag} speaks as {said}");
+        spoken.insert(entry.id);
+    }
+    let is_ours = |entry: &&Entry| matches!(entry.make, Detector::Sigma(_));
+    let known: BTreeSet<&str> = REGISTRY.iter().filter(is_ours).map(|entry| entry.id).collect();
+    assert_eq!(spoken, known, "every family can be spoken of");
+}
+
+#[test]
+fn an_engine_names_the_detectors_of_rules_that_speak() {
+    let (engine, _) = Engine::load(own_rules(true), &Filter::default());
+    let named: Vec<&str> = engine.detectors().into_iter().collect();
+    let own =
+        ["backup.sigma", "beacon.sigma", "exposure.sigma", "lateral.sigma", "malware.sigma", "tamper.sigma"];
+    assert_eq!(named, own);
+    // What only feeds a correlation has no tags, and would be of another family.
+    let logons: Vec<_> =
+        own_rules(false).into_iter().filter(|rule| !own_rules(true).contains(rule)).collect();
+    let (engine, _) = Engine::load(logons, &Filter::default());
+    assert_eq!(engine.detectors().into_iter().collect::<Vec<_>>(), ["bruteforce.sigma"]);
 }

@@ -164,9 +164,9 @@ pub enum Fact {
         /// The countermeasure as it stands now.
         countermeasure: Countermeasure,
     },
-    /// Somebody looked at something or changed it over the console or the API, or was not let.
+    /// Somebody looked at something or changed it, or was not let; or what was let for a while is over.
     Access {
-        /// The user's name, or the name of the token; empty before anybody said who they are.
+        /// The user's name, or the name of the token; empty before anybody said who they are, and where time did it.
         user: String,
         /// Their role; empty as above.
         role: String,

@@ -135,8 +135,8 @@ static EXEMPT: Shape = Shape {
             "detector",
             TEXT,
             r#""lateral.login_hours""#,
-            "A detector's id, or a family such as `bruteforce`.",
-            "検知の名前、または `bruteforce` のような分類。",
+            "A detector's id, or a family such as `bruteforce`. Sigma rules go on speaking; a Sigma filter keeps them quiet.",
+            "検知の名前、または `bruteforce` のような分類。Sigmaルールには効きません（Sigmaフィルターで除外します）。",
         ),
         optional(
             "account",

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use jiff::Timestamp;
-use judge::sigma::{NotLoaded, SigmaHit};
+use judge::sigma::{Engine, NotLoaded, SigmaHit};
 use schema::{Finding, Lang, Severity};
 use serde::Serialize;
 use serde_json::{Value, json};
@@ -91,9 +91,14 @@ pub(crate) fn not_loaded(all: &[NotLoaded]) -> Vec<String> {
     all.iter().take(NOT_LOADED_MAX).map(|it| format!("{}: {}", it.name, it.reason)).collect()
 }
 
-/// Ids of the detectors of this watcher, from the registry.
-pub(super) fn covers() -> Vec<&'static str> {
-    let is_ours = |entry: &&judge::Entry| matches!(entry.make, judge::Detector::Logins(_));
+/// Ids of the detectors of this watcher, from the registry; of the families of rules, those that its rules speak as.
+pub(super) fn covers(rules: &Engine) -> Vec<&'static str> {
+    let spoken = rules.detectors();
+    let is_ours = |entry: &&judge::Entry| match entry.make {
+        judge::Detector::Logins(_) => true,
+        judge::Detector::Sigma(_) => spoken.contains(entry.id),
+        _ => false,
+    };
     judge::REGISTRY.iter().filter(is_ours).map(|entry| entry.id).collect()
 }
 

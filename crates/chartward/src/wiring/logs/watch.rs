@@ -158,7 +158,7 @@ impl Watcher {
             mode: "logs",
             paths: paths.chain(self.sources.doors.iter().cloned()).chain(journal).collect(),
             formats: decode::auth::formats().chain(["windows"]).collect(),
-            covers: report::covers(),
+            covers: report::covers(&self.pipeline.engine),
             rules: self.pipeline.engine.rules().count(),
             rules_not_loaded: report::not_loaded(not_loaded),
             rules_not_loaded_count: not_loaded.len(),
