@@ -45,8 +45,18 @@ const NEAR: usize = 24;
 #[serde(from = "VecDeque<Mark>", into = "VecDeque<Mark>")]
 pub(super) struct Marks {
     marks: VecDeque<Mark>,
-    /// There are no more different accounts than that.
-    accounts_most: usize,
+    /// There are no more different accounts, sources, and marks without a source than that.
+    most: Most,
+    /// At least so many at the end have the source of the last one, and are rhythmic if it is.
+    alike: usize,
+}
+
+/// Bounds that are kept at little cost, and counted anew when they do not suffice to answer.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+struct Most {
+    accounts: usize,
+    sources: usize,
+    nameless: usize,
 }
 
 impl Marks {
@@ -57,11 +67,13 @@ impl Marks {
             (other.account().is_none() || other.source().is_none())
                 && other.at.abs_diff(mark.at) <= TOGETHER.unsigned_abs()
         };
-        if !self.marks.iter().rev().take(NEAR).any(|other| other.account == mark.account) {
-            self.accounts_most += 1;
-        }
+        let near = || self.marks.iter().rev().take(NEAR);
+        self.most.accounts += usize::from(!near().any(|other| other.account == mark.account));
+        self.most.sources += usize::from(!near().any(|other| other.source == mark.source));
+        self.most.nameless += usize::from(mark.source.is_none());
         if half && let Some(other) = self.marks.iter_mut().rev().take(8).find(is_half) {
             *other = Mark { at: other.at, ..mark };
+            self.alike = 0;
             return false;
         }
         while self.marks.front().is_some_and(|first| mark.at.saturating_sub(first.at) > within) {
@@ -69,21 +81,26 @@ impl Marks {
         }
         while self.marks.back().is_some_and(|last| last.at.saturating_sub(mark.at) > within) {
             self.marks.pop_back();
+            self.alike = 0;
         }
         if self.marks.len() >= bound {
             self.marks.pop_front();
         }
         let place = self.marks.iter().rposition(|other| other.at <= mark.at).map_or(0, |before| before + 1);
-        if place == self.marks.len() {
-            self.marks.push_back(mark);
-        } else {
+        let is_alike = |last: &Mark| last.source == mark.source && last.rhythmic == mark.rhythmic;
+        if place < self.marks.len() {
+            self.alike = 0;
             self.marks.insert(place, mark);
+            return true;
         }
+        self.alike = if self.last().is_some_and(is_alike) { self.alike.max(1) + 1 } else { 1 };
+        self.marks.push_back(mark);
         true
     }
 
     pub(super) fn remove(&mut self, gone: impl Fn(&Mark) -> bool) {
         self.marks.retain(|mark| !gone(mark));
+        self.alike = 0;
     }
 
     pub(super) fn iter(&self) -> impl DoubleEndedIterator<Item = &Mark> + Clone {
@@ -107,26 +124,48 @@ impl Marks {
         self.marks.iter().rev().take_while(move |mark| latest.saturating_sub(mark.at) <= span)
     }
 
+    /// The same, but of those at the end that are alike only the last: most who guess do so one at a time.
+    pub(super) fn sources_lately(&self, span: Micros) -> impl Iterator<Item = Key> + Clone {
+        let latest = self.last().map_or(0, |mark| mark.at);
+        let turns = self.last().into_iter().chain(self.marks.iter().rev().skip(self.alike.max(1)));
+        let lately = turns.take_while(move |mark| latest.saturating_sub(mark.at) <= span);
+        lately.filter(|mark| !mark.rhythmic).filter_map(Mark::source)
+    }
+
+    /// Whether so many are no older than `span` before the latest.
+    pub(super) fn reach(&self, many: usize, span: Micros) -> bool {
+        let nth = self.marks.len().checked_sub(many.max(1)).and_then(|place| self.marks.get(place));
+        nth.zip(self.last()).is_some_and(|(nth, last)| last.at.saturating_sub(nth.at) <= span)
+    }
+
     pub(super) fn last(&self) -> Option<&Mark> {
         self.marks.back()
     }
 
     /// Whether there are so many different accounts. They are counted only where that cannot be said without.
     pub(super) fn has_accounts(&mut self, many: usize) -> bool {
-        if self.accounts_most < many {
-            return false;
-        }
-        let count = kinds_to(many, self.marks.iter().rev().filter_map(|mark| mark.account()));
-        if count < many {
-            self.accounts_most = count;
-        }
-        count >= many
+        let accounts = self.marks.iter().rev().filter_map(Mark::account);
+        has(&mut self.most.accounts, many, || kinds_to(many, accounts))
+    }
+
+    /// Whether there are so many different sources.
+    pub(super) fn has_sources(&mut self, many: usize) -> bool {
+        let turns = self.marks.back().into_iter().chain(self.marks.iter().rev().skip(self.alike.max(1)));
+        let sources = turns.filter_map(Mark::source);
+        has(&mut self.most.sources, many, || kinds_to(many, sources))
+    }
+
+    /// Whether some have no source.
+    pub(super) fn has_nameless(&mut self) -> bool {
+        let nameless = self.marks.iter().rev().filter(|mark| mark.source.is_none());
+        has(&mut self.most.nameless, 1, || nameless.take(1).count())
     }
 }
 
 impl From<VecDeque<Mark>> for Marks {
     fn from(marks: VecDeque<Mark>) -> Self {
-        Self { accounts_most: marks.len(), marks }
+        let most = marks.len();
+        Self { marks, most: Most { accounts: most, sources: most, nameless: most }, alike: 0 }
     }
 }
 
@@ -134,6 +173,18 @@ impl From<Marks> for VecDeque<Mark> {
     fn from(marks: Marks) -> Self {
         marks.marks
     }
+}
+
+/// Whether there are so many, where there are no more than `most`; `count` counts them as far as `many`.
+fn has(most: &mut usize, many: usize, count: impl FnOnce() -> usize) -> bool {
+    if *most < many {
+        return false;
+    }
+    let count = count();
+    if count < many {
+        *most = count;
+    }
+    count >= many
 }
 
 /// Twice as many as the marks that are kept of one host.
@@ -265,7 +316,9 @@ mod tests {
         let (mut yes, mut no) = (0, 0);
         for at in 0..20_000 {
             let account = NonZero::new(throw(7 + at / 2_000));
-            let mark = Mark { account, ..mark(at as i64 - throw(30) as i64) };
+            let source = NonZero::new(throw(3 + at / 3_000).max(u64::from(at % 3_000 < 1_000)));
+            let mark =
+                Mark { account, source, rhythmic: throw(50) == 0, ..mark(at as i64 - throw(30) as i64) };
             marks.add(mark, throw(20) == 0, 500, 64);
             if throw(40) == 0 {
                 marks.remove(|mark| mark.account == account);
@@ -273,6 +326,13 @@ mod tests {
             let many = 2 + throw(9) as usize;
             let counted = kinds(marks.iter().filter_map(|mark| mark.account())) >= many;
             assert_eq!(marks.has_accounts(many), counted, "{at} {many}");
+            let sources = kinds(marks.iter().filter_map(Mark::source)) >= many;
+            assert_eq!(marks.has_sources(many), sources, "{at} {many}");
+            let lately = || marks.lately(200).filter(|mark| !mark.rhythmic).filter_map(Mark::source);
+            assert_eq!(kinds(marks.sources_lately(200)), kinds(lately()), "{at}");
+            assert_eq!(marks.reach(many * 2, 20), marks.lately(20).count() >= many * 2, "{at} {many}");
+            let is_nameless = |mark: &Mark| mark.source.is_none();
+            assert_eq!(marks.has_nameless(), marks.iter().any(is_nameless), "{at}");
             *(if counted { &mut yes } else { &mut no }) += 1;
         }
         assert!(yes > 1_000 && no > 1_000, "{yes} {no}");

@@ -1,6 +1,6 @@
 //! Events of several sources in the order of their own times, as far as a bounded wait allows.
 
-use std::collections::VecDeque;
+use std::collections::{BTreeMap, VecDeque};
 use std::net::IpAddr;
 
 use schema::{AuthEvent, AuthOutcome, AuthProtocol, AuthReason, Micros};
@@ -67,8 +67,11 @@ impl Owned {
 /// Events that wait for older ones.
 #[derive(Debug, Default)]
 pub(super) struct Order {
-    /// The earliest first: when it was, and its place. Nearly every event is put at the end.
-    waiting: VecDeque<(Micros, usize)>,
+    /// Nearly every event comes behind all others: when it was, its number, and its place.
+    waiting: VecDeque<(Micros, u64, usize)>,
+    /// Those that came behind younger ones: the place by when it was and its number.
+    strays: BTreeMap<(Micros, u64), usize>,
+    number: u64,
     places: Vec<Owned>,
     free: Vec<usize>,
     latest: Micros,
@@ -79,6 +82,7 @@ pub(super) struct Order {
 impl Order {
     pub(super) fn put(&mut self, event: &AuthEvent<'_>, arrived: Micros) {
         self.late += u64::from(event.at < self.latest);
+        self.number += 1;
         let place = match self.free.pop() {
             Some(place) => {
                 let text = std::mem::take(&mut self.places[place].text);
@@ -90,34 +94,52 @@ impl Order {
                 self.places.len() - 1
             }
         };
-        if self.waiting.back().is_none_or(|(last, _)| *last <= event.at) {
-            return self.waiting.push_back((event.at, place));
+        if self.waiting.back().is_none_or(|(last, ..)| *last <= event.at) {
+            self.waiting.push_back((event.at, self.number, place));
+        } else {
+            self.strays.insert((event.at, self.number), place);
         }
-        let before = self.waiting.partition_point(|(at, _)| *at <= event.at);
-        self.waiting.insert(before, (event.at, place));
+    }
+
+    fn len(&self) -> usize {
+        self.waiting.len() + self.strays.len()
+    }
+
+    /// The earliest.
+    fn pop(&mut self) -> Option<(Micros, u64, usize)> {
+        let first = self.waiting.front().copied();
+        match self.strays.first_entry() {
+            Some(stray) if first.is_none_or(|(at, number, _)| *stray.key() < (at, number)) => {
+                let ((at, number), place) = stray.remove_entry();
+                Some((at, number, place))
+            }
+            _ => self.waiting.pop_front(),
+        }
     }
 
     /// Lets those go that came before `until`, and the oldest where there are too many.
     pub(super) fn take(&mut self, until: Micros, mut each: impl FnMut(&AuthEvent<'_>)) {
-        let mut surplus = self.waiting.len().saturating_sub(WAITING_MAX);
+        let mut surplus = self.len().saturating_sub(WAITING_MAX);
         // Half of them at once, so that a flood does not look at all of them again for each one.
         if surplus > 0 {
             surplus += WAITING_MAX / 2;
         }
         for _ in 0..surplus {
-            let Some((at, place)) = self.waiting.pop_front() else { break };
+            let Some((at, _, place)) = self.pop() else { break };
             self.let_go(at, place, &mut each);
         }
         if until == Micros::MIN {
             return;
         }
-        for (at, place) in std::mem::take(&mut self.waiting) {
+        let mut stay = VecDeque::new();
+        while let Some((at, number, place)) = self.pop() {
             if self.places[place].arrived <= until {
                 self.let_go(at, place, &mut each);
             } else {
-                self.waiting.push_back((at, place));
+                stay.push_back((at, number, place));
             }
         }
+        self.waiting = stay;
     }
 
     fn let_go(&mut self, at: Micros, place: usize, each: &mut impl FnMut(&AuthEvent<'_>)) {
@@ -162,7 +184,16 @@ mod tests {
         order.put(&event(7), 10);
         assert_eq!(order.late, 1);
         order.take(Micros::MAX, |event| seen.push(event.at));
-        assert_eq!((seen.as_slice(), order.waiting.is_empty()), (&[10, 20, 30, 5, 7][..], true));
+        assert_eq!((seen.as_slice(), order.len()), (&[10, 20, 30, 5, 7][..], 0));
+        // What cannot go yet stands in order with what came before it.
+        seen.clear();
+        for (at, arrived) in [(50, 9), (10, 9), (40, 1), (10, 1), (30, 9), (20, 9)] {
+            order.put(&event(at), arrived);
+        }
+        order.take(5, |event| seen.push(event.at));
+        order.put(&event(25), 9);
+        order.take(9, |event| seen.push(event.at));
+        assert_eq!(seen, [10, 40, 10, 20, 25, 30, 50]);
         let names = AuthEvent { at: 40, account: None, domain: Some(""), session: Some("七"), ..event(0) };
         order.put(&names, 11);
         order.take(Micros::MAX, |event| assert_eq!(*event, names));
@@ -171,6 +202,6 @@ mod tests {
         }
         let mut count = 0;
         order.take(Micros::MIN, |_| count += 1);
-        assert!(count > 0 && order.waiting.len() <= WAITING_MAX);
+        assert!(count > 0 && order.len() <= WAITING_MAX);
     }
 }

@@ -34,25 +34,29 @@ pub(crate) fn take(tries: &mut Tries, view: &View<'_>, tell: &mut Tell<'_>) {
     }
     let Some(by_account) = view.account.and_then(|account| tries.accounts.get_mut(&account)) else { return };
     let many = usize::from(view.rules.thresholds.guesses);
-    let lately = by_account.marks.lately(WITHIN).filter(|mark| !mark.rhythmic);
+    let (enough, has_nameless) = (by_account.marks.has_sources(SOURCES), by_account.marks.has_nameless());
+    let marks = &by_account.marks;
+    let lately = marks.lately(WITHIN).filter(|mark| !mark.rhythmic);
+    let nameless = || lately.clone().filter(|mark| mark.source().is_none()).take(many).count();
     let is_fast = lately.clone().take(many).count() == many
-        && (kinds_to(2, lately.clone().filter_map(|mark| mark.source())) == 2
-            || lately.clone().filter(|mark| mark.source().is_none()).take(many).count() == many);
-    let in_a_day = by_account.marks.lately(DAY).filter(|mark| !mark.rhythmic);
-    let sources = in_a_day.clone().filter_map(|mark| mark.source());
-    if !is_fast
-        && (kinds_to(SOURCES, sources.clone()) < SOURCES || in_a_day.clone().take(many).count() < many)
-    {
+        && (kinds_to(2, marks.sources_lately(WITHIN)) == 2 || (has_nameless && nameless() == many));
+    let in_a_day = marks.lately(DAY).filter(|mark| !mark.rhythmic);
+    let is_spread = || {
+        enough
+            && kinds_to(SOURCES, marks.sources_lately(DAY)) == SOURCES
+            && in_a_day.clone().take(many).count() == many
+    };
+    if !is_fast && !is_spread() {
         return;
     }
     by_account.guessed = Some(view.at());
-    let saying = Saying::new(&ENTRY, view.account.as_slice(), by_account.marks.trail());
+    let saying = Saying::new(&ENTRY, view.account.as_slice(), marks.trail());
     if tell.goes_on(&saying) {
         return;
     }
     let trail = if is_fast { Trail::of(lately) } else { Trail::of(in_a_day) };
     tell.say(view, saying.of(trail), || {
-        let spread = kinds(sources);
+        let spread = kinds(marks.sources_lately(DAY));
         let ([en, ja], [host, host_ja]) = (account_words(view.account_name()), host_words(view.event.host));
         Words::new(
             [

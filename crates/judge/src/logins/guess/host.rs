@@ -4,7 +4,7 @@ use schema::{Attack, Lang, Micros};
 
 use super::tries::Tries;
 use crate::logins::Detectors;
-use crate::logins::marks::{Trail, kinds, kinds_to};
+use crate::logins::marks::{Mark, Trail, kinds, kinds_to};
 use crate::logins::telling::{Saying, Tell, Words, host_words, span};
 use crate::logins::view::{MINUTE, View};
 use crate::{Detector, Entry};
@@ -27,15 +27,16 @@ fn attacks() -> Vec<Attack> {
 }
 
 /// Weighs a failure that was just taken in.
-pub(crate) fn take(tries: &Tries, view: &View<'_>, tell: &mut Tell<'_>) {
-    let Some(marks) = tries.hosts.get(&view.host) else { return };
-    let lately = marks.lately(WITHIN);
-    let many = usize::from(view.rules.thresholds.host_guesses);
-    if lately.clone().take(many).count() < many {
+pub(crate) fn take(tries: &mut Tries, view: &View<'_>, tell: &mut Tell<'_>) {
+    let Some(marks) = tries.hosts.get_mut(&view.host) else { return };
+    if !marks.reach(view.rules.thresholds.host_guesses.into(), WITHIN) {
         return;
     }
-    let sources = lately.clone().filter_map(|mark| mark.source());
-    if kinds_to(SOURCES, sources.clone()) < SOURCES && lately.clone().all(|mark| mark.source().is_some()) {
+    let has_nameless = marks.has_nameless();
+    let lately = marks.lately(WITHIN);
+    let is_nameless = |mark: &Mark| mark.source().is_none();
+    let is_from_many = kinds_to(SOURCES, marks.sources_lately(WITHIN)) == SOURCES;
+    if !is_from_many && !(has_nameless && lately.clone().any(is_nameless)) {
         return;
     }
     let saying = Saying::new(&ENTRY, &[view.host], marks.trail());
@@ -44,9 +45,9 @@ pub(crate) fn take(tries: &Tries, view: &View<'_>, tell: &mut Tell<'_>) {
     }
     let trail = Trail::of(lately.clone());
     tell.say(view, saying.of(trail), || {
-        let sources = kinds(sources);
+        let sources = kinds(marks.sources_lately(WITHIN));
         let accounts = kinds(lately.clone().filter_map(|mark| mark.account()));
-        let nameless = lately.clone().any(|mark| mark.source().is_none());
+        let nameless = lately.clone().any(is_nameless);
         let [en, ja] = host_words(view.event.host);
         Words::new(
             [
