@@ -4,7 +4,7 @@ use schema::{Attack, Lang, Micros};
 
 use super::tries::Tries;
 use crate::logins::Detectors;
-use crate::logins::marks::{Mark, Trail, kinds, kinds_to};
+use crate::logins::marks::{Trail, kinds, kinds_to};
 use crate::logins::telling::{Saying, Tell, Words, host_words, span};
 use crate::logins::view::{MINUTE, View};
 use crate::{Detector, Entry};
@@ -34,9 +34,8 @@ pub(crate) fn take(tries: &mut Tries, view: &View<'_>, tell: &mut Tell<'_>) {
     }
     let has_nameless = marks.has_nameless();
     let lately = marks.lately(WITHIN);
-    let is_nameless = |mark: &Mark| mark.source().is_none();
-    let is_from_many = kinds_to(SOURCES, marks.sources_lately(WITHIN)) == SOURCES;
-    if !is_from_many && !(has_nameless && lately.clone().any(is_nameless)) {
+    let is_from_few = kinds_to(SOURCES, marks.sources_lately(WITHIN)) < SOURCES;
+    if is_from_few && (!has_nameless || lately.clone().all(|mark| mark.source().is_some())) {
         return;
     }
     let saying = Saying::new(&ENTRY, &[view.host], marks.trail());
@@ -47,7 +46,7 @@ pub(crate) fn take(tries: &mut Tries, view: &View<'_>, tell: &mut Tell<'_>) {
     tell.say(view, saying.of(trail), || {
         let sources = kinds(marks.sources_lately(WITHIN));
         let accounts = kinds(lately.clone().filter_map(|mark| mark.account()));
-        let nameless = lately.clone().any(is_nameless);
+        let nameless = lately.clone().any(|mark| mark.source().is_none());
         let [en, ja] = host_words(view.event.host);
         Words::new(
             [
