@@ -119,7 +119,10 @@ impl Side {
             && let Some(source) = view.source_name()
         {
             remember(&mut self.sources, &source.to_string());
-            self.there.push(key);
+            // Names that are cut can be one name with many keys.
+            if self.there.len() < SOURCES_MAX {
+                self.there.push(key);
+            }
         }
         if view.is_entry()
             && self.accounts.len() < ACCOUNTS_MAX
