@@ -182,7 +182,9 @@ fn an_encryptor_that_the_server_itself_started_is_stopped_and_the_server_goes_on
     client.args(["-Atd", "postgres", "-c", &sql]);
     let client = Attacker::start(client);
     loop {
-        let restored = case.wait_for("restored", PATIENCE).expect("nobody is stopped");
+        let Some(restored) = case.wait_for("restored", PATIENCE) else {
+            panic!("nobody is stopped; the guard said {:#?}", case.seen)
+        };
         if restored["files_touched"].as_u64() > Some(0) {
             assert_eq!(restored["files_irrecoverable"], 0, "{restored}");
             break;
