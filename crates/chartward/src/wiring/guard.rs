@@ -123,6 +123,9 @@ pub(crate) fn permission(settings: Settings, tell: &mut dyn FnMut(Report)) -> an
     let armed = settings.response == Response::Armed;
     let board = std::sync::Arc::clone(watch.board());
     let mut guard = Guard::new(settings, tracker, trees, Some(watch))?;
+    if !guard.lineage.listen() {
+        ready.without_forks();
+    }
     let (never, state) = (guard.settings.never.clone(), guard.settings.state.clone());
     guard.limits.late = Some(Late::watch(board, never, state, armed)?);
     guard.limits.alive = Some(alive);
@@ -442,6 +445,7 @@ impl Guard {
 
     /// What was left unjudged by an actor that opens nothing more, and whoever was set going again by somebody else.
     fn tick(&mut self, tell: &mut dyn FnMut(Report)) -> anyhow::Result<()> {
+        self.lineage.keep_up();
         self.names_now();
         for actor in self.tracker.unmeasured() {
             if self.is_stopped(actor) {

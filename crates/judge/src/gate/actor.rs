@@ -26,6 +26,8 @@ const FORMATS_ENOUGH: usize = 3;
 const IN_PLACE_ENOUGH: u32 = 4;
 /// The same of one or two formats: a program may move its own data to a format that nobody else knows, a store of twelve files at once.
 const NARROW_ENOUGH: u32 = 12;
+/// The same when each kept its length to the byte, as above: whoever moves data to another format moves it to another length, too.
+const NARROW_IN_PLACE_ENOUGH: u32 = 6;
 /// Emptied files of a format that is no log's. Log rotation empties texts, and whoever wants a document gone removes it.
 const EMPTIED_ENOUGH: u32 = 10;
 /// Originals that went away while noise was written. `rm -rf`, `find -delete` and log rotation write none: what they pack unpacks.
@@ -220,6 +222,7 @@ impl Sum {
             || strong + self.partly + self.suffixed >= SUFFIX_ENOUGH
             || (strong > 0 && self.partly > 0);
         let by_breadth = broad >= NARROW_ENOUGH
+            || self.in_place >= NARROW_IN_PLACE_ENOUGH
             || (broad >= BREADTH_ENOUGH && self.formats >= FORMATS_ENOUGH)
             || (self.in_place >= IN_PLACE_ENOUGH && self.formats_in_place >= FORMATS_ENOUGH);
         let by_names = self.family > 0 && (strong > 0 || broad >= SUFFIX_ENOUGH);

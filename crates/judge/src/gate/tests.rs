@@ -169,16 +169,19 @@ fn formats(count: u8, evidence: FileEvidence, each: u8) -> Vec<FileEvidence> {
 
 #[test]
 fn what_is_not_noise_counts_by_its_breadth() {
+    let longer = FileEvidence { size_after: 430, ..LOST };
     for (what, evidence, expected) in [
-        ("eleven records to a format of its own", vec![LOST; 11], "watch"),
-        ("twelve", vec![LOST; 12], "stop"),
+        ("eleven records to a format of its own", vec![longer; 11], "watch"),
+        ("twelve", vec![longer; 12], "stop"),
+        ("five that kept their lengths", vec![LOST; 5], "watch"),
+        ("six that kept their lengths", vec![LOST; 6], "stop"),
         ("three files of three formats", formats(3, LOST, 1), "watch"),
         ("four that kept their lengths", formats(4, LOST, 1), "stop"),
         ("four of two formats", formats(2, LOST, 2), "watch"),
         ("five that got others", formats(5, FileEvidence { size_after: 390, ..LOST }, 1), "watch"),
         ("five under other names", formats(5, FileEvidence { original_gone: true, ..LOST }, 1), "watch"),
         ("six files of three formats", formats(3, FileEvidence { size_after: 390, ..LOST }, 2), "stop"),
-        ("six files of two formats", formats(2, LOST, 3), "watch"),
+        ("six files of two formats", formats(2, longer, 3), "watch"),
         ("fifty to another format", vec![FileEvidence { structured_after: true, ..LOST }; 50], "allow"),
         ("spelled as text", vec![FileEvidence { spells_noise: true, ..LOST }; 2], "stop"),
         ("noise in some places", vec![FileEvidence { noise_after: 2048, ..LOST }; 2], "stop"),

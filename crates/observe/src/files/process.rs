@@ -1,5 +1,9 @@
 //! Processes as /proc shows them: who descends from whom, who is behind a server, and what a waiting open asked for.
 
+use std::fs::File;
+use std::io::Read;
+
+mod forks;
 mod intent;
 mod lineage;
 mod near;
@@ -13,6 +17,10 @@ pub use lineage::Lineage;
 pub use near::{Nearness, near, written_by};
 pub(super) use standing::process_of;
 pub use stat::Stat;
+
+/// What most of them fit into.
+const PAGE: usize = 4096;
+const FILE_MAX: u64 = 1 << 20;
 
 /// Somebody who acts on files: the uppermost process of a job with all that descend from it, or a client of Samba's.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -36,4 +44,11 @@ impl Actor {
     pub fn is_client(self) -> bool {
         self.pid < 0
     }
+}
+
+/// A small file of /proc. It tells no length beforehand, for which the standard library reads it in pieces of 32 bytes and more.
+fn whole(path: &str) -> Option<Vec<u8>> {
+    let mut content = Vec::with_capacity(PAGE);
+    File::open(path).ok()?.take(FILE_MAX).read_to_end(&mut content).ok()?;
+    Some(content)
 }

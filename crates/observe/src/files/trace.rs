@@ -37,6 +37,8 @@ const TOUCHES_MAX: usize = 8192;
 const MEASURED_AT_ONCE_MAX: usize = 64;
 /// Originals for each of which one made file may stand, as far as its name or its length tells.
 const RECONSIDERED_MAX: usize = 8;
+/// The same where only the length tells: whoever unpacks a tree that it removed has thousands as long.
+const RECONSIDERED_ALIKE_MAX: usize = 2;
 /// Made files that may not be complete yet are looked for among so many.
 const LATEST: usize = 64;
 const HARMLESS_KEPT: SignedDuration = SignedDuration::from_mins(15);
@@ -603,7 +605,7 @@ impl Trace {
         let alike = || {
             let (least, most) = (bytes.saturating_sub(bytes / 8 + 600), bytes + bytes / 8 + 600);
             let alike = self.pairs.gone.as_long(least, most, |original| is_alike(bytes, original));
-            alike.take(RECONSIDERED_MAX).collect()
+            alike.take(RECONSIDERED_ALIKE_MAX).collect()
         };
         let gone: Vec<u64> = if named.is_empty() { alike() } else { named };
         gone.into_iter().for_each(|gone| self.reconsider(gone));
@@ -615,9 +617,7 @@ impl Trace {
 
     fn reconsider(&mut self, gone: u64) {
         let touch = self.touches.get_mut(&gone).filter(|touch| touch.path_now.is_none() && !touch.made);
-        if let Some(touch) = touch
-            && !touch.suspicious
-        {
+        if let Some(touch) = touch {
             touch.measured = None;
             self.dirty.insert(gone);
         }

@@ -145,6 +145,14 @@ impl Ready {
         }
     }
 
+    /// The kernel tells nobody of forks.
+    pub(super) fn without_forks(&mut self) {
+        self.blind_spots.add(
+            "whose job it was, where a process leaves its job and ends before it was looked at: the kernel does not tell of forks here",
+            "ジョブを離れ、調べる前に終了したプロセスがどのジョブのものだったか（この環境ではカーネルが fork を知らせません）",
+        );
+    }
+
     /// Files were open for writing before the start.
     pub(super) fn held_before(&mut self, files: usize) {
         if files > 0 {

@@ -82,7 +82,6 @@ const NAME_GROUP: u32 = libc::FAN_CLASS_NOTIF
     | libc::FAN_UNLIMITED_MARKS;
 /// Linux 6.14; not in libc yet.
 const FAN_PRE_ACCESS: u64 = 0x0010_0000;
-const CONTENT_MASK: u64 = libc::FAN_OPEN_PERM | libc::FAN_CLOSE_WRITE | libc::FAN_MODIFY;
 const SPARED: u32 =
     libc::FAN_MARK_IGNORED_MASK | libc::FAN_MARK_IGNORED_SURV_MODIFY | libc::FAN_MARK_EVICTABLE;
 const BUFFER: usize = 64 * 1024;
@@ -195,9 +194,9 @@ impl Watch {
             mark(self.names.group.as_fd(), libc::FAN_MARK_FILESYSTEM, names::MASK, "names")?;
             // Separately: kernels before 6.14, and file systems that have no such hooks, refuse the whole mask.
             let held = mark(self.content.as_fd(), scope, FAN_PRE_ACCESS, "truncations");
-            mark(self.content.as_fd(), scope, CONTENT_MASK, "opens")?;
-            self.names.roots.push(fs::File::open(at).map_err(open)?.into());
             let tier = if held.is_ok() { Tier::PreAccess } else { Tier::Opens };
+            mark(self.content.as_fd(), scope, tier.mask(), "opens")?;
+            self.names.roots.push(fs::File::open(at).map_err(open)?.into());
             let Mount { at, kind, .. } = mount.clone();
             self.watched.push(Watched { at, file_system: kind, tier });
         }

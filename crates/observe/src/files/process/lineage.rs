@@ -6,6 +6,7 @@ use std::time::{Duration, Instant};
 
 use schema::Circle;
 
+use super::forks::Forks;
 use super::smb::{self, Client, ClientName, Clients, Samba};
 use super::standing::{Standing, circles, control_group, narrowest};
 use super::{Actor, Stat};
@@ -43,6 +44,7 @@ pub struct Lineage {
     /// The guard and its ancestors: never part of an actor.
     own: Vec<i32>,
     own_group: Option<String>,
+    forks: Forks,
     /// With the start of the process, since ids are given out anew.
     remembered: HashMap<i32, (Instant, Actor, u64)>,
     /// Processes that were seen at work, by actor: what a double fork would otherwise hide.
@@ -73,6 +75,18 @@ impl Lineage {
         Self { own, own_group, clients: Clients::new(samba), ..Self::default() }
     }
 
+    /// Has the kernel tell of every fork from now on, so that who has ended, and who left its job by a double fork, is still known by
+    /// its descent. `false` where it tells nobody; else [`Lineage::keep_up`] is due several times a second.
+    pub fn listen(&mut self) -> bool {
+        self.forks = Forks::listen();
+        self.forks.is_told()
+    }
+
+    /// Takes in what the kernel told of forks.
+    pub fn keep_up(&mut self) {
+        self.forks.hear();
+    }
+
     /// The guard's process id and those of its ancestors.
     pub fn own(&self) -> &[i32] {
         &self.own
@@ -83,7 +97,8 @@ impl Lineage {
         if let Some((_, actor, _)) = self.remembered.get(&tid).filter(|(seen, ..)| seen.elapsed() < FRESH) {
             return Some(*actor);
         }
-        self.look(tid).or_else(|| self.remembered.get(&tid).map(|(_, actor, _)| *actor))
+        self.forks.hear();
+        self.look(tid).or_else(|| self.departed(tid))
     }
 
     /// The actor of thread `tid`, which waits in an open: whom a server acts for is asked anew each time.
@@ -161,6 +176,16 @@ impl Lineage {
         Some(actor)
     }
 
+    /// Of a process that has ended: whom it was seen to work for, or who forked it.
+    fn departed(&mut self, tid: i32) -> Option<Actor> {
+        let seen = self.remembered.get(&tid).map(|(_, actor, start_ticks)| (*actor, *start_ticks));
+        match (self.forks.birth(tid), seen) {
+            (Some(birth), Some((actor, start_ticks))) if birth.is_of(start_ticks) => Some(actor),
+            (Some(birth), _) => Some(self.climb(Stat::of_departed(tid, birth.parent, birth.ticks), 0)),
+            (None, seen) => seen.map(|(actor, _)| actor),
+        }
+    }
+
     fn forget_all(&mut self) {
         self.remembered.clear();
         self.members.clear();
@@ -183,15 +208,11 @@ impl Lineage {
     fn climb(&mut self, first: Stat, depth: usize) -> Actor {
         let mut top = first;
         for _ in 0..CLIMB_MAX {
-            let known = self.remembered.get(&top.pid);
-            if let Some((_, known, _)) = known.filter(|(.., start_ticks)| *start_ticks == top.start_ticks) {
+            if let Some(known) = self.seen(&top) {
                 // An ancestor that was seen at work decides, even when its own parent has since gone.
-                return *known;
+                return known;
             }
-            if self.own.contains(&top.parent) {
-                break;
-            }
-            let Some(parent) = Stat::of(top.parent) else { break };
+            let Some(parent) = self.parent(&top) else { break };
             let is_login_shell = parent.session == parent.pid && parent.terminal != 0;
             if is_login_shell || SERVICES.contains(&parent.command.as_str()) {
                 break;
@@ -199,9 +220,36 @@ impl Lineage {
             top = parent;
         }
         let own = Actor { pid: top.pid, start_ticks: top.start_ticks };
-        let actor = if depth == 0 { self.by_group(&top).unwrap_or(own) } else { own };
+        let by_group = if depth == 0 && !top.has_departed() { self.by_group(&top) } else { None };
+        let actor = by_group.unwrap_or(own);
         self.remembered.insert(top.pid, (Instant::now(), actor, top.start_ticks));
         actor
+    }
+
+    fn seen(&self, process: &Stat) -> Option<Actor> {
+        let (_, actor, start_ticks) = self.remembered.get(&process.pid)?;
+        let is_same = *start_ticks == process.start_ticks
+            || self.forks.birth(process.pid).is_some_and(|birth| {
+                process.has_departed() && birth.is_of(*start_ticks) && birth.is_of(process.start_ticks)
+            });
+        is_same.then_some(*actor)
+    }
+
+    /// Who forked `child`, unless that is the guard, its ancestor or unknown. Whoever has ended is known by what the kernel told; without
+    /// that, an orphan's parent is whoever took it in.
+    fn parent(&self, child: &Stat) -> Option<Stat> {
+        let birth = self.forks.birth(child.pid).filter(|birth| birth.is_of(child.start_ticks));
+        let pid = birth.map_or(child.parent, |birth| birth.parent);
+        if self.own.contains(&pid) {
+            return None;
+        }
+        // Its id may be another's by now.
+        let living =
+            Stat::of(pid).filter(|parent| birth.is_none_or(|birth| birth.may_follow(parent.start_ticks)));
+        living.or_else(|| {
+            let (birth, its) = (birth?, self.forks.birth(pid)?);
+            birth.may_follow(its.ticks).then(|| Stat::of_departed(pid, its.parent, its.ticks))
+        })
     }
 
     /// The actor of the process group that an orphan was born into: a double fork leaves it the group of its job.
@@ -247,10 +295,9 @@ mod tests {
     }
 
     /// Processes of one shell line, by what it prints: the actor of each.
-    fn actors(line: &str) -> Vec<Actor> {
+    fn actors(mut lineage: Lineage, line: &str) -> Vec<Actor> {
         use std::os::unix::process::CommandExt;
         let out = Command::new("sh").args(["-c", line]).process_group(0).output().unwrap();
-        let mut lineage = Lineage::new();
         let pids = String::from_utf8(out.stdout).unwrap();
         let pids: Vec<i32> = pids.split_ascii_whitespace().map(|pid| pid.parse().unwrap()).collect();
         let actors = pids.iter().filter_map(|pid| lineage.actor(*pid)).collect();
@@ -263,12 +310,47 @@ mod tests {
     #[test]
     fn orphans_of_one_job_are_one_actor_and_new_sessions_share_the_user() {
         let orphan = "(sleep 60 >/dev/null 2>&1 & echo $!)";
-        let found = actors(&format!("{orphan}; {orphan}"));
+        let found = actors(Lineage::new(), &format!("{orphan}; {orphan}"));
         assert_eq!(found.len(), 2);
         assert_eq!(found[0], found[1], "both were born into the group of a shell that has ended");
         let session = "(setsid sleep 60 >/dev/null 2>&1 & echo $!)";
-        let found = actors(&format!("{session}; {session}"));
+        let found = actors(Lineage::new(), &format!("{session}; {session}"));
         assert_eq!(found.len(), 2);
+    }
+
+    #[test]
+    fn by_their_descent_orphans_in_sessions_of_their_own_are_one_actor_and_so_is_who_has_ended() {
+        let mut lineage = Lineage::new();
+        if !lineage.listen() {
+            eprintln!("skipped: the kernel tells nobody here of forks");
+            return;
+        }
+        let session = "(setsid sleep 60 >/dev/null 2>&1 & echo $!)";
+        let ended = "(setsid sh -c 'echo $$')";
+        let found = actors(lineage, &format!("{session}; {session}; {ended}"));
+        assert_eq!(found.len(), 3);
+        assert!(found.iter().all(|actor| *actor == found[0]), "{found:?}");
+    }
+
+    #[test]
+    fn two_jobs_of_one_service_are_two_actors_though_both_have_ended() {
+        let mut lineage = Lineage::new();
+        if !lineage.listen() {
+            eprintln!("skipped: the kernel tells nobody here of forks");
+            return;
+        }
+        // The test's own process is the guard's here, so each shell is a job.
+        let jobs: Vec<i32> = (0..2)
+            .map(|_| {
+                let mut job = Command::new("true").spawn().unwrap();
+                job.wait().unwrap();
+                i32::try_from(job.id()).unwrap()
+            })
+            .collect();
+        let [one, other] = jobs[..] else { panic!("{jobs:?}") };
+        let (first, second) = (lineage.actor(one).unwrap(), lineage.actor(other).unwrap());
+        assert_ne!(first, second);
+        assert_eq!((first.pid, second.pid), (one, other));
     }
 
     #[test]

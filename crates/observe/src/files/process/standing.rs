@@ -3,10 +3,11 @@
 //! A double fork, a new session and a job of cron's or systemd's hide a process from its ancestors; none of them changes who it runs
 //! as or, without privileges, the group it is accounted to.
 
-use std::fs;
 use std::hash::{DefaultHasher, Hash, Hasher};
 
 use schema::Circle;
+
+use super::whole;
 
 /// Of proc_pid_status(5), as far as the guard needs it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -21,7 +22,7 @@ pub(super) struct Standing {
 
 impl Standing {
     pub(super) fn of(tid: i32) -> Option<Self> {
-        Self::parse(&fs::read_to_string(format!("/proc/{tid}/status")).ok()?)
+        Self::parse(&String::from_utf8_lossy(&whole(&format!("/proc/{tid}/status"))?))
     }
 
     fn parse(status: &str) -> Option<Self> {
@@ -43,8 +44,8 @@ pub(in crate::files) fn process_of(tid: i32) -> Option<i32> {
 /// The control group of process `pid`, unless it holds so many that sharing it says nothing: the root, a slice, a login session
 /// (that is the user again), or `own`, the one the guard itself was started in.
 pub(super) fn control_group(pid: i32, own: Option<&str>) -> Option<String> {
-    let text = fs::read_to_string(format!("/proc/{pid}/cgroup")).ok()?;
-    narrowest(&text).filter(|path| Some(path.as_str()) != own && !is_wide(path))
+    let text = whole(&format!("/proc/{pid}/cgroup"))?;
+    narrowest(&String::from_utf8_lossy(&text)).filter(|path| Some(path.as_str()) != own && !is_wide(path))
 }
 
 /// Version 2 where it is in use, else systemd's own hierarchy, else the longest path of any other (cgroups(7)).

@@ -1,6 +1,6 @@
 //! One process as proc_pid_stat(5) shows it.
 
-use std::fs;
+use super::whole;
 
 /// One line of proc_pid_stat(5), as far as the guard needs it.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -31,7 +31,28 @@ const FORKED: u32 = 0x40;
 impl Stat {
     /// Of a process or a thread that lives.
     pub fn of(pid: i32) -> Option<Self> {
-        Self::parse(&fs::read(format!("/proc/{pid}/stat")).ok()?)
+        Self::parse(&whole(&format!("/proc/{pid}/stat"))?)
+    }
+
+    /// Of a process that has ended, as far as its birth tells.
+    pub(super) fn of_departed(pid: i32, parent: i32, start_ticks: u64) -> Self {
+        let command = String::new();
+        Self {
+            pid,
+            command,
+            state: 'X',
+            parent,
+            group: 0,
+            session: 0,
+            terminal: 0,
+            forked: false,
+            start_ticks,
+        }
+    }
+
+    /// It is [`Stat::of_departed`].
+    pub(super) fn has_departed(&self) -> bool {
+        self.state == 'X'
     }
 
     fn parse(line: &[u8]) -> Option<Self> {

@@ -1,9 +1,10 @@
 //! One file's fate at the hands of several actors: one reads it, another writes it anew under another name, a third removes it.
 //!
 //! They share no parent and perhaps no user, but they share the file. What took a removed original's place is looked for among what
-//! others made in the same minute: named after it; or about as long and made by one who had opened the original; or made by anybody
-//! and no more than a header longer. Whoever made it answers for the replaced original like the one who removed it.
+//! others made in the same minute: named after it; or, being no sound document, about as long and made by one who had opened the original,
+//! or made by anybody and no more than a header longer. Whoever made it answers for the replaced original like the one who removed it.
 
+use std::cell::OnceCell;
 use std::collections::{BTreeSet, VecDeque};
 use std::path::Path;
 
@@ -13,7 +14,8 @@ use schema::{FileEvidence, GateInput};
 use super::pairs::{is_alike, name_of};
 use super::table::Key;
 use super::{MEASURED_AT_ONCE_MAX, RECONSIDERED_MAX, Touch, Trace, Tracker, is_suspicious};
-use crate::files::preimage::Stamp;
+use crate::files::measure::measure_made;
+use crate::files::preimage::{Stamp, sample};
 use crate::files::process::Actor;
 
 const LATELY: SignedDuration = SignedDuration::from_secs(60);
@@ -54,6 +56,8 @@ struct Made {
     name: String,
     bytes: u64,
     stands_for_another: bool,
+    /// It is a sound file of some format, found out when that matters.
+    document: OnceCell<bool>,
 }
 
 impl Tracker {
@@ -127,7 +131,8 @@ impl Tracker {
         if self.joined.made.len() >= LATELY_MAX {
             self.joined.made.pop_front();
         }
-        let made = Made { at: now, actor, key, name, bytes, stands_for_another: false };
+        let made =
+            Made { at: now, actor, key, name, bytes, stands_for_another: false, document: OnceCell::new() };
         let since = now.checked_sub(LATELY).unwrap_or(Timestamp::MIN);
         self.joined.gone.retain(|gone| gone.at >= since);
         for (other, id) in self.lost_to(&made) {
@@ -155,12 +160,28 @@ impl Tracker {
         let named = others().filter(|gone| made.name.starts_with(&gone.name)).filter(waits);
         let read = others().filter(|gone| is_alike(made.bytes, gone.bytes)).filter(is_read).filter(waits);
         let alike = others().filter(|gone| is_enveloped(made.bytes, gone.bytes)).filter(waits);
-        let found = named.take(RECONSIDERED_MAX).chain(read.take(RECONSIDERED_MAX));
-        let mut found: Vec<(Actor, u64)> = found.map(|gone| (gone.actor, gone.id)).collect();
-        if found.is_empty() {
-            found.extend(alike.take(RECONSIDERED_MAX).map(|gone| (gone.actor, gone.id)));
+        let number = |gone: &Gone| (gone.actor, gone.id);
+        let mut found: Vec<(Actor, u64)> = named.take(RECONSIDERED_MAX).map(number).collect();
+        let by_length: Vec<(Actor, u64)> = read.take(RECONSIDERED_MAX).map(number).collect();
+        let by_length = if found.is_empty() && by_length.is_empty() {
+            alike.take(RECONSIDERED_MAX).map(number).collect()
+        } else {
+            by_length
+        };
+        if !by_length.is_empty() && !self.is_document(made) {
+            found.extend(by_length);
         }
         found
+    }
+
+    /// Whether it is somebody's work by itself: then its length alone makes it no replacement of anything, as a note of three lines is as
+    /// long as many a record.
+    fn is_document(&self, made: &Made) -> bool {
+        *made.document.get_or_init(|| {
+            let content = self.table.get(made.key).and_then(|known| sample(&known.pin).ok());
+            let content = content.map(|content| measure_made(&content));
+            content.is_some_and(|content| content.structured_after && !content.sealed && !content.forged)
+        })
     }
 
     pub(super) fn gone_lately(&mut self, actor: Actor, key: Key, now: Timestamp) {
@@ -221,8 +242,8 @@ impl Tracker {
         let is_read = |made: &Made| readers.contains(&Some(made.actor)) && is_alike(made.bytes, size);
         let find = |test: &dyn Fn(&Made) -> bool| candidates().find(|(_, made)| test(made)).map(|(at, _)| at);
         find(&is_named)
-            .or_else(|| find(&is_read))
-            .or_else(|| find(&|made: &Made| is_enveloped(made.bytes, size)))
+            .or_else(|| find(&|made: &Made| is_read(made) && !self.is_document(made)))
+            .or_else(|| find(&|made: &Made| is_enveloped(made.bytes, size) && !self.is_document(made)))
     }
 
     /// Lets the makers of replacements answer, too, for what was just measured of `actor`.
@@ -268,7 +289,7 @@ mod tests {
     impl Scene {
         fn new() -> Self {
             let dir = tempfile::tempdir().unwrap();
-            let store = Store::open(&dir.path().join("store"), 1 << 20).unwrap();
+            let store = Store::open(&dir.path().join("store"), 1 << 22).unwrap();
             Self { tracker: Tracker::new(store, 1024), dir }
         }
 
@@ -454,5 +475,61 @@ mod tests {
         std::io::Read::read_to_end(&mut touches[0].original.as_ref().unwrap().reader(), &mut original)
             .unwrap();
         assert_eq!(original, text());
+    }
+
+    #[test]
+    fn what_is_removed_and_made_anew_under_its_name_is_measured_against_what_stood_there() {
+        let mut scene = Scene::new();
+        for number in 0..4 {
+            let name = format!("{number}.txt");
+            let path = scene.at(&name);
+            fs::write(&path, text()).unwrap();
+            scene.read(WRITER, &name);
+            let read = scene.tracker.evidence(WRITER).evidence;
+            // The kernel merges the removal and the new entry into one event: both are taken in before the open that made it passes.
+            fs::remove_file(&path).unwrap();
+            fs::write(&path, b"").unwrap();
+            let now = Timestamp::now();
+            scene.tracker.deleted(Some(WRITER), &path, now);
+            scene.tracker.created(WRITER, path.clone(), now);
+            let between = scene.tracker.evidence(WRITER).evidence;
+            let file = File::open(&path).unwrap();
+            let stamp = Stamp::of(&file).unwrap();
+            assert_eq!(scene.tracker.take_just_made(WRITER, &stamp).as_deref(), Some(&*path));
+            scene.tracker.opened(WRITER, file, path.clone(), Intent::Write, now);
+            fs::write(&path, noise(number)).unwrap();
+            let stamp = Stamp::of(&File::open(&path).unwrap()).unwrap();
+            scene.tracker.closed(Some(WRITER), &stamp, Timestamp::now());
+            let after = scene.tracker.evidence(WRITER).evidence;
+            assert!(read.is_empty(), "{read:?}");
+            assert!(between.iter().all(|file| file.size_after == 0), "nothing stands there yet: {between:?}");
+            let own = after.iter().filter(|file| file.original_gone && is_suspicious(file));
+            let lengths: Vec<u64> = own.map(|file| file.size_after).collect();
+            assert_eq!(lengths, [noise(number).len() as u64], "{after:?}");
+        }
+    }
+
+    #[test]
+    fn a_note_that_somebody_else_writes_meanwhile_stands_for_no_removed_record() {
+        let mut scene = Scene::new();
+        let path = scene.at("record.txt");
+        fs::write(&path, text()).unwrap();
+        for actor in [READER, REMOVER] {
+            scene.read(actor, "record.txt");
+        }
+        let note: Vec<u8> =
+            b"ward round, nothing to report\n".iter().copied().cycle().take(text().len() + 99).collect();
+        scene.make(READER, "note-01.txt", &note);
+        scene.remove(REMOVER, "record.txt");
+        let removed = scene.tracker.evidence(REMOVER).evidence;
+        assert!(removed.iter().all(|file| file.original_gone && file.size_after == 0), "{removed:?}");
+        // What comes under its name is what took its place.
+        scene.make(WRITER, "record.txt", &noise(0));
+        let replaced = scene.tracker.evidence(REMOVER).evidence;
+        assert!(replaced.iter().any(|file| file.original_gone && file.noise_after > 0), "{replaced:?}");
+        let shared = scene.tracker.take_shared();
+        assert_eq!(shared.iter().map(|(actor, _)| *actor).collect::<Vec<_>>(), [WRITER]);
+        let accomplices = scene.tracker.accomplices(REMOVER);
+        assert_eq!(accomplices, BTreeSet::from([WRITER]), "the one with the note is none");
     }
 }
