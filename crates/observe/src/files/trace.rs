@@ -37,8 +37,6 @@ const TOUCHES_MAX: usize = 8192;
 const MEASURED_AT_ONCE_MAX: usize = 64;
 /// Originals for each of which one made file may stand, as far as its name or its length tells.
 const RECONSIDERED_MAX: usize = 8;
-/// The same where only the length tells: whoever unpacks a tree that it removed has thousands as long.
-const RECONSIDERED_ALIKE_MAX: usize = 2;
 /// Made files that may not be complete yet are looked for among so many.
 const LATEST: usize = 64;
 const HARMLESS_KEPT: SignedDuration = SignedDuration::from_mins(15);
@@ -605,7 +603,9 @@ impl Trace {
         let alike = || {
             let (least, most) = (bytes.saturating_sub(bytes / 8 + 600), bytes + bytes / 8 + 600);
             let alike = self.pairs.gone.as_long(least, most, |original| is_alike(bytes, original));
-            alike.take(RECONSIDERED_ALIKE_MAX).collect()
+            // Once it was found to be gone, its length alone says too little: a version control makes noise of every length.
+            let unjudged = |id: &u64| self.touches.get(id).is_some_and(|touch| !touch.suspicious);
+            alike.filter(unjudged).take(RECONSIDERED_MAX).collect()
         };
         let gone: Vec<u64> = if named.is_empty() { alike() } else { named };
         gone.into_iter().for_each(|gone| self.reconsider(gone));
@@ -613,6 +613,15 @@ impl Trace {
 
     fn is_replaced_by(&self, gone: u64, key: Key) -> bool {
         self.touches.get(&gone).is_some_and(|touch| touch.replaced_by == Some(key))
+    }
+
+    /// The file behind `key` is gone: what it stood for waits for another one.
+    fn stands_no_more(&mut self, key: Key) {
+        let Some(gone) = self.pairs.release(key) else { return };
+        if let Some(touch) = self.touches.get_mut(&gone).filter(|touch| touch.replaced_by == Some(key)) {
+            touch.replaced_by = None;
+            self.hint(gone);
+        }
     }
 
     fn reconsider(&mut self, gone: u64) {

@@ -243,6 +243,8 @@ impl Tracker {
             trace.touches.remove(&id);
             trace.dirty.remove(&id);
         }
+        // Its inode is free now, and the next file may get its number.
+        self.actors.values_mut().for_each(|trace| trace.stands_no_more(key));
         self.table.forget(key);
     }
 }

@@ -46,6 +46,11 @@ impl Pairs {
         self.taken.get(&key).copied()
     }
 
+    /// The file behind `key` is gone. Gives the original for which it stood.
+    pub(super) fn release(&mut self, key: Key) -> Option<u64> {
+        self.taken.remove(&key)
+    }
+
     /// Forgets files of which nothing is remembered any more.
     pub(super) fn retain(&mut self, known: impl Fn(u64) -> bool) {
         self.gone.retain(&known);
@@ -100,6 +105,8 @@ impl Index {
 
     /// Files after which `name` is called: it begins with theirs.
     pub(super) fn named_before(&self, name: &str) -> impl Iterator<Item = u64> {
+        // Nearly always: whoever makes files has removed none.
+        let name = if self.names.is_empty() { "" } else { name };
         let stems = name.char_indices().map(|(at, letter)| &name[..at + letter.len_utf8()]);
         let of = |stem: &str| {
             let stem: Arc<str> = stem.into();
