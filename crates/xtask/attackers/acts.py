@@ -38,6 +38,13 @@ def each_new_then_delete(path):
     os.unlink(path)
 
 
+def each_delete_then_new(path):
+    data = cipher(read(path), path)
+    deed(path)
+    os.unlink(path)
+    write(path + ".enc", data)
+
+
 def each_rename_over(path):
     data = read(path)
     write(path + ".tmp", cipher(data, path))

@@ -40,6 +40,7 @@ const fn removing(name: &'static str, needs: Needs) -> Class {
 pub(crate) const CLASSES: &[Class] = &[
     class("in-place"),
     class("new-then-delete"),
+    class("delete-then-new"),
     class("rename-over"),
     class("rename-first"),
     class("safe-save"),
@@ -98,6 +99,7 @@ pub(crate) const CLASSES: &[Class] = &[
     class("split-roles"),
     class("unrelated-roles"),
     class("orphan-per-act"),
+    class("relay"),
     needing("uid-per-file", Needs::Root),
     needing("uid-and-orphan-per-file", Needs::Root),
     // Ordinary programs.
