@@ -119,5 +119,8 @@ if kind == "long-lived-split":
             os._exit(0)
         os.wait()
 else:
+    # With a sixth argument it is one of several that share no parent: only its own file is its concern.
+    only = int(sys.argv[5]) if len(sys.argv) > 5 else None
     for number, path in enumerate(files):
-        each[kind](path, number)
+        if only in (None, number):
+            each[kind](path, number)
