@@ -184,7 +184,10 @@ mod tests {
     fn who_forked_a_process_stands_when_both_have_ended() {
         let mut forks = Forks::listen();
         if !forks.is_told() {
-            eprintln!("skipped: the kernel tells nobody here of forks");
+            testkit::skip(
+                "who_forked_a_process_stands_when_both_have_ended",
+                "the kernel tells nobody here of forks",
+            );
             return;
         }
         // A shell, its child, and the child's orphan, which is the only one left.

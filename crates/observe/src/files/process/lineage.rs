@@ -181,6 +181,8 @@ impl Lineage {
         let seen = self.remembered.get(&tid).map(|(_, actor, start_ticks)| (*actor, *start_ticks));
         match (self.forks.birth(tid), seen) {
             (Some(birth), Some((actor, start_ticks))) if birth.is_of(start_ticks) => Some(actor),
+            // Whom a server's process served went with it: whoever opened the file last is nearer to the truth than a nameless one.
+            (Some(birth), _) if serves(birth.parent) => None,
             (Some(birth), _) => Some(self.climb(Stat::of_departed(tid, birth.parent, birth.ticks), 0)),
             (None, seen) => seen.map(|(actor, _)| actor),
         }
@@ -281,6 +283,11 @@ impl Lineage {
     }
 }
 
+/// It is a file server's process, whose children serve one client each.
+fn serves(pid: i32) -> bool {
+    Stat::of(pid).is_some_and(|process| smb::is_server(&process.command))
+}
+
 #[cfg(test)]
 mod tests {
     use std::process::Command;
@@ -322,7 +329,10 @@ mod tests {
     fn by_their_descent_orphans_in_sessions_of_their_own_are_one_actor_and_so_is_who_has_ended() {
         let mut lineage = Lineage::new();
         if !lineage.listen() {
-            eprintln!("skipped: the kernel tells nobody here of forks");
+            testkit::skip(
+                "by_their_descent_orphans_in_sessions_of_their_own_are_one_actor_and_so_is_who_has_ended",
+                "the kernel tells nobody here of forks",
+            );
             return;
         }
         let session = "(setsid sleep 60 >/dev/null 2>&1 & echo $!)";
@@ -336,7 +346,10 @@ mod tests {
     fn two_jobs_of_one_service_are_two_actors_though_both_have_ended() {
         let mut lineage = Lineage::new();
         if !lineage.listen() {
-            eprintln!("skipped: the kernel tells nobody here of forks");
+            testkit::skip(
+                "two_jobs_of_one_service_are_two_actors_though_both_have_ended",
+                "the kernel tells nobody here of forks",
+            );
             return;
         }
         // The test's own process is the guard's here, so each shell is a job.
