@@ -21,8 +21,10 @@ use crate::files::process::Actor;
 const LATELY: SignedDuration = SignedDuration::from_secs(60);
 const LATELY_MAX: usize = 1024;
 const SHARED_MAX: usize = 4096;
-/// A key, a nonce, a padding: what encryption adds to a file.
+/// A key, a nonce, a padding: what encryption adds to a file. Nearly anything is a kilobyte longer than a note of one line, so a small file
+/// may grow by its half only, and by a nonce.
 const ENVELOPE_MAX: u64 = 1024;
+const NONCE_MAX: u64 = 64;
 
 /// What is remembered to join acts of several actors.
 #[derive(Debug, Default)]
@@ -165,7 +167,7 @@ impl Tracker {
         };
         let others = || self.joined.gone.iter().rev().filter(|gone| gone.actor != made.actor);
         let named = others().filter(|gone| made.name.starts_with(&gone.name)).filter(waits);
-        let read = others().filter(|gone| is_alike(made.bytes, gone.bytes)).filter(is_read).filter(waits);
+        let read = others().filter(|gone| is_rewritten(made.bytes, gone.bytes)).filter(is_read).filter(waits);
         let alike = others().filter(|gone| is_enveloped(made.bytes, gone.bytes)).filter(waits);
         let number = |gone: &Gone| (gone.actor, gone.id);
         let mut found: Vec<(Actor, u64)> = named.take(RECONSIDERED_MAX).map(number).collect();
@@ -246,7 +248,7 @@ impl Tracker {
             })
         };
         let is_named = |made: &Made| made.name.starts_with(&stem);
-        let is_read = |made: &Made| readers.contains(&Some(made.actor)) && is_alike(made.bytes, size);
+        let is_read = |made: &Made| readers.contains(&Some(made.actor)) && is_rewritten(made.bytes, size);
         let find = |test: &dyn Fn(&Made) -> bool| candidates().find(|(_, made)| test(made)).map(|(at, _)| at);
         find(&is_named)
             .or_else(|| find(&|made: &Made| is_read(made) && !self.is_document(made)))
@@ -271,9 +273,14 @@ impl Tracker {
     }
 }
 
+/// Whether `bytes` may be an original's, by somebody who has read it.
+fn is_rewritten(bytes: u64, original: u64) -> bool {
+    is_alike(bytes, original) && bytes.saturating_sub(original) <= original / 2 + NONCE_MAX
+}
+
 /// Whether `bytes` may be an original's with what encryption adds, whoever wrote them.
 fn is_enveloped(bytes: u64, original: u64) -> bool {
-    original > 0 && bytes >= original && bytes - original <= ENVELOPE_MAX
+    original > 0 && bytes >= original && bytes - original <= ENVELOPE_MAX.min(original / 2 + NONCE_MAX)
 }
 
 #[cfg(test)]
@@ -589,6 +596,22 @@ mod tests {
         }
         if !given_again {
             eprintln!("this file system gave no number out again");
+        }
+    }
+
+    #[test]
+    fn whoever_removed_a_line_of_text_has_no_part_in_noise_that_others_write() {
+        assert!(!is_rewritten(420, 20) && is_rewritten(630, 420));
+        for (bytes, original, expected) in [
+            (5746, 5730, true),
+            (7230, 5730, false),
+            (680, 420, true),
+            (420, 20, false),
+            (40, 20, true),
+            (10, 20, false),
+            (90, 0, false),
+        ] {
+            assert_eq!(is_enveloped(bytes, original), expected, "{bytes} {original}");
         }
     }
 }
