@@ -11,6 +11,8 @@ use super::stage::{Stage, Up, until, within};
 
 /// How long a client draws until it has guessed, and waits for an answer until it gives up: ten of them on a busy machine.
 const CLIENTS_PATIENCE: Duration = Duration::from_secs(180);
+/// How long a handful of clients is given to guess, each answer taking the server two seconds.
+const GUESSING: Duration = Duration::from_secs(45);
 /// Guesses until the watcher says something.
 const GUESSES: usize = 10;
 
@@ -130,11 +132,19 @@ fn a_remote_desktop_is_cut_off_and_the_administrators_stays_connected() {
     });
     scene.start();
     let site = &scene.site;
-    let guesses: Vec<_> = (0..GUESSES)
-        .map(|nth| site.rdp(&site.attacker, &screen, &["/u:root", &format!("/p:Summer202{nth}!")]))
-        .collect();
-    within(CLIENTS_PATIENCE, "a ban", || scene.is_banned().then_some(()));
-    drop(guesses);
+    let begun = Instant::now();
+    while !scene.is_banned() {
+        let heard = std::fs::read_to_string(site.path("sesman.log")).unwrap();
+        assert!(begun.elapsed() < CLIENTS_PATIENCE, "no ban, and the server heard:\n{heard}");
+        // On a busy machine not each client gets as far as guessing: whoever wants in tries again.
+        let _clients: Vec<_> = (0..GUESSES)
+            .map(|nth| site.rdp(&site.attacker, &screen, &["/u:root", &format!("/p:Summer202{nth}!")]))
+            .collect();
+        let tried = Instant::now();
+        while !scene.is_banned() && tried.elapsed() < GUESSING {
+            std::thread::sleep(Duration::from_millis(100));
+        }
+    }
     within(CLIENTS_PATIENCE, "the attacker's desktop is gone", || attackers.has_ended().then_some(()));
     assert!(!admins.has_ended() && site.established(ADMIN, 3389).len() == 1);
     let mut again = site.rdp(&site.attacker, &screen, &["/timeout:3000"]);
