@@ -15,6 +15,7 @@ mod frozen;
 mod late;
 mod limits;
 mod mouth;
+mod opens;
 mod policy;
 mod removals;
 pub(crate) mod removed;
@@ -27,17 +28,15 @@ pub(crate) mod stops;
 mod unprivileged;
 
 use std::collections::{BTreeSet, HashMap, VecDeque};
-use std::os::fd::{AsFd, OwnedFd};
+use std::os::fd::OwnedFd;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 use anyhow::Context;
 use crossbeam_channel::{Receiver, Sender};
 use jiff::Timestamp;
-use observe::files::fanotify::{Change, Message, NameChange, Waiting, Watch, path_of};
-use observe::files::{
-    Actor, Asked, Canaries, Intent, Lineage, Samba, Stamp, Store, Tracker, pins, serves_all,
-};
+use observe::files::fanotify::{Change, Message, NameChange, Watch};
+use observe::files::{Actor, Asked, Canaries, Lineage, Samba, Store, Tracker, pins, serves_all};
 use schema::{Action, GateInput, Verdict};
 
 use super::control::Control;
@@ -46,7 +45,7 @@ use clients::Door;
 use evidence::Evidence;
 use frozen::Frozen;
 use late::Late;
-use limits::{Limits, Who};
+use limits::Limits;
 pub(crate) use mouth::Mouth;
 pub(crate) use policy::{Event as PolicyEvent, News};
 pub(crate) use report::{Ready, Report, Shortfall};
@@ -58,8 +57,6 @@ const TICK: Duration = Duration::from_millis(100);
 /// Ticks after which what is old is looked for.
 const EXPIRES_EACH: u64 = 10;
 const STAND_STILL: Duration = Duration::from_secs(2);
-/// Others' complete work that is judged before one open may pass; the rest is judged with the next, or at the next tick.
-const SETTLED_AT_ONCE_MAX: usize = 8;
 
 /// What the operator chose.
 #[derive(Debug, Clone)]
@@ -261,19 +258,14 @@ impl Guard {
                 }
             };
             match message {
-                Some(Message::Open(waiting)) => self.held(waiting, None, tell)?,
+                Some(Message::Open(waiting)) => self.open(waiting, tell)?,
                 Some(Message::Access(waiting)) => self.access(waiting, tell)?,
                 Some(Message::Pieces(file)) => self.pieces(&file),
-                Some(Message::Closed { file, tid }) => {
-                    self.names();
-                    self.closed(file, tid);
-                    self.keep_shelter(tell)?;
-                }
+                Some(Message::Past) => self.past(tell)?,
                 Some(Message::Modified { file, tid }) => {
                     self.names();
                     self.modified(file, tid);
                 }
-                Some(Message::Names) => self.names(),
                 Some(Message::Overflow) => self.overflows += 1,
                 Some(Message::Crowded) => self.make_room(),
                 Some(Message::Terminate) => return Ok(()),
@@ -284,98 +276,6 @@ impl Guard {
                 next_tick = Instant::now() + TICK;
                 self.tick(tell)?;
             }
-        }
-    }
-
-    /// The synchronous gate: what the actor did before is judged before what it waits for may pass. What an open is for is
-    /// looked up where nobody told.
-    fn held(
-        &mut self,
-        waiting: Waiting,
-        intent: Option<Intent>,
-        tell: &mut dyn FnMut(Report),
-    ) -> anyhow::Result<()> {
-        self.names();
-        if self.is_excused(waiting.tid) {
-            return Ok(());
-        }
-        let actor = match self.actor_at_the_limit(waiting.tid) {
-            Who::Actor(actor) => actor,
-            Who::Nobody => return Ok(()),
-            Who::Unknown => {
-                waiting.deny();
-                return Ok(());
-            }
-        };
-        if self.is_stopped(actor) {
-            if self.is_servers_own(&waiting) {
-                return Ok(());
-            }
-            waiting.deny();
-            self.late.insert(actor);
-            self.show_out(actor);
-            return self.freeze_newcomers(actor, tell);
-        }
-        self.tracker.look_at_spared(false, Timestamp::now());
-        let settled = self.tracker.take_settled(SETTLED_AT_ONCE_MAX);
-        let mut stopped = Vec::new();
-        for judged in [actor].into_iter().chain(settled.into_iter().filter(|other| *other != actor)) {
-            if let Some(culprits) = self.accuse(judged) {
-                stopped.extend(self.stop_all(culprits, tell)?);
-            }
-        }
-        if self.is_stopped(actor) {
-            // Answered first: who waits in an open does not come to rest.
-            waiting.deny();
-            return self.set_right(&stopped, tell);
-        }
-        self.set_right(&stopped, tell)?;
-        self.let_pass(actor, waiting, intent);
-        Ok(())
-    }
-
-    /// Keeps the content that the file has, and only then lets the open pass.
-    fn let_pass(&mut self, actor: Actor, waiting: Waiting, intent: Option<Intent>) {
-        let (file, now) = (std::sync::Arc::clone(&waiting.file), Timestamp::now());
-        let stamp = Stamp::of(&file).ok().filter(Stamp::is_file);
-        let made = stamp.and_then(|stamp| self.tracker.take_just_made(actor, &stamp));
-        let intent = intent.or(made.is_some().then_some(Intent::Write));
-        let mut intent = || intent.unwrap_or_else(|| self.asked.intent(waiting.tid));
-        let Some(path) = made.or_else(|| path_of(file.as_fd())) else {
-            let intent = intent();
-            return self.tracker.opened_unnamed(actor, file, intent, now);
-        };
-        let Some(stamp) = stamp else { return };
-        let intent = intent();
-        if self.is_of_database(&path) {
-            return;
-        }
-        self.policy.opened(waiting.tid, stamp.key, &path, intent);
-        let opened = self.tracker.before_open(actor, file, &stamp, path, intent, now);
-        self.spare(&waiting.file, &stamp, intent, opened.kept);
-        // Dropping the waiter lets it pass.
-        drop(waiting);
-        self.tracker.after_open(opened, now);
-    }
-
-    fn closed(&mut self, file: std::fs::File, tid: i32) {
-        if self.is_excused(tid) {
-            return;
-        }
-        let asks = self.policy.has_marks()
-            || self.shelter.as_ref().is_some_and(|shelter| !shelter.covers.is_empty());
-        let path = if asks { path_of(file.as_fd()) } else { None };
-        if path.as_deref().is_some_and(|path| self.closed_of_database(&file, path, tid)) {
-            return;
-        }
-        let Ok(stamp) = Stamp::of(&file) else { return };
-        if asks {
-            self.policy.closed(tid, stamp.key, path.as_deref());
-        }
-        let actor = self.lineage.actor(tid);
-        self.tracker.closed(actor, &stamp, Timestamp::now());
-        if let Some(watch) = &mut self.watch {
-            watch.unspare_soon(stamp.key, file);
         }
     }
 
@@ -447,6 +347,7 @@ impl Guard {
     fn tick(&mut self, tell: &mut dyn FnMut(Report)) -> anyhow::Result<()> {
         self.lineage.keep_up();
         self.names_now();
+        self.closes()?;
         for actor in self.tracker.unmeasured() {
             if self.is_stopped(actor) {
                 self.late.insert(actor);

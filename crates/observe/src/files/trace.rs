@@ -99,6 +99,12 @@ impl Touch {
         self.made |= later.made;
     }
 
+    /// There may be something to compare it with: not with a file that was made, as long as nothing is missing and it is no note.
+    fn is_comparable(&self, lost_some: bool) -> bool {
+        let is_note = || self.note || self.path_now.as_deref().is_some_and(names::may_be_note);
+        !self.made || lost_some || is_note()
+    }
+
     /// The file that took its place, when one did.
     pub fn replaced_by(&self) -> Option<(u64, u64)> {
         self.replaced_by
@@ -135,8 +141,6 @@ pub struct Tracker {
     spared: VecDeque<(Timestamp, Stamp)>,
     links: Links,
     removals: removed::Removals,
-    /// The file that was made last, by whom and where: its first open comes next.
-    just_made: Option<(Key, Actor, PathBuf)>,
 }
 
 /// An open whose file's content is safe, see [`Tracker::before_open`].
@@ -167,7 +171,6 @@ impl Tracker {
             joined: Joined::default(),
             links: Links::default(),
             removals: removed::Removals::default(),
-            just_made: None,
         }
     }
 
@@ -190,12 +193,6 @@ impl Tracker {
             let opened = self.before_open(actor, file, &stamp, path, intent, now);
             self.after_open(opened, now);
         }
-    }
-
-    /// Where `actor` made this file a moment ago, once: its first open is the one that made it.
-    pub fn take_just_made(&mut self, actor: Actor, stamp: &Stamp) -> Option<PathBuf> {
-        let (key, maker, path) = self.just_made.take()?;
-        (key == stamp.key && maker == actor && stamp.size == 0 && stamp.links == 1).then_some(path)
     }
 
     /// The first half of an open, where the file was looked at already: from the return on it may pass.
@@ -311,14 +308,12 @@ impl Tracker {
         }
         if let Some(touch) = trace.touches.get_mut(&known.id) {
             touch.closed = true;
-            // Nothing is missing and no note is among what was made: there is nothing to compare it with, unless that changes.
-            let named = touch.path_now.as_deref().is_some_and(names::may_be_note);
-            if made && !trace.lost_some && !touch.note && !named {
-                touch.measured = Some(*stamp);
-                trace.dirty.remove(&known.id);
-            } else {
+            if touch.is_comparable(trace.lost_some) {
                 touch.measured = None;
                 trace.dirty.insert(known.id);
+            } else {
+                touch.measured = Some(*stamp);
+                trace.dirty.remove(&known.id);
             }
             self.joined.settled.insert(actor);
         } else {
@@ -339,6 +334,11 @@ impl Tracker {
         }
     }
 
+    /// The same, where the entry is known to be the first name of a file.
+    pub fn made(&mut self, actor: Actor, path: PathBuf) {
+        self.table.made(path, actor);
+    }
+
     /// Whose file got one more name at `path`, where it did: whoever gave it may have ended before that was read.
     pub fn maker_at(&self, path: &Path) -> Option<Actor> {
         let stamp = Stamp::from_metadata(&std::fs::symlink_metadata(path).ok()?);
@@ -348,7 +348,6 @@ impl Tracker {
 
     /// `actor` removed the entry at `path`.
     pub fn deleted(&mut self, actor: Option<Actor>, path: &Path, now: Timestamp) {
-        self.just_made = None;
         let Some(key) = self.table.unname(path) else { return self.unlinked(path) };
         if !self.stands_elsewhere(actor, key, path, now) {
             self.gone(actor, key, None, now);
@@ -363,7 +362,6 @@ impl Tracker {
         to: Option<PathBuf>,
         now: Timestamp,
     ) {
-        self.just_made = None;
         let over = to.as_deref().and_then(|to| self.table.unname(to));
         // Who ended before it was read is taken for the one that opened last what it replaced: another process of one job.
         let finder = actor.or_else(|| self.table.get(over?)?.last);
@@ -401,7 +399,6 @@ impl Tracker {
 
     /// A directory got another path; everything below it did too.
     pub fn directory_renamed(&mut self, from: &Path, to: &Path) {
-        self.just_made = None;
         self.table.directory_renamed(from, to);
         for touch in self.actors.values_mut().flat_map(|trace| trace.touches.values_mut()) {
             let moved = touch.path_now.as_ref().and_then(|path| Some(to.join(path.strip_prefix(from).ok()?)));
@@ -556,7 +553,9 @@ impl Tracker {
             *touch = begin(known.path.clone());
         }
         change(touch);
-        trace.dirty.insert(known.id);
+        if touch.is_comparable(trace.lost_some) {
+            trace.dirty.insert(known.id);
+        }
         trace.hint(known.id);
         trace.bound();
     }

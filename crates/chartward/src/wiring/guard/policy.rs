@@ -164,7 +164,7 @@ impl Policy {
 
     /// Somebody opens a file: an approved program's write marks it, anybody else's takes the mark.
     pub(super) fn opened(&mut self, tid: i32, key: (u64, u64), path: &Path, intent: Intent) {
-        if intent != Intent::Write || (self.known.is_empty() && self.marks.is_empty()) {
+        if intent != Intent::Write || !self.is_asked() {
             return;
         }
         let Some(id) = self.approved(tid, path) else {
@@ -183,6 +183,11 @@ impl Policy {
         mark.writers.extend([Some(tid), process_of(tid)].into_iter().flatten());
         let beyond = mark.writers.len().saturating_sub(WRITERS_MAX);
         mark.writers.drain(..beyond);
+    }
+
+    /// Whether it matters who opens a file: something is approved, or was.
+    pub(super) fn is_asked(&self) -> bool {
+        !self.known.is_empty() || !self.marks.is_empty()
     }
 
     /// Whether any file is known whose content comes from an approved program.

@@ -141,6 +141,7 @@ impl Guard {
         let stopped_at = Timestamp::now();
         let is_late = matches!(who, Attribution::Late(_));
         self.names_now();
+        self.closes()?;
         let traced = match &who {
             Attribution::Certain(actors) | Attribution::Late(actors) => actors.clone(),
             Attribution::Guessed(_) => vec![Actor::ANYBODY],
@@ -219,7 +220,6 @@ impl Guard {
                     {
                         waiting.deny()
                     }
-                    Message::Closed { file, tid } => self.closed(file, tid),
                     other => self.backlog.push_back(other),
                 }
             }

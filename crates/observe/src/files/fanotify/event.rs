@@ -6,10 +6,14 @@ use std::os::unix::ffi::OsStrExt;
 const METADATA_LEN: usize = 24;
 const INFO_HEADER_LEN: usize = 4;
 const FSID_LEN: usize = 8;
+const FID: u8 = 1;
 const DFID_NAME: u8 = 2;
 const OLD_DFID_NAME: u8 = 10;
 const NEW_DFID_NAME: u8 = 12;
 const RANGE: u8 = 6;
+/// Kinds of file handles that begin with the inode's number: of 4 bytes (ext4, small XFS), and of 8 (XFS, btrfs).
+const INO32: (i32, usize) = (1, 8);
+const INO64: [(i32, usize); 2] = [(0x81, 12), (0x4d, 20)];
 
 /// One event: what, by whom, and the records that follow it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -75,6 +79,20 @@ impl<'a> Event<'a> {
         names
     }
 
+    /// The inode behind the entry, where its file system's handles are known to name it.
+    pub(super) fn inode(&self) -> Option<u64> {
+        let (_, record) = self.records().find(|(kind, _)| *kind == FID)?;
+        let (handle, _) = handle(record)?;
+        let kind = (handle.kind, handle.bytes.len());
+        if kind == INO32 {
+            Some(u32_at(&handle.bytes, 0)?.into())
+        } else if INO64.contains(&kind) {
+            Some(u64::from_ne_bytes(handle.bytes.get(..8)?.try_into().ok()?))
+        } else {
+            None
+        }
+    }
+
     /// What follows the event: kinds with whole records.
     fn records(&self) -> impl Iterator<Item = (u8, &'a [u8])> {
         let mut rest = self.info;
@@ -88,14 +106,19 @@ impl<'a> Event<'a> {
 }
 
 fn handle_and_name(record: &[u8]) -> Option<(Handle, OsString)> {
+    let (handle, name) = handle(record)?;
+    let name = name.split(|&byte| byte == 0).next().unwrap_or_default();
+    Some((handle, OsStr::from_bytes(name).to_owned()))
+}
+
+/// The handle, and what follows it.
+fn handle(record: &[u8]) -> Option<(Handle, &[u8])> {
     let fsid = record.get(INFO_HEADER_LEN..INFO_HEADER_LEN + FSID_LEN)?.try_into().ok()?;
     let at = INFO_HEADER_LEN + FSID_LEN;
     let len = u32_at(record, at)? as usize;
     let kind = u32_at(record, at + 4)?.cast_signed();
     let bytes = record.get(at + 8..)?.get(..len)?;
-    let name = record.get(at + 8 + len..)?;
-    let name = name.split(|&byte| byte == 0).next().unwrap_or_default();
-    Some((Handle { fsid, kind, bytes: bytes.into() }, OsStr::from_bytes(name).to_owned()))
+    Some((Handle { fsid, kind, bytes: bytes.into() }, record.get(at + 8 + len..)?))
 }
 
 fn u32_at(bytes: &[u8], at: usize) -> Option<u32> {
@@ -154,6 +177,27 @@ mod tests {
     }
 
     #[test]
+    fn an_entry_says_which_inode_it_names_where_the_handle_is_of_a_known_kind() {
+        let target = |kind: i32, bytes: &[u8]| {
+            let mut record = record(FID, bytes, "");
+            record[16..20].copy_from_slice(&kind.to_ne_bytes());
+            [self::record(DFID_NAME, b"folder", "a.hl7"), record].concat()
+        };
+        let ext4 = [12_345_u32.to_ne_bytes(), 7_u32.to_ne_bytes()].concat();
+        let xfs = [&(1_u64 << 40 | 5).to_ne_bytes()[..], &[0; 4]].concat();
+        let tmpfs = [7_u32.to_ne_bytes(), 12_345_u32.to_ne_bytes(), [0; 4]].concat();
+        for (kind, bytes, expected) in [
+            (1, &ext4, Some(12_345)),
+            (0x81, &xfs, Some(1 << 40 | 5)),
+            (1, &tmpfs, None),
+            (0x81, &ext4, None),
+        ] {
+            assert_eq!(events(&event(2, -1, 43, &target(kind, bytes))).next().unwrap().inode(), expected);
+        }
+        assert_eq!(events(&event(2, -1, 43, &[])).next().unwrap().inode(), None);
+    }
+
+    #[test]
     fn an_access_says_how_many_bytes_it_is_about() {
         let mut range = vec![RANGE, 0, 24, 0, 0, 0, 0, 0];
         range.extend(8192u64.to_ne_bytes());
@@ -174,7 +218,7 @@ mod tests {
                 let mut broken = whole.clone();
                 broken[at] = value;
                 for event in events(&broken).take(4) {
-                    let _ = (event.names(), event.bytes());
+                    let _ = (event.names(), event.inode(), event.bytes());
                 }
             }
         }

@@ -1,4 +1,4 @@
-//! Reading the content group: events become messages, and the guard's own opens are answered at once.
+//! Reading the groups that hand over files: events become messages, and the guard's own opens are answered at once.
 //!
 //! Nothing passes on its own account while there is room: what waits, waits. Only when more opens wait than there are descriptors for is
 //! it decided here: reads of actors without unjudged writes pass, the rest is refused.
@@ -14,7 +14,7 @@ use super::super::limits::Reserve;
 use super::super::process::{Intent, intent};
 use super::access::{Access, Pieces, access};
 use super::board::Board;
-use super::message::{Message, Waiting, respond};
+use super::message::{Closed, Message, Waiting, respond};
 use super::{BUFFER, FAN_PRE_ACCESS, event, sys};
 
 /// So long a thread that is not ours stays that: its number is not given out again so soon.
@@ -24,6 +24,7 @@ const STRANGE: Duration = Duration::from_millis(10);
 #[derive(Debug)]
 pub(super) struct Intake {
     content: Arc<OwnedFd>,
+    closes: Arc<OwnedFd>,
     board: Arc<Board>,
     waiting_max: usize,
     /// Kept: filling 64 KiB anew for each open would cost more than the reading.
@@ -34,12 +35,15 @@ pub(super) struct Intake {
     stranger: Option<(i32, Instant)>,
     /// What was read and is not handed over yet.
     read: Vec<Message>,
+    closed: Vec<Closed>,
 }
 
 impl Intake {
-    pub(super) fn new(content: Arc<OwnedFd>, board: Arc<Board>, waiting_max: usize) -> Self {
+    /// Of the content group and the one that tells of closes.
+    pub(super) fn new([content, closes]: [Arc<OwnedFd>; 2], board: Arc<Board>, waiting_max: usize) -> Self {
         Self {
             content,
+            closes,
             board,
             waiting_max,
             buffer: vec![0; BUFFER],
@@ -47,6 +51,7 @@ impl Intake {
             pieces: Pieces::default(),
             stranger: None,
             read: Vec::new(),
+            closed: Vec::new(),
         }
     }
 
@@ -55,16 +60,27 @@ impl Intake {
         self.reserve.refill();
     }
 
-    /// Reads what has arrived. `queued` is how many messages are on their way already: each of them holds a descriptor.
+    /// Reads what waits. `queued` is how many messages are on their way already: each of them holds a descriptor.
     pub(super) fn read(&mut self, queued: usize) -> io::Result<impl Iterator<Item = Message>> {
-        let mut buffer = std::mem::take(&mut self.buffer);
-        let taken = self.take_in(&mut buffer, queued);
-        self.buffer = buffer;
-        taken.map(|()| self.read.drain(..))
+        self.read_from(&Arc::clone(&self.content), queued)?;
+        Ok(self.read.drain(..))
     }
 
-    fn take_in(&mut self, buffer: &mut [u8], queued: usize) -> io::Result<()> {
-        let len = match rustix::io::read(&self.content, &mut *buffer) {
+    /// Reads what was closed.
+    pub(super) fn closes(&mut self) -> io::Result<impl Iterator<Item = Closed>> {
+        self.read_from(&Arc::clone(&self.closes), 0)?;
+        Ok(self.closed.drain(..))
+    }
+
+    fn read_from(&mut self, group: &OwnedFd, queued: usize) -> io::Result<()> {
+        let mut buffer = std::mem::take(&mut self.buffer);
+        let taken = self.take_in(group, &mut buffer, queued);
+        self.buffer = buffer;
+        taken
+    }
+
+    fn take_in(&mut self, group: &OwnedFd, buffer: &mut [u8], queued: usize) -> io::Result<()> {
+        let len = match rustix::io::read(group, &mut *buffer) {
             Ok(len) => len,
             Err(rustix::io::Errno::AGAIN | rustix::io::Errno::INTR) => return Ok(()),
             // The kernel has refused the open that it could not hand over. The reserve makes room for the next ones, while the judging
@@ -117,12 +133,13 @@ impl Intake {
             return;
         }
         // Each of them holds a descriptor. What is lost here is measured all the same before its writer's next open.
-        if queued + self.read.len() > self.waiting_max {
+        if queued + self.read.len() + self.closed.len() > self.waiting_max {
             self.board.count_lost();
-            return;
+        } else if mask & libc::FAN_CLOSE_WRITE != 0 {
+            self.closed.push(Closed { file, tid });
+        } else {
+            self.read.push(Message::Modified { file, tid });
         }
-        let closed = mask & libc::FAN_CLOSE_WRITE != 0;
-        self.read.push(if closed { Message::Closed { file, tid } } else { Message::Modified { file, tid } });
     }
 
     fn piece(&mut self, file: File) {

@@ -16,13 +16,6 @@ pub enum Message {
     Access(Waiting),
     /// A file that nobody keeps is read in many pieces, each of which waits for a moment.
     Pieces(File),
-    /// A file that was open for writing was closed.
-    Closed {
-        /// The file, read only.
-        file: File,
-        /// The thread that closed it.
-        tid: i32,
-    },
     /// A file changed whose open for writing was not seen: it was truncated by its path, or had been open before the start.
     Modified {
         /// The file, read only.
@@ -30,8 +23,8 @@ pub enum Message {
         /// The thread that did it.
         tid: i32,
     },
-    /// Names changed: call [`super::Watch::names`].
-    Names,
+    /// Names changed or files were closed: call [`super::Watch::names`] and [`super::Watch::closes`].
+    Past,
     /// The kernel's queue overflowed: events are missing.
     Overflow,
     /// Descriptors ran out: let go of what can be spared.
@@ -40,6 +33,15 @@ pub enum Message {
     Terminate,
     /// Events can no longer be read.
     Broken(Error),
+}
+
+/// A file that was open for writing was closed.
+#[derive(Debug)]
+pub struct Closed {
+    /// The file, read only.
+    pub file: File,
+    /// The thread that closed it.
+    pub tid: i32,
 }
 
 /// Something that waits; dropped unanswered, it passes.

@@ -1,9 +1,11 @@
 //! The kernel's view of a protected tree, with opens that wait for an answer (fanotify(7), needs CAP_SYS_ADMIN).
 //!
-//! Two groups, because the kernel does not combine permission events with names (EINVAL, measured on 6.18):
+//! Three groups, the first two because the kernel does not combine permission events with names (EINVAL, measured on 6.18):
 //! (a) pre-content class with thread ids: every open below the tree waits, and where the kernel can (Linux 6.14 on ext4, XFS and
-//! btrfs) every truncation by path; every close after a write is told;
-//! (b) notification class with directory handles and names: entries made, removed and renamed.
+//! btrfs) every truncation by path;
+//! (b) notification class with handles and names: entries made, removed and renamed;
+//! (c) notification class with thread ids: every close after a write. By itself, because nobody waits for it: it is read with the next
+//! open, and whoever unpacks thousands of files does not wake the guard a second time for each.
 //!
 //! Thread ids are taken instead of pidfds, which exclude each other: the open's flags stand in `/proc/TID/syscall` of the very thread
 //! that waits, and while it waits its id cannot be reused.
@@ -15,8 +17,8 @@
 //!
 //! The thread that judges reads (a) itself, and a lifeguard does while that one is away ([`turn`]).
 //!
-//! (a) marks a mount or a whole file system that holds nothing else; (b) marks the file system, which holds nobody up,
-//! and drops what lies elsewhere. Both queues are unlimited: the kernel lets an open pass that finds no room in one. When the process
+//! (a) and (c) mark a mount or a whole file system that holds nothing else; (b) marks the file system, which holds nobody up,
+//! and drops what lies elsewhere. All queues are unlimited: the kernel lets an open pass that finds no room in one. When the process
 //! ends, however it ends, the kernel lets every waiting open pass: the guard **fails open**, because a hospital that cannot open
 //! records is worse off than one that is watched by nobody for a minute.
 
@@ -51,7 +53,7 @@ use rustix::fs::readlinkat;
 use rustix::path::DecInt;
 
 pub use self::board::Board;
-pub use self::message::{Message, Waiting};
+pub use self::message::{Closed, Message, Waiting};
 pub use self::names::{Change, NameChange};
 pub use self::tier::{Tier, Watched};
 pub use self::turn::Lent;
@@ -74,10 +76,16 @@ const CONTENT_GROUP: u32 = libc::FAN_CLASS_PRE_CONTENT
     | libc::FAN_REPORT_TID
     | libc::FAN_UNLIMITED_QUEUE
     | libc::FAN_UNLIMITED_MARKS;
+const CLOSE_GROUP: u32 = libc::FAN_CLASS_NOTIF
+    | libc::FAN_CLOEXEC
+    | libc::FAN_NONBLOCK
+    | libc::FAN_REPORT_TID
+    | libc::FAN_UNLIMITED_QUEUE
+    | libc::FAN_UNLIMITED_MARKS;
 const NAME_GROUP: u32 = libc::FAN_CLASS_NOTIF
     | libc::FAN_CLOEXEC
     | libc::FAN_NONBLOCK
-    | libc::FAN_REPORT_DFID_NAME
+    | libc::FAN_REPORT_DFID_NAME_TARGET
     | libc::FAN_UNLIMITED_QUEUE
     | libc::FAN_UNLIMITED_MARKS;
 /// Linux 6.14; not in libc yet.
@@ -85,8 +93,8 @@ const FAN_PRE_ACCESS: u64 = 0x0010_0000;
 const SPARED: u32 =
     libc::FAN_MARK_IGNORED_MASK | libc::FAN_MARK_IGNORED_SURV_MODIFY | libc::FAN_MARK_EVICTABLE;
 const BUFFER: usize = 64 * 1024;
-/// Between two messages that names have changed.
-const NAMES_EVERY: Duration = Duration::from_millis(5);
+/// Between two messages that something happened for which nobody waits.
+const PAST_EVERY: Duration = Duration::from_millis(5);
 /// Each of them holds a descriptor.
 const SETTLED_MAX: usize = 64;
 /// Longer paths take a second call.
@@ -115,15 +123,18 @@ pub struct Watch {
     content: Arc<OwnedFd>,
     turn: Arc<Turn>,
     names: Names,
+    closes: Arc<OwnedFd>,
     /// Everything that came before what was read last is known.
     names_fresh: bool,
-    names_due: Instant,
+    past_due: Instant,
     awake: Awake,
     /// Files of which everything is to be told again, once nobody waits for an answer.
     settled: Vec<((u64, u64), File)>,
     /// The judging thread has begun.
     judges: bool,
     board: Arc<Board>,
+    /// Events of changes that one mount or another is marked for.
+    told_of_changes: u64,
     stop: Option<OwnedFd>,
     reader: Option<thread::JoinHandle<()>>,
 }
@@ -135,10 +146,11 @@ impl Watch {
             sys::init(flags, libc::O_RDONLY | libc::O_LARGEFILE | libc::O_CLOEXEC)
                 .map_err(|source| Error::Group { purpose, source })
         };
-        // The order decides whether the guard can be killed. Whoever waits for an answer of (a) also holds (b), whose end waits for it; a dying
-        // process lets go of its files from the highest number to the lowest. With (a) below (b) the guard could not end while
-        // anybody waits, and everybody would wait for good (measured on 6.18).
+        // The order decides whether the guard can be killed. Whoever waits for an answer of (a) also holds the others, whose end waits for it;
+        // a dying process lets go of its files from the highest number to the lowest. With (a) below them the guard could not end
+        // while anybody waits, and everybody would wait for good (measured on 6.18).
         let names = Arc::new(group(NAME_GROUP, "names")?);
+        let closes = Arc::new(group(CLOSE_GROUP, "closes")?);
         let content = Arc::new(group(CONTENT_GROUP, "opens that wait")?);
         // Signals before threads: the mask is inherited.
         let termination = sys::termination().map_err(Error::Read)?;
@@ -147,7 +159,8 @@ impl Watch {
         // What waits is bounded by the board, for which the reader refuses more; a second bound here could only lose closes.
         let (send, messages) = unbounded();
         let board = Arc::new(Board::default());
-        let intake = Intake::new(Arc::clone(&content), Arc::clone(&board), limits::waiting());
+        let groups = [&content, &closes].map(Arc::clone);
+        let intake = Intake::new(groups, Arc::clone(&board), limits::waiting());
         let turn = Arc::new(Turn::new(intake)?);
         let reader =
             Reader { content: Arc::clone(&content), termination, stopped, send, turn: Arc::clone(&turn) };
@@ -159,13 +172,15 @@ impl Watch {
             watched: Vec::new(),
             content,
             names: Names::new(names),
+            closes,
             names_fresh: false,
-            names_due: Instant::now(),
+            past_due: Instant::now(),
             awake: Awake::new(),
             settled: Vec::new(),
             turn,
             judges: false,
             board,
+            told_of_changes: 0,
             messages,
             ready: VecDeque::new(),
             stop: Some(stop),
@@ -195,7 +210,9 @@ impl Watch {
             // Separately: kernels before 6.14, and file systems that have no such hooks, refuse the whole mask.
             let held = mark(self.content.as_fd(), scope, FAN_PRE_ACCESS, "truncations");
             let tier = if held.is_ok() { Tier::PreAccess } else { Tier::Opens };
-            mark(self.content.as_fd(), scope, tier.mask(), "opens")?;
+            mark(self.content.as_fd(), scope, libc::FAN_OPEN_PERM | tier.changes(), "opens")?;
+            mark(self.closes.as_fd(), scope, libc::FAN_CLOSE_WRITE, "closes")?;
+            self.told_of_changes |= tier.changes();
             self.names.roots.push(fs::File::open(at).map_err(open)?.into());
             let Mount { at, kind, .. } = mount.clone();
             self.watched.push(Watched { at, file_system: kind, tier });
@@ -217,8 +234,8 @@ impl Watch {
             }
             self.settle();
             let now = Instant::now();
-            // Names are read before each open anyway; in between, each would wake this thread for every file that is made.
-            let due = self.names_due.saturating_duration_since(now);
+            // They are read with each open anyway; in between, each would wake this thread for every file that is made.
+            let due = self.past_due.saturating_duration_since(now);
             let rest = end.saturating_duration_since(now);
             self.awake.rest(now);
             let wait = self.awake.patience(if due.is_zero() { rest } else { rest.min(due) });
@@ -227,15 +244,16 @@ impl Watch {
                 PollFd::new(&self.content, PollFlags::IN),
                 PollFd::new(&self.turn.bell, PollFlags::IN),
                 PollFd::new(&self.names.group, PollFlags::IN),
+                PollFd::new(&self.closes, PollFlags::IN),
             ];
             // Left out, not asked for nothing: the kernel wakes whoever polls a group for each of its events.
-            let asked = if due.is_zero() { ready.len() } else { ready.len() - 1 };
+            let asked = if due.is_zero() { ready.len() } else { 2 };
             let timeout = rustix::time::Timespec {
                 tv_sec: i64::try_from(wait.as_secs()).unwrap_or(i64::MAX),
                 tv_nsec: wait.subsec_nanos().into(),
             };
             let polled = poll(ready.get_mut(..asked).unwrap_or_default(), Some(&timeout));
-            let [content, bell, names] = ready.each_ref().map(|fd| !fd.revents().is_empty());
+            let [content, bell, names, closes] = ready.each_ref().map(|fd| !fd.revents().is_empty());
             self.turn.listen(false);
             match polled {
                 Ok(_) | Err(rustix::io::Errno::INTR) => {}
@@ -245,7 +263,10 @@ impl Watch {
                 sys::hear(&self.turn.bell);
             }
             if content {
-                self.awake.came(Instant::now());
+                let now = Instant::now();
+                self.awake.came(now);
+                // With it they are read, too.
+                self.past_due = now + PAST_EVERY;
                 let mut intake = self.turn.intake();
                 // What the lifeguard read came first.
                 if self.messages.is_empty() {
@@ -255,10 +276,10 @@ impl Watch {
                     }
                     self.names_fresh = false;
                 }
-            } else if names {
-                self.names_due = Instant::now() + NAMES_EVERY;
+            } else if names || closes {
+                self.past_due = Instant::now() + PAST_EVERY;
                 self.names_fresh = false;
-                return Some(Message::Names);
+                return Some(Message::Past);
             } else if rest.is_zero() && self.messages.is_empty() {
                 return None;
             }
@@ -303,19 +324,18 @@ impl Watch {
 
     /// Takes `file` out of what is told, for as long as the kernel remembers it. Without effect where that is not possible: it is told then.
     pub fn spare(&self, file: BorrowedFd<'_>, what: Spare) {
-        let mask = match what {
-            Spare::Reads => FAN_PRE_ACCESS,
-            Spare::Writes => FAN_PRE_ACCESS | libc::FAN_MODIFY,
-        };
-        let _ = sys::mark_inode(self.content.as_fd(), libc::FAN_MARK_ADD | SPARED, mask, file);
+        // Ignoring costs as much as being told in the kernel: what no mount asks for is not asked to be ignored either.
+        let mask = self.told_of_changes & if what == Spare::Reads { FAN_PRE_ACCESS } else { u64::MAX };
+        if mask != 0 {
+            let _ = sys::mark_inode(self.content.as_fd(), libc::FAN_MARK_ADD | SPARED, mask, file);
+        }
     }
 
     /// Everything is told of `file` again.
     pub fn unspare(&self, file: BorrowedFd<'_>) {
-        let mask = FAN_PRE_ACCESS | libc::FAN_MODIFY;
         let flags = libc::FAN_MARK_REMOVE | libc::FAN_MARK_IGNORED_MASK;
         // It may never have been marked.
-        let _ = sys::mark_inode(self.content.as_fd(), flags, mask, file);
+        let _ = sys::mark_inode(self.content.as_fd(), flags, self.told_of_changes, file);
     }
 
     /// The same for a file of this device and inode that was closed, before this thread waits again: opens that have arrived are
@@ -345,6 +365,11 @@ impl Watch {
             return (vec![], false);
         }
         self.names.read()
+    }
+
+    /// Files that were closed after a write since the last call. What an actor has closed is told before its next open.
+    pub fn closes(&mut self) -> Result<Vec<Closed>, Error> {
+        self.turn.intake().closes().map(Iterator::collect).map_err(Error::Read)
     }
 
     /// Files that were removed from folders that are gone as well, so that only who did it is known, with a number for the folder.

@@ -31,6 +31,8 @@ pub struct NameChange {
     pub change: Change,
     /// It is about a directory.
     pub is_directory: bool,
+    /// The inode of a file that got an entry, where the kernel tells it.
+    pub inode: Option<u64>,
 }
 
 /// What happened to a name; paths are absolute, `None` stands for a place outside the protected trees.
@@ -130,7 +132,11 @@ impl Names {
     fn resolve(&mut self, event: event::Event<'_>, out: &mut Vec<NameChange>) {
         let is_directory = event.mask & libc::FAN_ONDIR != 0;
         let names = event.names();
-        let mut add = |change| out.push(NameChange { pid: event.pid, change, is_directory });
+        let mut add = |change| {
+            let is_file_made = matches!(change, Change::Created(_)) && !is_directory;
+            let inode = if is_file_made { event.inode() } else { None };
+            out.push(NameChange { pid: event.pid, change, is_directory, inode });
+        };
         if event.mask & libc::FAN_RENAME != 0 {
             let from = names.old.and_then(|(handle, name)| Some(self.directory(handle)?.join(name)));
             let to = names.new.and_then(|(handle, name)| Some(self.directory(handle)?.join(name)));
@@ -242,7 +248,7 @@ mod tests {
 
     fn renamed(pid: i32, from: &str, to: &str) -> NameChange {
         let change = Change::Renamed { from: Some(from.into()), to: Some(to.into()) };
-        NameChange { pid, change, is_directory: false }
+        NameChange { pid, change, is_directory: false, inode: None }
     }
 
     #[test]

@@ -2,6 +2,8 @@
 
 use std::path::PathBuf;
 
+use super::FAN_PRE_ACCESS;
+
 /// What waits until it was judged. A later tier that holds removals and renames as well (BPF LSM) becomes one more variant.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Tier {
@@ -12,12 +14,12 @@ pub enum Tier {
 }
 
 impl Tier {
-    /// What is told beside that. A write that waits need not be told of afterwards, which would cost each write a fifth of a microsecond.
-    pub(super) fn mask(self) -> u64 {
-        let always = libc::FAN_OPEN_PERM | libc::FAN_CLOSE_WRITE;
+    /// By what a change is heard of whose open was not seen. A write that waits need not be told of afterwards, which would cost each
+    /// write a fifth of a microsecond.
+    pub(super) fn changes(self) -> u64 {
         match self {
-            Tier::Opens => always | libc::FAN_MODIFY,
-            Tier::PreAccess => always,
+            Tier::Opens => libc::FAN_MODIFY,
+            Tier::PreAccess => FAN_PRE_ACCESS,
         }
     }
 

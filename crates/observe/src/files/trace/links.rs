@@ -132,7 +132,6 @@ impl Tracker {
         let born = meta.created().ok().and_then(|at| Timestamp::try_from(at).ok());
         let fresh = born.is_some_and(|at| now.duration_since(at) < FRESH);
         if known.is_none() && (stamp.size == 0 || (stamp.links == 1 && fresh)) {
-            self.just_made = Some((stamp.key, actor, path.to_owned()));
             return false;
         }
         self.table.unname(path);
