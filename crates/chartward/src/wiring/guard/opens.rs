@@ -14,6 +14,7 @@ use super::{Guard, Report};
 
 /// Others' complete work that is judged before one open may pass; the rest is judged with the next, or at the next tick.
 const SETTLED_AT_ONCE_MAX: usize = 8;
+
 /// An open of a file that its own actor made a moment ago.
 struct Fresh {
     actor: Actor,
@@ -33,8 +34,7 @@ impl Guard {
         let file = Arc::clone(&waiting.file);
         self.spare(&file, &stamp, Intent::Write, false);
         drop(waiting);
-        self.closes()?;
-        let stopped = self.judge_before(actor, tell)?;
+        // Before anything else is taken in: it may be closed by now.
         let now = Timestamp::now();
         self.shelter_new(&path);
         if !self.is_of_database(&path) {
@@ -43,6 +43,8 @@ impl Guard {
             self.tracker.after_open(opened, now);
         }
         self.renamed(others, false);
+        self.past(tell)?;
+        let stopped = self.judge_before(actor, tell)?;
         self.set_right(&stopped, tell)
     }
 
