@@ -9,7 +9,7 @@ import random
 
 import deeds
 
-MODULES = ["acts", "disguise", "sneak", "crews", "programs", "share"]
+MODULES = ["acts", "disguise", "sneak", "crews", "programs", "share", "stranger", "byways", "tools"]
 
 
 def in_order(files, order, seed):

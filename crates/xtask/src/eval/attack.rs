@@ -21,7 +21,7 @@ use super::tree::{Damage, compare, contents, lay_out};
 use super::volume::FileSystem;
 
 /// The attackers, by file name.
-pub(crate) const SCRIPTS: [(&str, &str); 9] = [
+pub(crate) const SCRIPTS: [(&str, &str); 12] = [
     ("attack.py", include_str!("../../attackers/attack.py")),
     ("deeds.py", include_str!("../../attackers/deeds.py")),
     ("acts.py", include_str!("../../attackers/acts.py")),
@@ -31,6 +31,9 @@ pub(crate) const SCRIPTS: [(&str, &str); 9] = [
     ("crews.py", include_str!("../../attackers/crews.py")),
     ("programs.py", include_str!("../../attackers/programs.py")),
     ("share.py", include_str!("../../attackers/share.py")),
+    ("stranger.py", include_str!("../../attackers/stranger.py")),
+    ("byways.py", include_str!("../../attackers/byways.py")),
+    ("tools.py", include_str!("../../attackers/tools.py")),
 ];
 /// After a verdict, or after the attacker's end, so long nothing more has to happen for the case to be over.
 const QUIET: Duration = Duration::from_millis(1200);

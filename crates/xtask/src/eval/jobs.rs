@@ -297,4 +297,200 @@ pub(crate) const JOBS: &[Job] = &[
         &["python3"],
         "python3 -m venv --without-pip $T/venv && python3 -m compileall -q $T/venv && rm -r $T/venv",
     ),
+    // Added by somebody who did not know how the guard judges.
+    job(
+        "dos2unix",
+        &["dos2unix", "unix2dos"],
+        "find $T/share -name '*.txt' -o -name '*.html' -o -name '*.xml' | while read -r f; do unix2dos -f -q \"$f\"; done; \
+         find $T/share -name '*.txt' -o -name '*.html' -o -name '*.xml' | while read -r f; do dos2unix -f -q \"$f\"; done",
+    ),
+    job(
+        "nkf-shift-jis",
+        &["nkf"],
+        "find $T/records -type f | xargs -d '\\n' nkf -s --overwrite && find $T/records -type f | xargs -d '\\n' nkf -w16 --in-place=.bak && find $T/records -name '*.bak' -delete",
+    ),
+    job(
+        "perl-in-place-edit",
+        &["perl"],
+        "find $T/records $T/share -type f -exec perl -pi.orig -e 's/201[78]/2019/g' {} + && find $T -name '*.orig' -exec rm {} +",
+    ),
+    job(
+        "exiftool-strip",
+        &["exiftool"],
+        "find $T/share -name '*.jpg' -o -name '*.png' -o -name '*.pdf' | xargs -d '\\n' exiftool -q -q -overwrite_original -all= -Artist=ward || true",
+    ),
+    job(
+        "jpegoptim",
+        &["jpegoptim"],
+        "find $T/share -name '*.jpg' | xargs -d '\\n' jpegoptim -q -s -m60 || true",
+    ),
+    job(
+        "cwebp-and-remove",
+        &["cwebp"],
+        "find $T/share -name '*.jpg' -o -name '*.png' | while read -r f; do cwebp -quiet -m 0 \"$f\" -o \"${f%.*}.webp\" 2>/dev/null && rm \"$f\" || true; done",
+    ),
+    job(
+        "pictures-to-dicom",
+        &["img2dcm"],
+        "find $T/share -name '*.jpg' | while read -r f; do img2dcm -q \"$f\" \"${f%.jpg}.dcm\" 2>/dev/null && rm \"$f\" || true; done",
+    ),
+    job(
+        "dcmodify-in-place",
+        &["dcmodify"],
+        "find $T/dicom -type f | xargs -d '\\n' dcmodify -q -nb -i '(0010,0010)=ANON' -i '(0010,0020)=1' -ea '(0010,0030)' 2>/dev/null || true",
+    ),
+    job(
+        "dcmcjpeg-archive",
+        &["dcmcjpeg"],
+        "find $T/dicom -type f | while read -r f; do dcmcjpeg -q \"$f\" \"$f.n\" 2>/dev/null && mv \"$f.n\" \"$f\" || rm -f \"$f.n\"; done",
+    ),
+    job(
+        "series-by-date",
+        &["mv"],
+        "find $T/dicom $T/records -type f | while read -r f; do d=$T/by-date/$(date -r \"$f\" +%Y/%m/%d); mkdir -p $d; mv \"$f\" \"$d/$(date -r \"$f\" +%s%N)-$(basename \"$f\")\"; done",
+    ),
+    job(
+        "qpdf-linearize",
+        &["qpdf"],
+        "find $T/office $T/share -name '*.pdf' | while read -r f; do qpdf --linearize --object-streams=generate --recompress-flate --replace-input \"$f\" 2>/dev/null || rm -f \"$f.~qpdf-orig\"; done",
+    ),
+    job(
+        "ghostscript-archive-pdf",
+        &["gs"],
+        "find $T/office $T/share -name '*.pdf' | head -10 | while read -r f; do gs -q -dNOPAUSE -dBATCH -dSAFER -sDEVICE=pdfwrite -sOutputFile=\"$f.n\" \"$f\" >/dev/null 2>&1 && mv \"$f.n\" \"$f\" || rm -f \"$f.n\"; done",
+    ),
+    job(
+        "one-document-with-password",
+        &["7z", "qpdf"],
+        "cd $T/office; set -- *.docx; 7z a -pward -mhe=on -sdel for-the-insurer.7z \"$1\" >/dev/null; set -- *.pdf; qpdf --encrypt ward ward 256 -- --replace-input \"$1\" 2>/dev/null || rm -f *.~qpdf-orig; sleep 2; \
+         for f in *.xlsx; do cat \"$f\" >\"$f.n\" && mv \"$f.n\" \"$f\"; done",
+    ),
+    job(
+        "exports-encrypted-and-cleared",
+        &["gpg", "sqlite3"],
+        "mkdir -m 700 $B/gnupg; mkdir $T/outbox; for n in 1 2 3 4 5 6 7 8 9; do for f in $T/office/*.db; do o=$T/outbox/$(basename $f)-$n.csv; \
+         sqlite3 -csv $f 'select * from visit' >$o; gpg --homedir $B/gnupg --batch --pinentry-mode loopback --passphrase x --s2k-count 1024 --symmetric -o $o.gpg $o 2>/dev/null; rm $o; done; done; rm -r $T/outbox",
+    ),
+    prepared(
+        "gpg-delivered",
+        &["gpg"],
+        "mkdir -m 700 $B/gnupg; mkdir $T/inbox; find $T/office $T/records -type f | head -20 | while read -r f; do \
+         gpg --homedir $B/gnupg --batch --pinentry-mode loopback --passphrase x --s2k-count 1024 --symmetric -o \"$T/inbox/$(basename \"$f\").gpg\" \"$f\" 2>/dev/null || true; done",
+        "for f in $T/inbox/*.gpg; do gpg --homedir $B/gnupg --batch --pinentry-mode loopback --passphrase x -o \"${f%.gpg}\" --decrypt \"$f\" 2>/dev/null && rm \"$f\"; done",
+    ),
+    job(
+        "shred-own-exports",
+        &["shred"],
+        "mkdir $T/export; find $T/records -type f | head -30 | while read -r f; do cp \"$f\" \"$T/export/$(basename \"$f\")\"; done; tar cf $B/export.tar -C $T export; shred -n 1 -u $T/export/*; rmdir $T/export",
+    ),
+    job(
+        "encrypted-volume",
+        &["openssl"],
+        "openssl rand -out $T/vault.img 6000000; for n in 1 2 3 4 5 6 7 8; do openssl rand 65536 | dd of=$T/vault.img bs=64k seek=$((n * 9)) conv=notrunc status=none; done; cp $T/vault.img $T/vault-2.img; rm $T/vault.img",
+    ),
+    job(
+        "git-branches",
+        &["git"],
+        "cd $T && git init -q -b main && git config user.name a && git config user.email a@b.invalid && git add -A && git commit -qm x && git checkout -q -b other && \
+         for f in office/*.pdf office/*.docx; do gzip -9 <$f >$f.n; mv $f.n $f; done; git rm -q -r records && git add -A && git commit -qm y && \
+         git checkout -q main && git checkout -q other && git checkout -q main && git stash -q -u 2>/dev/null; git worktree add -q $T/tree-2 other && git worktree remove --force $T/tree-2 && git repack -q -a -d",
+    ),
+    job(
+        "logrotate",
+        &["logrotate"],
+        "mkdir $T/log; printf '%s/log/*.log {\\n su root root\\n rotate 3\\n compress\\n copytruncate\\n missingok\\n}\\n' $T >$B/c; chmod 755 $T/log; chmod 600 $B/c; \
+         for n in 1 2 3 4 5 6; do for m in hl7 web mail; do seq $n 9000 >>$T/log/$m.log; done; logrotate -f -s $B/state $B/c; done",
+    ),
+    job(
+        "snapshot-rotation",
+        &["rsync"],
+        "mkdir -p $T/.snap; for n in 3 2 1 0; do rm -rf $T/.snap/3; for m in 2 1 0; do test ! -d $T/.snap/$m || mv $T/.snap/$m $T/.snap/$((m + 1)); done; mkdir $T/.snap/0; \
+         rsync -a --delete --link-dest=$T/.snap/1/office/ $T/office/ $T/.snap/0/office/; rsync -a --link-dest=$T/.snap/1/records/ $T/records/ $T/.snap/0/records/; \
+         find $T/records -type f | head -20 | xargs -d '\\n' sed -i s/201$((n + 5))/2019/; done",
+    ),
+    job(
+        "rsync-backup-dir",
+        &["rsync"],
+        "cp -a $T $B/copy && find $B/copy/records $B/copy/office -type f | head -60 | xargs -d '\\n' sed -i s/2/3/ && rm -r $B/copy/share && rsync -aI --delete --backup --backup-dir=$T/.trash --exclude=.trash $B/copy/ $T/ && rm -r $T/.trash",
+    ),
+    prepared(
+        "unpack-over",
+        &["zip", "unzip", "tar"],
+        "cd $T && zip -qr $B/w.zip . && find records -type f | head -40 | xargs -d '\\n' sed -i s/2018/2017/ && tar czf $B/w.tgz .",
+        "cd $T && unzip -qo $B/w.zip && tar xzf $B/w.tgz && tar xzf $B/w.tgz --overwrite",
+    ),
+    job(
+        "zip-updates-documents",
+        &["zip"],
+        "cd $T/office && echo reviewed >note.txt && for f in *.docx *.xlsx; do zip -q \"$f\" note.txt && zip -q -d \"$f\" note.txt && zip -q -9 -u \"$f\" note.txt; done; rm note.txt",
+    ),
+    job(
+        "maildir",
+        &["python3"],
+        "python3 -c '\nimport mailbox,os,sys\nfrom email.message import EmailMessage\nt=sys.argv[1]; b=mailbox.Maildir(os.path.join(t,\"Maildir\"))\n\
+         for d,_,x in sorted(os.walk(os.path.join(t,\"office\"))):\n for n in x:\n  m=EmailMessage(); m[\"From\"]=\"a@b.invalid\"; m.set_content(\"see below\"); \
+         m.add_attachment(open(os.path.join(d,n),\"rb\").read(),maintype=\"application\",subtype=\"octet-stream\",filename=n); b.add(m)\n\
+         for k in list(b.keys()):\n m=b[k]; m.set_subdir(\"cur\"); m.add_flag(\"S\"); b[k]=m\n\
+         o=mailbox.mbox(os.path.join(t,\"archive.mbox\"))\nfor k in list(b.keys()):\n o.add(b[k]); o.flush(); b.remove(k)\no.close()' $T",
+    ),
+    job(
+        "mail-queue",
+        &["python3"],
+        "python3 -c '\nimport base64,os,sys\nt=sys.argv[1]; q=os.path.join(t,\"queue\")\nfor s in (\"maildrop\",\"incoming\",\"active\",\"deferred\"): os.makedirs(os.path.join(q,s))\n\
+         files=[os.path.join(d,n) for d,_,x in os.walk(os.path.join(t,\"office\")) for n in x]\nfor k in range(120):\n h=\"%X\" % (k*7919+4096); a=os.path.join(q,\"maildrop\",h)\n \
+         open(a,\"wb\").write(b\"From: a@b.invalid\\n\\n\"+base64.encodebytes(open(files[k%len(files)],\"rb\").read()))\n\
+         \x20b=os.path.join(q,\"incoming\",h); open(b,\"wb\").write(open(a,\"rb\").read()); os.unlink(a); c=os.path.join(q,\"active\",h); os.rename(b,c)\n\
+         \x20if k%3==0: os.rename(c,os.path.join(q,\"deferred\",h)); os.rename(os.path.join(q,\"deferred\",h),c)\n os.unlink(c)' $T",
+    ),
+    job(
+        "xmlstarlet",
+        &["xmlstarlet"],
+        "find $T/share -name '*.xml' -o -name '*.svg' | while read -r f; do xmlstarlet fo -s 4 \"$f\" >\"$f.n\" 2>/dev/null && cat \"$f.n\" >\"$f\"; rm -f \"$f.n\"; xmlstarlet ed -L -d '//comment()' \"$f\" 2>/dev/null || true; done",
+    ),
+    job(
+        "rdfind",
+        &["rdfind"],
+        "cp -r $T/office $T/office-2 && cp -r $T/dicom $T/dicom-2 && cd $B && rdfind -makehardlinks true $T >/dev/null",
+    ),
+    job(
+        "pigz-in-place",
+        &["pigz"],
+        "find $T/records $T/share -type f ! -name '*.gz' | head -80 | xargs -d '\\n' pigz -1",
+    ),
+    job(
+        "lz4-and-remove",
+        &["lz4"],
+        "find $T/records $T/share -type f | head -80 | while read -r f; do lz4 -q --rm \"$f\" \"$f.lz4\"; done",
+    ),
+    job(
+        "lzma-alone-in-place",
+        &["xz"],
+        "find $T/records $T/share -type f | head -60 | xargs -d '\\n' xz -0 --format=lzma",
+    ),
+    job(
+        "brotli-beside",
+        &["brotli"],
+        "find $T/share -type f | while read -r f; do brotli -q 3 -k -f \"$f\"; done; find $T/share -name '*.br' -exec rm {} +",
+    ),
+    job(
+        "brotli-and-remove",
+        &["brotli"],
+        "find $T/share -name '*.html' -o -name '*.json' -o -name '*.txt' -o -name '*.svg' | while read -r f; do brotli -q 3 -j \"$f\"; done",
+    ),
+    job(
+        "base64-delivered",
+        &["base64"],
+        "mkdir $T/inbox; for f in $T/office/*; do base64 $f >$T/inbox/$(basename $f).b64; done; for f in $T/inbox/*.b64; do base64 -d $f >${f%.b64} && rm $f; done",
+    ),
+    job(
+        "vacuum-into",
+        &["sqlite3"],
+        "for n in 1 2 3 4; do for f in $T/office/*.db; do sqlite3 $f \"vacuum into '$f.bak'; pragma page_size=8192\"; sqlite3 $f.bak 'pragma page_size=1024; vacuum; create index if not exists i on visit(ward)'; mv $f.bak $f; done; done",
+    ),
+    job(
+        "scans-as-blobs",
+        &["sqlite3"],
+        "for f in $T/office/*.db; do sqlite3 $f 'create table scan(id integer primary key, b blob); with recursive c(x) as (select 1 union all select x+1 from c where x<200) insert into scan select x, randomblob(2000) from c; \
+         update scan set b = randomblob(2000); delete from scan where id > 100; vacuum'; done",
+    ),
 ];
