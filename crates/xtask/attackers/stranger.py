@@ -129,7 +129,7 @@ def each_dicom_of_cipher(path):
     """An image keeps all that stands before its pixels; what is no image becomes one."""
     data = read(path)
     at = data.find(b"\xe0\x7f\x10\x00")
-    if data[128:132] == b"DICM" and at > 0:
+    if data[128:132] == b"DICM" and 0 < at < len(data) - 64:
         return over(path, data[: at + 12] + cipher(data[at + 12 :], path))
 
     def element(group, number, kind, value):

@@ -337,7 +337,7 @@ pub(crate) const JOBS: &[Job] = &[
     job(
         "dcmodify-in-place",
         &["dcmodify"],
-        "find $T/dicom -type f | xargs -d '\\n' dcmodify -q -nb -i '(0010,0010)=ANON' -i '(0010,0020)=1' -ea '(0010,0030)' 2>/dev/null || true",
+        "find $T/dicom -type f | while read -r f; do dcmodify -q -nb -i '(0010,0010)=ANON' -i '(0010,0020)=1' -ea '(0010,0030)' \"$f\" 2>/dev/null || true; done",
     ),
     job(
         "dcmcjpeg-archive",
