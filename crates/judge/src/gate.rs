@@ -81,6 +81,11 @@ impl Gate {
         verdict
     }
 
+    /// Whether something speaks against an actor.
+    pub fn suspects(&self, actor: u64) -> bool {
+        !matches!(self.standing(actor), Verdict::Allow)
+    }
+
     /// Forgets an actor that a person has released.
     pub fn release(&mut self, actor: u64) {
         self.actors.remove(&actor);

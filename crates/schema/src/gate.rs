@@ -51,7 +51,7 @@ pub struct FileEvidence {
     pub opened_after: bool,
     /// The present content begins as a known format does, and what follows is not that format.
     pub forged: bool,
-    /// The present content says itself that it is encrypted: an archive or document with a password.
+    /// The present content says itself that it is encrypted, and the original did not: an archive or document with a password.
     pub sealed: bool,
     /// The present content is a text that spells noise (base64, hexadecimal …), and the original was none.
     pub spells_noise: bool,
@@ -71,6 +71,8 @@ pub struct FileEvidence {
     pub ransom_note: bool,
     /// The file is one of the guard's own canaries.
     pub canary: bool,
+    /// Nobody who was seen to open it for writing is still at it: what is said here is no state in the midst of a rewrite.
+    pub complete: bool,
 }
 
 /// One actor asks to open another file; this is everything unjudged that it did before.
@@ -132,6 +134,11 @@ pub enum Reason {
         /// How many files.
         files: u32,
     },
+    /// Documents got a password.
+    Sealed {
+        /// How many files.
+        files: u32,
+    },
     /// Originals were removed or emptied while noise was written elsewhere.
     RemovedBesideNoise {
         /// How many originals.
@@ -165,6 +172,7 @@ impl Reason {
             | Reason::ForgedFormat { files }
             | Reason::StructureLost { files }
             | Reason::Emptied { files }
+            | Reason::Sealed { files }
             | Reason::RemovedBesideNoise { files }
             | Reason::NoteNamedAfterSuffix { files }
             | Reason::OriginalsReplaced { files }

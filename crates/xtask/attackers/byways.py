@@ -3,7 +3,6 @@
 import ctypes
 import mmap
 import os
-import shutil
 import socket
 import struct
 import subprocess
@@ -181,37 +180,6 @@ def all_mapped_all_first(files, _):
 # Other ways to the same inode.
 
 
-def elsewhere(tree):
-    """In the room and on the tree's own file system, but not in the tree."""
-    return tree + "-elsewhere"
-
-
-def beside(path, tree):
-    os.makedirs(elsewhere(tree), exist_ok=True)
-    return os.path.join(elsewhere(tree), os.path.basename(outside(path)))
-
-
-def all_hard_link_outside(files, args):
-    """Written through a second name that lies outside the tree."""
-    shutil.rmtree(elsewhere(args.tree), ignore_errors=True)
-    for path in files:
-        os.link(path, beside(path, args.tree))
-        in_place(beside(path, args.tree), path)
-        os.unlink(beside(path, args.tree))
-
-
-def all_renamed_out_and_back(files, args):
-    """Moved out of the tree, encrypted there, moved back."""
-    shutil.rmtree(elsewhere(args.tree), ignore_errors=True)
-    for path in files:
-        deed(path)
-        os.rename(path, beside(path, args.tree))
-        data = read(beside(path, args.tree))
-        with open(beside(path, args.tree), "r+b") as file:
-            file.write(cipher(data, path))
-        os.rename(beside(path, args.tree), path)
-
-
 def each_symlink_outside(path):
     if not os.path.lexists(outside(path)):
         os.symlink(path, outside(path))
@@ -232,18 +200,29 @@ def each_by_handle(path):
     os.close(folder)
 
 
-def all_private_namespace(files, _):
-    """In a mount namespace of its own, as every service with PrivateTmp= runs."""
+def enter_a_namespace():
     check(_libc.unshare(NEWNS))
     check(_libc.mount(b"none", b"/", None, ctypes.c_ulong(REC | PRIVATE), None))
+
+
+def all_private_namespace(files, _):
+    """In a mount namespace of its own, as every service with PrivateTmp= runs that started some time ago."""
+    enter_a_namespace()
+    time.sleep(0.5)
+    for path in files:
+        in_place(path)
+
+
+def all_fresh_namespace(files, _):
+    """In one that it has just made."""
+    enter_a_namespace()
     for path in files:
         in_place(path)
 
 
 def all_bind_mount(files, args):
     """Through another mount of the tree, which goes with the process."""
-    check(_libc.unshare(NEWNS))
-    check(_libc.mount(b"none", b"/", None, ctypes.c_ulong(REC | PRIVATE), None))
+    enter_a_namespace()
     place = outside("bind")
     os.makedirs(place, exist_ok=True)
     check(_libc.mount(os.fsencode(args.tree), os.fsencode(place), None, ctypes.c_ulong(BIND), None))

@@ -25,6 +25,7 @@ mod servants;
 mod shelter;
 pub(crate) mod snapshots;
 pub(crate) mod stops;
+mod turns;
 mod unprivileged;
 
 use std::collections::{BTreeSet, HashMap, VecDeque};
@@ -165,8 +166,9 @@ fn outside(store: &Store, dirs: &[PathBuf]) -> anyhow::Result<()> {
 
 /// Everything that the loop carries.
 struct Guard {
-    /// Before the watch, which cannot end while somebody waits.
+    /// With the turns before the watch, which cannot end while somebody waits.
     backlog: VecDeque<Message>,
+    turns: turns::Turns,
     settings: Settings,
     tracker: Tracker,
     /// Each protected folder with a descriptor through which nothing waits.
@@ -240,6 +242,7 @@ impl Guard {
             control,
             excused: Vec::new(),
             policy,
+            turns: turns::Turns::default(),
             moves: folders::Moves::default(),
             shelter: None,
             released: crossbeam_channel::unbounded(),
@@ -254,7 +257,8 @@ impl Guard {
                 Some(message) => Some(message),
                 None => {
                     let Some(watch) = &mut self.watch else { return Ok(()) };
-                    watch.next(next_tick.saturating_duration_since(Instant::now()))
+                    let rest = next_tick.saturating_duration_since(Instant::now());
+                    watch.next(if self.turns.is_empty() { rest } else { rest.min(turns::LOOKS_EVERY) })
                 }
             };
             match message {
@@ -272,6 +276,7 @@ impl Guard {
                 Some(Message::Broken(error)) => return Err(error.into()),
                 None => {}
             }
+            self.take_turns(tell)?;
             if Instant::now() >= next_tick {
                 next_tick = Instant::now() + TICK;
                 self.tick(tell)?;

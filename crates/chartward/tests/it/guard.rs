@@ -25,7 +25,7 @@ use rustix::process::{Pid, Signal, kill_process, kill_process_group};
 use serde_json::Value;
 
 const RECORDS: u32 = 200;
-const ATTACKS: [&str; 14] = [
+const ATTACKS: [&str; 17] = [
     "gandcrab",
     "in-place",
     "new-then-delete",
@@ -40,6 +40,9 @@ const ATTACKS: [&str; 14] = [
     "exchange",
     "unnamed-then-linked",
     "hard-link-first",
+    "eight-workers",
+    "opened-all-first",
+    "private-namespace",
 ];
 /// Shell lines over the tree `$T` with room beside it in `$B`; the second column names tools beyond the usual ones.
 const JOBS: [(&str, &[&str], &str); 12] = [

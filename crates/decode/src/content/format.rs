@@ -4,14 +4,20 @@
 //! in the midst of a part is one that is being written and still holds. Only bytes that contradict the format break it.
 
 pub(super) mod archive;
+pub(super) mod bmp;
+pub(super) mod brotli;
 pub(super) mod dicom;
 pub(super) mod inflate;
+pub(super) mod lzma;
 pub(super) mod media;
 pub(super) mod ole;
 pub(super) mod packed;
 pub(super) mod pdf;
 pub(super) mod picture;
+pub(super) mod riff;
+pub(super) mod samples;
 pub(super) mod sqlite;
+pub(super) mod tiff;
 
 use super::{Histogram, Kind, Sample};
 

@@ -35,10 +35,11 @@ pub fn measure(before: &Sample, after: &Sample) -> FileEvidence {
         packed_before: is_packed,
         structured_before: family.is_some(),
         structure_kept: kept,
-        structured_after: holds(&is) && !spells_noise,
+        // What had a password before may have one now.
+        structured_after: (holds(&is) || kept && was.sealed) && !spells_noise,
         opened_after: is.opened,
         forged: is.broken,
-        sealed: is.sealed,
+        sealed: is.sealed && !was.sealed,
         spells_noise,
         even_after: is_even(&comparison),
         ..FileEvidence::default()

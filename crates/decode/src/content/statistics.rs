@@ -77,10 +77,15 @@ impl Histogram {
     /// Whether it may be noise: all values equally often, or all characters of a smaller alphabet, apart from one that pads and a few
     /// that separate. A mere sequence is too even to be noise.
     pub fn is_even(&self) -> bool {
-        (self.total >= 96 && is_noise(f64::from(self.chi2()), 255.0)) || self.has_even_alphabet()
+        (self.total >= 96 && self.is_uniform()) || self.has_even_alphabet()
     }
 
-    /// The same for an alphabet smaller than all bytes.
+    /// Whether all values of a byte occur as often as they do in noise.
+    pub fn is_uniform(&self) -> bool {
+        self.total > 0 && is_noise(f64::from(self.chi2()), 255.0)
+    }
+
+    /// Whether it may be noise in an alphabet smaller than all bytes.
     pub fn has_even_alphabet(&self) -> bool {
         let mut counts: Vec<u64> =
             self.counts.iter().filter(|&&count| count > 0).map(|&count| u64::from(count)).collect();

@@ -2,7 +2,9 @@
 
 use std::ops::Range;
 
-use super::format::{Hold, archive, dicom, media, ole, packed, pdf, picture, sqlite};
+use super::format::{
+    Hold, archive, bmp, brotli, dicom, lzma, media, ole, packed, pdf, picture, riff, sqlite, tiff,
+};
 use super::{Kind, Sample, fields, text, written};
 
 /// The format of a sample, and what speaks against taking it at its word.
@@ -12,7 +14,7 @@ pub struct Structure {
     pub kind: Kind,
     /// It begins as a known format does and what follows contradicts that.
     pub broken: bool,
-    /// It says itself that its content is encrypted: a ZIP, 7z or office document with a password.
+    /// It says itself that its content is encrypted: a ZIP, 7z, PDF or office document with a password.
     pub sealed: bool,
     /// Its content was unpacked or walked, not only its frame.
     pub opened: bool,
@@ -37,6 +39,10 @@ impl Structure {
             found.kind = text_kind(sample.head());
             found.opened = true;
             found.spells_noise = written::spells_noise(sample) && !fields::carry_document(sample);
+        } else if brotli::is_brotli(sample) {
+            // Last, as nothing in its first bytes tells it from noise.
+            found.kind = Kind::Compressed;
+            found.opened = true;
         } else {
             found.kind = Kind::Unknown;
         }
@@ -45,11 +51,20 @@ impl Structure {
 }
 
 impl Kind {
-    /// What the first bytes promise, kept or not.
+    /// What the first bytes promise, kept or not. No content is looked for noise here: a wrapper in a wrapper in a wrapper would be
+    /// followed as deep as its maker likes.
     pub(super) fn signature_of(sample: &Sample) -> Option<Kind> {
         // A stretch without its file: only the start can be believed.
         let start = Sample { len: u64::MAX, chunks: sample.chunks.clone() };
-        signature(&start, &[]).map(|(kind, _)| kind).or_else(|| text::is_text(sample).then_some(Kind::Text))
+        if let Some((kind, _)) = marked(&start) {
+            Some(kind)
+        } else if packed::zlib_content(&start).is_some() || lzma::lzma_content(&start).is_some() {
+            Some(Kind::Compressed)
+        } else if media::other(&start).is_some() {
+            Some(Kind::Other)
+        } else {
+            text::is_text(sample).then_some(Kind::Text)
+        }
     }
 }
 
@@ -64,62 +79,73 @@ fn text_kind(head: &[u8]) -> Kind {
     }
 }
 
+/// How a format is held against its rules.
+type Check = fn(&Sample, &[Range<u64>]) -> Hold;
+
 fn signature(sample: &Sample, changed: &[Range<u64>]) -> Option<(Kind, Hold)> {
+    if let Some((kind, check)) = marked(sample) {
+        Some((kind, check(sample, changed)))
+    } else if let Some(hold) = packed::zlib(sample).or_else(|| lzma::lzma(sample)) {
+        Some((Kind::Compressed, hold))
+    } else {
+        Some((Kind::Other, media::other(sample)?))
+    }
+}
+
+/// The format whose mark stands at the start, with its check. Whoever wants only the name does not run that.
+fn marked(sample: &Sample) -> Option<(Kind, Check)> {
     let head = sample.head();
     let is = |magic: &[u8]| head.starts_with(magic);
     let at = |offset: usize, magic: &[u8]| head.get(offset..).is_some_and(|rest| rest.starts_with(magic));
-    Some(if is(b"SQLite format 3\0") {
-        (Kind::Sqlite, sqlite::sqlite(sample, changed))
+    let found: (Kind, Check) = if is(b"SQLite format 3\0") {
+        (Kind::Sqlite, sqlite::sqlite)
     } else if is(b"%PDF-") {
-        (Kind::Pdf, pdf::pdf(sample, changed))
+        (Kind::Pdf, pdf::pdf)
     } else if is(b"PK\x03\x04") || is(b"PK\x05\x06") {
-        (Kind::Zip, archive::zip(sample, changed))
+        (Kind::Zip, archive::zip)
     } else if is(b"\x89PNG\r\n\x1a\n") {
-        (Kind::Image, picture::png(sample))
+        (Kind::Image, |sample, _| picture::png(sample))
     } else if is(b"\xff\xd8\xff") {
-        (Kind::Image, picture::jpeg(sample))
+        (Kind::Image, |sample, _| picture::jpeg(sample))
     } else if is(b"GIF87a") || is(b"GIF89a") {
-        (Kind::Image, picture::gif(sample))
+        (Kind::Image, |sample, _| picture::gif(sample))
     } else if at(128, b"DICM") {
         // Before TIFF: its free first bytes may hold a TIFF header, for programs that know only that.
-        (Kind::Dicom, dicom::dicom(sample))
+        (Kind::Dicom, |sample, _| dicom::dicom(sample))
     } else if is(b"II*\0") || is(b"MM\0*") {
-        (Kind::Image, picture::tiff(sample))
+        (Kind::Image, |sample, _| tiff::tiff(sample))
     } else if is(b"RIFF") && at(8, b"WEBP") {
-        (Kind::Image, picture::webp(sample))
+        (Kind::Image, |sample, _| riff::webp(sample))
     } else if is(b"BM") && at(6, b"\0\0\0\0") {
-        (Kind::Image, picture::bmp(sample))
+        (Kind::Image, |sample, _| bmp::bmp(sample))
     } else if is(b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1") {
-        (Kind::Other, ole::ole(sample))
+        (Kind::Other, |sample, _| ole::ole(sample))
     } else if at(257, b"ustar") {
-        (Kind::Other, archive::tar(sample))
-    } else if let Some(hold) = packed(sample) {
-        (Kind::Compressed, hold)
+        (Kind::Other, |sample, _| archive::tar(sample))
+    } else if is(b"RIFF") {
+        (Kind::Other, |sample, _| riff::riff(sample))
     } else {
-        (Kind::Other, media::other(sample)?)
-    })
+        (Kind::Compressed, packed(head)?)
+    };
+    Some(found)
 }
 
-fn packed(sample: &Sample) -> Option<Hold> {
-    let head = sample.head();
+fn packed(head: &[u8]) -> Option<Check> {
     let is = |magic: &[u8]| head.starts_with(magic);
-    Some(if is(b"\x1f\x8b\x08") {
-        packed::gzip(sample)
+    let check: Check = if is(b"\x1f\x8b\x08") {
+        |sample, _| packed::gzip(sample)
     } else if is(b"BZh") {
-        packed::bzip2(sample)
+        |sample, _| packed::bzip2(sample)
     } else if is(b"\xfd7zXZ\0") {
-        packed::xz(sample)
+        |sample, _| packed::xz(sample)
     } else if is(b"\x28\xb5\x2f\xfd") {
-        packed::zstd(sample)
+        |sample, _| packed::zstd(sample)
     } else if is(b"\x04\x22\x4d\x18") {
-        packed::lz4(sample)
+        |sample, _| packed::lz4(sample)
     } else if is(b"7z\xbc\xaf\x27\x1c") {
-        packed::seven_zip(sample)
-    } else if head.first() == Some(&0x78)
-        && head.get(1).is_some_and(|&flags| u16::from_be_bytes([0x78, flags]).is_multiple_of(31))
-    {
-        return packed::zlib(sample);
+        |sample, _| packed::seven_zip(sample)
     } else {
         return None;
-    })
+    };
+    Some(check)
 }

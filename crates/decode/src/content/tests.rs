@@ -1,3 +1,5 @@
+mod wrapped;
+
 use super::{Chunk, Histogram, Kind, Sample, compare};
 
 /// A seeded stream that no statistic here tells from noise.
@@ -101,7 +103,7 @@ fn only_what_both_samples_cover_is_compared() {
 }
 
 /// The beginnings of every format that is looked into.
-const MAGICS: [&[u8]; 27] = [
+const MAGICS: [&[u8]; 29] = [
     b"SQLite format 3\0\x10\0\x01\x01\0\x40\x20\x20",
     b"%PDF-1.7\n1 0 obj<</FlateDecode>>stream\n",
     b"PK\x03\x04",
@@ -129,6 +131,8 @@ const MAGICS: [&[u8]; 27] = [
     b"\0\0\0\x18ftyp",
     b"\0\x01\0\0\0\x10",
     b"Rar!\x1a\x07\x01\0",
+    b"RIFF\x40\0\0\0WAVEfmt \x10\0\0\0\x01\0\x02\0",
+    b"\x5d\0\0\x80\0\xff\xff\xff\xff\xff\xff\xff\xff\0",
 ];
 
 proptest::proptest! {

@@ -22,14 +22,20 @@ const SUFFIX_ENOUGH: u32 = 3;
 /// being rewritten looks like this, but there are never more of those than processors, and a later look takes them back.
 const BREADTH_ENOUGH: u32 = 6;
 const FORMATS_ENOUGH: usize = 3;
-/// The same when each kept its length to the byte: nothing is in the midst of being written there, and no converter ends so.
+/// The same when each kept its length to the byte: hardly anything is in the midst of being written there, and no converter ends so.
 const IN_PLACE_ENOUGH: u32 = 4;
+/// The same of any format, when nobody is at them any more.
+const COMPLETE_IN_PLACE_ENOUGH: u32 = 3;
 /// The same of one or two formats: a program may move its own data to a format that nobody else knows, a store of twelve files at once.
 const NARROW_ENOUGH: u32 = 12;
 /// The same when each kept its length to the byte, as above: whoever moves data to another format moves it to another length, too.
 const NARROW_IN_PLACE_ENOUGH: u32 = 6;
 /// Emptied files of a format that is no log's. Log rotation empties texts, and whoever wants a document gone removes it.
 const EMPTIED_ENOUGH: u32 = 10;
+/// The same when nobody is at them any more, who might be about to fill them again.
+const COMPLETE_EMPTIED_ENOUGH: u32 = 3;
+/// Documents that got a password. A person gives one to some that are to be sent away.
+const SEALED_ENOUGH: u32 = 5;
 /// Originals that went away while noise was written. `rm -rf`, `find -delete` and log rotation write none: what they pack unpacks.
 const GONE_ENOUGH: usize = 10;
 /// The noise must be able to hold them: packed well before it was encrypted, a record shrinks to a sixteenth.
@@ -148,8 +154,10 @@ struct Sum {
     suffixed: u32,
     lost: u32,
     emptied: u32,
-    /// Emptied ones that are no log's.
+    /// Emptied ones that are no log's, and those of them that nobody is at.
     emptied_documents: u32,
+    emptied_completely: u32,
+    sealed: u32,
     replaced: u32,
     family: u32,
     /// Files with a suffix that a note is named after.
@@ -159,6 +167,7 @@ struct Sum {
     formats: usize,
     /// Files of the broad kinds that kept their length, and how many formats they had.
     in_place: u32,
+    in_place_completely: u32,
     formats_in_place: usize,
 }
 
@@ -178,6 +187,7 @@ impl Sum {
                 Kind::Emptied => Some(&mut sum.emptied),
                 Kind::StructureLost => Some(&mut sum.lost),
                 Kind::SuffixAndLostStructure => Some(&mut sum.suffixed),
+                Kind::Sealed => Some(&mut sum.sealed),
                 Kind::PartlyNoise => Some(&mut sum.partly),
                 Kind::SpelledAsText => Some(&mut sum.spelled),
                 Kind::Forged => Some(&mut sum.forged),
@@ -191,11 +201,13 @@ impl Sum {
                 formats.insert(grade.format);
                 if grade.in_place {
                     sum.in_place += 1;
+                    sum.in_place_completely += u32::from(grade.complete);
                     in_place.insert(grade.format);
                 }
             }
-            sum.emptied_documents +=
-                u32::from(grade.kind == Kind::Emptied && !grade.plain && grade.format != 0);
+            let document = grade.kind == Kind::Emptied && !grade.plain && grade.format != 0;
+            sum.emptied_documents += u32::from(document);
+            sum.emptied_completely += u32::from(document && grade.complete);
             sum.replaced += u32::from(grade.kind >= Kind::PartlyNoise && grade.replaced);
             sum.family += u32::from(grade.family);
             sum.noted += u32::from(grade.suffix != 0 && actor.noted.contains(&grade.suffix));
@@ -220,22 +232,25 @@ impl Sum {
         let by_content = strong + u32::from(strong > 0 && self.suffixed > 0) >= STRONG_ENOUGH
             || strong + self.partly >= PARTIAL_ENOUGH
             || strong + self.partly + self.suffixed >= SUFFIX_ENOUGH
-            || (strong > 0 && self.partly > 0);
+            || (strong > 0 && self.partly > 0)
+            || self.sealed >= SEALED_ENOUGH;
         let by_breadth = broad >= NARROW_ENOUGH
             || self.in_place >= NARROW_IN_PLACE_ENOUGH
+            || self.in_place_completely >= COMPLETE_IN_PLACE_ENOUGH
             || (broad >= BREADTH_ENOUGH && self.formats >= FORMATS_ENOUGH)
             || (self.in_place >= IN_PLACE_ENOUGH && self.formats_in_place >= FORMATS_ENOUGH);
         let by_names = self.family > 0 && (strong > 0 || broad >= SUFFIX_ENOUGH);
         // Several files with one new suffix, and a note named after it: nobody else does that.
         let by_note = self.noted >= SUFFIX_ENOUGH || (self.noted > 0 && broad > 0);
         let by_absence = self.emptied_documents >= EMPTIED_ENOUGH
+            || self.emptied_completely >= COMPLETE_EMPTIED_ENOUGH
             || (self.emptied >= SUFFIX_ENOUGH && (self.notes > 0 || strong > 0))
             || self.removed > 0;
         let by_canary = self.canary > 0 || (self.canary_gone > 0 && broad + self.emptied > 0);
         by_content || by_breadth || by_names || by_note || by_absence || by_canary
     }
 
-    fn reasons(&self) -> [(u32, Reason); 11] {
+    fn reasons(&self) -> [(u32, Reason); 12] {
         let noise = self.noise + self.partly;
         let canary = self.canary + self.canary_gone;
         [
@@ -247,6 +262,7 @@ impl Sum {
             (self.lost, Reason::StructureLost { files: self.lost }),
             (self.replaced, Reason::OriginalsReplaced { files: self.replaced }),
             (self.emptied, Reason::Emptied { files: self.emptied }),
+            (self.sealed, Reason::Sealed { files: self.sealed }),
             (self.removed, Reason::RemovedBesideNoise { files: self.removed }),
             (self.noted, Reason::NoteNamedAfterSuffix { files: self.noted }),
             (self.family, Reason::KnownFamilyArtefact { files: self.family }),

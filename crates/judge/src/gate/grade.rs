@@ -33,6 +33,9 @@ pub(super) struct Grade {
     /// It was written over where it lies and kept its name and its length.
     #[serde(default)]
     pub(super) in_place: bool,
+    /// Nobody is at it any more.
+    #[serde(default)]
+    pub(super) complete: bool,
     /// Number of the suffix that it got.
     pub(super) suffix: u32,
 }
@@ -50,6 +53,8 @@ pub(crate) enum Kind {
     StructureLost,
     /// The same with a new suffix.
     SuffixAndLostStructure,
+    /// It is the same document with a password.
+    Sealed,
     /// Noise was written into it where there was none; its frame still stands.
     PartlyNoise,
     /// It spells noise in characters.
@@ -82,6 +87,7 @@ pub(super) fn grade(evidence: &FileEvidence, on: Indicators) -> Option<Grade> {
         format: evidence.kind_before,
         plain: evidence.plain_before,
         in_place: evidence.size_after == evidence.size_before && !evidence.original_gone,
+        complete: evidence.complete,
         suffix: evidence.suffix,
     })
 }
@@ -122,6 +128,9 @@ fn content(evidence: &FileEvidence, on: Indicators) -> Option<Kind> {
     }
     if evidence.bytes_changed == 0 || evidence.structured_after && !evidence.structure_kept {
         return None;
+    }
+    if evidence.sealed && evidence.structure_kept {
+        return on.has(Indicator::Noise).then_some(Kind::Sealed);
     }
     if evidence.bytes_changed < STATISTICS_BYTES_MIN { short(evidence, lost) } else { long(evidence, lost) }
         .filter(|kind| match kind {

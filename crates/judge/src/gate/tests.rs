@@ -35,6 +35,7 @@ const ENCRYPTED: FileEvidence = FileEvidence {
     original_gone: false,
     ransom_note: false,
     canary: false,
+    complete: false,
 };
 
 /// The same record rewritten by its own program.
@@ -182,6 +183,13 @@ fn what_is_not_noise_counts_by_its_breadth() {
         ("five under other names", formats(5, FileEvidence { original_gone: true, ..LOST }, 1), "watch"),
         ("six files of three formats", formats(3, FileEvidence { size_after: 390, ..LOST }, 2), "stop"),
         ("six files of two formats", formats(2, longer, 3), "watch"),
+        (
+            "two that kept their lengths, and nobody is at them",
+            vec![FileEvidence { complete: true, ..LOST }; 2],
+            "watch",
+        ),
+        ("three", vec![FileEvidence { complete: true, ..LOST }; 3], "stop"),
+        ("eleven that got others", vec![FileEvidence { complete: true, ..longer }; 11], "watch"),
         ("fifty to another format", vec![FileEvidence { structured_after: true, ..LOST }; 50], "allow"),
         ("spelled as text", vec![FileEvidence { spells_noise: true, ..LOST }; 2], "stop"),
         ("noise in some places", vec![FileEvidence { noise_after: 2048, ..LOST }; 2], "stop"),
@@ -222,7 +230,26 @@ fn what_went_away_counts_beside_noise_only() {
         ("logs emptied", vec![log; 300], "watch"),
         ("nine records emptied", vec![EMPTIED; 9], "watch"),
         ("ten", vec![EMPTIED; 10], "stop"),
+        ("two that nobody is at", vec![FileEvidence { complete: true, ..EMPTIED }; 2], "watch"),
+        ("three", vec![FileEvidence { complete: true, ..EMPTIED }; 3], "stop"),
+        ("logs that nobody is at", vec![FileEvidence { complete: true, ..log }; 300], "watch"),
         ("logs emptied and a note", [vec![log; 3], vec![note]].concat(), "stop"),
+    ] {
+        check(what, &evidence, expected);
+    }
+}
+
+#[test]
+fn some_documents_may_get_a_password() {
+    let sealed = FileEvidence { sealed: true, structure_kept: true, size_after: 460, ..ENCRYPTED };
+    for (what, evidence, expected) in [
+        ("four", vec![sealed; 4], "watch"),
+        (
+            "four, and an archive in the place of another",
+            [vec![sealed; 4], vec![ENCRYPTED]].concat(),
+            "watch",
+        ),
+        ("five", vec![sealed; 5], "stop"),
     ] {
         check(what, &evidence, expected);
     }

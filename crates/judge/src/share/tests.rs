@@ -32,6 +32,7 @@ const NOISE: FileEvidence = FileEvidence {
     original_gone: false,
     ransom_note: false,
     canary: false,
+    complete: false,
 };
 
 fn look(files: std::ops::Range<u64>) -> ShareLook {

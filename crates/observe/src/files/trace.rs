@@ -646,7 +646,8 @@ impl Trace {
         if touch.closed || touch.path_now.is_none() {
             self.dirty.remove(&file);
         }
-        let evidence = FileEvidence { file, ..evidence? };
+        let complete = touch.closed || touch.path_now.is_none();
+        let evidence = FileEvidence { file, complete, ..evidence? };
         touch.suspicious |= is_suspicious(&evidence);
         touch.sound = is_sound(&evidence);
         Some(evidence)

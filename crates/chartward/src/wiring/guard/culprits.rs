@@ -111,6 +111,7 @@ impl Guard {
         tell: &mut dyn FnMut(Report),
     ) -> anyhow::Result<()> {
         let Some(leader) = stopped.first() else { return Ok(()) };
+        self.refuse_turns();
         let _lent = self.watch.as_ref().map(Watch::lend);
         stopped.iter().for_each(|actor| self.let_it_come_to_rest(*actor));
         self.put_back(*leader, Attribution::Certain(stopped.to_vec()), tell)

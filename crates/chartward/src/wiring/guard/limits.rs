@@ -19,6 +19,8 @@ use super::response::subjects_of_machine;
 use super::stops::Stop;
 use super::{Guard, Response};
 
+/// Whoever has more files than these open for writing is asked again before it writes to the next.
+const AT_WORK_MAX: usize = 3;
 /// A file that is being read need not be told of for so long.
 const SPARED_FOR: SignedDuration = SignedDuration::from_secs(10);
 const PLANS_MAX: usize = 256;
@@ -87,17 +89,22 @@ impl Guard {
         let actor = self.lineage.actor(waiting.tid);
         let writes = actor.is_some_and(|actor| self.tracker.writes(actor, &waiting.file));
         let file = std::sync::Arc::clone(&waiting.file);
+        let stamp = Stamp::of(&file);
         self.held(waiting, Some(observe::files::Intent::Write), tell)?;
-        if let (true, Some(watch)) = (writes, self.watch.as_ref()) {
+        match (writes, self.watch.as_ref(), actor, stamp) {
             // It is kept since its open: nobody need be asked before each write.
-            watch.spare(file.as_fd(), Spare::Writes);
+            (true, Some(watch), ..) => watch.spare(file.as_fd(), Spare::Writes),
+            (false, _, Some(actor), Ok(stamp)) => self.tracker.cuts_off(actor, stamp, Timestamp::now()),
+            _ => {}
         }
         Ok(())
     }
 
-    /// Reads and writes of a file whose open passes need not be told where its content is `kept`.
+    /// Reads and writes of a file whose open passes need not be told where its content is `kept`. Who has several files open for
+    /// writing is asked again before it writes to the next one: what it wrote to the others is judged then.
     pub(super) fn spare(
         &mut self,
+        actor: Actor,
         file: &fs::File,
         stamp: &Stamp,
         intent: observe::files::Intent,
@@ -107,7 +114,9 @@ impl Guard {
         match intent {
             observe::files::Intent::Write => {
                 watch.keep_spared(stamp.key);
-                watch.spare(file.as_fd(), Spare::Writes);
+                if stamp.size == 0 || self.tracker.at_work_on(actor, AT_WORK_MAX) < AT_WORK_MAX {
+                    watch.spare(file.as_fd(), Spare::Writes);
+                }
             }
             observe::files::Intent::Read if kept => {
                 watch.spare(file.as_fd(), Spare::Reads);

@@ -32,7 +32,7 @@ impl Guard {
             return self.held(waiting, None, tell);
         };
         let file = Arc::clone(&waiting.file);
-        self.spare(&file, &stamp, Intent::Write, false);
+        self.spare(actor, &file, &stamp, Intent::Write, false);
         drop(waiting);
         // Before anything else is taken in: it may be closed by now.
         let now = Timestamp::now();
@@ -107,12 +107,19 @@ impl Guard {
             return self.set_right(&stopped, tell);
         }
         self.set_right(&stopped, tell)?;
-        self.let_pass(actor, waiting, intent);
+        let intent = intent.unwrap_or_else(|| self.asked.intent(waiting.tid));
+        if let Some(waiting) = self.wait_for_its_turn(actor, waiting, intent) {
+            self.let_pass(actor, waiting, intent);
+        }
         Ok(())
     }
 
     /// Judges what `actor` left unjudged, and what is complete of others. Gives those that were stopped.
-    fn judge_before(&mut self, actor: Actor, tell: &mut dyn FnMut(Report)) -> anyhow::Result<Vec<Actor>> {
+    pub(super) fn judge_before(
+        &mut self,
+        actor: Actor,
+        tell: &mut dyn FnMut(Report),
+    ) -> anyhow::Result<Vec<Actor>> {
         self.tracker.look_at_spared(false, Timestamp::now());
         let settled = self.tracker.take_settled(SETTLED_AT_ONCE_MAX);
         let mut stopped = Vec::new();
@@ -125,9 +132,8 @@ impl Guard {
     }
 
     /// Keeps the content that the file has, and only then lets the open pass.
-    fn let_pass(&mut self, actor: Actor, waiting: Waiting, intent: Option<Intent>) {
+    pub(super) fn let_pass(&mut self, actor: Actor, waiting: Waiting, intent: Intent) {
         let (file, now) = (Arc::clone(&waiting.file), Timestamp::now());
-        let intent = intent.unwrap_or_else(|| self.asked.intent(waiting.tid));
         let Some(path) = path_of(file.as_fd()) else {
             return self.tracker.opened_unnamed(actor, file, intent, now);
         };
@@ -137,7 +143,7 @@ impl Guard {
         }
         self.policy.opened(waiting.tid, stamp.key, &path, intent);
         let opened = self.tracker.before_open(actor, file, &stamp, path, intent, now);
-        self.spare(&waiting.file, &stamp, intent, opened.kept);
+        self.spare(actor, &waiting.file, &stamp, intent, opened.kept);
         // Dropping the waiter lets it pass.
         drop(waiting);
         self.tracker.after_open(opened, now);

@@ -218,10 +218,14 @@ fn blind_spots(watch: &Watch, homes: &[(PathBuf, Home)], nowhere: bool) -> Said 
     }
     if watch.trees().any(|(_, apart, _)| apart != Apart::FileSystem) {
         spots.add(
-            "a folder that is no file system of its own is mounted onto itself: processes in another mount namespace, and \
-             those whose working folder or open descriptor was below it before, go past that mount",
-            "独立したファイルシステムでないフォルダーは、自身の上にマウントして監視します。別のマウント名前空間のプロセスと、\
-             以前からその下を作業フォルダーにしているか開いているプロセスは、その監視を通りません",
+            "a folder that is no file system of its own is mounted onto itself: processes whose working folder or open descriptor was \
+             below it before go past that mount, and so do those that reach the folder through another mount of the file system \
+             (a bind mount elsewhere, a container's volume) or work in a mount namespace that is younger than 0.2 seconds or \
+             was made before the start without receiving mounts",
+            "独立したファイルシステムでないフォルダーは、自身の上にマウントして監視します。以前からその下を作業フォルダーにしているか\
+             開いているプロセス、同じファイルシステムの別のマウント（別の場所への bind マウント、コンテナのボリューム）から\
+             アクセスするプロセス、作られて0.2秒以内のマウント名前空間、または開始前に作られマウントを受け取らない\
+             名前空間のプロセスは、その監視を通りません",
         );
     }
     for foreign in watch.left_out() {

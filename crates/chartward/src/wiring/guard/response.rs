@@ -540,6 +540,7 @@ pub(super) fn sentence(reason: &Reason, lang: Lang) -> String {
         Reason::Emptied { files } => {
             (files, "was emptied or cut off", "中身が空にされたか、途中で切り捨てられた")
         }
+        Reason::Sealed { files } => (files, "got a password", "パスワードが設定された"),
         Reason::RemovedBesideNoise { files } => (
             files,
             "was removed or emptied while noise was written elsewhere",

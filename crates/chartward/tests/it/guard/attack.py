@@ -110,13 +110,49 @@ each = {
     "first-4k": lambda path: in_place(path, 4096),
     "fork-per-file": fork,
     "setsid-per-file": lambda path: fork(path, session=True),
+    "private-namespace": in_place,
 }
+
+
+def private_namespace():
+    """As a service with a private /tmp works, which started some time ago."""
+    assert libc.unshare(0x20000) == 0
+    assert libc.mount(b"none", b"/", None, ctypes.c_ulong(16384 | 1 << 18), None) == 0
+    time.sleep(1)
+
+
+def eight_workers(files):
+    workers = []
+    for k in range(8):
+        workers.append(os.fork())
+        if workers[-1] == 0:
+            for path in files[k::8]:
+                in_place(path)
+            os._exit(0)
+    [os.waitpid(worker, 0) for worker in workers]
+
+
+def opened_all_first(paths):
+    files = [(path, open(path, "r+b")) for path in paths]
+    for path, file in files:
+        data = file.read()
+        file.seek(0)
+        file.write(transform(data, path))
+        file.flush()
+
+
 files = sorted(os.path.join(folder, name) for folder, _, names in os.walk(tree) for name in names)
 if kind == "threads":
     threads = [threading.Thread(target=lambda k=k: [in_place(path) for path in files[k::4]]) for k in range(4)]
     [thread.start() for thread in threads]
     [thread.join() for thread in threads]
+elif kind == "eight-workers":
+    eight_workers(files)
+elif kind == "opened-all-first":
+    opened_all_first(files)
 else:
+    if kind == "private-namespace":
+        private_namespace()
     # Where nobody holds it, it must not be through before it is looked at.
     pause = float(sys.argv[3]) if len(sys.argv) > 3 else 0
     for path in files:

@@ -2,7 +2,7 @@
 
 use miniz_oxide::DataFormat;
 
-use super::{Hold, be16, be32, exactly, inflate, le16, le32, le64, picture};
+use super::{Hold, be16, be32, exactly, inflate, le16, le32, le64};
 use crate::content::Sample;
 
 const PARTS_MAX: usize = 4096;
@@ -20,8 +20,6 @@ pub(in crate::content) fn other(sample: &Sample) -> Option<Hold> {
         Hold::framed(head.get(7).is_some_and(|version| (2..=4).contains(version)))
     } else if is(b"\xfftOc") {
         Hold::framed(ascends(head.get(8..1032).unwrap_or_default()))
-    } else if is(b"RIFF") {
-        picture::riff(sample)
     } else if is(b"OggS") {
         ogg(sample)
     } else if is(b"fLaC") {

@@ -4,6 +4,7 @@
 
 use miniz_oxide::DataFormat;
 
+use super::inflate::Inflated;
 use super::{Hold, be32, exactly, inflate, is_nameless_noise, le16, le32, le64};
 use crate::content::Sample;
 
@@ -46,9 +47,18 @@ pub(in crate::content) fn gzip(sample: &Sample) -> Hold {
 
 /// zlib, RFC 1950. Its two bytes of header are no signature, so that a whole unpacked stretch has to speak for it.
 pub(in crate::content) fn zlib(sample: &Sample) -> Option<Hold> {
-    let inside = inflate::unpack(sample.head(), DataFormat::Zlib)?;
-    let enough = inside.end.is_some() || inside.len >= 1024;
-    (enough && !inside.is_noise()).then_some(Hold::Opened)
+    zlib_content(sample).filter(|inside| !inside.is_noise()).map(|_| Hold::Opened)
+}
+
+/// What a zlib stream holds, if it is one.
+pub(in crate::content) fn zlib_content(sample: &Sample) -> Option<Inflated> {
+    let head = sample.head();
+    let flags = *head.get(1)?;
+    if head.first() != Some(&0x78) || !u16::from_be_bytes([0x78, flags]).is_multiple_of(31) {
+        return None;
+    }
+    let inside = inflate::unpack(head, DataFormat::Zlib)?;
+    (inside.end.is_some() || inside.len >= 1024).then_some(inside)
 }
 
 /// xz: header and footer with their checksums, then the chunks of LZMA2 one after the other.

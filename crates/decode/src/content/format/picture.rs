@@ -1,8 +1,8 @@
-//! Pictures: PNG, JPEG, GIF, TIFF, BMP, WebP.
+//! Pictures whose points are packed: PNG, JPEG, GIF.
 
 use miniz_oxide::DataFormat;
 
-use super::{Hold, be16, be32, exactly, inflate, le16, le32};
+use super::{Hold, be16, be32, inflate};
 use crate::content::Sample;
 
 const CHUNKS_MAX: usize = 4096;
@@ -195,65 +195,4 @@ fn codes_are_sound<'a>(blocks: impl Iterator<Item = &'a [u8]>, width_min: u8) ->
         }
     }
     true
-}
-
-/// TIFF: the first directory, where it can be reached, is one.
-pub(in crate::content) fn tiff(sample: &Sample) -> Hold {
-    let little = sample.head().starts_with(b"II");
-    let u16_at = |bytes: &[u8], at| if little { le16(bytes, at) } else { be16(bytes, at) };
-    let u32_at = |bytes: &[u8], at| if little { le32(bytes, at) } else { be32(bytes, at) };
-    let Some(offset) = u32_at(sample.head(), 4) else { return Hold::Framed };
-    if offset < 8 || u64::from(offset) + 2 > sample.len {
-        return Hold::Broken;
-    }
-    let directory = sample.at(u64::from(offset));
-    let Some(count) = u16_at(directory, 0) else { return Hold::Framed };
-    let mut last = 0;
-    for entry in directory.get(2..).unwrap_or_default().chunks_exact(12).take(usize::from(count)) {
-        let (Some(tag), Some(kind)) = (u16_at(entry, 0), u16_at(entry, 2)) else { break };
-        if tag < last || !(1..=18).contains(&kind) {
-            return Hold::Broken;
-        }
-        last = tag;
-    }
-    Hold::framed((1..=512).contains(&count))
-}
-
-/// BMP: the sizes in the header agree with the file's.
-pub(in crate::content) fn bmp(sample: &Sample) -> Hold {
-    let head = sample.head();
-    let (Some(offset), Some(header), Some(planes)) = (le32(head, 10), le32(head, 14), le16(head, 26)) else {
-        return Hold::Broken;
-    };
-    let known = matches!(header, 12 | 40 | 52 | 56 | 64 | 108 | 124);
-    Hold::framed(known && (planes == 1 || header == 12) && u64::from(offset) <= sample.len)
-}
-
-/// WebP in its RIFF container.
-pub(in crate::content) fn webp(sample: &Sample) -> Hold {
-    let head = sample.head();
-    let first = match head.get(12..16) {
-        Some(b"VP8 ") => head.get(23..26).is_none_or(|start| start == b"\x9d\x01\x2a"),
-        Some(b"VP8L") => head.get(20).is_none_or(|&start| start == 0x2f),
-        Some(b"VP8X") => true,
-        Some(_) => false,
-        None => true,
-    };
-    if first { riff(sample) } else { Hold::Broken }
-}
-
-/// RIFF: chunks along their lengths, up to where the file says it ends.
-pub(in crate::content) fn riff(sample: &Sample) -> Hold {
-    let Some(len) = le32(sample.head(), 4) else { return Hold::Framed };
-    let mut at = 12u64;
-    for _ in 0..CHUNKS_MAX {
-        let Some(header) = exactly(sample, at, 8) else { break };
-        let Some(size) = le32(header, 4) else { break };
-        if !header.iter().take(4).all(|byte| (0x20..0x7f).contains(byte)) {
-            return Hold::Broken;
-        }
-        at = at.saturating_add(8).saturating_add(u64::from(size).next_multiple_of(2));
-    }
-    // Writers that stream leave the lengths open.
-    Hold::framed(at <= sample.len + 1 || len == 0 || len == u32::MAX)
 }

@@ -17,7 +17,7 @@
 //!
 //! The thread that judges reads (a) itself, and a lifeguard does while that one is away ([`turn`]).
 //!
-//! (a) and (c) mark a mount or a whole file system that holds nothing else; (b) marks the file system, which holds nobody up,
+//! (a) and (c) mark a mount, also in other namespaces ([`spaces`]), or a whole file system that holds nothing else; (b) marks the file system, which holds nobody up,
 //! and drops what lies elsewhere. All queues are unlimited: the kernel lets an open pass that finds no room in one. When the process
 //! ends, however it ends, the kernel lets every waiting open pass: the guard **fails open**, because a hospital that cannot open
 //! records is worse off than one that is watched by nobody for a minute.
@@ -32,6 +32,7 @@ mod message;
 mod names;
 mod reader;
 mod sched;
+mod spaces;
 mod sys;
 mod tier;
 mod turn;
@@ -65,6 +66,7 @@ use self::awake::Awake;
 use self::intake::Intake;
 use self::names::Names;
 use self::reader::Reader;
+use self::spaces::{Place, Spaces};
 use self::turn::Turn;
 use super::limits;
 use super::mount::{Apart, Foreign, Mount, Ward};
@@ -135,7 +137,10 @@ pub struct Watch {
     board: Arc<Board>,
     /// Events of changes that one mount or another is marked for.
     told_of_changes: u64,
+    /// Mounts that are marked by themselves.
+    places: Vec<Place>,
     stop: Option<OwnedFd>,
+    spaces: Option<Spaces>,
     reader: Option<thread::JoinHandle<()>>,
 }
 
@@ -162,6 +167,7 @@ impl Watch {
         let groups = [&content, &closes].map(Arc::clone);
         let intake = Intake::new(groups, Arc::clone(&board), limits::waiting());
         let turn = Arc::new(Turn::new(intake)?);
+        let stopped_too = stopped.try_clone().map_err(Error::Read)?;
         let reader =
             Reader { content: Arc::clone(&content), termination, stopped, send, turn: Arc::clone(&turn) };
         // The reader runs before the first mark is set, so that the guard never waits for itself.
@@ -181,14 +187,19 @@ impl Watch {
             judges: false,
             board,
             told_of_changes: 0,
+            places: Vec::new(),
             messages,
             ready: VecDeque::new(),
             stop: Some(stop),
+            spaces: None,
             reader: Some(reader),
         };
         for dir in dirs {
             watch.add(dir)?;
         }
+        let groups = [&watch.content, &watch.closes].map(Arc::clone);
+        let [content, closes] = groups;
+        watch.spaces = Some(Spaces::start(content, closes, &watch.places, stopped_too)?);
         Ok(watch)
     }
 
@@ -213,6 +224,11 @@ impl Watch {
             mark(self.content.as_fd(), scope, libc::FAN_OPEN_PERM | tier.changes(), "opens")?;
             mark(self.closes.as_fd(), scope, libc::FAN_CLOSE_WRITE, "closes")?;
             self.told_of_changes |= tier.changes();
+            if scope == libc::FAN_MARK_MOUNT {
+                let held = held.is_ok().then_some(FAN_PRE_ACCESS);
+                let masks = held.into_iter().chain([libc::FAN_OPEN_PERM | tier.changes()]).collect();
+                self.places.push(Place { at: at.clone(), masks });
+            }
             self.names.roots.push(fs::File::open(at).map_err(open)?.into());
             let Mount { at, kind, .. } = mount.clone();
             self.watched.push(Watched { at, file_system: kind, tier });
@@ -393,6 +409,7 @@ impl Drop for Watch {
         if let Some(reader) = self.reader.take() {
             let _ = reader.join();
         }
+        self.spaces.take();
         // Nobody reads what comes from here on: without marks nobody waits for it.
         for ward in &self.wards {
             for mount in &ward.mounts {

@@ -27,6 +27,20 @@ pub(super) fn mark(group: BorrowedFd<'_>, flags: u32, mask: u64, target: &CStr) 
     if result < 0 { Err(io::Error::last_os_error()) } else { Ok(()) }
 }
 
+/// fanotify_mark(2) on the object that `target` names from `folder` on.
+pub(super) fn mark_at(
+    group: BorrowedFd<'_>,
+    flags: u32,
+    mask: u64,
+    folder: BorrowedFd<'_>,
+    target: &CStr,
+) -> io::Result<()> {
+    // SAFETY: as in `mark`.
+    let result =
+        unsafe { libc::fanotify_mark(group.as_raw_fd(), flags, mask, folder.as_raw_fd(), target.as_ptr()) };
+    if result < 0 { Err(io::Error::last_os_error()) } else { Ok(()) }
+}
+
 /// fanotify_mark(2) on the very inode behind `target`.
 pub(super) fn mark_inode(
     group: BorrowedFd<'_>,

@@ -58,8 +58,27 @@ impl Tracker {
         let Some(known) = Stamp::of(file).ok().and_then(|stamp| self.table.get(stamp.key)) else {
             return false;
         };
-        let touch = self.actors.get(&actor).and_then(|trace| trace.touches.get(&known.id));
-        touch.is_some_and(|touch| !touch.closed && touch.path_now.is_some())
+        self.is_at_work(actor, known.id)
+    }
+
+    fn is_at_work(&self, actor: Actor, file: u64) -> bool {
+        self.touch_of(actor, file).is_some_and(|touch| !touch.closed && touch.path_now.is_some())
+    }
+
+    /// How many files that it did not make `actor` has open for writing, up to `most`.
+    pub fn at_work_on(&self, actor: Actor, most: usize) -> usize {
+        let Some(trace) = self.actors.get(&actor) else { return 0 };
+        let touches = trace.dirty.iter().filter_map(|id| trace.touches.get(id));
+        touches.filter(|touch| !touch.closed && !touch.made && touch.path_now.is_some()).take(most).count()
+    }
+
+    /// `actor` is about to cut `file` off without having it open: once its length is another one, nobody is at it any more.
+    pub fn cuts_off(&mut self, actor: Actor, stamp: Stamp, now: Timestamp) {
+        let Some(id) = self.table.get(stamp.key).map(|known| known.id) else { return };
+        if let Some(touch) = self.actors.get_mut(&actor).and_then(|trace| trace.touches.get_mut(&id)) {
+            touch.closed = true;
+        }
+        self.spared(stamp, now);
     }
 
     /// `file` is read piece by piece: it is kept now, so that nobody need be asked for further pieces. `true` when it is.
@@ -120,10 +139,13 @@ impl Tracker {
             .collect();
         for key in changed {
             self.no_longer_spared(key);
-            let Some(actor) = self.table.get(key).and_then(|known| known.last) else { continue };
+            // Whoever has it open for writing did it, in a mapping perhaps, and not whoever has read it since.
+            let Some(known) = self.table.get(key) else { continue };
+            let at_work = known.writer.filter(|writer| self.is_at_work(*writer, known.id));
+            let Some(actor) = at_work.or(known.last) else { continue };
             self.touch(actor, key, now, |touch| {
                 touch.measured = None;
-                touch.closed = true;
+                touch.closed = at_work.is_none();
             });
         }
     }
