@@ -228,6 +228,14 @@ def all_irregular_pauses(files, _):
         time.sleep(dice.uniform(0.5, 2.5) if number % 2 else 0.05)
 
 
+def each_read_then_renamed(path):
+    """The original is read and renamed before anything is written."""
+    data = read(path)
+    deed(path)
+    os.rename(path, path + ".locked")
+    write(path + ".locked", cipher(data, path))
+
+
 def all_names_first(files, _):
     """First every name becomes ciphertext, then every content."""
     taken = []

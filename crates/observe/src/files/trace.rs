@@ -73,6 +73,8 @@ pub struct Touch {
     replaced_by: Option<Key>,
     measured: Option<Stamp>,
     closed: bool,
+    /// The actor opened it for writing: what is kept from then on is no longer what it held before.
+    opened: bool,
 }
 
 impl Touch {
@@ -225,6 +227,7 @@ impl Tracker {
             let original = self.contest(actor, key);
             self.touch(actor, key, now, |touch| {
                 touch.closed = false;
+                touch.opened = true;
                 if let Some(first_name) = first_name.filter(|_| touch.path_before == path) {
                     touch.path_before = first_name;
                 }
@@ -546,11 +549,16 @@ impl Tracker {
             replaced_by: None,
             measured: None,
             closed: false,
+            opened: false,
         };
         let touch = trace.touches.entry(known.id).or_insert_with(|| begin(known.path.clone()));
         // Measured, closed and found harmless: what comes now is a new touch.
         if touch.closed && !touch.suspicious && touch.measured.is_some() && touch.replaced_by.is_none() {
             *touch = begin(known.path.clone());
+        }
+        // A large file that was read and renamed is kept only now that it is opened for writing or goes away.
+        if touch.original.is_none() && !touch.made && !touch.opened {
+            touch.original.clone_from(&known.kept);
         }
         change(touch);
         if touch.is_comparable(trace.lost_some) {

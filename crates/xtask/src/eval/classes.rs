@@ -128,6 +128,7 @@ pub(crate) const CLASSES: &[Class] = &[
     class("copies-first-other-removes"),
     class("irregular-pauses"),
     class("names-first"),
+    class("read-then-renamed"),
     class("technique-per-folder"),
     class("honest-between"),
     class("times-put-back"),

@@ -47,7 +47,18 @@ pub(in crate::content) fn gzip(sample: &Sample) -> Hold {
 
 /// zlib, RFC 1950. Its two bytes of header are no signature, so that a whole unpacked stretch has to speak for it.
 pub(in crate::content) fn zlib(sample: &Sample) -> Option<Hold> {
-    zlib_content(sample).filter(|inside| !inside.is_noise()).map(|_| Hold::Opened)
+    zlib_content(sample)
+        .filter(|inside| !is_nameless_noise(git_object(&inside.head)))
+        .map(|_| Hold::Opened)
+}
+
+/// What a loose object of git holds, behind its kind and length (gitformat-loose): a document that was packed well is known by its own
+/// first bytes. Anything else as it is.
+fn git_object(bytes: &[u8]) -> &[u8] {
+    let kinds = [&b"blob "[..], b"tree ", b"commit ", b"tag "];
+    let Some(rest) = kinds.iter().find_map(|kind| bytes.strip_prefix(*kind)) else { return bytes };
+    let digits = rest.iter().take_while(|byte| byte.is_ascii_digit()).count();
+    rest.get(digits..).and_then(|rest| rest.strip_prefix(b"\0")).unwrap_or(bytes)
 }
 
 /// What a zlib stream holds, if it is one.

@@ -230,3 +230,15 @@ fn noise_is_neither_brotli_nor_lzma() {
         }
     }
 }
+
+#[test]
+fn a_packed_document_in_an_object_of_git_is_known_by_its_own_first_bytes() {
+    let object = |content: Vec<u8>| {
+        let head = format!("blob {}\0", content.len()).into_bytes();
+        miniz_oxide::deflate::compress_to_vec_zlib(&[head, content].concat(), 6)
+    };
+    let kind = |bytes: &[u8]| Structure::of(&Sample::whole(bytes), &[]).kind;
+    let gzip = [&b"\x1f\x8b\x08\0\0\0\0\0\0\x03"[..], &noise(8, 6000)].concat();
+    assert_eq!(kind(&object(gzip)), Kind::Compressed);
+    assert_eq!(kind(&object(noise(9, 6000))), Kind::Unknown);
+}

@@ -97,6 +97,7 @@ fn left(path: &Path, link: &Link, touches: &[Touch]) -> Option<Touch> {
         replaced_by: None,
         measured: None,
         closed: true,
+        opened: true,
     })
 }
 

@@ -1,6 +1,7 @@
 use std::io::Write;
 
 use super::*;
+use crate::files::trace::KEEP_READ_MAX;
 use crate::files::preimage::Store;
 use crate::files::process::Intent;
 
@@ -119,4 +120,31 @@ fn fewer_pins_are_held_when_descriptors_run_out() {
     }
     tracker.bound_pins(8, at(61));
     assert!(tracker.table.named().count() <= 8);
+}
+
+#[test]
+fn a_large_file_that_was_only_read_and_then_renamed_is_kept_before_it_is_written_to_or_goes_away() {
+    let dir = tempfile::tempdir().unwrap();
+    let mut tracker = tracker(dir.path(), 1 << 20, 64);
+    let len = usize::try_from(KEEP_READ_MAX).unwrap() + 1;
+    for (name, goes_away) in [("written", false), ("gone", true)] {
+        let path = record(dir.path(), name, len);
+        let renamed = path.with_extension("locked");
+        opened(&mut tracker, &path, Intent::Read, 0);
+        assert!(!tracker.is_kept(&File::open(&path).unwrap()), "it is too large to be kept when it is only read");
+        fs::rename(&path, &renamed).unwrap();
+        tracker.renamed(Some(WHO), Some(&path), Some(renamed.clone()), at(1));
+        tracker.evidence(WHO);
+        if goes_away {
+            fs::remove_file(&renamed).unwrap();
+            tracker.deleted(Some(WHO), &renamed, at(2));
+        } else {
+            opened(&mut tracker, &renamed, Intent::Write, 2);
+            File::options().write(true).open(&renamed).unwrap().write_all(&[7; 100_000]).unwrap();
+        }
+        let evidence = tracker.evidence(WHO).evidence;
+        assert_eq!((evidence.len(), evidence[0].size_before), (1, len as u64), "{name}");
+        let original = tracker.take(WHO, at(3))[0].original.clone().unwrap();
+        assert!(original.sample().unwrap().head().iter().all(|&byte| byte == b'r'), "{name}");
+    }
 }
