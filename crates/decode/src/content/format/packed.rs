@@ -47,9 +47,7 @@ pub(in crate::content) fn gzip(sample: &Sample) -> Hold {
 
 /// zlib, RFC 1950. Its two bytes of header are no signature, so that a whole unpacked stretch has to speak for it.
 pub(in crate::content) fn zlib(sample: &Sample) -> Option<Hold> {
-    zlib_content(sample)
-        .filter(|inside| !is_nameless_noise(git_object(&inside.head)))
-        .map(|_| Hold::Opened)
+    zlib_content(sample).filter(|inside| !is_nameless_noise(git_object(&inside.head))).map(|_| Hold::Opened)
 }
 
 /// What a loose object of git holds, behind its kind and length (gitformat-loose): a document that was packed well is known by its own

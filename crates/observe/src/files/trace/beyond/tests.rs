@@ -1,9 +1,9 @@
 use std::io::Write;
 
 use super::*;
-use crate::files::trace::KEEP_READ_MAX;
 use crate::files::preimage::Store;
 use crate::files::process::Intent;
+use crate::files::trace::KEEP_READ_MAX;
 
 const WHO: Actor = Actor { pid: 7, start_ticks: 70 };
 
@@ -131,7 +131,10 @@ fn a_large_file_that_was_only_read_and_then_renamed_is_kept_before_it_is_written
         let path = record(dir.path(), name, len);
         let renamed = path.with_extension("locked");
         opened(&mut tracker, &path, Intent::Read, 0);
-        assert!(!tracker.is_kept(&File::open(&path).unwrap()), "it is too large to be kept when it is only read");
+        assert!(
+            !tracker.is_kept(&File::open(&path).unwrap()),
+            "it is too large to be kept when it is only read"
+        );
         fs::rename(&path, &renamed).unwrap();
         tracker.renamed(Some(WHO), Some(&path), Some(renamed.clone()), at(1));
         tracker.evidence(WHO);
