@@ -41,6 +41,9 @@ const GONE_ENOUGH: usize = 10;
 /// The noise must be able to hold them: packed well before it was encrypted, a record shrinks to a sixteenth.
 const SHRINKS_AT_MOST: u64 = 16;
 const NOISE_MADE_MIN: u64 = 4096;
+/// A file that begins as a format does and breaks its rules may be a document that was never quite right, copied or checked out. Noise
+/// behind a header stands closer to chance than this.
+const FORGED_CHI2_MAX: f32 = 4.0;
 
 /// What is remembered of one actor.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
@@ -95,7 +98,8 @@ impl Actor {
         let file = evidence.file;
         let is_gone = evidence.structured_before && evidence.size_after == 0 && !evidence.made;
         put(&mut self.gone, file, is_gone.then_some(evidence.size_before));
-        let noise = evidence.forged || evidence.sealed || evidence.spells_noise || evidence.even_after;
+        let forged = evidence.forged && evidence.chi2_changed <= FORGED_CHI2_MAX;
+        let noise = forged || evidence.sealed || evidence.spells_noise || evidence.even_after;
         let is_noise = evidence.made && noise && !evidence.structured_after;
         put(&mut self.made, file, is_noise.then_some(evidence.size_after));
     }

@@ -218,6 +218,20 @@ fn what_went_away_counts_beside_noise_only() {
             "allow",
         ),
         (
+            "a folder removed and documents checked out that were never quite right",
+            [
+                vec![FileEvidence { forged: true, even_after: false, chi2_changed: 30.0, ..NOISE_MADE }; 9],
+                vec![GONE; 500],
+            ]
+            .concat(),
+            "allow",
+        ),
+        (
+            "a folder removed and noise behind headers",
+            [vec![FileEvidence { forged: true, even_after: false, ..NOISE_MADE }], vec![GONE; 10]].concat(),
+            "stop",
+        ),
+        (
             "packed and removed",
             [vec![FileEvidence { structured_after: true, ..NOISE_MADE }], vec![GONE; 500]].concat(),
             "allow",
